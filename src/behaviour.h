@@ -1,0 +1,56 @@
+/*
+ * behaviour.h - what an endpoint does with its connections.
+ *
+ * One behaviour is one file in src/behaviours/ plus one line in
+ * behaviours.def. It sees messages and connections, never bytes, sockets or
+ * libevent. Callbacks run on the worker's event loop: they must not block,
+ * and nothing they may call frees a connection. NULL means: nothing to do.
+ */
+#ifndef BEHAVIOUR_H
+#define BEHAVIOUR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conn;
+struct config_key;
+struct config_report;
+struct ws_message;
+
+struct behaviour {
+	const char *name;  /* the value of "behaviour" in the config file */
+	size_t state_size; /* bytes of zeroed state per connection; may be 0 */
+	bool uses_bus;	   /* its endpoints are rooms: the bus must be ready */
+
+	/*
+	 * Its settings: rows of the key table, ended by one without a name, that
+	 * fill an object of opts_size bytes. The config snapshot owns the object
+	 * and all that the rows allocate.
+	 */
+	const struct config_key *keys;
+	size_t opts_size;
+
+	/*
+	 * What no single row can say. Reports to r what is wrong with opts; may
+	 * complete them. Called once, after the rows are filled without an error.
+	 */
+	void (*check_opts)(void *opts, struct config_report *r);
+
+	/*
+	 * The upgrade is done / one whole message came (text is valid UTF-8,
+	 * len <= the endpoint's max_message bytes). Both return 0 to go on, or
+	 * the WebSocket close code, 1000..4999, to close with. opts, state and
+	 * m->data are lent for the call: a reload may change opts next time.
+	 */
+	int (*open)(struct conn *c, const void *opts, void *state);
+	int (*message)(struct conn *c, const void *opts, void *state, const struct ws_message *m);
+
+	/* The last call for c, once for each open that ran. Cannot fail. */
+	void (*close)(struct conn *c, const void *opts, void *state, int code);
+};
+
+/* All behaviours, ended by NULL, and the one of a name (NULL: none). */
+extern const struct behaviour *const behaviours[];
+const struct behaviour *behaviour_find(const char *name);
+
+#endif

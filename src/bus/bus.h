@@ -1,0 +1,132 @@
+/*
+ * bus.h - the shared-memory log that carries rooms between workers.
+ *
+ * One ring of bytes in a sealed memfd, made by the master and inherited by
+ * every worker, in which each published message is one entry, in one order for
+ * all. A worker appends under a robust mutex and reads without it; it delivers
+ * to its members only from the log, its own messages too. Entries of a room are
+ * numbered and linked backwards. No libevent, no sockets; wake-ups are writes
+ * to eventfds that the caller made.
+ */
+#ifndef BUS_BUS_H
+#define BUS_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BUS_SLOTS = 64, BUS_ROOM_NAME_MAX = 1024 };
+
+struct bus;
+
+struct bus_limits {
+	size_t size;	   /* bytes of the ring; a power of two, at least 64 KiB */
+	size_t lag;	   /* bytes the slowest cursor may be behind; at most size / 4 */
+	uint32_t max_rooms; /* rooms that the directory can hold */
+};
+
+enum bus_result {
+	BUS_OK,
+	BUS_FULL,	/* back-pressure: try again when woken (bus_want_room) */
+	BUS_TOO_BIG,	/* the entry can never fit under lag */
+	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
+	BUS_CORRUPT,	/* an entry or the lock cannot be true: end the process */
+};
+
+/* A room as its worker knows it; filled in by bus_join. */
+struct bus_room {
+	uint64_t id;	/* never used again for another room */
+	uint32_t index; /* its place in the directory */
+};
+
+/* One message, lent: valid until the cursor is moved past it (bus_advance). */
+struct bus_entry {
+	struct bus_room room;
+	uint64_t sequence; /* in its room, from 1 */
+	uint64_t origin;   /* id of the connection that published it; 0: none */
+	uint32_t kind;	   /* what the publisher says it is; BUS_KIND_MESSAGE */
+	const uint8_t *frame; /* a whole unmasked WebSocket frame */
+	size_t frame_len;
+	uint64_t end; /* the position behind it, for bus_advance */
+};
+
+enum { BUS_KIND_MESSAGE = 1 };
+
+/*
+ * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per
+ * slot, lent for the life of the bus. NULL: errno is set.
+ */
+struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS]);
+void bus_free(struct bus *b);
+
+/* Touches all memory ahead of use. -1: errno is set (there is not enough). Idempotent. */
+int bus_populate(struct bus *b);
+
+/* Worker: says which slot this process is. Once, after the fork. */
+void bus_set_slot(struct bus *b, int slot);
+
+/*
+ * Worker: makes this worker a reader of the room (name: bytes, at most
+ * BUS_ROOM_NAME_MAX), creating it if need be, and notes in *sequence the last
+ * message that is not for new members. With the worker's first room its cursor
+ * is registered at the tail; bus_leave with its last drops the cursor. One join
+ * and one leave per worker and room: counting members is the caller's. Join may
+ * be BUS_FULL when the lock is held too long; a leave only clears bits.
+ */
+enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
+			 uint64_t *sequence) __attribute__((warn_unused_result));
+void bus_leave(struct bus *b, struct bus_room room);
+
+/* The last sequence number given in a room that this worker is a reader of. */
+uint64_t bus_sequence(const struct bus *b, struct bus_room room);
+
+/*
+ * Appends one message to a room that this worker is in: the parts (head: the
+ * frame's header and prefix; body: the rest) together are the frame. Never
+ * waits beyond a short bound.
+ */
+struct bus_part {
+	const void *p;
+	size_t len;
+};
+enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, uint64_t origin,
+			   const struct bus_part *parts, int count)
+	__attribute__((warn_unused_result));
+
+/*
+ * Reads the entry at *position (start with bus_cursor) without moving the
+ * cursor. BUS_OK: *e is filled, go on at e->end. BUS_FULL: nothing more yet.
+ */
+uint64_t bus_cursor(const struct bus *b);
+enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
+	__attribute__((warn_unused_result));
+
+/* Gives up everything before position; wakes those who wait for room if there are any. */
+void bus_advance(struct bus *b, uint64_t position);
+
+/*
+ * Once per loop turn, outside the lock: wakes the other workers with members in
+ * rooms that this one wrote to since the last call.
+ */
+void bus_wake_readers(struct bus *b);
+
+/*
+ * Before sleeping: announces it. Returns true if there is something to read
+ * after all, in which case the caller must not sleep. bus_awake ends it.
+ */
+bool bus_sleep(struct bus *b);
+void bus_awake(struct bus *b);
+
+/* Asks to be woken when there is room again. Returns true if there is some already. */
+bool bus_want_room(struct bus *b);
+
+/* Master: atomic stores only, never the lock. The slot's worker is reaped and none is forked. */
+void bus_clear_slot(struct bus *b, int slot);
+
+/* Master: who holds the lock (-1: nobody) and how often it was taken, for supervision. */
+int bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
+
+/* Random, never 0; a position is epoch and sequence. */
+uint64_t bus_epoch(const struct bus *b);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * config.h - configuration is a value: text in, an immutable snapshot out.
+ *
+ * The master reads files into one expanded text (config_load) and makes a
+ * snapshot of it (config_parse); workers get the same text and make the same
+ * snapshot. A snapshot never changes; it is counted, and goes with its last
+ * user.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/key.h"
+
+struct behaviour;
+
+enum { CONFIG_LISTENERS_MAX = 64, CONFIG_WORKERS_MAX = 64 };
+
+enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
+
+/* What may be set for all endpoints at the top and for one in its group. */
+struct config_limits {
+	int64_t max_message; /* bytes */
+	int64_t max_pending; /* bytes */
+	int slow_consumer;   /* enum config_slow_consumer */
+	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, close_timeout; /* ms; 0: off */
+	char **subprotocols;	/* NULL-terminated; NULL: none */
+	char **allowed_origins; /* NULL-terminated; NULL: any */
+	bool access_log;
+};
+
+struct config_listener {
+	char *address; /* IPv4 or IPv6 literal; NULL for a unix socket */
+	int64_t port;
+	int64_t backlog;
+	char *unix_path; /* NULL for TCP */
+	int64_t mode;
+	const char *file; /* where it stands in the configuration */
+	int line;
+};
+
+struct config;
+
+struct config_endpoint {
+	char *path; /* decoded; begins with "/" */
+	const struct behaviour *behaviour;
+	void *opts;
+	struct config_limits limits;
+	const struct config *config; /* the snapshot that it belongs to */
+	const char *file;
+	int line;
+};
+
+struct config {
+	unsigned refs;
+	uint64_t generation; /* 1 at start, one more with every applied reload */
+	int64_t workers;     /* resolved: 1..64 */
+	char *user;	     /* NULL: none */
+	char *runtime_dir;   /* NULL: none */
+	int log_level;	     /* syslog's: LOG_ERR .. LOG_DEBUG */
+	int64_t bus_size, bus_lag, max_rooms;
+	int64_t max_connections; /* resolved */
+	int64_t worker_timeout, shutdown_grace; /* ms */
+	struct config_limits limits;		/* the defaults; used before the endpoint is known */
+	size_t listener_count, endpoint_count;
+	struct config_listener *listeners;
+	struct config_endpoint *endpoints; /* sorted by path */
+};
+
+/* All errors and warnings of one load, in order of file and line. */
+struct config_errors;
+struct config_errors *config_errors_new(void);
+void config_errors_free(struct config_errors *e);
+size_t config_errors_count(const struct config_errors *e); /* errors, warnings not counted */
+/* Calls fn with each, formatted as "file:line: what is wrong". */
+void config_errors_each(const struct config_errors *e,
+			void (*fn)(bool warning, const char *line, void *arg), void *arg);
+
+/* The expanded text with its map back to file and line. */
+struct config_source;
+
+/* Reads path and what it includes. NULL: reported to e. */
+struct config_source *config_load(const char *path, struct config_errors *e);
+void config_source_free(struct config_source *s);
+
+/* To hand it to another process: as bytes (malloc'ed), and back (NULL: not valid). */
+void *config_source_pack(const struct config_source *s, size_t *len);
+struct config_source *config_source_unpack(const void *bytes, size_t len);
+
+/*
+ * Makes a snapshot (refs 1). behaviours: NULL-terminated. generation is noted
+ * in it. NULL: everything that is wrong is in e. Warnings may be in e in any
+ * case.
+ */
+struct config *config_parse(const struct config_source *s,
+			    const struct behaviour *const *behaviours, uint64_t generation,
+			    struct config_errors *e);
+
+struct config *config_ref(struct config *c);
+void config_unref(struct config *c);
+
+/* The endpoint of a decoded path. NULL: none. */
+const struct config_endpoint *config_find(const struct config *c, const char *path);
+
+/* Whether any endpoint needs the bus. */
+bool config_uses_bus(const struct config *c);
+
+/*
+ * Calls fn with the name of each changed key that needs a restart
+ * (old is running, new is to come).
+ */
+void config_restart_keys(const struct config *old, const struct config *new,
+			 void (*fn)(const char *key, void *arg), void *arg);
+
+/* How the endpoints of two snapshots differ, by path. */
+struct config_diff {
+	unsigned added, changed, removed;
+};
+struct config_diff config_diff_endpoints(const struct config *old, const struct config *new);
+
+/* For the lint: calls fn with every key of every table; scope is "", "listen", "endpoint" or a behaviour. */
+void config_each_key(const struct behaviour *const *behaviours,
+		     void (*fn)(const char *scope, const struct config_key *k, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * frame.h - WebSocket frames (RFC 6455 5): bytes in, events out.
+ *
+ * No I/O, no clock, no log. The decoder takes bytes as they came and gives one
+ * event a call; it unmasks in place and lends the payload. Only what a read
+ * left incomplete is copied into memory of the decoder's own, so an idle
+ * connection owns no buffer.
+ */
+#ifndef PROTO_FRAME_H
+#define PROTO_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+
+enum ws_opcode {
+	WS_CONTINUATION = 0,
+	WS_TEXT = 1,
+	WS_BINARY = 2,
+	WS_CLOSE = 8,
+	WS_PING = 9,
+	WS_PONG = 10,
+};
+
+enum ws_close_code {
+	WS_CLOSE_NORMAL = 1000,
+	WS_CLOSE_GOING_AWAY = 1001,
+	WS_CLOSE_PROTOCOL_ERROR = 1002,
+	WS_CLOSE_UNSUPPORTED = 1003,
+	WS_CLOSE_NO_STATUS = 1005, /* never on the wire */
+	WS_CLOSE_ABNORMAL = 1006,  /* never on the wire */
+	WS_CLOSE_INVALID_DATA = 1007,
+	WS_CLOSE_POLICY = 1008,
+	WS_CLOSE_TOO_BIG = 1009,
+	WS_CLOSE_INTERNAL = 1011,
+	WS_CLOSE_SERVICE_RESTART = 1012,
+	WS_CLOSE_TRY_AGAIN = 1013,
+};
+
+enum {
+	WS_HEADER_MAX = 10,	   /* of a frame that a server sends */
+	WS_CONTROL_MAX = 125,	   /* payload of a control frame */
+	WS_CLOSE_REASON_MAX = 123, /* bytes of text in a close frame */
+};
+
+/*
+ * One whole message (TEXT, BINARY) or control frame (CLOSE, PING, PONG). The
+ * data are lent until the next call for the same decoder. Of a CLOSE, code is
+ * what the peer gave (WS_CLOSE_NO_STATUS: none), data and len its reason.
+ */
+struct ws_message {
+	enum ws_opcode opcode;
+	uint16_t code;
+	const uint8_t *data;
+	size_t len;
+};
+
+struct ws_partial;
+
+struct ws_decoder {
+	struct ws_partial *partial; /* what reads left incomplete; NULL: nothing */
+	uint32_t max_message;	    /* bytes; may be changed between calls */
+};
+
+enum ws_result {
+	WS_NEED_MORE, /* all input is consumed; nothing is whole yet */
+	WS_EVENT,     /* *m is filled in; call again, also when the input is used up */
+	WS_FAILED,    /* *code and *reason say why; the connection must end */
+};
+
+/*
+ * Decodes from *p up to end and moves *p past what was consumed. The bytes are
+ * changed (unmasked). Text is checked as UTF-8 as it comes. After WS_FAILED
+ * the decoder takes no more input. Memory that runs out is WS_FAILED with 1011.
+ */
+enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
+			 uint16_t *code, enum reason *reason) __attribute__((warn_unused_result));
+
+/* Starts a decoder; ws_decoder_fini frees what it holds. */
+void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
+void ws_decoder_fini(struct ws_decoder *d);
+
+/*
+ * Writes the header of an unfragmented, unmasked frame; out must have
+ * WS_HEADER_MAX bytes. Returns its length: 2, 4 or 10.
+ */
+size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_len);
+
+/*
+ * Writes a whole close frame; out must have 2 + WS_CONTROL_MAX bytes. code
+ * WS_CLOSE_NO_STATUS writes an empty one. text (UTF-8) is cut at a character
+ * boundary to WS_CLOSE_REASON_MAX bytes. Returns its length.
+ */
+size_t ws_encode_close(uint8_t *out, uint16_t code, const char *text, size_t len);
+
+/* Whether a peer may send this code in a close frame (RFC 6455 7.4). */
+bool ws_close_code_valid(uint16_t code);
+
+#endif

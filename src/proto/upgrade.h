@@ -1,0 +1,76 @@
+/*
+ * upgrade.h - the opening handshake, server side (RFC 6455 4.2).
+ *
+ * upgrade_parse finds out what a request wants; the caller looks up the
+ * endpoint by up.path and decides; then one of the two writers below makes the
+ * answer.
+ */
+#ifndef PROTO_UPGRADE_H
+#define PROTO_UPGRADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/reason.h"
+#include "proto/http.h"
+
+enum {
+	UPGRADE_RESPONSE_MAX = 1024, /* bytes that any answer fits in */
+	UPGRADE_PATH_MAX = 1024,     /* bytes of a decoded path; longer: 404 by the caller */
+	UPGRADE_KEY_LEN = 24,
+};
+
+struct upgrade {
+	char path[UPGRADE_PATH_MAX + 1]; /* percent-decoded, without the query, NUL-terminated */
+	bool get, head;			 /* the method */
+	bool websocket;			 /* asks for an upgrade to WebSocket */
+	bool version13;
+	char key[UPGRADE_KEY_LEN + 1];
+	struct http_text origin; /* p NULL: none */
+};
+
+/*
+ * Reads a whole head into *up. Returns REASON_NONE, or why the request is to be
+ * refused with 400. A plain GET is no error here: up->websocket is false. The
+ * views in *up live as long as those in *h.
+ */
+enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
+	__attribute__((warn_unused_result));
+
+/*
+ * The refusal that method, Upgrade and version call for on an endpoint:
+ * METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, or REASON_NONE.
+ */
+enum reason upgrade_check(const struct upgrade *up);
+
+/* The HTTP status of a refusal, 400..503. */
+int upgrade_status(enum reason r);
+
+/*
+ * The first subprotocol of the client's list that is also in offered (NULL-
+ * terminated; NULL: none is). NULL: none in common.
+ */
+const char *upgrade_subprotocol(const struct http_head *h, const char *const *offered);
+
+/*
+ * Whether an Origin may connect: allowed (NULL-terminated) has exact origins,
+ * compared without case in scheme and host, or "*.host" patterns, which match
+ * any name below host over any scheme and port. No origin is allowed.
+ */
+bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed);
+
+/*
+ * Writes the 101 response; subprotocol may be NULL. out has UPGRADE_RESPONSE_MAX
+ * bytes. Returns the length.
+ */
+size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol);
+
+/*
+ * Writes a refusal that closes: status, reason word and text, and what the
+ * status calls for (Allow, Upgrade and Sec-WebSocket-Version, Retry-After).
+ * now is the time for the Date header, seconds since the epoch; no_body for
+ * HEAD. out has UPGRADE_RESPONSE_MAX bytes. Returns the length.
+ */
+size_t upgrade_write_refusal(char *out, enum reason r, long long now, bool no_body);
+
+#endif
