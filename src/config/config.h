@@ -17,7 +17,14 @@
 
 struct behaviour;
 
-enum { CONFIG_LISTENERS_MAX = 64, CONFIG_WORKERS_MAX = 64 };
+enum {
+	CONFIG_LISTENERS_MAX = 64,
+	CONFIG_WORKERS_MAX = 64,
+	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
+	CONFIG_ENTRY_ROOM = 8192,
+	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
+	CONFIG_FD_RESERVE = 3 * 64,
+};
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
 
@@ -25,10 +32,11 @@ enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
 struct config_limits {
 	int64_t max_message; /* bytes */
 	int64_t max_pending; /* bytes */
-	int slow_consumer;   /* enum config_slow_consumer */
-	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, close_timeout; /* ms; 0: off */
-	char **subprotocols;	/* NULL-terminated; NULL: none */
-	char **allowed_origins; /* NULL-terminated; NULL: any */
+	int slow_consumer; /* enum config_slow_consumer */
+	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout,
+		close_timeout; /* ms; 0: off */
+	char **subprotocols; /* NULL-terminated; NULL: none */
+	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
 	bool access_log;
 };
 
@@ -57,14 +65,16 @@ struct config_endpoint {
 struct config {
 	unsigned refs;
 	uint64_t generation; /* 1 at start, one more with every applied reload */
-	int64_t workers;     /* resolved: 1..64 */
-	char *user;	     /* NULL: none */
-	char *runtime_dir;   /* NULL: none */
-	int log_level;	     /* syslog's: LOG_ERR .. LOG_DEBUG */
-	int64_t bus_size, bus_lag, max_rooms;
+	int64_t workers; /* resolved: 1..64 */
+	char *user; /* NULL: none */
+	char *runtime_dir; /* NULL: none */
+	int log_level; /* syslog's: LOG_ERR .. LOG_DEBUG */
+	int64_t bus_size; /* a power of two */
+	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_ROOM added, at most bus_size / 4 */
+	int64_t max_rooms;
 	int64_t max_connections; /* resolved */
 	int64_t worker_timeout, shutdown_grace; /* ms */
-	struct config_limits limits;		/* the defaults; used before the endpoint is known */
+	struct config_limits limits; /* the defaults; used before the endpoint is known */
 	size_t listener_count, endpoint_count;
 	struct config_listener *listeners;
 	struct config_endpoint *endpoints; /* sorted by path */
@@ -123,6 +133,7 @@ struct config_diff config_diff_endpoints(const struct config *old, const struct 
 
 /* For the lint: calls fn with every key of every table; scope is "", "listen", "endpoint" or a behaviour. */
 void config_each_key(const struct behaviour *const *behaviours,
-		     void (*fn)(const char *scope, const struct config_key *k, void *arg), void *arg);
+		     void (*fn)(const char *scope, const struct config_key *k, void *arg),
+		     void *arg);
 
 #endif
