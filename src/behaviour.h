@@ -18,9 +18,9 @@ struct config_report;
 struct ws_message;
 
 struct behaviour {
-	const char *name;  /* the value of "behaviour" in the config file */
+	const char *name; /* the value of "behaviour" in the config file */
 	size_t state_size; /* bytes of zeroed state per connection; may be 0 */
-	bool uses_bus;	   /* its endpoints are rooms: the bus must be ready */
+	bool uses_bus; /* its endpoints are rooms: the bus must be ready */
 
 	/*
 	 * Its settings: rows of the key table, ended by one without a name, that

@@ -1,0 +1,36 @@
+/*
+ * echo.c - every message comes back: text behind a prefix, binary unchanged.
+ */
+#include "behaviour.h"
+#include "config/key.h"
+#include "session/conn.h"
+
+struct echo_opts {
+	struct config_text prefix;
+};
+
+static const struct config_key echo_keys[] = {
+	{ .name = "prefix",
+	  .type = CONFIG_TEXT,
+	  .offset = offsetof(struct echo_opts, prefix),
+	  .preset = "",
+	  .max = 4096 },
+	{ 0 },
+};
+
+static int echo_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
+{
+	const struct echo_opts *o = opts;
+
+	(void)state;
+	conn_send(c, m->opcode, o->prefix.data, m->opcode == WS_TEXT ? o->prefix.len : 0, m->data,
+		  m->len);
+	return 0;
+}
+
+const struct behaviour behaviour_echo = {
+	.name = "echo",
+	.keys = echo_keys,
+	.opts_size = sizeof(struct echo_opts),
+	.message = echo_message,
+};

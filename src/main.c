@@ -1,0 +1,66 @@
+/*
+ * main.c - the command line.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "process/master.h"
+
+static const char usage_text[] =
+	"usage: ignyxd [-c FILE] [-t | -r] [-v]\n"
+	"       ignyxd -V | -h\n"
+	"\n"
+	"  -c FILE  the configuration; default " IGNYX_CONF_FILE "\n"
+	"  -t       check the configuration and exit: 0 if it is valid, 1 with all errors\n"
+	"  -r       have the running daemon reload, wait for the outcome: 0 applied, 1 refused\n"
+	"  -v       log at debug level\n"
+	"  -V       print the version\n"
+	"  -h       print this\n"
+	"\n"
+	"It stays in the foreground. SIGHUP reloads, SIGTERM stops. See ignyxd(8).\n";
+
+static int usage_error(void)
+{
+	fputs(usage_text, stderr);
+	return MASTER_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct master_options options = { .file = IGNYX_CONF_FILE };
+	int (*run)(const struct master_options *) = master_run;
+	int c;
+
+	while ((c = getopt(argc, argv, "c:trvVh")) != -1) {
+		switch (c) {
+		case 'c':
+			options.file = optarg;
+			break;
+		case 't':
+			run = master_check_config;
+			break;
+		case 'r':
+			run = master_request_reload;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		case 'V':
+			puts("ignyxd " IGNYX_VERSION);
+			return MASTER_OK;
+		case 'h':
+			fputs(usage_text, stdout);
+			return MASTER_OK;
+		default:
+			return usage_error();
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "ignyxd: unexpected argument \"%s\"\n", argv[optind]);
+		return usage_error();
+	}
+	log_init("ignyxd");
+	return run(&options);
+}

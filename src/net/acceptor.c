@@ -1,0 +1,150 @@
+/*
+ * acceptor.c - see acceptor.h.
+ *
+ * Out of descriptors, accept fails while the connection stays in the queue and
+ * the socket stays readable: a loop would spin. So one descriptor is kept
+ * spare; it is given up to accept and close one connection, whose peer then
+ * knows, and the socket is left alone for PAUSE.
+ */
+#include "net/acceptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { ACCEPTS_A_TURN = 64, DRAIN_MAX = 65536 };
+
+static const struct timeval PAUSE = { .tv_usec = 250000 };
+
+struct acceptor {
+	struct event *event;
+	struct event *resume;
+	acceptor_fn fn;
+	int fd;
+};
+
+/* One for the process: all acceptors run out at the same moment. */
+static int spare = -1;
+
+static void open_spare(void)
+{
+	if (spare < 0)
+		spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static bool out_of_files(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void turn_one_away(struct acceptor *a)
+{
+	int fd;
+
+	if (spare < 0)
+		return;
+	close(spare);
+	spare = -1;
+	fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	open_spare();
+}
+
+static void pause_accepting(struct acceptor *a, int error)
+{
+	log_warning(
+		LOG_OF(FILES_EXHAUSTED),
+		"cannot accept connections: %s; pausing for 250 ms. Raise LimitNOFILE= or lower "
+		"max_connections",
+		strerror(error));
+	turn_one_away(a);
+	event_del(a->event);
+	event_add(a->resume, &PAUSE);
+}
+
+/* Returns false when there is nothing more to accept for now. */
+static bool accept_one(struct acceptor *a)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct net_peer peer;
+	int fd = accept4(a->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		net_peer_set(&peer, &sa);
+		a->fn(fd, &peer);
+		return true;
+	}
+	if (out_of_files(errno)) {
+		pause_accepting(a, errno);
+		return false;
+	}
+	/* Everything else but "none waits" is one connection that broke in the queue. */
+	return errno != EAGAIN && errno != EINVAL && errno != EBADF;
+}
+
+static void accept_some(struct acceptor *a)
+{
+	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(a); i++)
+		;
+}
+
+static void accept_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	accept_some(arg);
+}
+
+static void resume_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(a->event, NULL);
+}
+
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn)
+{
+	struct acceptor *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		close(fd);
+		return NULL;
+	}
+	open_spare();
+	a->fd = fd;
+	a->fn = fn;
+	a->event = event_new(base, fd, EV_READ | EV_PERSIST, accept_cb, a);
+	a->resume = evtimer_new(base, resume_cb, a);
+	if (!a->event || !a->resume || event_add(a->event, NULL) < 0) {
+		acceptor_free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void acceptor_finish(struct acceptor *a)
+{
+	for (int i = 0; i < DRAIN_MAX && accept_one(a); i++)
+		;
+	acceptor_free(a);
+}
+
+void acceptor_free(struct acceptor *a)
+{
+	if (a->event)
+		event_free(a->event);
+	if (a->resume)
+		event_free(a->resume);
+	close(a->fd);
+	free(a);
+}

@@ -1,0 +1,30 @@
+/*
+ * acceptor.h - takes connections off one listening socket in a worker.
+ */
+#ifndef NET_ACCEPTOR_H
+#define NET_ACCEPTOR_H
+
+#include <event2/event.h>
+
+#include "net/peer.h"
+
+struct acceptor;
+
+/* fd is non-blocking and now the callee's; it may close it at once. */
+typedef void (*acceptor_fn)(int fd, const struct net_peer *peer);
+
+/*
+ * Accepts on fd, which it takes over, a bounded number a loop turn. When the
+ * process is out of descriptors it pauses for a moment, having turned one
+ * connection away with a spare one, instead of spinning. NULL: no memory; fd is
+ * then closed.
+ */
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn);
+
+/* Accepts what waits in the queue, closes the socket, frees. */
+void acceptor_finish(struct acceptor *a);
+
+/* Closes this process's copy of the socket without accepting more, frees. */
+void acceptor_free(struct acceptor *a);
+
+#endif

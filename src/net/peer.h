@@ -1,0 +1,23 @@
+/*
+ * peer.h - the address of the other side, small enough to keep per connection.
+ */
+#ifndef NET_PEER_H
+#define NET_PEER_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { NET_PEER_TEXT_MAX = 64 };
+
+struct net_peer {
+	uint8_t address[16]; /* network order; IPv4 uses the first four */
+	uint16_t port; /* host order; 0 for a unix socket */
+	uint8_t family; /* AF_INET, AF_INET6 or AF_UNIX */
+};
+
+void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa);
+
+/* Writes "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix"; returns out. */
+const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX]);
+
+#endif

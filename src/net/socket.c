@@ -1,0 +1,184 @@
+/*
+ * socket.c - listening sockets, see socket.h.
+ *
+ * What accepted sockets are to have - no delay, a limit on unacknowledged data -
+ * is set on the listening socket: Linux hands it down, which saves system calls
+ * on every connection.
+ */
+#include "net/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/config.h"
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_un un;
+};
+
+/* Milliseconds that data may stay unacknowledged before the kernel gives the peer up. */
+enum { USER_TIMEOUT = 30000 };
+
+static socklen_t make_address(const struct config_listener *l, int port, union address *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (l->unix_path) {
+		if (strlen(l->unix_path) >= sizeof(a->un.sun_path)) {
+			errno = ENAMETOOLONG;
+			return 0;
+		}
+		a->un.sun_family = AF_UNIX;
+		memcpy(a->un.sun_path, l->unix_path, strlen(l->unix_path));
+		return sizeof(a->un);
+	}
+	if (inet_pton(AF_INET, l->address, &a->in.sin_addr) == 1) {
+		a->in.sin_family = AF_INET;
+		a->in.sin_port = htons((uint16_t)port);
+		return sizeof(a->in);
+	}
+	if (inet_pton(AF_INET6, l->address, &a->in6.sin6_addr) == 1) {
+		a->in6.sin6_family = AF_INET6;
+		a->in6.sin6_port = htons((uint16_t)port);
+		return sizeof(a->in6);
+	}
+	errno = EINVAL;
+	return 0;
+}
+
+static int close_with_errno(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int open_tcp(const union address *a, bool reuse_port)
+{
+	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+	    (a->sa.sa_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0) ||
+	    (reuse_port && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
+	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+	    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT) < 0)
+		return close_with_errno(fd);
+	return fd;
+}
+
+static int bound_port(int fd)
+{
+	union address a;
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, &a.sa, &len) < 0)
+		return -1;
+	return ntohs(a.sa.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
+}
+
+int socket_probe(const struct config_listener *l)
+{
+	union address a;
+	socklen_t len = make_address(l, (int)l->port, &a);
+	int fd, port;
+
+	if (len == 0 || (fd = open_tcp(&a, false)) < 0)
+		return -1;
+	if (bind(fd, &a.sa, len) < 0 || listen(fd, 1) < 0 || (port = bound_port(fd)) < 0)
+		return close_with_errno(fd);
+	close(fd);
+	return port;
+}
+
+/* Whether somebody accepts on the unix socket; a refusal tells a stale file. */
+static bool unix_in_use(const union address *a, socklen_t len)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool stale;
+
+	if (fd < 0)
+		return true;
+	stale = connect(fd, &a->sa, len) < 0 && errno == ECONNREFUSED;
+	close(fd);
+	return !stale;
+}
+
+static int make_way(const char *path, const union address *a, socklen_t len)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (unix_in_use(a, len)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return unlink(path);
+}
+
+static int listen_unix(const struct config_listener *l)
+{
+	union address a;
+	socklen_t len = make_address(l, 0, &a);
+	int fd;
+
+	if (len == 0 || make_way(l->unix_path, &a, len) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	/* Nobody can connect before listen, so the mode is right in time. */
+	if (bind(fd, &a.sa, len) < 0 || chmod(l->unix_path, (mode_t)l->mode) < 0 ||
+	    listen(fd, (int)l->backlog) < 0)
+		return close_with_errno(fd);
+	return fd;
+}
+
+int socket_listen(const struct config_listener *l, int port)
+{
+	union address a;
+	socklen_t len;
+	int fd;
+
+	if (l->unix_path)
+		return listen_unix(l);
+	len = make_address(l, port, &a);
+	if (len == 0 || (fd = open_tcp(&a, true)) < 0)
+		return -1;
+	if (bind(fd, &a.sa, len) < 0 || listen(fd, (int)l->backlog) < 0)
+		return close_with_errno(fd);
+	return fd;
+}
+
+void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX])
+{
+	if (l->unix_path)
+		snprintf(out, SOCKET_NAME_MAX, "unix:%s", l->unix_path);
+	else
+		snprintf(out, SOCKET_NAME_MAX, strchr(l->address, ':') ? "[%s]:%d" : "%s:%d",
+			 l->address, port);
+}

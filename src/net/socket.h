@@ -1,0 +1,34 @@
+/*
+ * socket.h - opening listening sockets from their configuration.
+ *
+ * Every worker has a SO_REUSEPORT socket of its own for an address, so that the
+ * kernel spreads connections; a unix socket, for which there is no such thing,
+ * is shared by all.
+ */
+#ifndef NET_SOCKET_H
+#define NET_SOCKET_H
+
+#include <stddef.h>
+
+struct config_listener;
+
+enum { SOCKET_NAME_MAX = 160 };
+
+/*
+ * Finds out whether another program listens on the address, which SO_REUSEPORT
+ * alone would hide. Returns the port (that asked for, or a free one where 0
+ * was asked for), or -1 with errno. TCP only.
+ */
+int socket_probe(const struct config_listener *l) __attribute__((warn_unused_result));
+
+/*
+ * Opens, binds and listens; port is what socket_probe returned. A unix socket
+ * that nobody listens on is replaced; one in use is EADDRINUSE. Returns a
+ * non-blocking close-on-exec descriptor that the caller owns, or -1 with errno.
+ */
+int socket_listen(const struct config_listener *l, int port) __attribute__((warn_unused_result));
+
+/* How the socket is named in logs: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x". */
+void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX]);
+
+#endif

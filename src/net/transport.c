@@ -1,0 +1,81 @@
+/*
+ * transport.c - the plain kind and what all kinds share, see transport.h.
+ */
+#include "net/transport.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+int transport_init(struct transport *t, struct event_base *base, int fd,
+		   const struct transport_ops *ops, event_callback_fn cb, void *arg)
+{
+	t->ops = ops;
+	t->tls = NULL;
+	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
+		return -1;
+	return event_add(&t->event, NULL);
+}
+
+void transport_fini(struct transport *t)
+{
+	int fd = event_get_fd(&t->event);
+
+	event_del(&t->event);
+	t->ops->fini(t);
+	close(fd);
+}
+
+/* One event with both directions in it is smaller than two, and is rarely changed. */
+int transport_want(struct transport *t, bool read, bool write)
+{
+	struct event *e = &t->event;
+	short want = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+
+	if (event_pending(e, EV_READ | EV_WRITE, NULL) == want)
+		return 0;
+	event_del(e);
+	if (want == 0)
+		return 0;
+	if (event_assign(e, event_get_base(e), event_get_fd(e), (short)(want | EV_PERSIST),
+			 event_get_callback(e), event_get_callback_arg(e)) < 0)
+		return -1;
+	return event_add(e, NULL);
+}
+
+static ssize_t plain_read(struct transport *t, void *buf, size_t n)
+{
+	return recv(event_get_fd(&t->event), buf, n, 0);
+}
+
+static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
+{
+	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
+
+	if (count == 1)
+		return send(event_get_fd(&t->event), iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+	return sendmsg(event_get_fd(&t->event), &m, MSG_NOSIGNAL);
+}
+
+static void plain_shutdown(struct transport *t)
+{
+	shutdown(event_get_fd(&t->event), SHUT_WR);
+}
+
+static size_t plain_pending(struct transport *t)
+{
+	(void)t;
+	return 0;
+}
+
+static void plain_fini(struct transport *t)
+{
+	(void)t;
+}
+
+const struct transport_ops transport_plain = {
+	.read = plain_read,
+	.write = plain_write,
+	.shutdown = plain_shutdown,
+	.pending = plain_pending,
+	.fini = plain_fini,
+};

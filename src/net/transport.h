@@ -1,0 +1,51 @@
+/*
+ * transport.h - the bytes of one connection, plain or encrypted.
+ *
+ * A transport owns its descriptor and its one libevent event; what is above it
+ * reads and writes without knowing which kind it is.
+ */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct transport;
+
+struct transport_ops {
+	/* As recv and sendmsg: bytes moved, 0 at the end of the stream, -1 with errno (EAGAIN: wait). */
+	ssize_t (*read)(struct transport *t, void *buf, size_t n);
+	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count);
+	/* Ends the outgoing direction. */
+	void (*shutdown)(struct transport *t);
+	/* Bytes that were received and wait inside, for which no event will come. */
+	size_t (*pending)(struct transport *t);
+	/* Frees what the kind holds; not the descriptor. */
+	void (*fini)(struct transport *t);
+};
+
+struct transport {
+	struct event event;
+	const struct transport_ops *ops;
+	void *tls; /* of the kind */
+};
+
+extern const struct transport_ops transport_plain;
+
+/*
+ * Takes over fd and calls cb(fd, EV_READ and/or EV_WRITE, arg) as wanted; at
+ * first, when it is readable. -1: no memory; fd is then still the caller's.
+ */
+int transport_init(struct transport *t, struct event_base *base, int fd,
+		   const struct transport_ops *ops, event_callback_fn cb, void *arg);
+
+/* Closes the descriptor. */
+void transport_fini(struct transport *t);
+
+/* What to be called for. -1: no memory. */
+int transport_want(struct transport *t, bool read, bool write);
+
+#endif

@@ -1,0 +1,356 @@
+/*
+ * master.c - start, signals, end.
+ *
+ * The master reads the configuration, opens the sockets and keeps the workers
+ * going. It never touches a client's bytes, and never takes the bus lock.
+ */
+#include "process/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "process/master_internal.h"
+#include "process/notify.h"
+#include "process/reload_client.h"
+#include "process/runtime.h"
+#include "process/user.h"
+#include "process/worker.h"
+
+struct master master;
+
+/* Workers cut what is left at shutdown_grace themselves; this is for one that does not. */
+enum { STOP_MARGIN = 2000 };
+
+static struct config *load(const char *file, struct config_source **source, struct config_errors *e)
+{
+	struct config *c = NULL;
+
+	*source = config_load(file, e);
+	if (*source)
+		c = config_parse(*source, behaviours, 1, e);
+	if (!c) {
+		config_source_free(*source);
+		*source = NULL;
+	}
+	return c;
+}
+
+/*
+ * The configuration says who to be, and is then read as that user, so that
+ * what works at start works at a reload.
+ */
+static int become_user(const char *file)
+{
+	struct config_errors *e;
+	struct config_source *source;
+	struct config *c;
+	int r = 0;
+
+	if (geteuid() != 0)
+		return 0;
+	e = config_errors_new();
+	c = load(file, &source, e);
+	if (c && c->user)
+		r = user_become(c->user);
+	else if (c)
+		log_warning(LOG_OF(CONFIG_WARNING),
+			    "running as root: set \"user\" to an unprivileged user");
+	config_unref(c);
+	config_source_free(source);
+	config_errors_free(e);
+	return r;
+}
+
+static int load_config(void)
+{
+	struct config_errors *e;
+
+	if (become_user(master.options->file) < 0)
+		return -1;
+	e = config_errors_new();
+	master.config = load(master.options->file, &master.source, e);
+	reload_log_errors(e, false);
+	if (!master.config)
+		log_err(LOG_OF(CONFIG_ERROR), "%s: %zu errors; not started", master.options->file,
+			config_errors_count(e));
+	config_errors_free(e);
+	return master.config ? 0 : -1;
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+int master_new_bus(void)
+{
+	bus_free(master.bus);
+	master.bus = bus_new(&master.bus_limits, master.wakeups);
+	if (!master.bus)
+		return -1;
+	return config_uses_bus(master.config) ? bus_populate(master.bus) : 0;
+}
+
+static int make_shared(void)
+{
+	const struct config *c = master.config;
+
+	for (int i = 0; i < BUS_SLOTS; i++) {
+		master.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (master.wakeups[i] < 0)
+			return -1;
+	}
+	master.bus_limits = (struct bus_limits){ .size = (size_t)c->bus_size,
+						 .lag = (size_t)c->bus_lag,
+						 .max_rooms = (uint32_t)c->max_rooms };
+	master.metrics = metrics_new();
+	if (!master.metrics)
+		return -1;
+	if (master_new_bus() < 0) {
+		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size",
+			(long long)c->bus_size, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+void master_check_ready(void)
+{
+	if (master.ready)
+		return;
+	for (int i = 0; i < master.config->workers; i++)
+		if (master.slots[i].state != SLOT_RUNNING)
+			return;
+	master.ready = true;
+	notify_ready(supervise_status());
+	log_info(LOG_OF(READY), "ready: %lld workers, %zu endpoints",
+		 (long long)master.config->workers, master.config->endpoint_count);
+}
+
+static void leave(int status)
+{
+	master.exit_status = status;
+	event_base_loopbreak(master.base);
+}
+
+void master_check_stopped(void)
+{
+	if (master.stopping && slots_alive() == 0)
+		leave(master.exit_status);
+}
+
+static void stop(void)
+{
+	int64_t grace = master.config->shutdown_grace;
+
+	master.stopping = true;
+	master.stop_at = master.ticks + supervise_ticks(grace + STOP_MARGIN);
+	notify_stopping("closing connections");
+	log_info(LOG_OF(STOPPING), "stopping");
+	slots_stop(grace);
+	master_check_stopped();
+}
+
+void master_give_up(const char *why)
+{
+	log_err(LOG_OF(STOPPING), "giving up: %s", why);
+	master.exit_status = MASTER_GAVE_UP;
+	if (!master.stopping)
+		stop();
+}
+
+static void handle_stop_signal(void)
+{
+	if (!master.stopping) {
+		stop();
+		return;
+	}
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		slot_kill(&master.slots[i], SIGKILL);
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		slot_died(pid, status);
+}
+
+static void signal_cb(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	if (sig == SIGCHLD)
+		reap();
+	else if (sig == SIGHUP && !master.stopping)
+		reload_start();
+	else if (sig != SIGHUP)
+		handle_stop_signal();
+}
+
+static void tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	supervise_tick();
+}
+
+static int add_events(void)
+{
+	static const int sigs[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+	static const struct timeval every = { .tv_usec = MASTER_TICK * 1000 };
+
+	master.base = event_base_new();
+	if (!master.base)
+		return -1;
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(*sigs); i++) {
+		master.signals[i] = evsignal_new(master.base, sigs[i], signal_cb, NULL);
+		if (!master.signals[i] || event_add(master.signals[i], NULL) < 0)
+			return -1;
+	}
+	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
+	if (!master.tick || event_add(master.tick, &every) < 0)
+		return -1;
+	return slots_init();
+}
+
+static int open_sockets(void)
+{
+	char error[512];
+
+	if (sockets_open(&master.sockets, master.config, error, sizeof(error)) < 0) {
+		log_err(LOG_OF(BIND_FAILED), "%s", error);
+		return -1;
+	}
+	sockets_commit(&master.sockets, master.config);
+	return 0;
+}
+
+static int start(void)
+{
+	raise_file_limit();
+	signal(SIGPIPE, SIG_IGN);
+	if (load_config() < 0)
+		return -1;
+	worker_set_log_level(master.config, master.options->verbose);
+	log_set_generation(master.config->generation);
+	log_info(LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
+		 master.options->file);
+	if (runtime_open(master.config->runtime_dir) < 0)
+		return -1;
+	if (make_shared() < 0 || open_sockets() < 0)
+		return -1;
+	if (add_events() < 0) {
+		log_err(NULL, "cannot set up the event loop: %s", strerror(errno));
+		return -1;
+	}
+	for (int i = 0; i < master.config->workers; i++)
+		slot_start(&master.slots[i]);
+	return 0;
+}
+
+static void release(void)
+{
+	sockets_close(&master.sockets);
+	runtime_close();
+	if (!master.base)
+		goto out;
+	slots_fini();
+	for (size_t i = 0; i < sizeof(master.signals) / sizeof(*master.signals); i++)
+		event_free(master.signals[i]);
+	event_free(master.tick);
+	event_base_free(master.base);
+out:
+	bus_free(master.bus);
+	config_unref(master.config);
+	config_source_free(master.source);
+}
+
+int master_run(const struct master_options *options)
+{
+	master.options = options;
+	if (start() < 0) {
+		release();
+		return MASTER_CONFIG_ERROR;
+	}
+	event_base_dispatch(master.base);
+	log_info(LOG_OF(STOPPED), "stopped");
+	release();
+	return master.exit_status;
+}
+
+static void print_error(bool warning, const char *line, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "%s%s\n", warning ? "warning: " : "", line);
+}
+
+int master_check_config(const struct master_options *options)
+{
+	struct config_errors *e;
+	struct config_source *source;
+	struct config *c;
+	size_t n;
+
+	raise_file_limit();
+	if (become_user(options->file) < 0)
+		return MASTER_CONFIG_ERROR;
+	e = config_errors_new();
+	c = load(options->file, &source, e);
+	config_errors_each(e, print_error, NULL);
+	n = config_errors_count(e);
+	if (c)
+		printf("%s: configuration is valid\n", options->file);
+	else
+		fprintf(stderr, "%s: %zu error%s\n", options->file, n, n == 1 ? "" : "s");
+	config_unref(c);
+	config_source_free(source);
+	config_errors_free(e);
+	return c ? MASTER_OK : MASTER_CONFIG_ERROR;
+}
+
+/* Where the daemon keeps its pid file: the service manager says, or the configuration. */
+static char *runtime_dir(const char *file)
+{
+	struct config_errors *e = config_errors_new();
+	struct config_source *source;
+	struct config *c = load(file, &source, e);
+	const char *env = getenv("RUNTIME_DIRECTORY");
+	char *dir = NULL;
+
+	if (c && c->runtime_dir)
+		dir = strdup(c->runtime_dir);
+	else if (env)
+		dir = strdup(env);
+	config_unref(c);
+	config_source_free(source);
+	config_errors_free(e);
+	return dir;
+}
+
+int master_request_reload(const struct master_options *options)
+{
+	const char *pid = getenv("MAINPID");
+	char *dir = runtime_dir(options->file);
+	int r = reload_client(dir, pid ? strtol(pid, NULL, 10) : 0);
+
+	free(dir);
+	return r;
+}

@@ -1,0 +1,107 @@
+/*
+ * master_internal.h - the master as its files share it.
+ *
+ * master.c: start, signals, end. slot.c: the life of a worker's place. reload.c:
+ * a new configuration in a running daemon. supervise.c: what is looked at with
+ * every tick.
+ */
+#ifndef PROCESS_MASTER_INTERNAL_H
+#define PROCESS_MASTER_INTERNAL_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/metrics.h"
+#include "bus/bus.h"
+#include "config/config.h"
+#include "process/master.h"
+#include "process/sockets.h"
+
+/* The master's clock: ticks of this many milliseconds, never wall time. */
+enum { MASTER_TICK = 250 };
+
+/* STARTING: forked, has not said that it listens. RETIRING: serves what it has, accepts no more. */
+enum slot_state { SLOT_UNUSED, SLOT_STARTING, SLOT_RUNNING, SLOT_RETIRING, SLOT_BACKOFF };
+
+/* A worker's place: what outlives the worker. */
+struct slot {
+	int index;
+	enum slot_state state;
+	pid_t pid; /* 0: none */
+	int control[2]; /* the master's end, the worker's */
+	struct event *event;
+	uint64_t generation; /* that its worker has in force */
+	uint64_t beats; /* its heartbeat when it last moved, */
+	uint64_t beat_tick; /* and when that was */
+	uint64_t started; /* tick of the fork */
+	uint64_t restart_at; /* BACKOFF */
+	unsigned failures; /* young deaths in a row */
+	int adopter; /* BACKOFF: who accepts for it, -1: nobody */
+};
+
+struct reload_state {
+	bool active, again;
+	struct config_diff endpoints;
+	unsigned moved, closed;
+};
+
+struct master {
+	const struct master_options *options;
+	struct event_base *base;
+	struct event *signals[4], *tick;
+	struct config *config;
+	struct config_source *source;
+	struct metrics *metrics;
+	struct bus *bus;
+	struct bus_limits bus_limits;
+	int wakeups[BUS_SLOTS];
+	struct slot slots[CONFIG_WORKERS_MAX];
+	struct sockets sockets;
+	uint64_t ticks;
+	uint64_t lock_count; /* bus lock: acquisitions when it last moved, */
+	uint64_t lock_tick; /* and when that was */
+	struct reload_state reload;
+	char status[128];
+	bool ready; /* was told to the service manager once */
+	bool bus_corrupt; /* waiting for the workers to be gone */
+	bool stopping;
+	uint64_t stop_at; /* tick at which workers that are left are killed */
+	int exit_status;
+};
+
+extern struct master master;
+
+/* slot.c */
+int slots_init(void);
+void slots_fini(void);
+int slot_start(struct slot *s);
+void slot_kill(struct slot *s, int sig);
+/* Of any reaped child; does nothing for one that is not a worker. */
+void slot_died(pid_t pid, int status);
+void slot_retire_or_reload(struct slot *s, bool retire, int source_fd);
+void slots_stop(int64_t grace);
+void slots_readopt(void);
+bool slot_alive(const struct slot *s);
+size_t slots_alive(void);
+void slots_start_waiting(void);
+
+/* reload.c */
+void reload_start(void);
+/* A worker answered, came up or died: the reload may be complete. */
+void reload_check(void);
+void reload_log_errors(const struct config_errors *e, bool refused);
+
+/* supervise.c */
+void supervise_tick(void);
+const char *supervise_status(void);
+uint64_t supervise_ticks(int64_t ms);
+
+/* master.c */
+int master_new_bus(void);
+void master_check_ready(void);
+void master_check_stopped(void);
+void master_give_up(const char *why);
+
+#endif

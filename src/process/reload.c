@@ -1,0 +1,215 @@
+/*
+ * reload.c - a new configuration in a running daemon.
+ *
+ * Everything that can fail is done first: reading, parsing, new sockets,
+ * memory. Then the new snapshot is in force, workers get the same text and new
+ * sockets, and the reload is complete when every worker has answered, or has
+ * been replaced by one that began with the new snapshot.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "process/master_internal.h"
+#include "process/notify.h"
+#include "process/runtime.h"
+#include "process/worker.h"
+
+static void log_error(bool warning, const char *line, void *arg)
+{
+	bool refused = *(bool *)arg;
+
+	if (warning) {
+		log_warning(LOG_OF(CONFIG_WARNING), "%s", line);
+		return;
+	}
+	log_err(LOG_OF(CONFIG_ERROR), "%s", line);
+	if (refused)
+		runtime_reload_line(line);
+}
+
+void reload_log_errors(const struct config_errors *e, bool refused)
+{
+	config_errors_each(e, log_error, &refused);
+}
+
+static void end(bool applied, const char *summary)
+{
+	master.reload.active = false;
+	runtime_reload_end(applied, summary);
+	notify_ready(supervise_status());
+	if (master.reload.again && !master.stopping) {
+		master.reload.again = false;
+		reload_start();
+	}
+}
+
+static void refuse(const char *why)
+{
+	char summary[512];
+
+	snprintf(summary, sizeof(summary),
+		 "reload refused: %s; the running configuration stays in force", why);
+	log_err(LOG_OF(RELOAD_REFUSED), "%s", summary);
+	end(false, summary);
+}
+
+static void warn_restart(const char *key, void *arg)
+{
+	(void)arg;
+	log_warning(LOG_OF(CONFIG_WARNING),
+		    "a change of \"%s\" needs a restart; the rest of the configuration applies",
+		    key);
+}
+
+static int source_fd(void)
+{
+	size_t len;
+	void *bytes = config_source_pack(master.source, &len);
+	int fd = bytes ? memfd_create("ignyxd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+
+	if (fd >= 0 && write(fd, bytes, len) != (ssize_t)len) {
+		close(fd);
+		fd = -1;
+	}
+	free(bytes);
+	if (fd >= 0)
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	return fd;
+}
+
+/* Tells the workers there are, starts those there are not yet. */
+static void tell_workers(int fd)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i];
+		bool wanted = i < master.config->workers;
+
+		if (slot_alive(s))
+			slot_retire_or_reload(s, !wanted, fd);
+		else if (!wanted)
+			s->state = SLOT_UNUSED;
+		else if (s->state == SLOT_UNUSED)
+			slot_start(s);
+		/* One in back-off starts with the new snapshot; its adopter has the old sockets. */
+		s->adopter = -1;
+	}
+	close(fd);
+	slots_readopt();
+}
+
+static void commit(struct config *new, struct config_source *source, int fd)
+{
+	struct config *old = master.config;
+
+	config_restart_keys(old, new, warn_restart, NULL);
+	master.reload.endpoints = config_diff_endpoints(old, new);
+	master.reload.moved = master.reload.closed = 0;
+	master.config = new;
+	config_source_free(master.source);
+	master.source = source;
+	worker_set_log_level(new, master.options->verbose);
+	log_set_generation(new->generation);
+	sockets_commit(&master.sockets, new);
+	tell_workers(fd);
+	config_unref(old);
+	reload_check();
+}
+
+/* What may fail for want of something outside of the file. */
+static int prepare(const struct config *new, char *error, size_t size)
+{
+	if (config_uses_bus(new) && bus_populate(master.bus) < 0) {
+		snprintf(error, size, "there is no memory for the bus (bus_size): %s",
+			 strerror(errno));
+		return -1;
+	}
+	return sockets_open(&master.sockets, new, error, size);
+}
+
+static void apply(struct config *new, struct config_source *source)
+{
+	struct config_source *old = master.source;
+	char error[400];
+	int fd;
+
+	if (prepare(new, error, sizeof(error)) < 0) {
+		log_err(LOG_OF(BIND_FAILED), "%s", error);
+		runtime_reload_line(error);
+		config_unref(new);
+		config_source_free(source);
+		refuse("see above");
+		return;
+	}
+	master.source = source;
+	fd = source_fd();
+	master.source = old;
+	commit(new, source, fd);
+}
+
+void reload_start(void)
+{
+	struct config_errors *e;
+	struct config_source *source;
+	struct config *new = NULL;
+	char why[64];
+
+	if (master.reload.active) {
+		master.reload.again = true;
+		return;
+	}
+	master.reload.active = true;
+	notify_reloading();
+	runtime_reload_begin();
+	e = config_errors_new();
+	source = config_load(master.options->file, e);
+	if (source)
+		new = config_parse(source, behaviours, master.config->generation + 1, e);
+	reload_log_errors(e, true);
+	if (new) {
+		apply(new, source);
+	} else {
+		size_t n = config_errors_count(e);
+
+		config_source_free(source);
+		snprintf(why, sizeof(why), "%zu error%s in the configuration", n,
+			 n == 1 ? "" : "s");
+		refuse(why);
+	}
+	config_errors_free(e);
+}
+
+static bool all_answered(void)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		const struct slot *s = &master.slots[i];
+
+		if (slot_alive(s) &&
+		    (s->state == SLOT_STARTING || s->generation < master.config->generation))
+			return false;
+	}
+	return true;
+}
+
+void reload_check(void)
+{
+	const struct reload_state *r = &master.reload;
+	char summary[256];
+
+	if (!r->active || master.stopping || !all_answered())
+		return;
+	snprintf(summary, sizeof(summary),
+		 "configuration reloaded: %u endpoints added, %u changed, %u removed; %u "
+		 "connections "
+		 "kept, %u closed",
+		 r->endpoints.added, r->endpoints.changed, r->endpoints.removed, r->moved,
+		 r->closed);
+	log_info(LOG_OF(RELOADED), "%s", summary);
+	end(true, summary);
+}

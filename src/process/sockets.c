@@ -1,0 +1,238 @@
+/*
+ * sockets.c - see sockets.h.
+ *
+ * A new address is probed once without SO_REUSEPORT, so that a second daemon on
+ * it is an error and not a silent half of the connections.
+ */
+#include "process/sockets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static void key_of(const struct config_listener *l, char out[SOCKET_NAME_MAX])
+{
+	socket_name(l, (int)l->port, out);
+}
+
+static struct listen_socket *find(const struct sockets *s, const char *key)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->items[i]->key, key) == 0)
+			return s->items[i];
+	return NULL;
+}
+
+static void close_slot(struct listen_socket *l, int slot)
+{
+	if (l->fds[slot] >= 0 && (!l->unix_path || slot == 0))
+		close(l->fds[slot]);
+	l->fds[slot] = -1;
+}
+
+static void free_socket(struct listen_socket *l, bool remove_file)
+{
+	if (remove_file && l->unix_path)
+		unlink(l->unix_path);
+	for (int i = CONFIG_WORKERS_MAX - 1; i >= 0; i--)
+		close_slot(l, i);
+	free(l->unix_path);
+	free(l);
+}
+
+static struct listen_socket *new_socket(const struct config_listener *c)
+{
+	struct listen_socket *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		l->fds[i] = -1;
+	l->fresh = true;
+	key_of(c, l->key);
+	if (c->unix_path)
+		l->unix_path = strdup(c->unix_path);
+	else
+		l->port = socket_probe(c);
+	if ((c->unix_path && !l->unix_path) || l->port < 0) {
+		free(l);
+		return NULL;
+	}
+	socket_name(c, l->port, l->name);
+	return l;
+}
+
+/* Opens what is missing for slots below `slots`. */
+static int open_slots(struct listen_socket *l, const struct config_listener *c, int slots)
+{
+	for (int i = 0; i < slots; i++) {
+		if (l->fds[i] >= 0)
+			continue;
+		if (l->unix_path && i > 0)
+			l->fds[i] = l->fds[0];
+		else
+			l->fds[i] = socket_listen(c, l->port);
+		if (l->fds[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program listens there, perhaps a second ignyxd";
+	case EACCES:
+	case EPERM:
+		return "; a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder "
+		       "that "
+		       "the user may write to";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has that address";
+	case EAFNOSUPPORT:
+		return "; this machine has that kind of address switched off";
+	case ENOENT:
+		return "; the folder of the socket does not exist";
+	case EEXIST:
+		return "; there is a file in the way that is no socket";
+	}
+	return "";
+}
+
+static int open_one(struct sockets *s, const struct config_listener *c, int slots)
+{
+	char key[SOCKET_NAME_MAX];
+	struct listen_socket *l;
+
+	key_of(c, key);
+	l = find(s, key);
+	if (!l) {
+		l = new_socket(c);
+		if (!l)
+			return -1;
+		s->items[s->count++] = l;
+	}
+	return open_slots(l, c, slots);
+}
+
+static int slots_open(const struct listen_socket *l)
+{
+	int n = 0;
+
+	while (n < CONFIG_WORKERS_MAX && l->fds[n] >= 0)
+		n++;
+	return n;
+}
+
+/* Takes back what sockets_open did: slots from had[i] on, and fresh ones whole. */
+static void undo(struct sockets *s, const int *had)
+{
+	for (size_t i = s->count; i-- > 0;) {
+		struct listen_socket *l = s->items[i];
+
+		if (l->fresh) {
+			free_socket(l, l->fds[0] >= 0);
+			s->items[i] = s->items[--s->count];
+			continue;
+		}
+		for (int k = had[i]; k < CONFIG_WORKERS_MAX; k++)
+			close_slot(l, k);
+	}
+}
+
+int sockets_open(struct sockets *s, const struct config *c, char *error, size_t size)
+{
+	int had[CONFIG_LISTENERS_MAX];
+
+	for (size_t i = 0; i < s->count; i++)
+		had[i] = slots_open(s->items[i]);
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct config_listener *l = &c->listeners[i];
+		char name[SOCKET_NAME_MAX];
+
+		if (open_one(s, l, (int)c->workers) == 0)
+			continue;
+		socket_name(l, (int)l->port, name);
+		snprintf(error, size, "%s:%d: cannot listen on %s: %s%s", l->file, l->line, name,
+			 strerror(errno), advice(errno));
+		undo(s, had);
+		return -1;
+	}
+	return 0;
+}
+
+/* What may change without a new socket: the backlog, a unix socket's mode. */
+static void update(struct listen_socket *l, const struct config_listener *c, int slots)
+{
+	for (int i = 0; i < slots; i++)
+		if (!l->unix_path || i == 0)
+			listen(l->fds[i], (int)c->backlog);
+	if (l->unix_path && chmod(l->unix_path, (mode_t)c->mode) < 0)
+		log_warning(NULL, "cannot set the mode of %s: %s", l->unix_path, strerror(errno));
+}
+
+static const struct config_listener *configured(const struct config *c, const char *key)
+{
+	char name[SOCKET_NAME_MAX];
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		key_of(&c->listeners[i], name);
+		if (strcmp(name, key) == 0)
+			return &c->listeners[i];
+	}
+	return NULL;
+}
+
+void sockets_commit(struct sockets *s, const struct config *c)
+{
+	for (size_t i = s->count; i-- > 0;) {
+		struct listen_socket *l = s->items[i];
+		const struct config_listener *cl = configured(c, l->key);
+
+		if (!cl) {
+			free_socket(l, true);
+			s->items[i] = s->items[--s->count];
+			continue;
+		}
+		if (l->fresh)
+			log_info(LOG_OF(LISTENING), "listening on %s", l->name);
+		l->fresh = false;
+		for (int k = (int)c->workers; k < CONFIG_WORKERS_MAX; k++)
+			close_slot(l, k);
+		update(l, cl, (int)c->workers);
+	}
+}
+
+size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
+		  int fds[CONFIG_LISTENERS_MAX])
+{
+	char key[SOCKET_NAME_MAX];
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		key_of(&c->listeners[i], key);
+		fds[i] = find(s, key)->fds[slot];
+	}
+	return c->listener_count;
+}
+
+void sockets_keep_only(struct sockets *s, int slot)
+{
+	for (size_t i = 0; i < s->count; i++)
+		for (int k = 0; k < CONFIG_WORKERS_MAX; k++)
+			if (k != slot && !s->items[i]->unix_path)
+				close_slot(s->items[i], k);
+}
+
+void sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free_socket(s->items[i], true);
+	s->count = 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * sockets.h - the listening sockets that the master owns, for all slots.
+ */
+#ifndef PROCESS_SOCKETS_H
+#define PROCESS_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+#include "net/socket.h"
+
+/* One address: a socket for each slot (-1: not open); a unix socket has one for all. */
+struct listen_socket {
+	char key[SOCKET_NAME_MAX]; /* as configured */
+	char name[SOCKET_NAME_MAX]; /* with the port that is in use */
+	char *unix_path;
+	int port;
+	bool fresh; /* opened for a reload that is not decided yet */
+	int fds[CONFIG_WORKERS_MAX];
+};
+
+struct sockets {
+	size_t count;
+	/* While a reload is being decided the old addresses and the new ones are there. */
+	struct listen_socket *items[2 * CONFIG_LISTENERS_MAX];
+};
+
+/*
+ * Opens what c needs for slots 0 .. c->workers - 1 and s has not open yet. On
+ * failure s is as before and error (of size bytes) says which address, where it is
+ * configured, and why: returns -1.
+ */
+int sockets_open(struct sockets *s, const struct config *c, char *error, size_t size);
+
+/* Closes the addresses that c does not have, and the slots beyond its workers. */
+void sockets_commit(struct sockets *s, const struct config *c);
+
+/* The sockets of a slot in the order of c's listeners; returns their number. */
+size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
+		  int fds[CONFIG_LISTENERS_MAX]);
+
+/* In a child: closes every socket but those of this slot. */
+void sockets_keep_only(struct sockets *s, int slot);
+
+/* Closes all; removes the files of unix sockets. */
+void sockets_close(struct sockets *s);
+
+#endif

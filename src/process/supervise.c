@@ -1,0 +1,131 @@
+/*
+ * supervise.c - what the master looks at with every tick.
+ *
+ * Time is counted in the master's ticks: when the machine was suspended, or
+ * this process stopped, nobody has missed a heartbeat. The service manager's
+ * watchdog follows this loop and is withheld only when no worker has beaten.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "process/master_internal.h"
+#include "process/notify.h"
+
+/* How long a lock may be held without a move, in milliseconds. */
+enum { LOCK_STUCK = 1000 };
+
+uint64_t supervise_ticks(int64_t ms)
+{
+	return ms <= 0 ? 0 : ((uint64_t)ms + MASTER_TICK - 1) / MASTER_TICK;
+}
+
+static void note_beat(struct slot *s)
+{
+	uint64_t beats =
+		atomic_load_explicit(&master.metrics->rows[s->index].beats, memory_order_relaxed);
+
+	if (beats == s->beats)
+		return;
+	s->beats = beats;
+	s->beat_tick = master.ticks;
+}
+
+static void end_stuck(struct slot *s, const char *what)
+{
+	const struct metrics_row *row = &master.metrics->rows[s->index];
+
+	log_err((&(struct log_fields){ .event = LOG_EVENT_WORKER_STUCK,
+				       .conn = atomic_load(&row->conn) }),
+		"worker %d (pid %ld) %s while %s; ending it", s->index, (long)s->pid, what,
+		activity_name(atomic_load(&row->activity)));
+	slot_kill(s, SIGKILL);
+	/* Not again before it is reaped and had its time. */
+	s->beat_tick = master.ticks;
+}
+
+/* Returns whether any worker has beaten in time. */
+static bool check_heartbeats(void)
+{
+	uint64_t limit = supervise_ticks(master.config->worker_timeout);
+	bool any = false;
+
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i];
+
+		if (!slot_alive(s))
+			continue;
+		note_beat(s);
+		if (master.ticks - s->beat_tick < limit || limit == 0)
+			any = true;
+		else
+			end_stuck(s, "has not moved for worker_timeout");
+	}
+	return any;
+}
+
+/* Who holds the bus lock and stands still stops every publisher. */
+static void check_lock(void)
+{
+	uint64_t count;
+	int owner = bus_lock_owner(master.bus, &count);
+
+	if (owner < 0 || owner >= CONFIG_WORKERS_MAX || count != master.lock_count) {
+		master.lock_count = count;
+		master.lock_tick = master.ticks;
+		return;
+	}
+	if (master.ticks - master.lock_tick < supervise_ticks(LOCK_STUCK))
+		return;
+	master.lock_tick = master.ticks;
+	if (slot_alive(&master.slots[owner]))
+		end_stuck(&master.slots[owner], "holds the lock of the bus");
+}
+
+const char *supervise_status(void)
+{
+	uint64_t open = 0;
+
+	for (int i = 0; i < METRICS_SLOTS; i++)
+		open += atomic_load_explicit(&master.metrics->rows[i].open, memory_order_relaxed);
+	snprintf(master.status, sizeof(master.status), "%zu workers, %llu connections",
+		 slots_alive(), (unsigned long long)open);
+	return master.status;
+}
+
+static void update_status(void)
+{
+	char before[sizeof(master.status)];
+
+	memcpy(before, master.status, sizeof(before));
+	if (strcmp(before, supervise_status()) != 0)
+		notify_status(master.status);
+}
+
+static void feed_watchdog(bool any_beat)
+{
+	uint64_t usec = notify_watchdog_usec();
+	uint64_t every = usec / (MASTER_TICK * 1000ull) / 4;
+
+	if (usec > 0 && any_beat && (every == 0 || master.ticks % every == 0))
+		notify_watchdog();
+}
+
+void supervise_tick(void)
+{
+	bool any;
+
+	master.ticks++;
+	any = check_heartbeats();
+	check_lock();
+	feed_watchdog(any);
+	if (!master.stopping) {
+		slots_start_waiting();
+		if (master.ready && !master.reload.active)
+			update_status();
+	} else if (master.ticks >= master.stop_at) {
+		for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+			slot_kill(&master.slots[i], SIGKILL);
+	}
+}

@@ -1,0 +1,394 @@
+/*
+ * worker.c - one process that serves connections.
+ *
+ * A loop turn: libevent runs what is ready, then session_turn_end delivers
+ * what the turn and other workers put in the bus. Before it sleeps the worker
+ * says so to the others, and looks once more.
+ */
+#include "process/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "behaviour.h"
+#include "bus/bus.h"
+#include "net/acceptor.h"
+#include "net/socket.h"
+#include "process/control.h"
+#include "process/user.h"
+#include "session/session.h"
+
+/* A listening socket that this worker accepts on; owner is another slot while it is adopted. */
+struct listening {
+	struct acceptor *acceptor;
+	int owner;
+	char key[SOCKET_NAME_MAX];
+};
+
+static struct {
+	const struct worker_start *start;
+	struct event_base *base;
+	struct event *control, *wakeup, *tick;
+	struct listening *listening;
+	size_t listening_count;
+	uint32_t stop_at; /* session tick at which what is left is cut */
+	bool retiring;
+	bool done;
+	int status;
+} worker;
+
+void worker_set_log_level(const struct config *config, bool verbose)
+{
+	log_set_level(verbose ? LOG_DEBUG : config->log_level);
+}
+
+static void finish(int status)
+{
+	worker.done = true;
+	worker.status = status;
+}
+
+static struct listening *find_listening(const char *key, int owner)
+{
+	for (size_t i = 0; i < worker.listening_count; i++)
+		if (worker.listening[i].owner == owner && strcmp(worker.listening[i].key, key) == 0)
+			return &worker.listening[i];
+	return NULL;
+}
+
+/* Takes fd over. */
+static int add_listening(const char *key, int owner, int fd)
+{
+	struct listening *l = realloc(worker.listening, (worker.listening_count + 1) * sizeof(*l));
+
+	if (!l) {
+		close(fd);
+		return -1;
+	}
+	worker.listening = l;
+	l += worker.listening_count;
+	l->owner = owner;
+	strcpy(l->key, key);
+	l->acceptor = acceptor_new(worker.base, fd, session_accept);
+	if (!l->acceptor)
+		return -1;
+	worker.listening_count++;
+	return 0;
+}
+
+static void remove_listening(struct listening *l, bool accept_rest)
+{
+	if (accept_rest)
+		acceptor_finish(l->acceptor);
+	else
+		acceptor_free(l->acceptor);
+	*l = worker.listening[--worker.listening_count];
+}
+
+static void remove_owner(int owner, bool accept_rest)
+{
+	for (size_t i = worker.listening_count; i-- > 0;)
+		if (worker.listening[i].owner == owner)
+			remove_listening(&worker.listening[i], accept_rest);
+}
+
+static bool is_configured(const struct config *c, const char *key)
+{
+	char name[SOCKET_NAME_MAX];
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		socket_name(&c->listeners[i], (int)c->listeners[i].port, name);
+		if (strcmp(name, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* fds: one for each listener of the configuration; all are taken over. */
+static int listen_on(const struct config *c, int owner, const int *fds)
+{
+	char key[SOCKET_NAME_MAX];
+	int r = 0;
+
+	for (size_t i = worker.listening_count; i-- > 0;)
+		if (worker.listening[i].owner == owner &&
+		    !is_configured(c, worker.listening[i].key))
+			remove_listening(&worker.listening[i], true);
+	for (size_t i = 0; i < c->listener_count; i++) {
+		socket_name(&c->listeners[i], (int)c->listeners[i].port, key);
+		if (find_listening(key, owner))
+			close(fds[i]);
+		else if (add_listening(key, owner, fds[i]) < 0)
+			r = -1;
+	}
+	return r;
+}
+
+static void tell(enum control_type type, unsigned moved, unsigned closed)
+{
+	struct control_message m = { .type = type,
+				     .slot = (uint32_t)worker.start->slot,
+				     .generation = session.config->generation,
+				     .moved = moved,
+				     .closed = closed };
+
+	if (control_send(worker.start->control, &m, NULL, 0) < 0) {
+		log_err(NULL, "cannot answer the master: %s", strerror(errno));
+		finish(EXIT_FAILURE);
+	}
+}
+
+static struct config_source *receive_source(int fd)
+{
+	struct config_source *s = NULL;
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return NULL;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	s = config_source_unpack(p, (size_t)st.st_size);
+	munmap(p, (size_t)st.st_size);
+	return s;
+}
+
+/* The master has parsed the same text without an error. */
+static struct config *receive_config(int fd, uint64_t generation)
+{
+	struct config_source *s = receive_source(fd);
+	struct config_errors *e = config_errors_new();
+	struct config *c = s && e ? config_parse(s, behaviours, generation, e) : NULL;
+
+	config_source_free(s);
+	config_errors_free(e);
+	return c;
+}
+
+static void reload(const struct control_message *m, const int *fds, size_t count)
+{
+	struct config *c = count > 0 ? receive_config(fds[0], m->generation) : NULL;
+	unsigned moved, closed;
+
+	if (count > 0)
+		close(fds[0]);
+	if (!c || (count > 1 && count != 1 + c->listener_count)) {
+		log_err(NULL, "cannot apply the configuration that the master sent; starting anew");
+		finish(EXIT_FAILURE);
+		return;
+	}
+	worker.retiring = count == 1;
+	if (worker.retiring)
+		remove_owner(worker.start->slot, true);
+	else if (listen_on(c, worker.start->slot, fds + 1) < 0)
+		finish(EXIT_FAILURE);
+	session_reload(c, &moved, &closed);
+	config_unref(c);
+	worker_set_log_level(session.config, worker.start->verbose);
+	log_set_generation(session.config->generation);
+	tell(CONTROL_RELOADED, moved, closed);
+}
+
+static void adopt(const struct control_message *m, const int *fds, size_t count)
+{
+	if (count == session.config->listener_count) {
+		if (listen_on(session.config, (int)m->slot, fds) < 0)
+			log_err(NULL, "cannot accept for worker %u: no memory", m->slot);
+		return;
+	}
+	/* Of another generation: the master repeats it after the reload. */
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static void stop(const struct control_message *m)
+{
+	for (size_t i = worker.listening_count; i-- > 0;)
+		remove_listening(&worker.listening[i], false);
+	worker.stop_at = session.now + (uint32_t)(m->grace / SESSION_TICK) + 1;
+	session_stop();
+}
+
+static void handle_message(const struct control_message *m, const int *fds, size_t count)
+{
+	switch (m->type) {
+	case CONTROL_RELOAD:
+		reload(m, fds, count);
+		break;
+	case CONTROL_ADOPT:
+		adopt(m, fds, count);
+		break;
+	case CONTROL_RELEASE:
+		remove_owner((int)m->slot, false);
+		break;
+	case CONTROL_STOP:
+		stop(m);
+		break;
+	}
+}
+
+static void read_control(void)
+{
+	struct control_message m;
+	int fds[CONTROL_FDS_MAX];
+	size_t count;
+	int r;
+
+	while ((r = control_receive(worker.start->control, &m, fds, &count)) > 0)
+		handle_message(&m, fds, count);
+	if (r < 0) {
+		log_err(NULL, "the master is gone");
+		finish(EXIT_FAILURE);
+	}
+}
+
+static void control_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	read_control();
+}
+
+/* The bus is looked at after every turn anyway; this only ends the sleep. */
+static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t n;
+
+	(void)what;
+	(void)arg;
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_err(NULL, "cannot read the wake-up descriptor: %s", strerror(errno));
+}
+
+static void tick(void)
+{
+	session_tick();
+	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
+		session_abort();
+}
+
+static void tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	tick();
+}
+
+static int add_events(void)
+{
+	static const struct timeval every = { .tv_usec = SESSION_TICK * 1000 };
+
+	worker.control = event_new(worker.base, worker.start->control, EV_READ | EV_PERSIST,
+				   control_cb, NULL);
+	worker.wakeup =
+		event_new(worker.base, worker.start->wakeup, EV_READ | EV_PERSIST, wakeup_cb, NULL);
+	worker.tick = event_new(worker.base, -1, EV_PERSIST, tick_cb, NULL);
+	if (!worker.control || !worker.wakeup || !worker.tick ||
+	    event_add(worker.control, NULL) < 0 || event_add(worker.wakeup, NULL) < 0 ||
+	    event_add(worker.tick, &every) < 0)
+		return -1;
+	return 0;
+}
+
+/* A worker follows the master's socket; signals meant for the whole group are the master's. */
+static void set_signals(void)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+	struct sigaction sa = { .sa_handler = SIG_IGN };
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		sigaction(ignored[i], &sa, NULL);
+	sa.sa_handler = SIG_DFL;
+	sigaction(SIGCHLD, &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static struct event_base *make_base(void)
+{
+	struct event_config *cfg = event_config_new();
+	struct event_base *base = NULL;
+
+	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0)
+		base = event_base_new_with_config(cfg);
+	if (cfg)
+		event_config_free(cfg);
+	return base;
+}
+
+static int prepare(void)
+{
+	const struct worker_start *s = worker.start;
+
+	if (user_drop_capabilities() < 0 || user_die_with_parent(s->master) < 0)
+		return -1;
+	worker.base = make_base();
+	if (!worker.base)
+		return -1;
+	bus_set_slot(s->bus, s->slot);
+	if (session_init(worker.base, s->bus, s->metrics, s->slot, s->config, s->max_rooms) < 0)
+		return -1;
+	return add_events() < 0 ? -1 : listen_on(s->config, s->slot, s->listen_fds);
+}
+
+static void set_activity(enum activity a)
+{
+	atomic_store_explicit(&session.row->activity, a, memory_order_relaxed);
+}
+
+static void loop(void)
+{
+	bool more = false;
+
+	while (!worker.done) {
+		bool busy = more || bus_sleep(session.bus);
+
+		set_activity(ACTIVITY_WAITING);
+		event_base_loop(worker.base, EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0));
+		bus_awake(session.bus);
+		more = session_turn_end();
+		if ((session.stopping || worker.retiring) && session.conns == 0)
+			finish(EXIT_SUCCESS);
+	}
+}
+
+static void release(void)
+{
+	while (worker.listening_count > 0)
+		remove_listening(&worker.listening[0], false);
+	free(worker.listening);
+	session_fini();
+	event_free(worker.control);
+	event_free(worker.wakeup);
+	event_free(worker.tick);
+	event_base_free(worker.base);
+}
+
+int worker_run(const struct worker_start *start)
+{
+	worker.start = start;
+	set_signals();
+	log_set_worker(start->slot);
+	if (prepare() < 0) {
+		log_err(NULL, "cannot start: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	log_debug(LOG_OF(WORKER_STARTED), "worker %d runs with pid %ld", start->slot,
+		  (long)getpid());
+	tell(CONTROL_READY, 0, 0);
+	loop();
+	release();
+	return worker.status;
+}

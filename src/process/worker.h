@@ -1,0 +1,36 @@
+/*
+ * worker.h - one process that serves connections.
+ */
+#ifndef PROCESS_WORKER_H
+#define PROCESS_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "config/config.h"
+
+struct bus;
+struct metrics;
+
+/* What the master leaves to a worker across the fork. */
+struct worker_start {
+	int slot;
+	pid_t master;
+	int control; /* this slot's end of the pair */
+	int wakeup; /* eventfd of the slot */
+	int listen_fds[CONFIG_LISTENERS_MAX]; /* by place in config->listeners */
+	struct config *config;
+	struct bus *bus;
+	size_t max_rooms;
+	struct metrics *metrics;
+	bool verbose; /* log at debug level whatever the configuration says */
+};
+
+/* Runs until it is told to end; returns the exit status. The caller has closed what is not named here. */
+int worker_run(const struct worker_start *start);
+
+/* The log level that a configuration asks for, -v aside. */
+void worker_set_log_level(const struct config *config, bool verbose);
+
+#endif

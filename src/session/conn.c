@@ -1,0 +1,319 @@
+/*
+ * conn.c - the life of one connection.
+ *
+ *	UPGRADE -> OPEN -> CLOSING -> DEAD
+ *
+ * (TLS comes before UPGRADE, and every state may go to DEAD.) Nothing is freed
+ * inside a callback: what is DEAD waits in a list for conn_reap, once after the
+ * loop turn. An end is never a reset that could swallow our last bytes: we end our
+ * direction behind them and read on until the peer has ended its own, or
+ * close_timeout has passed.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
+
+static const char *const state_names[] = { "TLS", "UPGRADE", "OPEN", "CLOSING", "DEAD" };
+
+/* Which moves there are: a bit for each state that may follow. */
+static const uint8_t state_moves[] = {
+	[CONN_TLS] = 1 << CONN_UPGRADE | 1 << CONN_CLOSING | 1 << CONN_DEAD,
+	[CONN_UPGRADE] = 1 << CONN_OPEN | 1 << CONN_CLOSING | 1 << CONN_DEAD,
+	[CONN_OPEN] = 1 << CONN_CLOSING | 1 << CONN_DEAD,
+	[CONN_CLOSING] = 1 << CONN_DEAD,
+	[CONN_DEAD] = 0,
+};
+
+int64_t conn_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void count(_Atomic uint32_t *gauge, int by)
+{
+	atomic_store_explicit(gauge,
+			      atomic_load_explicit(gauge, memory_order_relaxed) + (uint32_t)by,
+			      memory_order_relaxed);
+}
+
+static void count_state(int state, int by)
+{
+	if (state == CONN_TLS || state == CONN_UPGRADE)
+		count(&session.row->handshakes, by);
+	/* OPEN counts itself when it is admitted; see handshake.c. */
+}
+
+void conn_set_state(struct conn *c, enum conn_state to)
+{
+	if (!(state_moves[c->state_now] & 1 << to)) {
+		log_err(&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id },
+			"a connection cannot go from %s to %s; please report this",
+			state_names[c->state_now], state_names[to]);
+		return;
+	}
+	log_debug((&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id }),
+		  "%s -> %s", state_names[c->state_now], state_names[to]);
+	count_state(c->state_now, -1);
+	count_state(to, 1);
+	c->state_now = (uint8_t)to;
+}
+
+int conn_close_code(const struct conn *c)
+{
+	return c->code ? c->code : WS_CLOSE_ABNORMAL;
+}
+
+enum reason conn_close_reason(const struct conn *c)
+{
+	return c->reason;
+}
+
+/* A connection keeps the snapshot of its endpoint alive. */
+void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
+{
+	const struct config_endpoint *old = c->endpoint;
+
+	if (e)
+		config_ref((struct config *)e->config);
+	c->endpoint = e;
+	if (old)
+		config_unref((struct config *)old->config);
+}
+
+static void event_cb(evutil_socket_t fd, short what, void *arg);
+
+void session_accept(int fd, const struct net_peer *peer)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	metrics_add(&session.row->accepted, 1);
+	if (!c ||
+	    transport_init(&c->transport, session.base, fd, &transport_plain, event_cb, c) < 0) {
+		free(c);
+		close(fd);
+		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);
+		return;
+	}
+	c->id = session.next_conn++;
+	c->peer = *peer;
+	c->state_now = CONN_UPGRADE;
+	count_state(CONN_UPGRADE, 1);
+	c->mark = c->last_rx = session.now;
+	timer_add(c, handshake_deadline(c));
+	session.conns++;
+}
+
+/* The first reason is the one that counts. */
+static void note_reason(struct conn *c, enum reason reason)
+{
+	if (c->reason == REASON_NONE)
+		c->reason = (uint8_t)reason;
+}
+
+void conn_kill(struct conn *c, enum reason reason)
+{
+	if (c->state_now == CONN_DEAD)
+		return;
+	note_reason(c, reason);
+	timer_remove(c);
+	conn_set_state(c, CONN_DEAD);
+	TAILQ_INSERT_TAIL(&dead, c, link);
+	transport_want(&c->transport, false, false);
+}
+
+void conn_update_interest(struct conn *c)
+{
+	bool parked = c->state_now >= CONN_OPEN && c->parked;
+
+	if (c->state_now == CONN_DEAD)
+		return;
+	if (transport_want(&c->transport, !parked, c->pending != NULL) < 0)
+		conn_kill(c, REASON_NO_MEMORY);
+}
+
+/*
+ * Nothing more is to be sent: end our direction as soon as what is pending has
+ * left, then wait for the peer to end its own.
+ */
+void conn_end_output(struct conn *c, enum reason reason)
+{
+	if (c->state_now == CONN_DEAD)
+		return;
+	note_reason(c, reason);
+	c->await_close = false;
+	if (c->state_now != CONN_CLOSING) {
+		conn_set_state(c, CONN_CLOSING);
+		c->mark = session.now;
+		timer_update(c);
+	}
+	if (!c->shut) {
+		c->shut = true;
+		output_uncork(c);
+		if (!c->pending && c->state_now != CONN_DEAD)
+			c->transport.ops->shutdown(&c->transport);
+	}
+}
+
+static void start_closing(struct conn *c, enum reason reason)
+{
+	note_reason(c, reason);
+	if (c->parked)
+		input_unpark(c);
+	conn_set_state(c, CONN_CLOSING);
+	c->await_close = true;
+	c->mark = session.now;
+	timer_update(c);
+}
+
+void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len)
+{
+	if (c->state_now != CONN_OPEN)
+		return;
+	c->code = (uint16_t)code;
+	output_close(c, code, text, len);
+	if (c->state_now != CONN_OPEN)
+		return;
+	start_closing(c, reason);
+	conn_update_interest(c);
+}
+
+void conn_close_word(struct conn *c, int code, enum reason reason)
+{
+	const char *word = reason_word(reason);
+
+	conn_close(c, code, reason, word, strlen(word));
+}
+
+static void read_some(struct conn *c)
+{
+	static uint8_t buffer[256 * 1024];
+	ssize_t n = c->transport.ops->read(&c->transport, buffer, sizeof(buffer));
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			conn_kill(c, errno == ETIMEDOUT ? REASON_PING_TIMEOUT : REASON_RESET);
+		return;
+	}
+	if (n == 0) {
+		conn_kill(c, REASON_PEER_GONE);
+		return;
+	}
+	c->last_rx = session.now;
+	if (c->state_now == CONN_UPGRADE)
+		handshake_input(c, buffer, buffer + n);
+	else
+		input_bytes(c, buffer, buffer + n);
+}
+
+static void handle_event(struct conn *c, short what)
+{
+	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
+	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+	if (what & EV_WRITE && c->state_now != CONN_DEAD)
+		output_writable(c);
+	if (what & EV_READ && c->state_now != CONN_DEAD)
+		read_some(c);
+}
+
+static void event_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	handle_event(arg, what);
+}
+
+static void log_end(const struct conn *c)
+{
+	char peer[NET_PEER_TEXT_MAX];
+	int64_t ms = conn_clock() - c->opened;
+	struct log_fields f = { .event = LOG_EVENT_CONN_CLOSE,
+				.conn = c->id,
+				.peer = net_peer_format(&c->peer, peer),
+				.endpoint = c->endpoint->path,
+				.code = conn_close_code(c),
+				.reason = c->reason };
+
+	log_info(
+		&f,
+		"closed after %lld.%03d s: %llu messages, %llu bytes received; %llu messages, %llu "
+		"bytes sent",
+		(long long)(ms / 1000), (int)(ms % 1000), (unsigned long long)c->messages_in,
+		(unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
+		(unsigned long long)c->bytes_out);
+}
+
+static void end_open(struct conn *c)
+{
+	const struct behaviour *b = c->endpoint->behaviour;
+
+	if (b->close)
+		b->close(c, c->endpoint->opts, c->state, conn_close_code(c));
+	count(&session.row->open, -1);
+	if (c->endpoint->limits.access_log)
+		log_end(c);
+}
+
+static void conn_free(struct conn *c)
+{
+	if (c->opened_behaviour)
+		end_open(c);
+	metrics_add(&session.row->ends[c->reason], 1);
+	if (c->opened == 0)
+		free(c->head);
+	else if (c->parked)
+		input_unpark(c);
+	output_free(c);
+	ws_decoder_fini(&c->decoder);
+	transport_fini(&c->transport);
+	conn_set_endpoint(c, NULL);
+	free(c->state);
+	free(c);
+	session.conns--;
+}
+
+void conn_reap(void)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&dead))) {
+		TAILQ_REMOVE(&dead, c, link);
+		conn_free(c);
+	}
+}
+
+/* All that are not dead. */
+void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
+{
+	timer_each(fn, arg);
+}
+
+void conn_log(const struct conn *c, const char *fmt, ...)
+{
+	char peer[NET_PEER_TEXT_MAX], text[2048];
+	va_list ap;
+
+	if (!log_enabled(LOG_INFO))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info((&(struct log_fields){ .event = LOG_EVENT_BEHAVIOUR,
+					.conn = c->id,
+					.peer = net_peer_format(&c->peer, peer),
+					.endpoint = c->endpoint->path }),
+		 "%s", text);
+}

@@ -1,0 +1,36 @@
+/*
+ * conn.h - one WebSocket connection, as behaviours see it.
+ */
+#ifndef SESSION_CONN_H
+#define SESSION_CONN_H
+
+#include <stddef.h>
+
+#include "base/reason.h"
+#include "proto/frame.h"
+
+struct conn;
+
+/*
+ * Sends one message (TEXT or BINARY): prefix, then data. Both are lent for the
+ * call. What the socket does not take is kept up to max_pending; beyond, the
+ * endpoint's slow_consumer policy decides. Cannot fail towards the caller: a
+ * connection that cannot go on is ended after the loop turn.
+ */
+void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
+	       const void *data, size_t len);
+
+/*
+ * Says why, ahead of returning a close code: the reason counted and logged, and
+ * the text (UTF-8, cut to 123 bytes; NULL: the reason's word) of the close frame.
+ */
+void conn_explain(struct conn *c, enum reason reason, const char *text, size_t len);
+
+/* The behaviour's own line in the log, with the connection's fields. */
+void conn_log(const struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* How the connection ended or ends: the close code (1006: none) and the reason. */
+int conn_close_code(const struct conn *c);
+enum reason conn_close_reason(const struct conn *c);
+
+#endif

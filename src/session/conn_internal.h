@@ -1,0 +1,147 @@
+/*
+ * conn_internal.h - a connection as the files of src/session share it.
+ *
+ * conn.c: its life and state. handshake.c: before it is open. input.c: frames
+ * in. output.c: frames out. timer.c: when it has waited long enough. room.c:
+ * membership and delivery.
+ */
+#ifndef SESSION_CONN_INTERNAL_H
+#define SESSION_CONN_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "base/reason.h"
+#include "bus/bus.h"
+#include "net/peer.h"
+#include "net/transport.h"
+#include "proto/frame.h"
+#include "session/conn.h"
+
+struct config_endpoint;
+struct net_peer;
+
+/*
+ * Only conn_set_state writes it. TLS: its handshake. UPGRADE: the request head.
+ * OPEN: messages. CLOSING: our last bytes are under way; until the peer has
+ * answered the close frame (await_close) or ended its side. DEAD: to be freed
+ * after the loop turn.
+ */
+enum conn_state { CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
+
+/* A request head that has not come whole. */
+struct conn_head {
+	size_t len, seen;
+	char bytes[];
+};
+
+/* Output that the socket did not take. */
+struct conn_pending {
+	size_t start, end, size; /* data[start..end) is to be sent */
+	size_t boundary; /* where in data the first whole frame begins */
+	uint8_t pong_len; /* the newest unsent pong, 0: none */
+	uint8_t pong[2 + WS_CONTROL_MAX];
+	uint8_t *data;
+};
+
+/* A message that waits for room in the bus, and the input behind it. */
+struct conn_parked {
+	struct conn *conn;
+	TAILQ_ENTRY(conn_parked) link;
+	struct bus_room room;
+	uint64_t origin;
+	size_t frame_len, rest_len;
+	uint8_t *frame, *rest;
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+struct conn {
+	struct transport transport;
+	TAILQ_ENTRY(conn) link; /* in the timing wheel, or among the dead */
+	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
+	void *state; /* the behaviour's */
+	struct ws_decoder decoder;
+	union {
+		struct conn_head *head; /* UPGRADE */
+		struct conn_parked *parked; /* later */
+	};
+	struct conn_pending *pending;
+	uint64_t id;
+	uint64_t messages_in, messages_out, bytes_in, bytes_out;
+	int64_t opened; /* milliseconds of the monotonic clock */
+	uint32_t deadline; /* when conn_timer looks at it next */
+	uint32_t last_rx; /* tick of the last byte */
+	uint32_t last_data; /* tick of the last data message either way */
+	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
+	uint16_t code; /* close code, 0: none yet */
+	uint8_t state_now; /* enum conn_state */
+	uint8_t reason; /* enum reason */
+	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
+	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */
+	bool opened_behaviour : 1; /* its close callback is due */
+	struct net_peer peer;
+};
+
+/* conn.c */
+void conn_set_state(struct conn *c, enum conn_state to);
+void conn_kill(struct conn *c, enum reason reason);
+void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len);
+void conn_close_word(struct conn *c, int code, enum reason reason);
+void conn_end_output(struct conn *c, enum reason reason);
+void conn_update_interest(struct conn *c);
+void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
+void conn_reap(void);
+void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
+int64_t conn_clock(void);
+
+/* handshake.c */
+void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
+void handshake_refuse(struct conn *c, enum reason reason, bool no_body);
+uint32_t handshake_deadline(const struct conn *c);
+
+/* input.c */
+void input_open(struct conn *c);
+/* Decodes and handles bytes; input_bytes gathers what they cause to be sent. */
+void input_bytes(struct conn *c, uint8_t *p, uint8_t *end);
+void input_frames(struct conn *c, uint8_t *p, uint8_t *end);
+/* Keeps a message until the bus has room; c is not read from meanwhile. -1: no memory. */
+int input_park(struct conn *c, struct bus_room room, uint64_t origin, const struct bus_part *parts,
+	       int count);
+void input_unpark(struct conn *c);
+/* Tries those that wait. Returns whether some still do. */
+bool input_retry_parked(void);
+
+/* output.c */
+void output_cork(struct conn *c);
+void output_uncork(struct conn *c);
+/* One frame in parts, or a run of whole frames in one part. */
+void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t messages);
+void output_raw(struct conn *c, const void *bytes, size_t len); /* HTTP */
+void output_pong(struct conn *c, const void *data, size_t len);
+void output_ping(struct conn *c);
+void output_close(struct conn *c, int code, const char *text, size_t len);
+void output_writable(struct conn *c);
+void output_free(struct conn *c);
+
+/* timer.c */
+void timer_init(void);
+void timer_set(struct conn *c, uint32_t deadline);
+void timer_add(struct conn *c, uint32_t deadline);
+void timer_remove(struct conn *c);
+void timer_tick(void);
+void timer_update(struct conn *c);
+void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
+uint32_t timer_ticks(int64_t ms);
+
+/* room.c */
+int room_init(size_t max_rooms);
+void room_fini(void);
+/* Reads the bus and delivers, up to a budget. Returns whether there is more. */
+bool room_deliver(void);
+/* The worker cannot go on: the log in shared memory is damaged. */
+_Noreturn void room_corrupt(void);
+
+#endif

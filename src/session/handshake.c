@@ -1,0 +1,227 @@
+/*
+ * handshake.c - a connection before it is open: the request head, and its answer.
+ *
+ * The checks are made in the order that the manual gives: the head itself
+ * (400), the path (404), method (405), upgrade and version (426), origin
+ * (403), and whether there is room (503).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "config/config.h"
+#include "proto/upgrade.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+uint32_t handshake_deadline(const struct conn *c)
+{
+	const struct config_limits *l =
+		c->endpoint ? &c->endpoint->limits : &session.config->limits;
+
+	return c->mark + timer_ticks(l->handshake_timeout);
+}
+
+static void log_refusal(const struct conn *c, enum reason reason, int status)
+{
+	char peer[NET_PEER_TEXT_MAX];
+
+	log_info((&(struct log_fields){ .event = LOG_EVENT_CONN_REFUSED,
+					.conn = c->id,
+					.peer = net_peer_format(&c->peer, peer),
+					.endpoint = c->endpoint ? c->endpoint->path : NULL,
+					.code = status,
+					.reason = reason }),
+		 "refused with %d: %s", status, reason_text(reason));
+}
+
+static void forget_head(struct conn *c)
+{
+	free(c->head);
+	c->head = NULL;
+}
+
+void handshake_refuse(struct conn *c, enum reason reason, bool no_body)
+{
+	char response[UPGRADE_RESPONSE_MAX];
+	int status = upgrade_status(reason);
+
+	log_refusal(c, reason, status);
+	forget_head(c);
+	output_cork(c);
+	output_raw(c, response, upgrade_write_refusal(response, reason, time(NULL), no_body));
+	conn_end_output(c, reason);
+	output_uncork(c);
+}
+
+static bool has_room(void)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < METRICS_SLOTS; i++)
+		total += atomic_load_explicit(&session.metrics->rows[i].open, memory_order_relaxed);
+	return total <= (uint64_t)session.config->max_connections;
+}
+
+/* Counts first and checks then, so that workers together never exceed the limit. */
+static bool admit(void)
+{
+	_Atomic uint32_t *open = &session.row->open;
+
+	atomic_fetch_add(open, 1);
+	if (has_room())
+		return true;
+	atomic_fetch_sub(open, 1);
+	return false;
+}
+
+static enum reason check(struct conn *c, const struct http_head *h, struct upgrade *up)
+{
+	enum reason r = upgrade_parse(h, up);
+	const struct config_endpoint *e;
+
+	if (r != REASON_NONE)
+		return r;
+	e = config_find(session.config, up->path);
+	if (!e)
+		return REASON_NOT_FOUND;
+	conn_set_endpoint(c, e);
+	r = upgrade_check(up);
+	if (r != REASON_NONE)
+		return r;
+	if (e->limits.allowed_origins &&
+	    !upgrade_origin_allowed(up->origin, (const char *const *)e->limits.allowed_origins))
+		return REASON_BAD_ORIGIN;
+	if (session.stopping)
+		return REASON_SHUTDOWN;
+	if (e->behaviour->state_size > 0 && !c->state) {
+		c->state = calloc(1, e->behaviour->state_size);
+		if (!c->state)
+			return REASON_NO_MEMORY;
+	}
+	return admit() ? REASON_NONE : REASON_TOO_MANY_CONNECTIONS;
+}
+
+static void log_open(const struct conn *c)
+{
+	char peer[NET_PEER_TEXT_MAX];
+
+	log_info((&(struct log_fields){ .event = LOG_EVENT_CONN_OPEN,
+					.conn = c->id,
+					.peer = net_peer_format(&c->peer, peer),
+					.endpoint = c->endpoint->path }),
+		 "opened");
+}
+
+static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up)
+{
+	char response[UPGRADE_RESPONSE_MAX];
+	const struct config_limits *l = &c->endpoint->limits;
+	const char *subprotocol = NULL;
+
+	if (l->subprotocols)
+		subprotocol = upgrade_subprotocol(h, (const char *const *)l->subprotocols);
+	output_raw(c, response, upgrade_write_accept(response, up, subprotocol));
+	conn_set_state(c, CONN_OPEN);
+	c->opened = conn_clock();
+	c->last_data = c->mark = c->last_rx = session.now;
+	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
+	metrics_add(&session.row->opened, 1);
+	timer_update(c);
+	if (l->access_log)
+		log_open(c);
+	input_open(c);
+}
+
+/* Joins what came to what was there; NULL: there is nothing more to do for c. */
+static struct conn_head *gather(struct conn *c, const uint8_t *p, size_t n)
+{
+	size_t had = c->head ? c->head->len : 0;
+	struct conn_head *head = realloc(c->head, sizeof(*head) + had + n);
+
+	if (!head) {
+		conn_kill(c, REASON_NO_MEMORY);
+		return NULL;
+	}
+	if (!c->head)
+		head->len = head->seen = 0;
+	c->head = head;
+	memcpy(head->bytes + had, p, n);
+	head->len = had + n;
+	return head;
+}
+
+/*
+ * Once the request line has come, its endpoint's handshake_timeout is the one
+ * that counts. (A path with percent-encoding is left to the default.)
+ */
+static void note_endpoint(struct conn *c)
+{
+	const char *line = c->head->bytes, *end = memchr(line, '\n', c->head->len), *path;
+	char decoded[UPGRADE_PATH_MAX + 1];
+	size_t n = 0;
+
+	if (c->endpoint || !end)
+		return;
+	path = memchr(line, ' ', (size_t)(end - line));
+	if (!path)
+		return;
+	for (path++; path < end && *path != ' ' && *path != '?' && n < UPGRADE_PATH_MAX; path++)
+		decoded[n++] = *path;
+	decoded[n] = '\0';
+	conn_set_endpoint(c, config_find(session.config, decoded));
+	if (c->endpoint)
+		timer_update(c);
+}
+
+static void finish(struct conn *c, const struct http_head *h, uint8_t *rest, uint8_t *end)
+{
+	struct upgrade up;
+	enum reason r = check(c, h, &up);
+
+	if (r != REASON_NONE) {
+		handshake_refuse(c, r, up.head);
+		return;
+	}
+	output_cork(c);
+	become_open(c, h, &up);
+	if (rest < end)
+		input_frames(c, rest, end);
+	output_uncork(c);
+}
+
+/* Bytes of a head, whole or not; what is behind it goes on as frames. */
+void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	struct conn_head *head = NULL;
+	struct http_head h;
+	size_t seen = 0;
+	ssize_t n;
+
+	if (c->head) {
+		head = gather(c, p, (size_t)(end - p));
+		if (!head)
+			return;
+		p = (uint8_t *)head->bytes;
+		end = p + head->len;
+		seen = head->seen;
+	}
+	n = http_parse_head((const char *)p, (size_t)(end - p), seen, &h);
+	if (n > 0) {
+		c->head = NULL;
+		finish(c, &h, p + n, end);
+		free(head);
+	} else if (n == HTTP_MORE) {
+		head = head ? head : gather(c, p, (size_t)(end - p));
+		if (head) {
+			head->seen = head->len;
+			note_endpoint(c);
+		}
+	} else {
+		handshake_refuse(c, n == HTTP_BAD ? REASON_BAD_REQUEST : REASON_HEAD_TOO_LARGE,
+				 false);
+	}
+}

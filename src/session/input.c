@@ -1,0 +1,242 @@
+/*
+ * input.c - frames in: from decoded events to the behaviour, and what its
+ * answer means for the connection.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+/* What a behaviour said about the close code that it is about to return. */
+static struct {
+	const struct conn *conn;
+	enum reason reason;
+	size_t len;
+	char text[WS_CLOSE_REASON_MAX];
+} explained;
+
+static TAILQ_HEAD(conn_parked_list, conn_parked) parked = TAILQ_HEAD_INITIALIZER(parked);
+
+void conn_explain(struct conn *c, enum reason reason, const char *text, size_t len)
+{
+	if (!text) {
+		text = reason_word(reason);
+		len = strlen(text);
+	}
+	explained.conn = c;
+	explained.reason = reason;
+	explained.len = len < sizeof(explained.text) ? len : sizeof(explained.text);
+	memcpy(explained.text, text, explained.len);
+}
+
+/* code: what a callback of the behaviour returned. */
+static void follow(struct conn *c, int code)
+{
+	if (code == 0)
+		return;
+	if (explained.conn == c)
+		conn_close(c, code, explained.reason, explained.text, explained.len);
+	else
+		conn_close(c, code, REASON_DONE, "", 0);
+	explained.conn = NULL;
+}
+
+void input_open(struct conn *c)
+{
+	const struct behaviour *b = c->endpoint->behaviour;
+
+	c->opened_behaviour = true;
+	if (b->open)
+		follow(c, b->open(c, c->endpoint->opts, c->state));
+}
+
+static void handle_data(struct conn *c, const struct ws_message *m)
+{
+	const struct behaviour *b = c->endpoint->behaviour;
+
+	/* After our close frame only the peer's is of interest. */
+	if (c->state_now != CONN_OPEN)
+		return;
+	c->messages_in++;
+	c->bytes_in += m->len;
+	metrics_add(&session.row->messages_in, 1);
+	metrics_add(&session.row->bytes_in, m->len);
+	c->last_data = session.now;
+	if (b->message)
+		follow(c, b->message(c, c->endpoint->opts, c->state, m));
+}
+
+static void handle_close(struct conn *c, const struct ws_message *m)
+{
+	if (c->state_now == CONN_OPEN) {
+		c->code = m->code;
+		output_close(c, m->code, "", 0);
+		conn_end_output(c, REASON_PEER_CLOSED);
+	} else {
+		conn_end_output(c, c->reason);
+	}
+}
+
+static void handle(struct conn *c, const struct ws_message *m)
+{
+	switch (m->opcode) {
+	case WS_TEXT:
+	case WS_BINARY:
+		handle_data(c, m);
+		break;
+	case WS_CLOSE:
+		handle_close(c, m);
+		break;
+	case WS_PING:
+		if (c->state_now == CONN_OPEN)
+			output_pong(c, m->data, m->len);
+		break;
+	case WS_PONG:
+	case WS_CONTINUATION:
+		break;
+	}
+}
+
+/* What the peer sends from here on cannot be understood: no close frame is waited for. */
+static void fail(struct conn *c, uint16_t code, enum reason reason)
+{
+	const char *word = reason_word(reason);
+
+	if (c->state_now == CONN_OPEN) {
+		c->code = code;
+		output_close(c, code, word, strlen(word));
+	}
+	conn_end_output(c, reason);
+}
+
+static bool listens(const struct conn *c)
+{
+	return c->state_now == CONN_OPEN || (c->state_now == CONN_CLOSING && c->await_close);
+}
+
+static void keep_rest(struct conn *c, const uint8_t *p, size_t len)
+{
+	struct conn_parked *pk = c->parked;
+
+	if (len == 0)
+		return;
+	pk->rest = malloc(len);
+	if (!pk->rest) {
+		conn_kill(c, REASON_NO_MEMORY);
+		return;
+	}
+	memcpy(pk->rest, p, len);
+	pk->rest_len = len;
+}
+
+void input_frames(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	struct ws_message m;
+	enum reason reason;
+	uint16_t code;
+
+	while (listens(c)) {
+		if (c->parked) {
+			keep_rest(c, p, (size_t)(end - p));
+			return;
+		}
+		switch (ws_decode(&c->decoder, &p, end, &m, &code, &reason)) {
+		case WS_NEED_MORE:
+			return;
+		case WS_EVENT:
+			handle(c, &m);
+			break;
+		case WS_FAILED:
+			fail(c, code, reason);
+			return;
+		}
+	}
+}
+
+void input_bytes(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	if (!listens(c))
+		return;
+	output_cork(c);
+	input_frames(c, p, end);
+	output_uncork(c);
+}
+
+int input_park(struct conn *c, struct bus_room room, uint64_t origin, const struct bus_part *parts,
+	       int count)
+{
+	struct conn_parked *pk = calloc(1, sizeof(*pk));
+
+	if (!pk)
+		return -1;
+	for (int i = 0; i < count; i++)
+		pk->frame_len += parts[i].len;
+	pk->frame = malloc(pk->frame_len);
+	if (!pk->frame) {
+		free(pk);
+		return -1;
+	}
+	for (size_t i = 0, at = 0; i < (size_t)count; at += parts[i++].len)
+		memcpy(pk->frame + at, parts[i].p, parts[i].len);
+	pk->conn = c;
+	pk->room = room;
+	pk->origin = origin;
+	c->parked = pk;
+	TAILQ_INSERT_TAIL(&parked, pk, link);
+	conn_update_interest(c);
+	return 0;
+}
+
+void input_unpark(struct conn *c)
+{
+	struct conn_parked *pk = c->parked;
+
+	c->parked = NULL;
+	TAILQ_REMOVE(&parked, pk, link);
+	free(pk->frame);
+	free(pk->rest);
+	free(pk);
+}
+
+/* Its message is in the log: goes on with what came behind it, then with the socket. */
+static void resume(struct conn *c)
+{
+	struct conn_parked *pk = c->parked;
+	uint8_t *rest = pk->rest;
+	size_t len = pk->rest_len;
+
+	pk->rest = NULL;
+	input_unpark(c);
+	if (rest)
+		input_bytes(c, rest, rest + len);
+	free(rest);
+	conn_update_interest(c);
+}
+
+bool input_retry_parked(void)
+{
+	struct conn_parked *pk, *last = TAILQ_LAST(&parked, conn_parked_list);
+
+	while ((pk = TAILQ_FIRST(&parked))) {
+		struct bus_part part = { pk->frame, pk->frame_len };
+		bool end = pk == last;
+
+		switch (bus_append(session.bus, pk->room, BUS_KIND_MESSAGE, pk->origin, &part, 1)) {
+		case BUS_OK:
+			metrics_add(&session.row->publishes, 1);
+			resume(pk->conn);
+			break;
+		case BUS_CORRUPT:
+			room_corrupt();
+		default:
+			return true;
+		}
+		if (end)
+			break;
+	}
+	return !TAILQ_EMPTY(&parked);
+}

@@ -1,0 +1,368 @@
+/*
+ * output.c - frames out.
+ *
+ * While a connection's input is handled its output is gathered (corked) in one
+ * buffer of the worker and leaves in one system call at the end. Elsewhere, as
+ * in a room's delivery, it is written at once. What the socket does not take
+ * is kept, whole frames at a time beyond the one that was cut, up to
+ * max_pending; only then is the write event wanted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+enum { CORK_SIZE = 64 * 1024, PARTS_MAX = 3, PING_TOKEN = 4 };
+
+static struct {
+	struct conn *owner; /* whose output is being gathered; NULL: nobody's */
+	size_t head; /* bytes of HTTP ahead of the first frame */
+	size_t len;
+	uint8_t data[CORK_SIZE];
+} cork;
+
+void output_free(struct conn *c)
+{
+	if (cork.owner == c)
+		cork.owner = NULL;
+	if (c->pending)
+		free(c->pending->data);
+	free(c->pending);
+	c->pending = NULL;
+}
+
+/* The length of the frame of ours that begins at p; n bytes of it are there. */
+static size_t frame_length(const uint8_t *p)
+{
+	size_t len = p[1] & 0x7f;
+
+	if (len < 126)
+		return 2 + len;
+	if (len == 126)
+		return 4 + ((size_t)p[2] << 8 | p[3]);
+	len = 0;
+	for (int i = 2; i < 10; i++)
+		len = len << 8 | p[i];
+	return 10 + len;
+}
+
+static bool pending_reserve(struct conn_pending *p, size_t more)
+{
+	size_t used = p->end - p->start, size = p->size ? p->size : 1024;
+	uint8_t *data;
+
+	if (p->end + more <= p->size)
+		return true;
+	if (p->start > 0) {
+		memmove(p->data, p->data + p->start, used);
+		p->boundary -= p->start;
+		p->start = 0;
+		p->end = used;
+	}
+	while (size < used + more)
+		size *= 2;
+	if (size == p->size)
+		return true;
+	data = realloc(p->data, size);
+	if (!data)
+		return false;
+	p->data = data;
+	p->size = size;
+	return true;
+}
+
+static bool pending_append(struct conn *c, const void *bytes, size_t len)
+{
+	struct conn_pending *p = c->pending;
+
+	if (!p) {
+		p = c->pending = calloc(1, sizeof(*p));
+		if (!p)
+			return false;
+	}
+	if (!pending_reserve(p, len))
+		return false;
+	memcpy(p->data + p->end, bytes, len);
+	p->end += len;
+	return true;
+}
+
+/* Forgets all frames of which nothing was sent yet. */
+static void pending_cut(struct conn_pending *p)
+{
+	if (p->boundary < p->end)
+		p->end = p->boundary;
+}
+
+static void slow_consumer(struct conn *c)
+{
+	if (c->pending)
+		pending_cut(c->pending);
+	conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
+}
+
+static bool fits(const struct conn *c, size_t len)
+{
+	size_t used = c->pending ? c->pending->end - c->pending->start : 0;
+
+	return used + len <= (size_t)c->endpoint->limits.max_pending;
+}
+
+static bool is_control(const uint8_t *frame)
+{
+	return (frame[0] & 0x0f) >= WS_CLOSE;
+}
+
+static size_t parts_length(const struct iovec *iov, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+static void keep_bytes(struct conn *c, const void *bytes, size_t len)
+{
+	if (c->state_now != CONN_DEAD && !pending_append(c, bytes, len))
+		conn_kill(c, REASON_NO_MEMORY);
+}
+
+/* Keeps one whole frame given in parts, by the endpoint's policy. */
+static void keep_frame(struct conn *c, const struct iovec *iov, int count)
+{
+	if (!is_control(iov[0].iov_base) && !fits(c, parts_length(iov, count))) {
+		if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_DROP_NEWEST)
+			metrics_add(&session.row->dropped, 1);
+		else
+			slow_consumer(c);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+		keep_bytes(c, iov[i].iov_base, iov[i].iov_len);
+}
+
+/*
+ * Of a run of whole frames behind `head` other bytes, `sent` bytes have left:
+ * keeps the rest of the frame that was cut, in any case, then the others.
+ */
+static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t head)
+{
+	size_t at = head;
+
+	while (at < sent)
+		at += frame_length(p + at);
+	if (at > sent) {
+		keep_bytes(c, p + sent, at - sent);
+		if (c->pending)
+			c->pending->boundary = c->pending->end;
+	}
+	while (at < len && c->state_now == CONN_OPEN) {
+		size_t n = frame_length(p + at);
+
+		keep_frame(c, &(struct iovec){ p + at, n }, 1);
+		at += n;
+	}
+}
+
+/* The same for one frame in parts. */
+static void keep_parts(struct conn *c, const struct iovec *iov, int count, size_t sent)
+{
+	if (sent == 0) {
+		keep_frame(c, iov, count);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+
+		keep_bytes(c, (uint8_t *)iov[i].iov_base + skip, iov[i].iov_len - skip);
+		sent -= skip;
+	}
+	if (c->pending)
+		c->pending->boundary = c->pending->end;
+}
+
+/* Bytes written, 0 if the socket is full, -1 if the connection is dead now. */
+static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
+{
+	ssize_t n = c->transport.ops->write(&c->transport, iov, count);
+
+	if (n >= 0) {
+		c->bytes_out += (uint64_t)n;
+		metrics_add(&session.row->bytes_out, (uint64_t)n);
+		return n;
+	}
+	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+		return 0;
+	conn_kill(c, REASON_RESET);
+	return -1;
+}
+
+/* What was gathered for c, then a run of frames (one part) or one frame in parts. */
+static void write_out(struct conn *c, const struct iovec *iov, int count)
+{
+	struct iovec all[1 + PARTS_MAX];
+	size_t corked = cork.owner == c ? cork.len : 0, len = corked + parts_length(iov, count);
+	ssize_t sent = 0;
+	int n = 0;
+
+	if (corked > 0)
+		all[n++] = (struct iovec){ cork.data, corked };
+	for (int i = 0; i < count; i++)
+		all[n++] = iov[i];
+	cork.len = 0;
+	if (!c->pending)
+		sent = write_parts(c, all, n);
+	if (sent < 0 || (size_t)sent == len)
+		return;
+	if ((size_t)sent < corked) {
+		keep_run(c, cork.data, corked, (size_t)sent, cork.head);
+		sent = (ssize_t)corked;
+	}
+	if (c->state_now != CONN_DEAD && count == 1)
+		keep_run(c, iov->iov_base, iov->iov_len, (size_t)sent - corked, 0);
+	else if (c->state_now == CONN_OPEN && count > 1)
+		keep_parts(c, iov, count, (size_t)sent - corked);
+	conn_update_interest(c);
+}
+
+void output_cork(struct conn *c)
+{
+	cork.owner = c;
+	cork.len = cork.head = 0;
+}
+
+void output_uncork(struct conn *c)
+{
+	if (cork.owner != c)
+		return;
+	if (cork.len > 0 && c->state_now != CONN_DEAD)
+		write_out(c, NULL, 0);
+	cork.owner = NULL;
+}
+
+/* Gathers if c is corked and there is room, else writes. */
+static void put(struct conn *c, const struct iovec *iov, int count)
+{
+	if (cork.owner != c || parts_length(iov, count) > sizeof(cork.data) - cork.len) {
+		write_out(c, iov, count);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		memcpy(cork.data + cork.len, iov[i].iov_base, iov[i].iov_len);
+		cork.len += iov[i].iov_len;
+	}
+}
+
+void output_raw(struct conn *c, const void *bytes, size_t len)
+{
+	put(c, &(struct iovec){ (void *)bytes, len }, 1);
+	cork.head = cork.len;
+}
+
+void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t messages)
+{
+	if (c->state_now != CONN_OPEN)
+		return;
+	c->messages_out += messages;
+	metrics_add(&session.row->messages_out, messages);
+	c->last_data = session.now;
+	put(c, iov, count);
+}
+
+void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
+	       const void *data, size_t len)
+{
+	uint8_t header[WS_HEADER_MAX];
+	struct iovec iov[PARTS_MAX] = {
+		{ header, ws_encode_header(header, opcode, prefix_len + len) },
+		{ (void *)prefix, prefix_len },
+		{ (void *)data, len },
+	};
+
+	output_frames(c, iov, PARTS_MAX, 1);
+}
+
+/* Behind a blocked socket only the newest pong is worth keeping. */
+void output_pong(struct conn *c, const void *data, size_t len)
+{
+	uint8_t frame[2 + WS_CONTROL_MAX];
+	size_t header = ws_encode_header(frame, WS_PONG, len);
+
+	memcpy(frame + header, data, len);
+	if (c->pending) {
+		memcpy(c->pending->pong, frame, header + len);
+		c->pending->pong_len = (uint8_t)(header + len);
+		return;
+	}
+	put(c, &(struct iovec){ frame, header + len }, 1);
+}
+
+void output_ping(struct conn *c)
+{
+	uint8_t frame[2 + PING_TOKEN] = { 0x80 | WS_PING, PING_TOKEN };
+
+	/* A blocked socket cannot be pinged; that nothing comes tells enough. */
+	if (c->pending)
+		return;
+	memcpy(frame + 2, &session.now, PING_TOKEN);
+	put(c, &(struct iovec){ frame, sizeof(frame) }, 1);
+}
+
+static void append_pong(struct conn *c)
+{
+	size_t len = c->pending->pong_len;
+
+	c->pending->pong_len = 0;
+	keep_bytes(c, c->pending->pong, len);
+}
+
+void output_close(struct conn *c, int code, const char *text, size_t len)
+{
+	uint8_t frame[2 + WS_CONTROL_MAX];
+	size_t n = ws_encode_close(frame, (uint16_t)code, text, len);
+
+	if (!c->pending) {
+		put(c, &(struct iovec){ frame, n }, 1);
+		return;
+	}
+	output_uncork(c);
+	if (c->pending)
+		append_pong(c);
+	keep_bytes(c, frame, n);
+}
+
+static void drained(struct conn *c)
+{
+	output_free(c);
+	conn_update_interest(c);
+	if (c->shut && c->state_now != CONN_DEAD)
+		c->transport.ops->shutdown(&c->transport);
+}
+
+void output_writable(struct conn *c)
+{
+	struct conn_pending *p = c->pending;
+	ssize_t n;
+
+	if (!p) {
+		conn_update_interest(c);
+		return;
+	}
+	n = write_parts(c, &(struct iovec){ p->data + p->start, p->end - p->start }, 1);
+	if (n < 0)
+		return;
+	p->start += (size_t)n;
+	while (p->boundary < p->start)
+		p->boundary += frame_length(p->data + p->boundary);
+	if (p->start < p->end)
+		return;
+	if (p->pong_len > 0)
+		append_pong(c);
+	else
+		drained(c);
+}

@@ -1,0 +1,339 @@
+/*
+ * room.c - rooms: membership in this worker, and delivery from the bus.
+ *
+ * After each loop turn the worker reads what is new in the log, up to a
+ * budget, and sorts it by room. One entry for a room goes to each member
+ * straight from the log; several are gathered once and leave as one write per
+ * member. A member that joined in between, or that is to be left out of its own
+ * messages, gets a selection made for it.
+ */
+#include "session/room.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+enum { ENTRIES_A_BATCH = 1024, BYTES_A_BATCH = 256 * 1024 };
+
+struct place {
+	struct conn *conn;
+	struct room_member *member;
+	uint64_t after; /* sequence number of the last message before it joined */
+};
+
+/* One entry of the batch that is being delivered. */
+struct batched {
+	struct bus_entry e;
+	struct batched *next; /* of the same room */
+};
+
+struct room {
+	char *name;
+	struct bus_room bus;
+	uint64_t newest_after; /* of all members */
+	size_t count, size;
+	struct place *places;
+	/* the batch: */
+	struct batched *first, *last;
+	size_t entries, bytes;
+	bool selective; /* an entry is not for its sender */
+	struct room *next_touched;
+};
+
+static struct {
+	void *by_name; /* a tsearch tree */
+	struct room **by_index; /* by place in the bus's directory */
+	size_t index_count;
+	size_t rooms;
+	struct batched entries[ENTRIES_A_BATCH];
+	uint8_t *gathered;
+	size_t gathered_size;
+} rooms;
+
+int room_init(size_t max_rooms)
+{
+	rooms.index_count = max_rooms;
+	rooms.by_index = calloc(max_rooms, sizeof(*rooms.by_index));
+	return rooms.by_index ? 0 : -1;
+}
+
+void room_fini(void)
+{
+	free(rooms.by_index);
+	free(rooms.gathered);
+	rooms.by_index = NULL;
+	rooms.gathered = NULL;
+	rooms.gathered_size = 0;
+}
+
+_Noreturn void room_corrupt(void)
+{
+	log_err(LOG_OF(BUS_CORRUPT),
+		"bus corrupt: the shared log of rooms is damaged; this worker ends "
+		"and the master makes a new one");
+	_exit(SESSION_EXIT_BUS_CORRUPT);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct room *)a)->name, ((const struct room *)b)->name);
+}
+
+static struct room *find(const char *name)
+{
+	struct room key = { .name = (char *)name };
+	struct room **found = tfind(&key, &rooms.by_name, compare);
+
+	return found ? *found : NULL;
+}
+
+static void drop(struct room *r)
+{
+	bus_leave(session.bus, r->bus);
+	tdelete(r, &rooms.by_name, compare);
+	rooms.by_index[r->bus.index] = NULL;
+	rooms.rooms--;
+	free(r->places);
+	free(r->name);
+	free(r);
+}
+
+/* Makes this worker a reader of the room. NULL: *result says why. */
+static struct room *enter(const char *name, enum bus_result *result)
+{
+	struct room *r = calloc(1, sizeof(*r));
+
+	*result = BUS_FULL;
+	if (!r || !(r->name = strdup(name)) || !tsearch(r, &rooms.by_name, compare))
+		goto out;
+	*result = bus_join(session.bus, name, strlen(name), &r->bus, &r->newest_after);
+	if (*result != BUS_OK || r->bus.index >= rooms.index_count) {
+		tdelete(r, &rooms.by_name, compare);
+		goto out;
+	}
+	rooms.by_index[r->bus.index] = r;
+	rooms.rooms++;
+	return r;
+out:
+	if (r)
+		free(r->name);
+	free(r);
+	return NULL;
+}
+
+static bool add_place(struct room *r, struct conn *c, struct room_member *m)
+{
+	if (r->count == r->size) {
+		size_t size = r->size ? r->size * 2 : 4;
+		struct place *p = realloc(r->places, size * sizeof(*p));
+
+		if (!p)
+			return false;
+		r->places = p;
+		r->size = size;
+	}
+	r->newest_after = bus_sequence(session.bus, r->bus);
+	r->places[r->count] = (struct place){ c, m, r->newest_after };
+	m->room = r;
+	m->index = r->count++;
+	return true;
+}
+
+static int refuse(struct conn *c, enum bus_result result)
+{
+	if (result == BUS_CORRUPT)
+		room_corrupt();
+	conn_explain(c, result == BUS_ROOMS_FULL ? REASON_ROOMS_FULL : REASON_NO_MEMORY, NULL, 0);
+	return WS_CLOSE_TRY_AGAIN;
+}
+
+int room_join(struct conn *c, struct room_member *m)
+{
+	enum bus_result result = BUS_OK;
+	struct room *r = find(c->endpoint->path);
+
+	if (!r)
+		r = enter(c->endpoint->path, &result);
+	if (!r)
+		return refuse(c, result);
+	if (add_place(r, c, m))
+		return 0;
+	if (r->count == 0)
+		drop(r);
+	return refuse(c, BUS_FULL);
+}
+
+/* The last place moves into the gap. Called outside of delivery only (conn_reap). */
+void room_leave(struct room_member *m)
+{
+	struct room *r = m->room;
+
+	if (!r)
+		return;
+	m->room = NULL;
+	r->count--;
+	if (m->index < r->count) {
+		r->places[m->index] = r->places[r->count];
+		r->places[m->index].member->index = m->index;
+	}
+	if (r->count == 0)
+		drop(r);
+}
+
+int room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, const void *prefix,
+		 size_t prefix_len, const void *data, size_t len, bool leave_out_sender)
+{
+	uint8_t header[WS_HEADER_MAX];
+	struct bus_part parts[] = {
+		{ header, ws_encode_header(header, opcode, prefix_len + len) },
+		{ prefix, prefix_len },
+		{ data, len },
+	};
+	uint64_t origin = leave_out_sender ? c->id : 0;
+
+	switch (bus_append(session.bus, m->room->bus, BUS_KIND_MESSAGE, origin, parts, 3)) {
+	case BUS_OK:
+		metrics_add(&session.row->publishes, 1);
+		return 0;
+	case BUS_FULL:
+		metrics_add(&session.row->bus_full, 1);
+		if (input_park(c, m->room->bus, origin, parts, 3) == 0)
+			return 0;
+		conn_explain(c, REASON_NO_MEMORY, NULL, 0);
+		return WS_CLOSE_INTERNAL;
+	case BUS_TOO_BIG:
+		conn_explain(c, REASON_MESSAGE_TOO_BIG, NULL, 0);
+		return WS_CLOSE_TOO_BIG;
+	default:
+		room_corrupt();
+	}
+}
+
+static bool is_for(const struct batched *e, const struct place *p)
+{
+	return e->e.sequence > p->after && (e->e.origin == 0 || e->e.origin != p->conn->id);
+}
+
+static bool is_for_all(const struct room *r, const struct place *p)
+{
+	for (const struct batched *e = r->first; e; e = e->next)
+		if (!is_for(e, p))
+			return false;
+	return true;
+}
+
+/* What most members get: all of it. */
+static struct iovec gather(const struct room *r)
+{
+	size_t len = 0;
+
+	if (r->entries == 1)
+		return (struct iovec){ (void *)r->first->e.frame, r->bytes };
+	for (const struct batched *e = r->first; e; e = e->next) {
+		memcpy(rooms.gathered + len, e->e.frame, e->e.frame_len);
+		len += e->e.frame_len;
+	}
+	return (struct iovec){ rooms.gathered, len };
+}
+
+static bool reserve(size_t bytes)
+{
+	uint8_t *p;
+
+	if (bytes <= rooms.gathered_size)
+		return true;
+	p = realloc(rooms.gathered, bytes);
+	if (!p)
+		return false;
+	rooms.gathered = p;
+	rooms.gathered_size = bytes;
+	return true;
+}
+
+/* For those to whom not all of the batch goes; needs no memory of its own. */
+static void deliver_selected(const struct room *r, const struct place *p)
+{
+	for (const struct batched *e = r->first; e; e = e->next)
+		if (is_for(e, p))
+			output_frames(p->conn,
+				      &(struct iovec){ (void *)e->e.frame, e->e.frame_len }, 1, 1);
+}
+
+/* Members are not added or removed meanwhile: what ends here is reaped later. */
+static void deliver(struct room *r)
+{
+	bool selective = r->selective || r->newest_after >= r->first->e.sequence;
+	bool gathered = r->entries == 1 || reserve(r->bytes);
+	struct iovec all = gathered ? gather(r) : (struct iovec){ 0 };
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct place *p = &r->places[i];
+
+		if (!gathered || (selective && !is_for_all(r, p))) {
+			output_cork(p->conn);
+			deliver_selected(r, p);
+			output_uncork(p->conn);
+		} else {
+			output_frames(p->conn, &all, 1, r->entries);
+		}
+	}
+	r->first = r->last = NULL;
+	r->entries = r->bytes = 0;
+	r->selective = false;
+}
+
+static void collect(struct room *r, struct batched *e, struct room **touched)
+{
+	e->next = NULL;
+	if (!r->first) {
+		r->first = e;
+		r->next_touched = *touched;
+		*touched = r;
+	} else {
+		r->last->next = e;
+	}
+	r->last = e;
+	r->entries++;
+	r->bytes += e->e.frame_len;
+	r->selective |= e->e.origin != 0;
+}
+
+bool room_deliver(void)
+{
+	struct room *touched = NULL;
+	enum bus_result result = BUS_OK;
+	uint64_t position, start;
+	size_t n = 0, bytes = 0;
+
+	if (rooms.rooms == 0)
+		return false;
+	start = position = bus_cursor(session.bus);
+	while (n < ENTRIES_A_BATCH && bytes < BYTES_A_BATCH) {
+		struct batched *e = &rooms.entries[n];
+		struct room *r;
+
+		result = bus_read(session.bus, position, &e->e);
+		if (result != BUS_OK)
+			break;
+		position = e->e.end;
+		r = e->e.room.index < rooms.index_count ? rooms.by_index[e->e.room.index] : NULL;
+		if (!r || r->bus.id != e->e.room.id)
+			continue;
+		collect(r, e, &touched);
+		bytes += e->e.frame_len;
+		n++;
+	}
+	for (; touched; touched = touched->next_touched)
+		deliver(touched);
+	if (result == BUS_CORRUPT)
+		room_corrupt();
+	if (position != start)
+		bus_advance(session.bus, position);
+	return result == BUS_OK;
+}

@@ -1,0 +1,136 @@
+/*
+ * session.c - what one worker's connections share, see session.h.
+ */
+#include "session/session.h"
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "bus/bus.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+
+struct session session;
+
+/* Ids stay unique over workers and their restarts: slot, then time, then a count. */
+static uint64_t first_conn_id(int slot)
+{
+	return (uint64_t)slot << 56 | ((uint64_t)conn_clock() << 20 & 0x00fffffffff00000) | 1;
+}
+
+int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
+		 struct config *config, size_t max_rooms)
+{
+	session = (struct session){
+		.base = base,
+		.bus = bus,
+		.metrics = metrics,
+		.row = &metrics->rows[slot],
+		.config = config_ref(config),
+		.next_conn = first_conn_id(slot),
+	};
+	timer_init();
+	return room_init(max_rooms);
+}
+
+void session_fini(void)
+{
+	session_abort();
+	room_fini();
+	config_unref(session.config);
+	session.config = NULL;
+}
+
+static void note(enum activity activity)
+{
+	atomic_store_explicit(&session.row->activity, activity, memory_order_relaxed);
+	metrics_add(&session.row->beats, 1);
+}
+
+bool session_turn_end(void)
+{
+	bool more, waiting;
+
+	note(ACTIVITY_DELIVERING);
+	more = room_deliver();
+	waiting = input_retry_parked();
+	conn_reap();
+	bus_wake_readers(session.bus);
+	/* Having read to the end itself, this worker may have made the room it waits for. */
+	if (waiting && bus_want_room(session.bus))
+		more = true;
+	return more;
+}
+
+void session_tick(void)
+{
+	session.now++;
+	note(ACTIVITY_TIMERS);
+	timer_tick();
+}
+
+struct reload {
+	unsigned moved, closed;
+};
+
+static void reload_conn(struct conn *c, void *arg)
+{
+	struct reload *counts = arg;
+	const struct config_endpoint *e;
+
+	if (c->state_now == CONN_UPGRADE) {
+		conn_set_endpoint(c, NULL);
+		timer_update(c);
+	}
+	if (c->state_now != CONN_OPEN)
+		return;
+	e = config_find(session.config, c->endpoint->path);
+	if (!e || e->behaviour != c->endpoint->behaviour) {
+		counts->closed++;
+		conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
+		return;
+	}
+	counts->moved++;
+	conn_set_endpoint(c, e);
+	c->decoder.max_message = (uint32_t)e->limits.max_message;
+	timer_update(c);
+}
+
+void session_reload(struct config *config, unsigned *moved, unsigned *closed)
+{
+	struct config *old = session.config;
+	struct reload counts = { 0 };
+
+	note(ACTIVITY_RELOADING);
+	session.config = config_ref(config);
+	conn_each(reload_conn, &counts);
+	config_unref(old);
+	*moved = counts.moved;
+	*closed = counts.closed;
+}
+
+static void stop_conn(struct conn *c, void *arg)
+{
+	(void)arg;
+	if (c->state_now == CONN_OPEN)
+		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
+	else if (c->state_now == CONN_UPGRADE)
+		handshake_refuse(c, REASON_SHUTDOWN, false);
+}
+
+void session_stop(void)
+{
+	session.stopping = true;
+	conn_each(stop_conn, NULL);
+}
+
+static void abort_conn(struct conn *c, void *arg)
+{
+	(void)arg;
+	conn_kill(c, REASON_SHUTDOWN);
+}
+
+void session_abort(void)
+{
+	conn_each(abort_conn, NULL);
+	conn_reap();
+}

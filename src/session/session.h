@@ -1,0 +1,75 @@
+/*
+ * session.h - what the connections of one worker share, and its life as the
+ * worker sees it.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/metrics.h"
+#include "base/reason.h"
+
+struct bus;
+struct config;
+struct event_base;
+struct net_peer;
+
+/* The clock of connections: one tick is this many milliseconds. */
+enum { SESSION_TICK = 100 };
+
+/* How a worker exits that found the bus damaged. */
+enum { SESSION_EXIT_BUS_CORRUPT = 70 };
+
+/*
+ * One per process. Set up by session_init; read by the whole layer; changed
+ * only by the functions below.
+ */
+struct session {
+	struct event_base *base;
+	struct bus *bus;
+	struct metrics *metrics; /* all rows, to count connections over all workers */
+	struct metrics_row *row; /* this worker's */
+	struct config *config; /* the running snapshot; one reference */
+	uint64_t next_conn; /* the id of the next connection */
+	uint32_t now; /* ticks since session_init */
+	bool stopping; /* no new connections */
+	size_t conns; /* all there are, in whatever state */
+};
+
+extern struct session session;
+
+/* slot: 0..63; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
+int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
+		 struct config *config, size_t max_rooms);
+void session_fini(void);
+
+/* Takes over an accepted descriptor; an acceptor_fn. */
+void session_accept(int fd, const struct net_peer *peer);
+
+/*
+ * The end of a loop turn: frees what ended, reads the bus and delivers, goes on
+ * with those who waited for room, wakes other workers. Returns true if there is
+ * more to do at once, so that the loop must not sleep.
+ */
+bool session_turn_end(void);
+
+/* Once per SESSION_TICK. */
+void session_tick(void);
+
+/*
+ * Swaps the snapshot: open connections move to their path's new settings;
+ * where the endpoint is gone or has another behaviour they get 1012. Says how
+ * many of each there were.
+ */
+void session_reload(struct config *config, unsigned *moved, unsigned *closed);
+
+/* Closes all connections with 1001; those still in the handshake get 503. */
+void session_stop(void);
+
+/* Ends what is left without waiting. */
+void session_abort(void);
+
+#endif
