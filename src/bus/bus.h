@@ -20,22 +20,22 @@ enum { BUS_SLOTS = 64, BUS_ROOM_NAME_MAX = 1024 };
 struct bus;
 
 struct bus_limits {
-	size_t size;	   /* bytes of the ring; a power of two, at least 64 KiB */
-	size_t lag;	   /* bytes the slowest cursor may be behind; at most size / 4 */
-	uint32_t max_rooms; /* rooms that the directory can hold */
+	size_t size; /* bytes of the ring, to 4 GiB; rounded up to a power of two >= 64 KiB */
+	size_t lag; /* bytes the slowest cursor may be behind; at most size / 4 */
+	uint32_t max_rooms; /* rooms that the directory can hold; at most 2^24, 64 bytes each */
 };
 
 enum bus_result {
 	BUS_OK,
-	BUS_FULL,	/* back-pressure: try again when woken (bus_want_room) */
-	BUS_TOO_BIG,	/* the entry can never fit under lag */
+	BUS_FULL, /* back-pressure: try again when woken (bus_want_room) */
+	BUS_TOO_BIG, /* the frame is over half the ring, or the room's name too long */
 	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
-	BUS_CORRUPT,	/* an entry or the lock cannot be true: end the process */
+	BUS_CORRUPT, /* an entry or the lock cannot be true: end the process */
 };
 
 /* A room as its worker knows it; filled in by bus_join. */
 struct bus_room {
-	uint64_t id;	/* never used again for another room */
+	uint64_t id; /* never used again for another room */
 	uint32_t index; /* its place in the directory */
 };
 
@@ -43,8 +43,8 @@ struct bus_room {
 struct bus_entry {
 	struct bus_room room;
 	uint64_t sequence; /* in its room, from 1 */
-	uint64_t origin;   /* id of the connection that published it; 0: none */
-	uint32_t kind;	   /* what the publisher says it is; BUS_KIND_MESSAGE */
+	uint64_t origin; /* id of the connection that published it; 0: none */
+	uint32_t kind; /* what the publisher says it is; BUS_KIND_MESSAGE */
 	const uint8_t *frame; /* a whole unmasked WebSocket frame */
 	size_t frame_len;
 	uint64_t end; /* the position behind it, for bus_advance */
@@ -53,8 +53,8 @@ struct bus_entry {
 enum { BUS_KIND_MESSAGE = 1 };
 
 /*
- * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per
- * slot, lent for the life of the bus. NULL: errno is set.
+ * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per slot,
+ * lent for the life of the bus. NULL: errno is set; EINVAL for limits that cannot be.
  */
 struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS]);
 void bus_free(struct bus *b);
@@ -83,7 +83,8 @@ uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 /*
  * Appends one message to a room that this worker is in: the parts (head: the
  * frame's header and prefix; body: the rest) together are the frame. Never
- * waits beyond a short bound.
+ * waits beyond a short bound (2 ms). BUS_FULL as long as the slowest cursor is
+ * more than lag behind, or when the lock could not be had.
  */
 struct bus_part {
 	const void *p;
@@ -96,17 +97,23 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, u
 /*
  * Reads the entry at *position (start with bus_cursor) without moving the
  * cursor. BUS_OK: *e is filled, go on at e->end. BUS_FULL: nothing more yet.
+ * All entries come by, those of rooms this worker is not in too: compare the
+ * room's id. Without a room, bus_cursor is the tail.
  */
 uint64_t bus_cursor(const struct bus *b);
 enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
 	__attribute__((warn_unused_result));
 
-/* Gives up everything before position; wakes those who wait for room if there are any. */
+/*
+ * Gives up everything before position; wakes those who wait for room if there
+ * are any. Nothing happens when the cursor is gone or already further on.
+ */
 void bus_advance(struct bus *b, uint64_t position);
 
 /*
  * Once per loop turn, outside the lock: wakes the other workers with members in
- * rooms that this one wrote to since the last call.
+ * rooms that this one wrote to since the last call, and those that hold it up.
+ * Also after a turn in which every append was BUS_FULL.
  */
 void bus_wake_readers(struct bus *b);
 
@@ -117,7 +124,12 @@ void bus_wake_readers(struct bus *b);
 bool bus_sleep(struct bus *b);
 void bus_awake(struct bus *b);
 
-/* Asks to be woken when there is room again. Returns true if there is some already. */
+/*
+ * After BUS_FULL: asks for one write to this worker's own eventfd when there is
+ * room again. Returns true if there is some already. A write may also come
+ * for nothing, or be lost with a worker that dies: the master then writes to
+ * all, and who is woken tries again.
+ */
 bool bus_want_room(struct bus *b);
 
 /* Master: atomic stores only, never the lock. The slot's worker is reaped and none is forked. */

@@ -1,0 +1,229 @@
+/*
+ * The memory of the bus, and its life as the master sees it.
+ *
+ * One memfd, mapped once before the workers are forked, so that all have it at the same address;
+ * the ring's pages are mapped a second time right behind themselves. The file is sealed: nobody
+ * who gets hold of the descriptor can take memory away under a reader. Core dumps leave it out,
+ * for they would be large and hold what clients said.
+ *
+ * Sizes and places are kept in private memory and never read back from the shared part.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "bus/bus_internal.h"
+
+enum { RING_MIN = 65536, ROOMS_MAX = 1 << 24 };
+
+#define RING_MAX ((size_t)1 << 32) /* lengths and check words have 32 bits */
+
+static size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static size_t power_of_two(size_t at_least)
+{
+	size_t n = 1;
+
+	while (n < at_least)
+		n *= 2;
+	return n;
+}
+
+static bool set_limits(struct bus *b, const struct bus_limits *l)
+{
+	if (l->size > RING_MAX || l->max_rooms == 0 || l->max_rooms > ROOMS_MAX)
+		return false;
+	b->size = power_of_two(l->size < RING_MIN ? RING_MIN : l->size);
+	b->lag = l->lag;
+	b->max_rooms = l->max_rooms;
+	return l->lag > 0 && l->lag <= b->size / 4;
+}
+
+static int make_file(size_t size)
+{
+	int fd = memfd_create("ignyx-bus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Reserves the addresses first, so that the two mappings are sure to be neighbours. */
+static uint8_t *map_file(int fd, size_t meta, size_t size)
+{
+	const int access = PROT_READ | PROT_WRITE, how = MAP_SHARED | MAP_FIXED;
+	uint8_t *base = mmap(NULL, meta + 2 * size, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return NULL;
+	if (mmap(base, meta + size, access, how, fd, 0) != MAP_FAILED &&
+	    mmap(base + meta + size, size, access, how, fd, (off_t)meta) != MAP_FAILED &&
+	    madvise(base, meta + 2 * size, MADV_DONTDUMP) == 0)
+		return base;
+	munmap(base, meta + 2 * size);
+	return NULL;
+}
+
+static int map(struct bus *b)
+{
+	uint32_t chains = (uint32_t)power_of_two(b->max_rooms);
+	size_t rooms_at = round_up(sizeof(struct bus_shared) + chains * sizeof(uint32_t), BUS_LINE);
+	uint8_t *base;
+
+	b->chain_mask = chains - 1;
+	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
+			   (size_t)sysconf(_SC_PAGESIZE));
+	b->fd = make_file(b->meta + b->size);
+	if (b->fd < 0)
+		return -1;
+	base = map_file(b->fd, b->meta, b->size);
+	if (!base)
+		return -1;
+	b->shared = (struct bus_shared *)base;
+	b->chains = (_Atomic uint32_t *)(base + sizeof(struct bus_shared));
+	b->rooms = (struct bus_dir_room *)(base + rooms_at);
+	b->ring = base + b->meta;
+	return 0;
+}
+
+static int make_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t a;
+	int error = pthread_mutexattr_init(&a);
+
+	if (error == 0) {
+		pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+		pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+		error = pthread_mutex_init(lock, &a);
+		pthread_mutexattr_destroy(&a);
+	}
+	errno = error;
+	return error ? -1 : 0;
+}
+
+static void make_log(struct bus *b)
+{
+	atomic_init(&b->shared->tail, b->size);
+	atomic_init(&b->shared->reserve, b->size);
+	for (int i = 0; i < BUS_SLOTS; i++)
+		atomic_init(&b->shared->slots[i].cursor, BUS_NO_CURSOR);
+	b->floor = b->size;
+	b->scan_at = b->size + b->lag / 4;
+	b->full_freed = UINT64_MAX;
+}
+
+static int draw_secrets(struct bus *b)
+{
+	do {
+		if (getrandom(&b->epoch, sizeof(b->epoch), 0) != (ssize_t)sizeof(b->epoch))
+			return -1;
+	} while (b->epoch == 0);
+	return getrandom(b->key, sizeof(b->key), 0) == (ssize_t)sizeof(b->key) ? 0 : -1;
+}
+
+struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS])
+{
+	struct bus *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->fd = -1;
+	b->slot = -1;
+	memcpy(b->wakeups, wakeups, sizeof(b->wakeups));
+	if (!set_limits(b, l)) {
+		errno = EINVAL;
+		goto fail;
+	}
+	if (draw_secrets(b) != 0 || map(b) != 0 || make_lock(&b->shared->lock) != 0)
+		goto fail;
+	make_log(b);
+	return b;
+fail:
+	bus_free(b);
+	return NULL;
+}
+
+void bus_free(struct bus *b)
+{
+	int error = errno;
+
+	if (!b)
+		return;
+	if (b->shared)
+		munmap(b->shared, b->meta + 2 * b->size);
+	if (b->fd >= 0)
+		close(b->fd);
+	free(b);
+	errno = error;
+}
+
+/* For kernels before 5.14. Adding nothing leaves alone what a worker may be writing. */
+static void touch(uint8_t *p, size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < len; i += page)
+		atomic_fetch_add_explicit((_Atomic uint8_t *)(p + i), 0, memory_order_relaxed);
+}
+
+/* fallocate first: it fails where touching would be a SIGBUS. */
+int bus_populate(struct bus *b)
+{
+	size_t whole = b->meta + 2 * b->size;
+
+	if (b->populated)
+		return 0;
+	if (fallocate(b->fd, 0, 0, (off_t)(b->meta + b->size)) != 0)
+		return -1;
+#ifdef MADV_POPULATE_WRITE
+	if (madvise(b->shared, whole, MADV_POPULATE_WRITE) == 0)
+		b->populated = true;
+	else if (errno != EINVAL)
+		return -1;
+#endif
+	if (!b->populated)
+		touch((uint8_t *)b->shared, whole);
+	b->populated = true;
+	return 0;
+}
+
+void bus_set_slot(struct bus *b, int slot)
+{
+	assert(slot >= 0 && slot < BUS_SLOTS);
+	b->slot = slot;
+}
+
+/*
+ * The lock may still be the dead worker's; whoever wants it next is told. But its name must go
+ * from the record, or the slot's next worker would be taken for an owner that does not move.
+ */
+void bus_clear_slot(struct bus *b, int slot)
+{
+	struct bus_slot *s = &b->shared->slots[slot];
+	uint32_t owner = (uint32_t)slot + 1;
+
+	atomic_compare_exchange_strong(&b->shared->owner, &owner, 0);
+	atomic_store(&s->sleeping, 0);
+	atomic_fetch_and(&b->shared->waiting, ~bus_slot_bit(slot));
+	bus_directory_clear(b, slot);
+	atomic_store(&s->cursor, BUS_NO_CURSOR);
+	bus_release(b);
+}
+
+uint64_t bus_epoch(const struct bus *b)
+{
+	return b->epoch;
+}

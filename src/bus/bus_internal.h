@@ -1,0 +1,146 @@
+/*
+ * bus_internal.h - what the files of the bus share: the layout of the memory that all processes
+ * map, and the few calls between bus.c, lock.c, directory.c, log.c, wake.c and hash.c.
+ *
+ * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
+ * ring, and the ring a second time behind itself. Zeroes are a valid empty directory.
+ */
+#ifndef BUS_BUS_INTERNAL_H
+#define BUS_BUS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bus/bus.h"
+
+enum { BUS_LINE = 64, BUS_ALIGN = 8 };
+
+#define BUS_NO_CURSOR UINT64_MAX
+
+/* What one worker tells the others; a cache line each. */
+struct bus_slot {
+	_Alignas(BUS_LINE) _Atomic uint64_t cursor; /* first byte it still needs */
+	_Atomic uint32_t sleeping; /* wants a write to its eventfd */
+};
+
+/*
+ * A room in the directory. Written under the lock, but for members, of which a worker (or the
+ * master in its stead) takes its own bit away at any time. A room whose id is 0 was never used.
+ */
+struct bus_dir_room {
+	_Alignas(BUS_LINE) _Atomic uint64_t name[2]; /* keyed hash: names themselves are not kept */
+	_Atomic uint64_t id;
+	_Atomic uint64_t members; /* a bit per slot */
+	_Atomic uint64_t sequence;
+	_Atomic uint64_t last; /* position of its newest entry, 0: none yet */
+	_Atomic uint32_t next; /* in its chain: index + 1, 0: the end */
+};
+
+/*
+ * The newest append, for who finds its author dead. It is true when new_tail is the tail, and
+ * then what it says of the room is (again) put into the directory.
+ */
+struct bus_redo {
+	_Atomic uint64_t new_tail;
+	_Atomic uint64_t position;
+	_Atomic uint64_t id;
+	_Atomic uint64_t sequence;
+	_Atomic uint32_t index;
+};
+
+struct bus_shared {
+	_Alignas(BUS_LINE) pthread_mutex_t lock;
+	_Atomic uint32_t owner; /* slot + 1 of who has the lock, 0: nobody */
+	_Atomic uint64_t acquisitions;
+
+	_Alignas(BUS_LINE) _Atomic uint64_t tail; /* all before it is published */
+
+	_Alignas(BUS_LINE) _Atomic uint64_t reserve; /* all that may be overwritten is before it */
+	struct bus_redo redo;
+
+	_Alignas(BUS_LINE) _Atomic uint64_t waiting; /* slots that want room in the ring */
+	_Atomic uint64_t freed; /* grows when membership bits are cleared */
+	_Atomic uint64_t recoveries; /* how often an owner was found dead */
+	_Atomic uint64_t last_id;
+	_Atomic uint32_t used; /* rooms from here on were never used */
+	_Atomic uint32_t hand; /* where the search for a free room goes on */
+
+	struct bus_slot slots[BUS_SLOTS];
+};
+
+/* The head of an entry in the ring; the frame follows, then up to seven bytes of nothing. */
+struct bus_head {
+	uint64_t id;
+	uint64_t sequence;
+	uint64_t previous; /* position of the room's entry before this one, 0: none */
+	uint64_t origin;
+	uint32_t index;
+	uint32_t kind;
+	uint32_t frame_len;
+	uint32_t check; /* low half of the entry's own position */
+};
+
+/* One process's view. All but the pointed-to memory is private, and so needs no second look. */
+struct bus {
+	struct bus_shared *shared;
+	_Atomic uint32_t *chains;
+	struct bus_dir_room *rooms;
+	uint8_t *ring;
+	size_t meta; /* bytes before the ring */
+	size_t size;
+	size_t lag;
+	uint32_t max_rooms;
+	uint32_t chain_mask;
+	uint64_t epoch;
+	uint64_t key[2];
+	int fd;
+	int wakeups[BUS_SLOTS];
+	bool populated;
+
+	int slot; /* -1: the master */
+	uint32_t joined; /* rooms this worker is a reader of */
+	uint64_t to_wake; /* slots to look at in bus_wake_readers */
+	uint64_t floor; /* no cursor is before it */
+	uint64_t scan_at; /* look at the cursors again when the tail is here */
+	uint64_t no_wait_until; /* ns: the lock was waited for in vain shortly before */
+	uint64_t full_freed; /* the directory was full when `freed` was this ... */
+	uint64_t full_until; /* ... and stays so up to this reserve */
+};
+
+/* The keyed 128-bit hash (SipHash-2-4) under which a room is found. */
+void bus_hash(const uint64_t key[2], const void *data, size_t len, uint64_t out[2]);
+
+/*
+ * Takes the lock and mends what a dead owner left. BUS_OK: call bus_unlock. BUS_FULL: it could
+ * not be had within the bound. BUS_CORRUPT: it never can again.
+ */
+enum bus_result bus_lock(struct bus *b) __attribute__((warn_unused_result));
+void bus_unlock(struct bus *b);
+
+/* Under the lock: finishes the newest append in the directory. False: the record cannot be true. */
+bool bus_redo_newest(struct bus *b);
+
+/* The directory's room of this handle, or NULL if the handle and the directory disagree. */
+struct bus_dir_room *bus_room_at(const struct bus *b, struct bus_room room);
+
+/* Takes the slot's bit out of every room. Any process, at any time. */
+void bus_directory_clear(struct bus *b, int slot);
+
+/* Brings floor and scan_at up to date and marks the workers that are far behind for waking. */
+void bus_scan(struct bus *b, uint64_t tail);
+
+/* A cursor went forward or away: wakes those who wait for room, if there is some now. */
+void bus_release(struct bus *b);
+
+/* The start of the entry at position, in the first of the two mappings. */
+static inline uint8_t *bus_ring_at(const struct bus *b, uint64_t position)
+{
+	return b->ring + (position & (b->size - 1));
+}
+
+static inline uint64_t bus_slot_bit(int slot)
+{
+	return slot < 0 ? 0 : (uint64_t)1 << slot;
+}
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * The directory of rooms: a hash table with chains, in shared memory.
+ *
+ * It is searched and changed under the lock, in joins alone: a message finds its room by the
+ * index in the worker's handle. Nothing here needs a redo record, because each step is a single
+ * store and the table is sound between any two of them:
+ *
+ *	a room is taken from the unused ones	  `used` grows first, so that it cannot be taken
+ *						  twice; it is in no chain yet
+ *	or out of its chain, when it is free	  one store in the room (or head) before it
+ *	it gets its new name, id and numbers	  nobody can find it meanwhile
+ *	it is put at the head of its new chain	  one store
+ *
+ * A worker that dies on the way leaves a room in no chain, without members or entries. That is
+ * what a free room looks like too, so the search for one finds it; taking a room out of a chain
+ * that does not have it does nothing.
+ *
+ * Ids come from a counter that moves before the id is used, so no two rooms ever have the same.
+ */
+#include <assert.h>
+
+#include "bus/bus_internal.h"
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+/* Release, so that the compiler keeps the order of the steps; on x86 it costs nothing. */
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_release)
+
+struct bus_dir_room *bus_room_at(const struct bus *b, struct bus_room room)
+{
+	if (room.index >= b->max_rooms || LOAD(b->rooms[room.index].id) != room.id)
+		return NULL;
+	return &b->rooms[room.index];
+}
+
+static _Atomic uint32_t *chain_of(const struct bus *b, uint64_t hash)
+{
+	return &b->chains[hash & b->chain_mask];
+}
+
+/*
+ * Finds the link that leads to the first room of this name (or, with only set, to that room).
+ * NULL: the chain is not one. The link holds 0: there is none.
+ */
+static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t name[2],
+				   const struct bus_dir_room *only)
+{
+	_Atomic uint32_t *link = chain_of(b, name[0]);
+
+	for (uint32_t steps = 0; steps <= b->max_rooms; steps++) {
+		uint32_t next = LOAD(*link);
+		struct bus_dir_room *r;
+
+		if (next == 0)
+			return link;
+		if (next > b->max_rooms)
+			return NULL;
+		r = &b->rooms[next - 1];
+		if (only ? r == only : LOAD(r->name[0]) == name[0] && LOAD(r->name[1]) == name[1])
+			return link;
+		link = &r->next;
+	}
+	return NULL;
+}
+
+static bool unlink_room(struct bus *b, struct bus_dir_room *r)
+{
+	uint64_t name[2] = { LOAD(r->name[0]), LOAD(r->name[1]) };
+	_Atomic uint32_t *link = find_link(b, name, r);
+
+	if (!link)
+		return false;
+	if (LOAD(*link) != 0)
+		STORE(*link, LOAD(r->next));
+	return true;
+}
+
+/*
+ * Free is a room without members and with no entry that could still be read as history. Returns
+ * 0 if it is, or the `reserve` up to which it is not (UINT64_MAX: it has members).
+ */
+static uint64_t busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve)
+{
+	uint64_t last = LOAD(r->last);
+
+	if (LOAD(r->members) != 0)
+		return UINT64_MAX;
+	return last == 0 || last + b->size < reserve ? 0 : last + b->size;
+}
+
+/*
+ * The hand goes round once. When there is no free room it remembers what has to happen first, so
+ * that a crowd of refused joins does not go over the whole directory each time.
+ */
+static enum bus_result find_free(struct bus *b, uint32_t *index)
+{
+	uint64_t reserve = LOAD(b->shared->reserve);
+	uint64_t freed = atomic_load(&b->shared->freed);
+	uint64_t earliest = UINT64_MAX;
+	uint32_t hand = LOAD(b->shared->hand);
+
+	if (freed == b->full_freed && reserve <= b->full_until)
+		return BUS_ROOMS_FULL;
+	for (uint32_t n = 0; n < b->max_rooms; n++, hand++) {
+		uint64_t until;
+
+		if (hand >= b->max_rooms)
+			hand = 0;
+		until = busy_until(b, &b->rooms[hand], reserve);
+		if (until == 0) {
+			STORE(b->shared->hand, hand + 1);
+			*index = hand;
+			return unlink_room(b, &b->rooms[hand]) ? BUS_OK : BUS_CORRUPT;
+		}
+		if (until < earliest)
+			earliest = until;
+	}
+	b->full_freed = freed;
+	b->full_until = earliest;
+	return BUS_ROOMS_FULL;
+}
+
+static enum bus_result take_index(struct bus *b, uint32_t *index)
+{
+	uint32_t used = LOAD(b->shared->used);
+
+	if (used > b->max_rooms)
+		return BUS_CORRUPT;
+	if (used == b->max_rooms)
+		return find_free(b, index);
+	STORE(b->shared->used, used + 1);
+	*index = used;
+	return BUS_OK;
+}
+
+static enum bus_result create(struct bus *b, const uint64_t name[2], uint32_t *index)
+{
+	_Atomic uint32_t *chain = chain_of(b, name[0]);
+	enum bus_result result = take_index(b, index);
+	struct bus_dir_room *r = &b->rooms[*index];
+	uint64_t id = LOAD(b->shared->last_id) + 1;
+
+	if (result != BUS_OK)
+		return result;
+	STORE(b->shared->last_id, id);
+	STORE(r->id, id);
+	STORE(r->sequence, 0);
+	STORE(r->last, 0);
+	STORE(r->name[0], name[0]);
+	STORE(r->name[1], name[1]);
+	STORE(r->next, LOAD(*chain));
+	STORE(*chain, *index + 1);
+	return BUS_OK;
+}
+
+static enum bus_result find_or_create(struct bus *b, const uint64_t name[2], uint32_t *index)
+{
+	_Atomic uint32_t *link = find_link(b, name, NULL);
+
+	*index = 0;
+	if (!link)
+		return BUS_CORRUPT;
+	if (LOAD(*link) == 0)
+		return create(b, name, index);
+	*index = LOAD(*link) - 1;
+	return BUS_OK;
+}
+
+/*
+ * The cursor comes before the bit: a worker that dies between them is cleared by the master
+ * like any other, and one that is slow between them is already waited for.
+ */
+static enum bus_result join_locked(struct bus *b, const uint64_t name[2], struct bus_room *room,
+				   uint64_t *sequence)
+{
+	enum bus_result result = find_or_create(b, name, &room->index);
+	struct bus_dir_room *r = &b->rooms[room->index];
+
+	if (result != BUS_OK)
+		return result;
+	if (b->joined == 0)
+		STORE(b->shared->slots[b->slot].cursor, LOAD(b->shared->tail));
+	atomic_fetch_or(&r->members, bus_slot_bit(b->slot));
+	room->id = LOAD(r->id);
+	*sequence = LOAD(r->sequence);
+	b->joined++;
+	return BUS_OK;
+}
+
+enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
+			 uint64_t *sequence)
+{
+	enum bus_result result;
+	uint64_t hash[2];
+
+	assert(b->slot >= 0);
+	if (len > BUS_ROOM_NAME_MAX)
+		return BUS_TOO_BIG;
+	bus_hash(b->key, name, len, hash);
+	result = bus_lock(b);
+	if (result != BUS_OK)
+		return result;
+	result = join_locked(b, hash, room, sequence);
+	bus_unlock(b);
+	return result;
+}
+
+/* `freed` moves after the bit: who sees the new count sees the room without us. */
+void bus_leave(struct bus *b, struct bus_room room)
+{
+	struct bus_dir_room *r = bus_room_at(b, room);
+
+	if (!r || b->joined == 0)
+		return;
+	atomic_fetch_and(&r->members, ~bus_slot_bit(b->slot));
+	atomic_fetch_add(&b->shared->freed, 1);
+	if (--b->joined > 0)
+		return;
+	STORE(b->shared->slots[b->slot].cursor, BUS_NO_CURSOR);
+	bus_release(b);
+}
+
+void bus_directory_clear(struct bus *b, int slot)
+{
+	uint32_t used = atomic_load(&b->shared->used);
+	uint64_t bit = bus_slot_bit(slot);
+
+	for (uint32_t i = 0; i < used && i < b->max_rooms; i++)
+		if (LOAD(b->rooms[i].members) & bit)
+			atomic_fetch_and(&b->rooms[i].members, ~bit);
+	atomic_fetch_add(&b->shared->freed, 1);
+}
+
+uint64_t bus_sequence(const struct bus *b, struct bus_room room)
+{
+	const struct bus_dir_room *r = bus_room_at(b, room);
+
+	return r ? atomic_load_explicit(&r->sequence, memory_order_acquire) : 0;
+}

@@ -1,0 +1,114 @@
+/*
+ * The one lock of the daemon.
+ *
+ * A worker holds it for the time of a copy, so a short spin nearly always gets it; what is left
+ * is an owner that was descheduled, for which a bounded wait in the kernel is right, and an owner
+ * that is stopped, for which nothing is: the caller hears BUS_FULL, as if the log were full,
+ * keeps serving its connections, and the master ends the owner. After a wait in vain the lock is
+ * only tried for a while, lest a worker with a thousand publishers waits a thousand times.
+ *
+ * The mutex is robust: when its owner dies the next one is told, and redoes the newest append.
+ * Order matters there only as the compiler sees it, for a process that is killed has done all
+ * that precedes some instruction and nothing that follows.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "bus/bus_internal.h"
+
+enum { SPINS = 200, WAIT_NS = 2000000, NS_PER_S = 1000000000 };
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static int wait_for(struct bus *b)
+{
+	uint64_t until = now_ns();
+	struct timespec t;
+	int error;
+
+	if (until < b->no_wait_until)
+		return EBUSY;
+	until += WAIT_NS;
+	t.tv_sec = (time_t)(until / NS_PER_S);
+	t.tv_nsec = (long)(until % NS_PER_S);
+	error = pthread_mutex_clocklock(&b->shared->lock, CLOCK_MONOTONIC, &t);
+	if (error == ETIMEDOUT)
+		b->no_wait_until = now_ns() + WAIT_NS;
+	return error;
+}
+
+static int take(struct bus *b)
+{
+	for (int i = 0; i < SPINS; i++) {
+		int error = pthread_mutex_trylock(&b->shared->lock);
+
+		if (error != EBUSY)
+			return error;
+		relax();
+	}
+	return wait_for(b);
+}
+
+/* What the master watches, to know an owner that does not move from a lock that is busy. */
+static void record_owner(struct bus *b)
+{
+	struct bus_shared *s = b->shared;
+	uint64_t count = atomic_load_explicit(&s->acquisitions, memory_order_relaxed);
+
+	atomic_store_explicit(&s->owner, (uint32_t)(b->slot + 1), memory_order_relaxed);
+	atomic_store_explicit(&s->acquisitions, count + 1, memory_order_relaxed);
+}
+
+/* Unlocking a mutex that was not made consistent makes it unusable, which tells all the others. */
+static enum bus_result recover(struct bus *b)
+{
+	atomic_fetch_add_explicit(&b->shared->recoveries, 1, memory_order_relaxed);
+	if (bus_redo_newest(b) && pthread_mutex_consistent(&b->shared->lock) == 0)
+		return BUS_OK;
+	bus_unlock(b);
+	return BUS_CORRUPT;
+}
+
+enum bus_result bus_lock(struct bus *b)
+{
+	switch (take(b)) {
+	case 0:
+		record_owner(b);
+		return BUS_OK;
+	case EOWNERDEAD:
+		record_owner(b);
+		return recover(b);
+	case EBUSY:
+	case ETIMEDOUT:
+		return BUS_FULL;
+	default:
+		return BUS_CORRUPT;
+	}
+}
+
+void bus_unlock(struct bus *b)
+{
+	atomic_store_explicit(&b->shared->owner, 0, memory_order_relaxed);
+	pthread_mutex_unlock(&b->shared->lock);
+}
+
+int bus_lock_owner(const struct bus *b, uint64_t *acquisitions)
+{
+	*acquisitions = atomic_load_explicit(&b->shared->acquisitions, memory_order_relaxed);
+	return (int)atomic_load_explicit(&b->shared->owner, memory_order_relaxed) - 1;
+}

@@ -1,0 +1,207 @@
+/*
+ * The log: entries written in place at the tail and read in place behind it.
+ *
+ * An append does, under the lock and in this order:
+ *
+ *	reserve		says how far the ring is about to be overwritten; it only grows, also when
+ *			an author died after it, for then the bytes may be gone all the same
+ *	the entry	beyond the tail, where nobody reads
+ *	the redo record new_tail first: as long as that is not the tail the record means nothing,
+ *			so it may be half written
+ *	the tail	a release store: from here on the entry exists
+ *	the directory	the room's last entry and sequence, which the record can repeat
+ *
+ * so that whoever dies anywhere leaves either no entry or a whole one. Positions never wrap: they
+ * are counts of bytes, and the ring lies twice in a row in memory, so an entry is always in one
+ * piece. They begin at the ring's size, which leaves 0 to mean "none" and spares the
+ * subtractions a special case.
+ *
+ * An entry may be appended as long as no cursor is more than `lag` behind the tail before it. The
+ * entry's own length does not count, so that a large message waits no longer than a small one
+ * and a message of exactly the largest size still passes. With lag at most a quarter of the
+ * ring and an entry at most half, what is unread is never overwritten.
+ */
+#include <string.h>
+
+#include "bus/bus_internal.h"
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+_Static_assert(sizeof(struct bus_head) == 48, "the head of an entry has no holes");
+
+static size_t entry_size(size_t frame_len)
+{
+	return (sizeof(struct bus_head) + frame_len + BUS_ALIGN - 1) & ~(size_t)(BUS_ALIGN - 1);
+}
+
+static bool sum_up(const struct bus *b, const struct bus_part *parts, int count, size_t *frame_len)
+{
+	size_t most = b->size / 2 - sizeof(struct bus_head);
+	size_t sum = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (parts[i].len > most - sum)
+			return false;
+		sum += parts[i].len;
+	}
+	*frame_len = sum;
+	return true;
+}
+
+/* The cached floor is never too high, so the cursors are looked at only when it says no. */
+static enum bus_result check_lag(struct bus *b, uint64_t tail)
+{
+	if (tail - b->floor <= b->lag)
+		return BUS_OK;
+	bus_scan(b, tail);
+	if (tail - b->floor <= b->lag)
+		return BUS_OK;
+	return tail - b->floor > b->size ? BUS_CORRUPT : BUS_FULL;
+}
+
+static void write_entry(struct bus *b, uint64_t tail, const struct bus_head *head,
+			const struct bus_part *parts, int count)
+{
+	uint64_t end = tail + entry_size(head->frame_len);
+	uint8_t *to = bus_ring_at(b, tail);
+
+	if (LOAD(b->shared->reserve) < end)
+		STORE(b->shared->reserve, end);
+	atomic_thread_fence(memory_order_release);
+	memcpy(to, head, sizeof(*head));
+	to += sizeof(*head);
+	for (int i = 0; i < count; i++) {
+		if (parts[i].len > 0)
+			memcpy(to, parts[i].p, parts[i].len);
+		to += parts[i].len;
+	}
+}
+
+static void publish(struct bus *b, uint64_t tail, const struct bus_head *head,
+		    struct bus_dir_room *r)
+{
+	struct bus_redo *redo = &b->shared->redo;
+	uint64_t end = tail + entry_size(head->frame_len);
+
+	STORE(redo->new_tail, end);
+	atomic_thread_fence(memory_order_release);
+	STORE(redo->position, tail);
+	STORE(redo->id, head->id);
+	STORE(redo->sequence, head->sequence);
+	STORE(redo->index, head->index);
+	atomic_store_explicit(&b->shared->tail, end, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	STORE(r->last, tail);
+	STORE(r->sequence, head->sequence);
+}
+
+bool bus_redo_newest(struct bus *b)
+{
+	const struct bus_redo *redo = &b->shared->redo;
+	uint64_t tail = LOAD(b->shared->tail);
+	uint32_t index = LOAD(redo->index);
+	struct bus_dir_room *r;
+
+	if (tail % BUS_ALIGN != 0 || tail < b->size)
+		return false;
+	if (LOAD(redo->new_tail) != tail)
+		return true;
+	if (index >= b->max_rooms || LOAD(redo->position) >= tail)
+		return false;
+	r = &b->rooms[index];
+	if (LOAD(r->id) != LOAD(redo->id))
+		return false;
+	STORE(r->last, LOAD(redo->position));
+	STORE(r->sequence, LOAD(redo->sequence));
+	return true;
+}
+
+static enum bus_result append_locked(struct bus *b, struct bus_head *head,
+				     const struct bus_part *parts, int count)
+{
+	struct bus_room room = { .id = head->id, .index = head->index };
+	struct bus_dir_room *r = bus_room_at(b, room);
+	uint64_t tail = LOAD(b->shared->tail);
+	enum bus_result result;
+
+	if (!r || tail % BUS_ALIGN != 0)
+		return BUS_CORRUPT;
+	result = check_lag(b, tail);
+	if (result != BUS_OK)
+		return result;
+	head->sequence = LOAD(r->sequence) + 1;
+	head->previous = LOAD(r->last);
+	head->check = (uint32_t)tail;
+	write_entry(b, tail, head, parts, count);
+	publish(b, tail, head, r);
+	b->to_wake |= LOAD(r->members);
+	return BUS_OK;
+}
+
+enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, uint64_t origin,
+			   const struct bus_part *parts, int count)
+{
+	struct bus_head head = {
+		.id = room.id, .index = room.index, .kind = kind, .origin = origin
+	};
+	enum bus_result result;
+	uint64_t tail;
+	size_t len;
+
+	if (!sum_up(b, parts, count, &len))
+		return BUS_TOO_BIG;
+	head.frame_len = (uint32_t)len;
+	result = bus_lock(b);
+	if (result != BUS_OK)
+		return result;
+	result = append_locked(b, &head, parts, count);
+	bus_unlock(b);
+	tail = LOAD(b->shared->tail);
+	if (result == BUS_OK && tail >= b->scan_at)
+		bus_scan(b, tail);
+	return result;
+}
+
+/* Each word once, so that what was checked is what is used. */
+static void copy_head(const struct bus *b, uint64_t position, struct bus_head *head)
+{
+	const volatile uint64_t *from = (const volatile uint64_t *)bus_ring_at(b, position);
+	uint64_t words[sizeof(*head) / sizeof(uint64_t)];
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = from[i];
+	memcpy(head, words, sizeof(*head));
+}
+
+static bool credible(const struct bus *b, const struct bus_head *head, uint64_t position,
+		     uint64_t available)
+{
+	return head->check == (uint32_t)position && head->index < b->max_rooms && head->id != 0 &&
+	       head->sequence != 0 && head->previous < position &&
+	       entry_size(head->frame_len) <= available;
+}
+
+enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
+{
+	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
+	struct bus_head head;
+
+	if (position == tail)
+		return BUS_FULL;
+	if (position % BUS_ALIGN != 0 || position > tail || tail - position > b->size ||
+	    tail - position < sizeof(head))
+		return BUS_CORRUPT;
+	copy_head(b, position, &head);
+	if (!credible(b, &head, position, tail - position))
+		return BUS_CORRUPT;
+	e->room.id = head.id;
+	e->room.index = head.index;
+	e->sequence = head.sequence;
+	e->origin = head.origin;
+	e->kind = head.kind;
+	e->frame = bus_ring_at(b, position) + sizeof(head);
+	e->frame_len = head.frame_len;
+	e->end = position + entry_size(head.frame_len);
+	return BUS_OK;
+}

@@ -1,0 +1,814 @@
+/*
+ * The bus in one process that plays several workers: what is promised of order, numbers, bounds,
+ * back-pressure, wake-ups and the directory, and that no content of the memory is believed.
+ */
+// links: base bus
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bus/bus_internal.h"
+
+enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 4 };
+
+/* Each worker is a copy of the master's struct, as after a fork; the memory is one. */
+struct fixture {
+	struct bus *master;
+	struct bus worker[WORKERS];
+	int wakeups[BUS_SLOTS];
+};
+
+static int set_up_limits(void **state, const struct bus_limits *l)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	for (int i = 0; i < BUS_SLOTS; i++)
+		f->wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	f->master = bus_new(l, f->wakeups);
+	assert_non_null(f->master);
+	for (int i = 0; i < WORKERS; i++) {
+		f->worker[i] = *f->master;
+		bus_set_slot(&f->worker[i], i);
+	}
+	*state = f;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_limits(state,
+			     &(struct bus_limits){ .size = SIZE, .lag = LAG, .max_rooms = ROOMS });
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	bus_free(f->master);
+	for (int i = 0; i < BUS_SLOTS; i++)
+		close(f->wakeups[i]);
+	free(f);
+	return 0;
+}
+
+static struct bus_room join(struct bus *b, const char *name)
+{
+	struct bus_room room;
+	uint64_t sequence;
+
+	assert_int_equal(bus_join(b, name, strlen(name), &room, &sequence), BUS_OK);
+	return room;
+}
+
+static enum bus_result append_len(struct bus *b, struct bus_room room, size_t len)
+{
+	static const char bytes[SIZE];
+	struct bus_part part = { bytes, len };
+
+	return bus_append(b, room, BUS_KIND_MESSAGE, 0, &part, 1);
+}
+
+static void append_text(struct bus *b, struct bus_room room, const char *text)
+{
+	struct bus_part part = { text, strlen(text) };
+
+	assert_int_equal(bus_append(b, room, BUS_KIND_MESSAGE, 0, &part, 1), BUS_OK);
+}
+
+static bool kicked(struct fixture *f, int slot)
+{
+	uint64_t count;
+
+	return read(f->wakeups[slot], &count, sizeof(count)) == (ssize_t)sizeof(count);
+}
+
+/* Reads and gives up one entry, which must be this one. */
+static void expect(struct bus *b, struct bus_room room, uint64_t sequence, const char *text)
+{
+	struct bus_entry e;
+
+	assert_int_equal(bus_read(b, bus_cursor(b), &e), BUS_OK);
+	assert_int_equal(e.room.id, room.id);
+	assert_int_equal(e.room.index, room.index);
+	assert_int_equal(e.sequence, sequence);
+	assert_int_equal(e.frame_len, strlen(text));
+	assert_memory_equal(e.frame, text, e.frame_len);
+	bus_advance(b, e.end);
+}
+
+static void expect_nothing(struct bus *b)
+{
+	struct bus_entry e;
+
+	assert_int_equal(bus_read(b, bus_cursor(b), &e), BUS_FULL);
+}
+
+static void skip_all(struct bus *b)
+{
+	struct bus_entry e;
+	enum bus_result result;
+
+	while ((result = bus_read(b, bus_cursor(b), &e)) == BUS_OK)
+		bus_advance(b, e.end);
+	assert_int_equal(result, BUS_FULL);
+}
+
+static void test_limits(void **state)
+{
+	struct fixture *f = *state;
+	struct bus_limits l = { .size = SIZE, .lag = SIZE / 4 + 1, .max_rooms = 1 };
+	struct bus *b;
+
+	assert_null(bus_new(&l, f->wakeups));
+	assert_int_equal(errno, EINVAL);
+	l = (struct bus_limits){ .size = SIZE, .lag = 0, .max_rooms = 1 };
+	assert_null(bus_new(&l, f->wakeups));
+	l = (struct bus_limits){ .size = SIZE, .lag = 1, .max_rooms = 0 };
+	assert_null(bus_new(&l, f->wakeups));
+	l = (struct bus_limits){ .size = ((size_t)1 << 32) + 1, .lag = 1, .max_rooms = 1 };
+	assert_null(bus_new(&l, f->wakeups));
+	assert_int_equal(errno, EINVAL);
+
+	/* Rounded up: a quarter of 128 KiB is allowed. */
+	l = (struct bus_limits){ .size = SIZE + 1, .lag = SIZE / 2, .max_rooms = 1 };
+	b = bus_new(&l, f->wakeups);
+	assert_non_null(b);
+	assert_int_not_equal(bus_epoch(b), 0);
+	assert_int_not_equal(bus_epoch(b), bus_epoch(f->master));
+	bus_free(b);
+	bus_free(NULL);
+}
+
+static void test_memory_is_sealed_and_mapped_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *b = f->master;
+
+	assert_int_equal(fcntl(b->fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(ftruncate(b->fd, 0), -1);
+	b->ring[5] = 77;
+	assert_int_equal(b->ring[b->size + 5], 77);
+	b->ring[2 * b->size - 1] = 78;
+	assert_int_equal(b->ring[b->size - 1], 78);
+}
+
+static size_t resident_pages(const struct bus *b)
+{
+	static unsigned char map[4 * SIZE / 4096];
+	size_t pages = (b->meta + b->size) / (size_t)sysconf(_SC_PAGESIZE), n = 0;
+
+	assert_true(pages <= sizeof(map));
+	assert_int_equal(mincore(b->shared, b->meta + b->size, map), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += map[i] & 1;
+	return n;
+}
+
+static void test_populate(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *b = &f->worker[0];
+	struct bus_room room = join(b, "room");
+	size_t pages = (b->meta + b->size) / (size_t)sysconf(_SC_PAGESIZE);
+
+	append_text(b, room, "before");
+	assert_true(resident_pages(f->master) < pages);
+	assert_int_equal(bus_populate(f->master), 0);
+	assert_int_equal(resident_pages(f->master), pages);
+	assert_int_equal(bus_populate(f->master), 0);
+	expect(b, room, 1, "before");
+}
+
+/* Vectors: `openssl mac -macopt hexkey:000102..0f -macopt size:16 SipHash` of 00 01 02 ... */
+static void test_hash(void **state)
+{
+	static const struct {
+		size_t len;
+		uint64_t out[2];
+	} vectors[] = {
+		{ 0, { 0xe6a825ba047f81a3, 0x930255c71472f66d } },
+		{ 1, { 0x44af996bd8c187da, 0x45fc229b11597634 } },
+		{ 7, { 0x53c1dbd8beebf1a1, 0x3982f01fa64ab8c0 } },
+		{ 8, { 0x61f55862baa9623b, 0xb49714f364e2830f } },
+		{ 15, { 0x11a8b03399e99354, 0xd9c3cf970fec087e } },
+		{ 16, { 0xbb54b067caa4e26e, 0x77052385bf1533fd } },
+		{ 63, { 0x4a83502f77d15051, 0x7cbd3f979a063e50 } },
+	};
+	const uint64_t key[2] = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
+	uint8_t data[64];
+	uint64_t out[2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		bus_hash(key, data, vectors[i].len, out);
+		assert_int_equal(out[0], vectors[i].out[0]);
+		assert_int_equal(out[1], vectors[i].out[1]);
+	}
+}
+
+static void test_order_and_numbers(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room one = join(a, "one"), two = join(a, "two"), same = join(b, "one");
+	struct bus_part parts[] = { { "\x81\x05", 2 }, { NULL, 0 }, { "hel", 3 }, { "lo", 2 } };
+	struct bus_entry e;
+
+	assert_int_equal(one.id, same.id);
+	assert_int_equal(one.index, same.index);
+	assert_int_not_equal(one.id, two.id);
+	assert_int_equal(bus_append(a, one, 7, 99, parts, 4), BUS_OK);
+	append_text(b, one, "second");
+	append_text(a, two, "other");
+	append_text(a, one, "");
+	assert_int_equal(bus_sequence(b, one), 3);
+	assert_int_equal(bus_sequence(a, two), 1);
+
+	assert_int_equal(bus_read(a, bus_cursor(a), &e), BUS_OK);
+	assert_int_equal(e.kind, 7);
+	assert_int_equal(e.origin, 99);
+	for (int i = 0; i < 2; i++) {
+		struct bus *reader = i ? b : a;
+
+		expect(reader, one, 1, "\x81\x05hello");
+		expect(reader, one, 2, "second");
+		expect(reader, two, 1, "other");
+		expect(reader, one, 3, "");
+		expect_nothing(reader);
+	}
+}
+
+static void test_entries_are_linked_backwards(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room one = join(a, "one"), two = join(a, "two");
+	uint64_t position;
+
+	for (int i = 0; i < 10; i++) {
+		append_text(a, one, "1");
+		append_text(a, two, "2");
+	}
+	position = a->rooms[one.index].last;
+	for (uint64_t sequence = 10; sequence > 0; sequence--) {
+		const struct bus_head *head = (const void *)bus_ring_at(a, position);
+
+		assert_int_equal(head->id, one.id);
+		assert_int_equal(head->sequence, sequence);
+		position = head->previous;
+	}
+	assert_int_equal(position, 0);
+	assert_int_equal(a->shared->reserve, a->shared->tail);
+}
+
+/* Lengths of all kinds, so that entries end before, at and behind the ring's end. */
+static void test_wrap_around(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+	static uint8_t bytes[4000];
+	struct bus_entry e;
+
+	assert_int_equal(join(b, "room").id, room.id);
+	for (uint64_t n = 1; bus_cursor(a) < 40 * (uint64_t)SIZE; n++) {
+		size_t len = (size_t)(n * 37 % sizeof(bytes));
+		struct bus_part part = { bytes, len };
+
+		memset(bytes, (int)(n % 251), len);
+		assert_int_equal(bus_append(a, room, 1, n, &part, 1), BUS_OK);
+		for (int i = 0; i < 2; i++) {
+			struct bus *reader = i ? b : a;
+
+			assert_int_equal(bus_read(reader, bus_cursor(reader), &e), BUS_OK);
+			assert_int_equal(e.sequence, n);
+			assert_int_equal(e.origin, n);
+			assert_int_equal(e.frame_len, len);
+			assert_memory_equal(e.frame, bytes, len);
+			bus_advance(reader, e.end);
+		}
+	}
+}
+
+static void test_join_notes_the_sequence(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room"), again;
+	uint64_t sequence, cursor;
+
+	append_text(a, room, "history");
+	append_text(a, room, "history");
+	assert_int_equal(bus_join(b, "room", 4, &again, &sequence), BUS_OK);
+	assert_int_equal(sequence, 2);
+	append_text(a, room, "live");
+	expect(b, room, 3, "live");
+
+	/* A reader's cursor stays when it joins another room. */
+	cursor = bus_cursor(a);
+	assert_int_equal(bus_join(a, "new", 3, &again, &sequence), BUS_OK);
+	assert_int_equal(sequence, 0);
+	assert_int_equal(bus_cursor(a), cursor);
+	bus_leave(a, again);
+	assert_int_equal(bus_cursor(a), cursor);
+	expect(a, room, 1, "history");
+}
+
+static void test_last_leave_drops_the_cursor(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+	uint64_t old = bus_cursor(a), sequence;
+
+	join(b, "room");
+	append_text(a, room, "one");
+	bus_leave(b, room);
+	assert_int_equal(f->master->shared->slots[1].cursor, BUS_NO_CURSOR);
+	assert_int_equal(f->master->rooms[room.index].members, 1);
+	expect_nothing(b);
+
+	/* The end of a batch that outlived the membership moves nothing, also after a new join. */
+	bus_advance(b, bus_cursor(b));
+	assert_int_equal(f->master->shared->slots[1].cursor, BUS_NO_CURSOR);
+	assert_int_equal(bus_join(b, "room", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(sequence, 1);
+	bus_advance(b, old);
+	expect_nothing(b);
+	append_text(a, room, "two");
+	expect(b, room, 2, "two");
+
+	/* To leave a room that one is not in, or that does not exist, is nothing. */
+	bus_leave(b, (struct bus_room){ .id = 12345, .index = 0 });
+	bus_leave(b, (struct bus_room){ .id = 1, .index = UINT32_MAX });
+	append_text(a, room, "three");
+	expect(b, room, 3, "three");
+}
+
+static void test_full_and_room_again(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1], *c = &f->worker[2];
+	struct bus_room room = join(a, "room");
+	uint64_t n = 0, unread;
+
+	join(b, "room");
+	join(c, "room");
+	while (append_len(a, room, 1000) == BUS_OK)
+		n++;
+	/* The lag counts what is behind the tail before an append. */
+	assert_int_equal(n, LAG / 1048 + 1);
+	assert_int_equal(append_len(a, room, 0), BUS_FULL);
+	assert_false(bus_want_room(a));
+	assert_int_equal(bus_sequence(a, room), n);
+
+	skip_all(a);
+	skip_all(b);
+	assert_false(kicked(f, 0));
+	assert_int_equal(append_len(a, room, 0), BUS_FULL);
+	for (unread = n * 1048; unread > LAG / 2; unread -= 1048) {
+		struct bus_entry e;
+
+		assert_false(kicked(f, 0));
+		assert_int_equal(bus_read(c, bus_cursor(c), &e), BUS_OK);
+		bus_advance(c, e.end);
+	}
+	assert_true(kicked(f, 0));
+	assert_false(kicked(f, 1));
+	assert_int_equal(append_len(a, room, 1000), BUS_OK);
+	skip_all(c);
+	assert_false(kicked(f, 0));
+	assert_true(bus_want_room(a));
+	assert_int_equal(f->master->shared->waiting, 0);
+}
+
+/* Who waits is also woken when the slow reader leaves, or dies, or is itself. */
+static void test_room_again_by_other_ways(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+
+	for (int way = 0; way < 3; way++) {
+		join(b, "room");
+		while (append_len(a, room, 1000) == BUS_OK)
+			if (way < 2)
+				skip_all(a);
+		if (way == 2)
+			skip_all(b);
+		assert_false(bus_want_room(a));
+		assert_false(kicked(f, 0));
+		if (way == 0)
+			bus_leave(b, room);
+		else if (way == 1)
+			bus_clear_slot(f->master, 1);
+		else
+			skip_all(a);
+		assert_true(kicked(f, 0));
+		assert_int_equal(append_len(a, room, 1000), BUS_OK);
+		skip_all(a);
+		f->worker[1] = *f->master;
+		bus_set_slot(b, 1);
+	}
+}
+
+static void test_too_big(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room");
+	static uint8_t bytes[SIZE];
+	struct bus_part parts[2] = { { bytes, SIZE / 4 }, { bytes, SIZE / 4 - 48 } };
+	struct bus_part vast[2] = { { bytes, 100 }, { bytes, SIZE_MAX - 50 } };
+	struct bus_entry e;
+
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(append_len(a, room, SIZE / 2 - 47), BUS_TOO_BIG);
+	assert_int_equal(append_len(a, room, SIZE_MAX), BUS_TOO_BIG);
+	assert_int_equal(bus_append(a, room, 1, 0, vast, 2), BUS_TOO_BIG);
+	assert_int_equal(bus_sequence(a, room), 0);
+
+	/* The largest one, again and again, while another is unread: nothing unread is lost. */
+	for (uint64_t n = 1; n < 50; n++) {
+		append_text(a, room, "small");
+		assert_int_equal(bus_append(a, room, 1, 0, parts, 2), BUS_OK);
+		expect(a, room, 2 * n - 1, "small");
+		assert_int_equal(bus_read(a, bus_cursor(a), &e), BUS_OK);
+		assert_int_equal(e.frame_len, SIZE / 2 - 48);
+		assert_memory_equal(e.frame, bytes, e.frame_len);
+		bus_advance(a, e.end);
+	}
+}
+
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	static char name[BUS_ROOM_NAME_MAX + 1];
+	struct bus_room longest, shorter, empty, room;
+	uint64_t sequence;
+
+	assert_int_equal(bus_join(a, name, sizeof(name), &room, &sequence), BUS_TOO_BIG);
+	assert_int_equal(bus_join(a, name, sizeof(name) - 1, &longest, &sequence), BUS_OK);
+	assert_int_equal(bus_join(a, name, sizeof(name) - 2, &shorter, &sequence), BUS_OK);
+	assert_int_equal(bus_join(a, "", 0, &empty, &sequence), BUS_OK);
+	assert_int_not_equal(longest.id, shorter.id);
+	assert_int_not_equal(shorter.id, empty.id);
+	assert_int_equal(bus_join(a, name, 0, &room, &sequence), BUS_OK);
+	assert_int_equal(room.id, empty.id);
+}
+
+static enum bus_result join_number(struct bus *b, int n, struct bus_room *room)
+{
+	char name[16];
+	uint64_t sequence = 1;
+	enum bus_result result;
+
+	snprintf(name, sizeof(name), "%d", n);
+	result = bus_join(b, name, strlen(name), room, &sequence);
+	if (result == BUS_OK)
+		assert_int_equal(sequence, 0);
+	return result;
+}
+
+static void test_directory_full(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room rooms[ROOMS], room;
+
+	for (int i = 0; i < ROOMS; i++)
+		assert_int_equal(join_number(a, i, &rooms[i]), BUS_OK);
+	assert_int_equal(join_number(a, ROOMS, &room), BUS_ROOMS_FULL);
+	assert_int_equal(join_number(b, ROOMS, &room), BUS_ROOMS_FULL);
+	assert_int_equal(f->master->shared->slots[1].cursor, BUS_NO_CURSOR);
+	/* One that exists is joined all the same. */
+	assert_int_equal(join_number(b, 3, &room), BUS_OK);
+	assert_int_equal(room.id, rooms[3].id);
+
+	/* Free is a room that both have left and that has no history. */
+	bus_leave(a, rooms[3]);
+	assert_int_equal(join_number(a, ROOMS, &room), BUS_ROOMS_FULL);
+	append_text(b, rooms[3], "history");
+	bus_leave(b, rooms[3]);
+	assert_int_equal(join_number(a, ROOMS, &room), BUS_ROOMS_FULL);
+	for (size_t sent = 0; sent <= SIZE - 56; sent += 1048) {
+		assert_int_equal(append_len(a, rooms[0], 1000), BUS_OK);
+		skip_all(a);
+	}
+	assert_int_equal(join_number(a, ROOMS, &room), BUS_OK);
+	assert_int_equal(room.index, rooms[3].index);
+	assert_true(room.id > rooms[ROOMS - 1].id);
+
+	/* The handle to the old room is worth nothing now. */
+	assert_int_equal(append_len(a, rooms[3], 1), BUS_CORRUPT);
+	assert_int_equal(bus_sequence(a, rooms[3]), 0);
+	bus_leave(a, rooms[3]);
+	assert_int_equal(append_len(a, room, 1), BUS_OK);
+	assert_int_equal(bus_sequence(a, room), 1);
+}
+
+/* A room that someone can still recover from the log is found again, with its numbers. */
+static void test_room_outlives_its_members(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room"), again;
+	uint64_t sequence;
+
+	append_text(a, room, "history");
+	bus_leave(a, room);
+	assert_int_equal(bus_join(a, "room", 4, &again, &sequence), BUS_OK);
+	assert_int_equal(again.id, room.id);
+	assert_int_equal(sequence, 1);
+}
+
+/* Every room is in the chain of its name once, and no chain has a loop. */
+static void check_directory(const struct bus *b)
+{
+	bool seen[ROOMS] = { false };
+
+	for (uint32_t chain = 0; chain <= b->chain_mask; chain++) {
+		for (uint32_t i = b->chains[chain]; i != 0; i = b->rooms[i - 1].next) {
+			assert_true(i <= ROOMS);
+			assert_false(seen[i - 1]);
+			seen[i - 1] = true;
+			assert_int_equal(b->rooms[i - 1].name[0] & b->chain_mask, chain);
+		}
+	}
+}
+
+static void test_rooms_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room held[ROOMS], room;
+	uint64_t newest = 0;
+
+	for (int n = 0; n < 5000; n++) {
+		int at = n % (ROOMS - 1);
+
+		if (n >= ROOMS - 1)
+			bus_leave(a, held[at]);
+		assert_int_equal(join_number(a, n, &room), BUS_OK);
+		assert_true(room.id > newest);
+		newest = room.id;
+		held[at] = room;
+		check_directory(a);
+	}
+}
+
+static void test_clear_slot(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room one = join(a, "one"), two = join(a, "two");
+	uint64_t acquisitions;
+
+	join(b, "two");
+	while (append_len(a, one, 1000) == BUS_OK)
+		continue;
+	assert_false(bus_want_room(a));
+	assert_false(bus_want_room(b));
+	assert_true(bus_sleep(b));
+	f->master->shared->slots[0].sleeping = 1;
+	f->master->shared->owner = 1;
+	assert_int_equal(bus_lock_owner(f->master, &acquisitions), 0);
+	bus_clear_slot(f->master, 0);
+	assert_int_equal(bus_lock_owner(f->master, &acquisitions), -1);
+	assert_int_equal(f->master->shared->slots[0].cursor, BUS_NO_CURSOR);
+	assert_int_equal(f->master->shared->slots[0].sleeping, 0);
+	assert_int_equal(f->master->shared->waiting, 2);
+	assert_int_equal(f->master->rooms[one.index].members, 0);
+	assert_int_equal(f->master->rooms[two.index].members, 2);
+
+	/* Another's name in the lock record stays. */
+	f->master->shared->owner = 2;
+	bus_clear_slot(f->master, 0);
+	assert_int_equal(bus_lock_owner(f->master, &acquisitions), 1);
+	f->master->shared->owner = 0;
+}
+
+static void test_wakes_members_that_sleep(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *w = f->worker;
+	struct bus_room room = join(&w[0], "room");
+
+	join(&w[1], "room");
+	join(&w[2], "room");
+	join(&w[3], "other");
+	assert_false(bus_sleep(&w[1]));
+	assert_false(bus_sleep(&w[3]));
+	append_text(&w[0], room, "hello");
+	assert_false(kicked(f, 1));
+	w[0].shared->slots[0].sleeping = 1;
+	bus_wake_readers(&w[0]);
+	assert_true(kicked(f, 1));
+	assert_false(kicked(f, 0));
+	assert_false(kicked(f, 2));
+	assert_false(kicked(f, 3));
+
+	/* Once: the next turn wrote nothing, and who is awake needs no kick. */
+	bus_wake_readers(&w[0]);
+	append_text(&w[0], room, "again");
+	bus_wake_readers(&w[0]);
+	assert_false(kicked(f, 1));
+
+	/* Something to read: no sleep. Nothing: sleep, until awake. */
+	assert_true(bus_sleep(&w[2]));
+	skip_all(&w[2]);
+	assert_false(bus_sleep(&w[2]));
+	bus_awake(&w[2]);
+	append_text(&w[0], room, "and again");
+	bus_wake_readers(&w[0]);
+	assert_false(kicked(f, 2));
+}
+
+static void test_worker_without_rooms_sleeps(void **state)
+{
+	struct fixture *f = *state;
+	struct bus_room room = join(&f->worker[0], "room");
+
+	append_text(&f->worker[0], room, "hello");
+	assert_false(bus_sleep(&f->worker[1]));
+}
+
+/* A worker of quiet rooms that sleeps must not be what fills the log. */
+static void test_wakes_who_holds_the_log_up(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *quiet = &f->worker[1];
+	struct bus_room room = join(a, "busy");
+	enum bus_result result;
+
+	join(quiet, "quiet");
+	assert_false(bus_sleep(quiet));
+	do {
+		result = append_len(a, room, 500);
+		skip_all(a);
+		bus_wake_readers(a);
+	} while (result == BUS_OK && !kicked(f, 1));
+	assert_int_equal(result, BUS_OK);
+	assert_true(a->shared->tail - bus_cursor(quiet) < LAG / 2);
+
+	/* And when one entry was enough to fill it. */
+	skip_all(quiet);
+	assert_false(bus_sleep(quiet));
+	assert_int_equal(append_len(a, room, LAG + 100), BUS_OK);
+	assert_int_equal(append_len(a, room, 1), BUS_FULL);
+	bus_wake_readers(a);
+	assert_true(kicked(f, 1));
+}
+
+/* Each of the fields that a reader uses, made impossible. */
+static void test_corrupt_entries(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room");
+	uint64_t at = bus_cursor(a), tail;
+	struct bus_head *head = (void *)bus_ring_at(a, at), good;
+	struct bus_entry e;
+
+	append_text(a, room, "hello");
+	tail = a->shared->tail;
+	good = *head;
+#define CORRUPT(field, value)                                                                      \
+	do {                                                                                       \
+		head->field = (value);                                                             \
+		assert_int_equal(bus_read(a, at, &e), BUS_CORRUPT);                                \
+		*head = good;                                                                      \
+		assert_int_equal(bus_read(a, at, &e), BUS_OK);                                     \
+	} while (0)
+	CORRUPT(id, 0);
+	CORRUPT(sequence, 0);
+	CORRUPT(previous, at);
+	CORRUPT(index, ROOMS);
+	CORRUPT(index, UINT32_MAX);
+	CORRUPT(check, good.check + 8);
+	CORRUPT(frame_len, 9);
+	CORRUPT(frame_len, UINT32_MAX);
+	CORRUPT(frame_len, UINT32_MAX - sizeof(good) - 6);
+#undef CORRUPT
+	assert_int_equal(bus_read(a, at + 1, &e), BUS_CORRUPT);
+	assert_int_equal(bus_read(a, at + 8, &e), BUS_CORRUPT);
+	assert_int_equal(bus_read(a, tail + 8, &e), BUS_CORRUPT);
+	assert_int_equal(bus_read(a, tail - 8, &e), BUS_CORRUPT);
+	assert_int_equal(bus_read(a, BUS_NO_CURSOR, &e), BUS_CORRUPT);
+	a->shared->tail = tail + 1;
+	assert_int_equal(append_len(a, room, 1), BUS_CORRUPT);
+	a->shared->tail = at + 10 * SIZE;
+	assert_int_equal(bus_read(a, at, &e), BUS_CORRUPT);
+	assert_int_equal(append_len(a, room, 1), BUS_CORRUPT);
+}
+
+static void test_corrupt_directory(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room");
+	uint64_t sequence;
+
+	a->rooms[room.index].next = room.index + 1;
+	assert_int_equal(bus_join(a, "room", 4, &room, &sequence), BUS_OK);
+	for (uint32_t chain = 0; chain <= a->chain_mask; chain++)
+		a->chains[chain] = room.index + 1;
+	assert_int_equal(bus_join(a, "other", 5, &room, &sequence), BUS_CORRUPT);
+	for (uint32_t chain = 0; chain <= a->chain_mask; chain++)
+		a->chains[chain] = ROOMS + 1;
+	assert_int_equal(bus_join(a, "other", 5, &room, &sequence), BUS_CORRUPT);
+	memset((void *)a->chains, 0, (a->chain_mask + 1) * sizeof(uint32_t));
+	a->shared->used = UINT32_MAX;
+	assert_int_equal(bus_join(a, "other", 5, &room, &sequence), BUS_CORRUPT);
+	assert_int_equal(append_len(a, (struct bus_room){ .id = 1, .index = ROOMS }, 1),
+			 BUS_CORRUPT);
+}
+
+static void use_everything(struct bus *b, struct bus_room room, unsigned *seed, int n)
+{
+	struct bus_room other;
+	struct bus_entry e;
+	uint64_t sequence;
+
+	if (append_len(b, room, (size_t)rand_r(seed) % 3000) == BUS_OK &&
+	    bus_read(b, bus_cursor(b), &e) == BUS_OK) {
+		assert_true(e.frame >= b->ring && e.frame < b->ring + 2 * b->size);
+		assert_true(e.frame_len <= (size_t)(b->ring + 2 * b->size - e.frame));
+	}
+	bus_advance(b, b->shared->tail);
+	if (bus_join(b, (const char *)&n, 1, &other, &sequence) == BUS_OK)
+		bus_leave(b, other);
+	bus_redo_newest(b);
+	bus_sequence(b, room);
+	if (!bus_sleep(b))
+		bus_awake(b);
+	bus_want_room(b);
+	bus_wake_readers(b);
+}
+
+/*
+ * Whatever is in the memory (but the mutex, which is glibc's), nothing outside of it is touched
+ * and every call returns. What they return does not matter here.
+ */
+static void test_random_scribbles(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room");
+	uint64_t *words = (uint64_t *)&a->shared->tail;
+	size_t count = (a->meta + a->size - offsetof(struct bus_shared, tail)) / sizeof(*words);
+	unsigned seed = 4711;
+
+	for (int n = 0; n < 10000; n++) {
+		size_t at = (size_t)rand_r(&seed) % (n % 2 ? 64 : count);
+
+		words[at] = (uint64_t)rand_r(&seed) << (rand_r(&seed) % 40);
+		use_everything(a, room, &seed, n);
+		bus_clear_slot(f->master, n % BUS_SLOTS);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define BUS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		BUS_TEST(test_limits),
+		BUS_TEST(test_memory_is_sealed_and_mapped_twice),
+		BUS_TEST(test_populate),
+		cmocka_unit_test(test_hash),
+		BUS_TEST(test_order_and_numbers),
+		BUS_TEST(test_entries_are_linked_backwards),
+		BUS_TEST(test_wrap_around),
+		BUS_TEST(test_join_notes_the_sequence),
+		BUS_TEST(test_last_leave_drops_the_cursor),
+		BUS_TEST(test_full_and_room_again),
+		BUS_TEST(test_room_again_by_other_ways),
+		BUS_TEST(test_too_big),
+		BUS_TEST(test_names),
+		BUS_TEST(test_directory_full),
+		BUS_TEST(test_room_outlives_its_members),
+		BUS_TEST(test_rooms_come_and_go),
+		BUS_TEST(test_clear_slot),
+		BUS_TEST(test_wakes_members_that_sleep),
+		BUS_TEST(test_worker_without_rooms_sleeps),
+		BUS_TEST(test_wakes_who_holds_the_log_up),
+		BUS_TEST(test_corrupt_entries),
+		BUS_TEST(test_corrupt_directory),
+		BUS_TEST(test_random_scribbles),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
