@@ -33,8 +33,8 @@ struct config_limits {
 	int64_t max_message; /* bytes */
 	int64_t max_pending; /* bytes */
 	int slow_consumer; /* enum config_slow_consumer */
-	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout,
-		close_timeout; /* ms; 0: off */
+	/* ms; 0: off */
+	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, close_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
 	bool access_log;
@@ -131,7 +131,10 @@ struct config_diff {
 };
 struct config_diff config_diff_endpoints(const struct config *old, const struct config *new);
 
-/* For the lint: calls fn with every key of every table; scope is "", "listen", "endpoint" or a behaviour. */
+/*
+ * For the lint: calls fn with every key of every table; scope is "", "listen",
+ * "endpoint" or a behaviour's name.
+ */
 void config_each_key(const struct behaviour *const *behaviours,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),
 		     void *arg);

@@ -37,8 +37,7 @@ struct config_key {
 	size_t offset; /* of the value in the object that the table fills */
 	const char *preset; /* the default, as a user would write it; NULL: none */
 	bool required; /* no default: must be given */
-	int64_t min,
-		max; /* of a number, milliseconds, bytes; length of a string or list (max 0: any) */
+	int64_t min, max; /* of a number, ms, bytes; length of a string or list (max 0: any) */
 	const char *const *choices; /* NULL-terminated words of CONFIG_CHOICE */
 	bool restart; /* a change needs a restart; a reload only warns */
 };

@@ -1,0 +1,28 @@
+/*
+ * lexcheck.h - what libconfig passes over in silence, found in the tokens.
+ */
+#ifndef CONFIG_LEXCHECK_H
+#define CONFIG_LEXCHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config_errors;
+struct config_source;
+
+enum { LEXCHECK_DEPTH_MAX = 32 };
+
+/* The line on which each run of adjacent strings begins, in order. */
+struct lexcheck_strings {
+	unsigned *lines;
+	size_t count, cap;
+};
+
+/*
+ * Looks at every token; reports what is wrong. Returns whether libconfig can
+ * be given the text all the same. The caller frees strings->lines.
+ */
+bool lexcheck(const struct config_source *s, struct config_errors *e,
+	      struct lexcheck_strings *strings);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * listen.c - the groups of `listen`.
+ *
+ * A listener has an address and a port, or the path of a unix socket. Addresses
+ * are literals: a name could stand for many, or for others tomorrow. They are
+ * compared in the form the kernel has them, so that "::1" and "0:0:0:0:0:0:0:1"
+ * are found to be one.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/alloc.h"
+#include "config/parse.h"
+#include "config/tables.h"
+
+static bool given(const struct config_report *r, const char *key)
+{
+	return config_setting_get_member(r->group, key) != NULL;
+}
+
+/* The address as bytes: its family, then what it is. Returns their number, 0 if it is none. */
+static size_t address_bytes(const char *address, unsigned char out[17])
+{
+	if (inet_pton(AF_INET, address, out + 1) == 1) {
+		out[0] = AF_INET;
+		return 5;
+	}
+	if (inet_pton(AF_INET6, address, out + 1) == 1) {
+		out[0] = AF_INET6;
+		return 17;
+	}
+	return 0;
+}
+
+static bool same_address(const char *a, const char *b)
+{
+	unsigned char x[17], y[17];
+	size_t len = address_bytes(a, x);
+
+	return len != 0 && len == address_bytes(b, y) && memcmp(x, y, len) == 0;
+}
+
+/* Port 0 is any free port, another one each time. */
+static bool same_listener(const struct config_listener *a, const struct config_listener *b)
+{
+	if (a->unix_path != NULL || b->unix_path != NULL)
+		return a->unix_path != NULL && b->unix_path != NULL &&
+		       strcmp(a->unix_path, b->unix_path) == 0;
+	return a->address != NULL && b->address != NULL && a->port == b->port && a->port != 0 &&
+	       same_address(a->address, b->address);
+}
+
+static void check_duplicate(struct parse *p, struct config_report *r,
+			    const struct config_listener *l)
+{
+	const struct config_listener *first = p->config->listeners;
+
+	for (; first < l; first++) {
+		if (!same_listener(first, l))
+			continue;
+		config_report_error(r, NULL, "the same as the listener at %s:%d", first->file,
+				    first->line);
+		return;
+	}
+}
+
+static void check_tcp(struct config_report *r, const struct config_listener *l)
+{
+	unsigned char bytes[17];
+
+	if (!given(r, "address"))
+		config_report_error(r, NULL, "missing setting \"address\"");
+	if (!given(r, "port"))
+		config_report_error(r, NULL, "missing setting \"port\"");
+	if (given(r, "mode"))
+		config_report_error(r, "mode", "is for unix sockets only");
+	if (l->address != NULL && address_bytes(l->address, bytes) == 0)
+		config_report_error(r, "address",
+				    "must be an IPv4 or IPv6 address such as \"127.0.0.1\" or "
+				    "\"::1\", not \"%s\"",
+				    l->address);
+}
+
+static void check_unix(struct config_report *r, const struct config_listener *l)
+{
+	if (given(r, "address") || given(r, "port"))
+		config_report_error(r, NULL,
+				    "has both \"unix\" and \"%s\"; a listener is one or the other",
+				    given(r, "address") ? "address" : "port");
+	if (l->unix_path != NULL && *l->unix_path != '/')
+		config_report_error(r, "unix", "must be an absolute path, not \"%s\"",
+				    l->unix_path);
+}
+
+static void check_kind(struct config_report *r, const struct config_listener *l)
+{
+	if (given(r, "unix"))
+		check_unix(r, l);
+	else if (given(r, "address") || given(r, "port"))
+		check_tcp(r, l);
+	else
+		config_report_error(r, NULL, "needs \"address\" and \"port\", or \"unix\"");
+}
+
+static void parse_listener(struct parse *p, const config_setting_t *group, int number)
+{
+	struct config_listener *l = &p->config->listeners[p->config->listener_count++];
+	struct config_report r = p->top;
+	char *label = alloc_format("listen %d", number);
+
+	r.group = group;
+	r.label = label;
+	parse_place(p, group, &l->file, &l->line);
+	unknown_report(p, &r, "a listener", table_listen, NULL);
+	fill_object(&r, (struct key_object){ table_listen, l }, NULL);
+	check_kind(&r, l);
+	check_duplicate(p, &r, l);
+	free(label);
+}
+
+void listen_parse(struct parse *p)
+{
+	const config_setting_t *group,
+		*list = parse_list(p, "listen", "{ address = \"127.0.0.1\"; port = 8080; }");
+	int n, index = 0;
+
+	if (list == NULL)
+		return;
+	n = config_setting_length(list);
+	if (n == 0)
+		report_error(&p->top, list, "\"listen\" is empty: nobody could connect");
+	if (n > CONFIG_LISTENERS_MAX) {
+		report_error(&p->top, list, "\"listen\" has %d listeners; at most %d are possible",
+			     n, CONFIG_LISTENERS_MAX);
+		return;
+	}
+	p->config->listeners = alloc_zero((size_t)n, sizeof(*p->config->listeners));
+	while ((group = parse_next_group(p, list, &index)) != NULL)
+		parse_listener(p, group, index);
+}
+
+void listener_free(struct config_listener *l)
+{
+	fill_free((struct key_object){ table_listen, l });
+}

@@ -1,0 +1,93 @@
+/*
+ * machine.c - what depends on the machine.
+ *
+ * Numbers that stand for "as many as there are" are resolved once, here, so
+ * that everything behind the snapshot sees plain numbers.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <sched.h>
+#include <string.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "config/alloc.h"
+#include "config/parse.h"
+#include "config/source.h"
+#include "config/value.h"
+
+static int64_t online_cpus(void)
+{
+	cpu_set_t set;
+	int n;
+
+	/* fails on a machine with more CPUs than the set has room for */
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return CONFIG_WORKERS_MAX;
+	n = CPU_COUNT(&set);
+	return n < CONFIG_WORKERS_MAX ? n : CONFIG_WORKERS_MAX;
+}
+
+/* How many connections one worker has descriptors for: all may come to one. */
+static int64_t connections_possible(int64_t *descriptors)
+{
+	struct rlimit limit = { .rlim_max = 1024 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	*descriptors = limit.rlim_max > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_max;
+	return *descriptors - CONFIG_FD_RESERVE;
+}
+
+static void resolve_connections(struct parse *p)
+{
+	int64_t descriptors, possible = connections_possible(&descriptors);
+
+	if (possible < 1)
+		config_report_error(&p->top, "max_connections",
+				    "cannot be met: the limit of open files (RLIMIT_NOFILE) is "
+				    "%lld, of which %d are needed otherwise",
+				    (long long)descriptors, CONFIG_FD_RESERVE);
+	else if (p->config->max_connections > possible)
+		config_report_error(&p->top, "max_connections",
+				    "must be at most %lld, not %lld: the limit of open files "
+				    "(RLIMIT_NOFILE) is %lld, of which %d are needed otherwise",
+				    (long long)possible, (long long)p->config->max_connections,
+				    (long long)descriptors, CONFIG_FD_RESERVE);
+	if (p->config->max_connections == 0)
+		p->config->max_connections = possible;
+}
+
+/* Who has unpacked the source runs as that user already; asking may block it. */
+static void check_user(struct parse *p)
+{
+	const char *user = p->config->user;
+
+	if (user == NULL || p->source->unpacked)
+		return;
+	errno = 0;
+	if (getpwnam(user) == NULL)
+		config_report_error(&p->top, "user", "\"%s\" %s%s", user,
+				    errno == 0 ? "does not exist" : "cannot be looked up: ",
+				    errno == 0 ? "" : strerror(errno));
+}
+
+/* systemd may give several directories, with colons between them; the first is ours. */
+static void resolve_runtime_dir(struct parse *p)
+{
+	const char *dirs = getenv("RUNTIME_DIRECTORY");
+
+	if (p->config->runtime_dir == NULL && dirs != NULL && *dirs == '/')
+		p->config->runtime_dir = alloc_bytes(dirs, strcspn(dirs, ":"));
+	if (p->config->runtime_dir != NULL && *p->config->runtime_dir != '/')
+		config_report_error(&p->top, "runtime_dir", "must be an absolute path, not \"%s\"",
+				    p->config->runtime_dir);
+}
+
+void machine_resolve(struct parse *p)
+{
+	if (p->config->workers == 0)
+		p->config->workers = online_cpus();
+	resolve_connections(p);
+	resolve_runtime_dir(p);
+	check_user(p);
+}

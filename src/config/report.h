@@ -1,0 +1,41 @@
+/*
+ * report.h - reporting while one group is being read.
+ */
+#ifndef CONFIG_REPORT_H
+#define CONFIG_REPORT_H
+
+#include <libconfig.h>
+#include <stdbool.h>
+
+#include "config/key.h"
+
+struct config_errors;
+struct config_source;
+
+/* Behind the name that behaviours know: what the texts of one group begin with. */
+struct config_report {
+	struct config_errors *errors;
+	const struct config_source *source;
+	const config_setting_t *group;
+	const char *label; /* `listen 2`, `endpoint "/chat"`; NULL at the top level */
+};
+
+/*
+ * The line of a setting in the expanded text. libconfig notes the line of what
+ * follows a string in a list; report_set_line corrects it (see syntax.c).
+ */
+unsigned report_line(const config_setting_t *s);
+void report_set_line(config_setting_t *s, unsigned line);
+
+/* An error at a setting, without and with the name of the key before it. */
+void report_error(struct config_report *r, const config_setting_t *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void report_key(struct config_report *r, const config_setting_t *at, const char *key,
+		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void report_warning(struct config_report *r, const config_setting_t *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What is given, for "..., not %s": the string "x", the number 3, a group. Caller frees. */
+char *report_given(const config_setting_t *s);
+
+#endif

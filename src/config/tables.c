@@ -1,0 +1,80 @@
+/*
+ * tables.c - every setting but those of the behaviours, one row each.
+ *
+ * The limits (limits.def) stand in two tables: at the top they have presets, in
+ * an endpoint they take the value from the top. A row here, a field in config.h,
+ * a line in the sample and an item in the man page: that is a new setting.
+ */
+#include "config/tables.h"
+
+#include <stddef.h>
+
+#include "proto/upgrade.h"
+
+static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
+
+#define HOUR ((int64_t)60 * 60 * 1000)
+#define KIB ((int64_t)1 << 10)
+#define MIB ((int64_t)1 << 20)
+#define GIB ((int64_t)1 << 30)
+
+#define ROW(of, key, field, ...)                                                                   \
+	{                                                                                          \
+		.name = key, .offset = offsetof(of, field), __VA_ARGS__                            \
+	}
+#define GLOBAL(field, ...) ROW(struct config, #field, field, __VA_ARGS__)
+#define LISTEN(key, field, ...) ROW(struct config_listener, key, field, __VA_ARGS__)
+
+#define LIMIT(field, ...)                                                                          \
+	{ .name = #field,                                                                          \
+	  .offset = LIMITS_AT + offsetof(struct config_limits, field),                             \
+	  __VA_ARGS__ },
+
+const struct config_key table_limits[] = {
+#define LIMITS_AT 0
+#include "config/limits.def"
+#undef LIMITS_AT
+	{ 0 },
+};
+
+const struct config_key table_global[] = {
+	GLOBAL(workers, .type = CONFIG_INT, .preset = "0", .max = CONFIG_WORKERS_MAX),
+	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
+	GLOBAL(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
+	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels),
+	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = 16 * GIB,
+	       .restart = true),
+	GLOBAL(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB, .max = 4 * GIB,
+	       .restart = true),
+	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
+	       .restart = true),
+	GLOBAL(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),
+	GLOBAL(shutdown_grace, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
+	{ .name = "listen", .type = CONFIG_GROUPS, .required = true },
+	{ .name = "endpoints", .type = CONFIG_GROUPS, .required = true },
+#define LIMITS_AT offsetof(struct config, limits)
+#include "config/limits.def"
+#undef LIMITS_AT
+	{ 0 },
+};
+
+const struct config_key table_listen[] = {
+	LISTEN("address", address, .type = CONFIG_STRING),
+	LISTEN("port", port, .type = CONFIG_INT, .max = 65535),
+	LISTEN("backlog", backlog, .type = CONFIG_INT, .preset = "4096", .min = 1, .max = 65535),
+	LISTEN("unix", unix_path, .type = CONFIG_STRING, .min = 1, .max = 107),
+	LISTEN("mode", mode, .type = CONFIG_MODE, .preset = "0660", .max = 0777),
+	{ 0 },
+};
+
+const struct config_key table_endpoint[] = {
+	ROW(struct endpoint_draft, "path", endpoint.path, .type = CONFIG_STRING, .required = true,
+	    .min = 1, .max = UPGRADE_PATH_MAX),
+	ROW(struct endpoint_draft, "behaviour", behaviour, .type = CONFIG_STRING, .required = true),
+#define LIMITS_AT offsetof(struct endpoint_draft, endpoint.limits)
+#include "config/limits.def"
+#undef LIMITS_AT
+	{ 0 },
+};

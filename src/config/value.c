@@ -1,0 +1,107 @@
+/*
+ * value.c - numbers with a unit.
+ *
+ * Durations are kept in milliseconds and sizes in bytes. One table of units
+ * for each serves both directions, so that an error shows a limit in the form
+ * it would be written.
+ */
+#include "config/value.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+/* From large to small: the order in which a value is tried when it is written. */
+static const struct unit durations[] = {
+	{ "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { NULL, 0 }
+};
+static const struct unit sizes[] = {
+	{ "G", INT64_C(1) << 30 }, { "M", 1 << 20 }, { "K", 1 << 10 }, { "", 1 }, { NULL, 0 }
+};
+
+/* Reads digits of a base. Returns what follows them, NULL if there are none. */
+static const char *take_digits(const char *p, unsigned base, int64_t *v)
+{
+	const char *start = p;
+
+	*v = 0;
+	for (; *p >= '0' && *p < (char)('0' + base); p++) {
+		if (__builtin_mul_overflow(*v, (int64_t)base, v) ||
+		    __builtin_add_overflow(*v, (int64_t)(*p - '0'), v))
+			*v = INT64_MAX;
+	}
+	return p != start ? p : NULL;
+}
+
+static bool with_unit(const char *text, const struct unit *units, int64_t *v)
+{
+	const char *name = take_digits(text, 10, v);
+
+	if (name == NULL)
+		return false;
+	for (; units->name != NULL; units++) {
+		if (strcasecmp(name, units->name) == 0) {
+			if (__builtin_mul_overflow(*v, units->factor, v))
+				*v = INT64_MAX;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool value_duration(const char *text, int64_t *v)
+{
+	if (strcmp(text, "0") == 0) {
+		*v = 0;
+		return true;
+	}
+	return with_unit(text, durations, v);
+}
+
+bool value_size(const char *text, int64_t *v)
+{
+	return with_unit(text, sizes, v);
+}
+
+bool value_mode(const char *text, int64_t *v)
+{
+	const char *end = take_digits(text, 8, v);
+
+	return end != NULL && *end == '\0';
+}
+
+bool value_int(const char *text, int64_t *v)
+{
+	const char *end = take_digits(text + (*text == '-'), 10, v);
+
+	if (*text == '-')
+		*v = -*v;
+	return end != NULL && *end == '\0';
+}
+
+static void format_unit(const struct unit *u, int64_t v, char *out, size_t size)
+{
+	while (u[1].name != NULL && v % u->factor != 0)
+		u++;
+	snprintf(out, size, "\"%" PRId64 "%s\"", v / u->factor, u->name);
+}
+
+void value_format(enum config_type type, int64_t v, char *out, size_t size)
+{
+	if (type == CONFIG_DURATION && v != 0)
+		format_unit(durations, v, out, size);
+	else if (type == CONFIG_SIZE && v != 0)
+		format_unit(sizes, v, out, size);
+	else if (type == CONFIG_MODE)
+		snprintf(out, size, "\"%04" PRIo64 "\"", (uint64_t)v);
+	else if (type == CONFIG_DURATION || type == CONFIG_SIZE)
+		snprintf(out, size, "\"0\"");
+	else
+		snprintf(out, size, "%" PRId64, v);
+}

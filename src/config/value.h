@@ -1,0 +1,25 @@
+/*
+ * value.h - numbers with a unit, written as strings.
+ */
+#ifndef CONFIG_VALUE_H
+#define CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/key.h"
+
+/*
+ * Reads a whole text of that form into *v. false: it is not of that form. A
+ * number too large is INT64_MAX, which no key allows.
+ */
+bool value_duration(const char *text, int64_t *v); /* "250ms", "30s", "5m", "1h", "0" */
+bool value_size(const char *text, int64_t *v); /* "512", "64K", "1M", "1G" */
+bool value_mode(const char *text, int64_t *v); /* octal digits: "660", "0660" */
+bool value_int(const char *text, int64_t *v);
+
+/* Writes a value as a user would, in the largest unit that it is a multiple of, in quotes. */
+void value_format(enum config_type type, int64_t v, char *out, size_t size);
+
+#endif
