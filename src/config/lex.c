@@ -114,6 +114,16 @@ static enum lex_kind take_name(struct lex *l)
 	return LEX_NAME;
 }
 
+/* A byte that cannot stand here; a character of several bytes is one token. */
+static enum lex_kind take_other(struct lex *l)
+{
+	bool ascii = isascii((unsigned char)*l->p++);
+
+	while (!ascii && l->p < l->end && !isascii((unsigned char)*l->p))
+		l->p++;
+	return LEX_OTHER;
+}
+
 static enum lex_kind take(struct lex *l)
 {
 	if (*l->p == '"')
@@ -122,7 +132,10 @@ static enum lex_kind take(struct lex *l)
 		return take_number(l);
 	if (name_start(*l->p))
 		return take_name(l);
-	return strchr("=:,;{}()[]", *l->p++) != NULL ? LEX_PUNCT : LEX_OTHER;
+	if (strchr("=:,;{}()[]", *l->p) == NULL)
+		return take_other(l);
+	l->p++;
+	return LEX_PUNCT;
 }
 
 enum lex_kind lex_next(struct lex *l)

@@ -38,7 +38,7 @@ struct check {
 	char last_char; /* its first character */
 	struct bracket brackets[LEXCHECK_DEPTH_MAX];
 	size_t depth;
-	bool fatal; /* libconfig would stop here too, or must not see it */
+	unsigned fatal; /* errors that libconfig would stop at too, or must not see */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -109,7 +109,7 @@ static void check_number(struct check *c)
 		report(c, c->lex.at,
 		       "%s is not a number; with a unit or as text it needs quotes: \"%s\"", text,
 		       text);
-		c->fatal = true;
+		c->fatal++;
 	} else if (!isfinite(strtod(text, NULL))) {
 		report(c, c->lex.at, "the number %s is too large", text);
 	}
@@ -158,14 +158,14 @@ static void check_name(struct check *c)
 	    (c->lex.len == 5 && strncasecmp(c->lex.start, "false", 5) == 0))
 		return;
 	report(c, c->lex.at, "text needs quotes: \"%.*s\"", TOKEN(c));
-	c->fatal = true;
+	c->fatal++;
 }
 
 static void open_bracket(struct check *c, char open)
 {
 	if (c->depth == LEXCHECK_DEPTH_MAX) {
 		report(c, c->lex.at, "brackets are nested more than %d deep", LEXCHECK_DEPTH_MAX);
-		c->fatal = true;
+		c->fatal++;
 		c->lex.p = c->lex.end; /* one such error is enough, and counting ends here */
 		c->depth = 0;
 		return;
@@ -194,7 +194,7 @@ static void close_bracket(struct check *c, char close)
 		report(c, c->lex.at, "\"%c\" closes nothing", close);
 	else
 		report_bracket(c, &c->brackets[c->depth - 1], (char[]){ '"', close, '"', '\0' });
-	c->fatal = true;
+	c->fatal++;
 	c->lex.p = c->lex.end; /* all brackets that follow would be wrong as well */
 	c->depth = 0;
 }
@@ -215,19 +215,19 @@ static void check_other(struct check *c)
 		report(c, c->lex.at, "@include must be the first on its line");
 	else
 		report(c, c->lex.at, "unexpected \"%.*s\"", TOKEN(c));
-	c->fatal = true;
+	c->fatal++;
 }
 
 static void check_open_string(struct check *c)
 {
 	report(c, c->lex.at, "the string is not closed on its line");
-	c->fatal = true;
+	c->fatal++;
 }
 
 static void check_open_comment(struct check *c)
 {
 	report(c, c->lex.at, "the comment is not closed: \"*/\" is missing");
-	c->fatal = true;
+	c->fatal++;
 	c->depth = 0;
 }
 
@@ -236,7 +236,7 @@ static void check_end(struct check *c)
 	if (c->depth == 0)
 		return;
 	report_bracket(c, &c->brackets[c->depth - 1], "the end of the file is");
-	c->fatal = true;
+	c->fatal++;
 }
 
 bool lexcheck(const struct config_source *s, struct config_errors *e,
@@ -259,6 +259,7 @@ bool lexcheck(const struct config_source *s, struct config_errors *e,
 		checks[lex_next(&c.lex)](&c);
 		c.last = c.lex.kind;
 		c.last_char = c.lex.len > 0 ? *c.lex.start : '\0';
-	} while (c.lex.kind != LEX_END && c.lex.kind != LEX_OPEN_COMMENT);
-	return !c.fatal;
+	} while (c.lex.kind != LEX_END && c.lex.kind != LEX_OPEN_COMMENT &&
+		 c.fatal < LEXCHECK_ERRORS_MAX);
+	return c.fatal == 0;
 }

@@ -10,7 +10,10 @@
 struct config_errors;
 struct config_source;
 
-enum { LEXCHECK_DEPTH_MAX = 32 };
+enum {
+	LEXCHECK_DEPTH_MAX = 32, /* brackets within brackets */
+	LEXCHECK_ERRORS_MAX = 20, /* of syntax; a file with that many is no configuration */
+};
 
 /* The line on which each run of adjacent strings begins, in order. */
 struct lexcheck_strings {
