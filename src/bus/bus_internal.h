@@ -50,6 +50,7 @@ struct bus_redo {
 
 struct bus_shared {
 	_Alignas(BUS_LINE) pthread_mutex_t lock;
+	_Atomic uint32_t broken; /* not 0: a recovery failed, the log is over */
 	_Atomic uint32_t owner; /* slot + 1 of who has the lock, 0: nobody */
 	_Atomic uint64_t acquisitions;
 

@@ -74,19 +74,32 @@ static void record_owner(struct bus *b)
 	atomic_store_explicit(&s->acquisitions, count + 1, memory_order_relaxed);
 }
 
-/* Unlocking a mutex that was not made consistent makes it unusable, which tells all the others. */
+/*
+ * What cannot be mended ends the log for all. `broken` says so, and not the mutex's own state for
+ * it: in glibc a trylock that returns ENOTRECOVERABLE may keep the lock, and the next one
+ * finds it merely taken.
+ */
 static enum bus_result recover(struct bus *b)
 {
 	atomic_fetch_add_explicit(&b->shared->recoveries, 1, memory_order_relaxed);
-	if (bus_redo_newest(b) && pthread_mutex_consistent(&b->shared->lock) == 0)
+	if (!bus_redo_newest(b))
+		atomic_store(&b->shared->broken, 1);
+	if (pthread_mutex_consistent(&b->shared->lock) == 0 && !atomic_load(&b->shared->broken))
 		return BUS_OK;
 	bus_unlock(b);
 	return BUS_CORRUPT;
 }
 
+static bool is_broken(const struct bus *b)
+{
+	return atomic_load_explicit(&b->shared->broken, memory_order_relaxed) != 0;
+}
+
 enum bus_result bus_lock(struct bus *b)
 {
-	switch (take(b)) {
+	int error = is_broken(b) ? ENOTRECOVERABLE : take(b);
+
+	switch (error) {
 	case 0:
 		record_owner(b);
 		return BUS_OK;
