@@ -80,8 +80,8 @@ static int load_config(void)
 	master.config = load(master.options->file, &master.source, e);
 	reload_log_errors(e, false);
 	if (!master.config)
-		log_err(LOG_OF(CONFIG_ERROR), "%s: %zu errors; not started", master.options->file,
-			config_errors_count(e));
+		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
+			master.options->file, config_errors_count(e));
 	config_errors_free(e);
 	return master.config ? 0 : -1;
 }

@@ -68,10 +68,10 @@ static void warn_restart(const char *key, void *arg)
 		    key);
 }
 
-static int source_fd(void)
+static int source_fd(const struct config_source *source)
 {
 	size_t len;
-	void *bytes = config_source_pack(master.source, &len);
+	void *bytes = config_source_pack(source, &len);
 	int fd = bytes ? memfd_create("ignyxd.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
 
 	if (fd >= 0 && write(fd, bytes, len) != (ssize_t)len) {
@@ -135,22 +135,23 @@ static int prepare(const struct config *new, char *error, size_t size)
 
 static void apply(struct config *new, struct config_source *source)
 {
-	struct config_source *old = master.source;
 	char error[400];
-	int fd;
+	int fd = source_fd(source);
 
-	if (prepare(new, error, sizeof(error)) < 0) {
-		log_err(LOG_OF(BIND_FAILED), "%s", error);
-		runtime_reload_line(error);
-		config_unref(new);
-		config_source_free(source);
-		refuse("see above");
+	if (fd < 0)
+		snprintf(error, sizeof(error), "there is no memory to hand it to the workers: %s",
+			 strerror(errno));
+	if (fd >= 0 && prepare(new, error, sizeof(error)) == 0) {
+		commit(new, source, fd);
 		return;
 	}
-	master.source = source;
-	fd = source_fd();
-	master.source = old;
-	commit(new, source, fd);
+	if (fd >= 0)
+		close(fd);
+	log_err(LOG_OF(BIND_FAILED), "%s", error);
+	runtime_reload_line(error);
+	config_unref(new);
+	config_source_free(source);
+	refuse("it cannot be put in force");
 }
 
 void reload_start(void)

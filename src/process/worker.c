@@ -100,6 +100,14 @@ static void remove_owner(int owner, bool accept_rest)
 			remove_listening(&worker.listening[i], accept_rest);
 }
 
+/* What is adopted is of the old configuration; the master gives it again where it is needed. */
+static void drop_adopted(void)
+{
+	for (size_t i = worker.listening_count; i-- > 0;)
+		if (worker.listening[i].owner != worker.start->slot)
+			remove_listening(&worker.listening[i], false);
+}
+
 static bool is_configured(const struct config *c, const char *key)
 {
 	char name[SOCKET_NAME_MAX];
@@ -187,6 +195,7 @@ static void reload(const struct control_message *m, const int *fds, size_t count
 		return;
 	}
 	worker.retiring = count == 1;
+	drop_adopted();
 	if (worker.retiring)
 		remove_owner(worker.start->slot, true);
 	else if (listen_on(c, worker.start->slot, fds + 1) < 0)

@@ -214,6 +214,8 @@ static void read_some(struct conn *c)
 		return;
 	}
 	c->last_rx = session.now;
+	c->bytes_in += (uint64_t)n;
+	metrics_add(&session.row->bytes_in, (uint64_t)n);
 	if (c->state_now == CONN_UPGRADE)
 		handshake_input(c, buffer, buffer + n);
 	else

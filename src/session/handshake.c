@@ -116,7 +116,8 @@ static void log_open(const struct conn *c)
 		 "opened");
 }
 
-static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up)
+static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up,
+			size_t rest_len)
 {
 	char response[UPGRADE_RESPONSE_MAX];
 	const struct config_limits *l = &c->endpoint->limits;
@@ -127,6 +128,7 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	output_raw(c, response, upgrade_write_accept(response, up, subprotocol));
 	conn_set_state(c, CONN_OPEN);
 	c->opened = conn_clock();
+	c->bytes_in = rest_len;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
 	metrics_add(&session.row->opened, 1);
@@ -187,7 +189,7 @@ static void finish(struct conn *c, const struct http_head *h, uint8_t *rest, uin
 		return;
 	}
 	output_cork(c);
-	become_open(c, h, &up);
+	become_open(c, h, &up, (size_t)(end - rest));
 	if (rest < end)
 		input_frames(c, rest, end);
 	output_uncork(c);

@@ -62,9 +62,7 @@ static void handle_data(struct conn *c, const struct ws_message *m)
 	if (c->state_now != CONN_OPEN)
 		return;
 	c->messages_in++;
-	c->bytes_in += m->len;
 	metrics_add(&session.row->messages_in, 1);
-	metrics_add(&session.row->bytes_in, m->len);
 	c->last_data = session.now;
 	if (b->message)
 		follow(c, b->message(c, c->endpoint->opts, c->state, m));

@@ -105,6 +105,16 @@ static void slow_consumer(struct conn *c)
 	conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
 }
 
+/* One whole message more than max_pending allows. */
+static void drop_or_close(struct conn *c, size_t len)
+{
+	c->messages_out--;
+	c->bytes_out -= len;
+	metrics_add(&session.row->dropped, 1);
+	if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_CLOSE)
+		slow_consumer(c);
+}
+
 static bool fits(const struct conn *c, size_t len)
 {
 	size_t used = c->pending ? c->pending->end - c->pending->start : 0;
@@ -136,10 +146,7 @@ static void keep_bytes(struct conn *c, const void *bytes, size_t len)
 static void keep_frame(struct conn *c, const struct iovec *iov, int count)
 {
 	if (!is_control(iov[0].iov_base) && !fits(c, parts_length(iov, count))) {
-		if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_DROP_NEWEST)
-			metrics_add(&session.row->dropped, 1);
-		else
-			slow_consumer(c);
+		drop_or_close(c, parts_length(iov, count));
 		return;
 	}
 	for (int i = 0; i < count; i++)
@@ -191,11 +198,8 @@ static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 {
 	ssize_t n = c->transport.ops->write(&c->transport, iov, count);
 
-	if (n >= 0) {
-		c->bytes_out += (uint64_t)n;
-		metrics_add(&session.row->bytes_out, (uint64_t)n);
+	if (n >= 0)
 		return n;
-	}
 	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
 		return 0;
 	conn_kill(c, REASON_RESET);
@@ -246,9 +250,9 @@ void output_uncork(struct conn *c)
 }
 
 /* Gathers if c is corked and there is room, else writes. */
-static void put(struct conn *c, const struct iovec *iov, int count)
+static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
 {
-	if (cork.owner != c || parts_length(iov, count) > sizeof(cork.data) - cork.len) {
+	if (cork.owner != c || len > sizeof(cork.data) - cork.len) {
 		write_out(c, iov, count);
 		return;
 	}
@@ -258,9 +262,23 @@ static void put(struct conn *c, const struct iovec *iov, int count)
 	}
 }
 
+static void put_frames(struct conn *c, const struct iovec *iov, int count)
+{
+	size_t len = parts_length(iov, count);
+
+	c->bytes_out += len;
+	metrics_add(&session.row->bytes_out, len);
+	put(c, iov, count, len);
+}
+
+static void put_frame(struct conn *c, const void *frame, size_t len)
+{
+	put_frames(c, &(struct iovec){ (void *)frame, len }, 1);
+}
+
 void output_raw(struct conn *c, const void *bytes, size_t len)
 {
-	put(c, &(struct iovec){ (void *)bytes, len }, 1);
+	put(c, &(struct iovec){ (void *)bytes, len }, 1, len);
 	cork.head = cork.len;
 }
 
@@ -271,7 +289,7 @@ void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t 
 	c->messages_out += messages;
 	metrics_add(&session.row->messages_out, messages);
 	c->last_data = session.now;
-	put(c, iov, count);
+	put_frames(c, iov, count);
 }
 
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
@@ -299,7 +317,7 @@ void output_pong(struct conn *c, const void *data, size_t len)
 		c->pending->pong_len = (uint8_t)(header + len);
 		return;
 	}
-	put(c, &(struct iovec){ frame, header + len }, 1);
+	put_frame(c, frame, header + len);
 }
 
 void output_ping(struct conn *c)
@@ -310,7 +328,7 @@ void output_ping(struct conn *c)
 	if (c->pending)
 		return;
 	memcpy(frame + 2, &session.now, PING_TOKEN);
-	put(c, &(struct iovec){ frame, sizeof(frame) }, 1);
+	put_frame(c, frame, sizeof(frame));
 }
 
 static void append_pong(struct conn *c)
@@ -327,7 +345,7 @@ void output_close(struct conn *c, int code, const char *text, size_t len)
 	size_t n = ws_encode_close(frame, (uint16_t)code, text, len);
 
 	if (!c->pending) {
-		put(c, &(struct iovec){ frame, n }, 1);
+		put_frame(c, frame, n);
 		return;
 	}
 	output_uncork(c);
