@@ -16,6 +16,8 @@
 #include "config/config.h"
 #include "proto/utf8.h"
 
+enum { LINE_MAX_BYTES = 2000 };
+
 struct item {
 	bool warning;
 	unsigned order;
@@ -78,12 +80,17 @@ static size_t printable(const char *p, size_t n)
 	return 0;
 }
 
+/* Also cuts what nobody would read to its end, such as a value of a megabyte. */
 static char *make_printable(char *s)
 {
 	size_t n = strlen(s), used = 0;
-	char *out = alloc_zero(n + 1, 4);
+	char out[LINE_MAX_BYTES + sizeof("\\xff...")] = "";
 
 	for (size_t i = 0, len; i < n; i += len != 0 ? len : 1) {
+		if (used >= LINE_MAX_BYTES) {
+			strcpy(out + used, "...");
+			break;
+		}
 		len = printable(s + i, n - i);
 		if (len != 0)
 			memcpy(out + used, s + i, len);
@@ -92,7 +99,7 @@ static char *make_printable(char *s)
 		used += len != 0 ? len : 4;
 	}
 	free(s);
-	return out;
+	return alloc_string(out);
 }
 
 static char *make_line(struct config_place at, const char *fmt, va_list ap)

@@ -7,8 +7,8 @@
  * string that runs over the end of its line: nearly always its closing quote was
  * forgotten, and libconfig would complain about a line far below.
  *
- * It also says what "syntax error" does not: which bracket has no partner, and
- * that a word or a number with a unit wants quotes.
+ * It also says what "syntax error" does not: which bracket has no partner, where
+ * a comma is missing, and that a word or a number with a unit wants quotes.
  */
 #include "config/lexcheck.h"
 
@@ -31,11 +31,14 @@ struct bracket {
 
 struct check {
 	const struct config_source *source;
+	char *text;
 	struct config_errors *errors;
 	struct lexcheck_strings *strings;
 	struct lex lex;
-	enum lex_kind last; /* the token before */
+	/* The token before: */
+	enum lex_kind last;
 	char last_char; /* its first character */
+	size_t last_at; /* its place in the text */
 	struct bracket brackets[LEXCHECK_DEPTH_MAX];
 	size_t depth;
 	unsigned fatal; /* errors that libconfig would stop at too, or must not see */
@@ -143,13 +146,29 @@ static void check_string(struct check *c)
 	s->lines[s->count++] = c->lex.at;
 }
 
+static bool in_list(const struct check *c)
+{
+	return c->depth > 0 && c->brackets[c->depth - 1].open != '{';
+}
+
 /* Whether the token stands where a value does, not the name of a setting. */
 static bool in_value(const struct check *c)
 {
-	char open = c->depth > 0 ? c->brackets[c->depth - 1].open : '{';
+	return in_list(c) || (c->last == LEX_PUNCT && strchr("=:", c->last_char) != NULL);
+}
 
-	return c->last == LEX_PUNCT &&
-	       (strchr("=:([", c->last_char) != NULL || (c->last_char == ',' && open != '{'));
+/* Two values of a list side by side, other than strings, which are joined. */
+static void check_comma(struct check *c)
+{
+	bool after = c->last_char != ',' && strchr("([", c->last_char) == NULL;
+	bool value = c->lex.kind == LEX_NUMBER || c->lex.kind == LEX_NAME ||
+		     c->lex.kind == LEX_STRING ||
+		     (c->lex.kind == LEX_PUNCT && strchr("{([", *c->lex.start) != NULL);
+
+	if (!in_list(c) || !after || !value || (c->lex.kind == LEX_STRING && c->last == LEX_STRING))
+		return;
+	report(c, c->lex.at, "a comma is missing before %.*s", TOKEN(c));
+	c->fatal++;
 }
 
 static void check_name(struct check *c)
@@ -187,6 +206,8 @@ static void close_bracket(struct check *c, char close)
 	char open = strchr(pairs, close)[-1];
 
 	if (c->depth > 0 && c->brackets[c->depth - 1].open == open) {
+		if (c->last_char == ',' && open != '{')
+			c->text[c->last_at] = ' ';
 		c->depth--;
 		return;
 	}
@@ -239,7 +260,7 @@ static void check_end(struct check *c)
 	c->fatal++;
 }
 
-bool lexcheck(const struct config_source *s, struct config_errors *e,
+bool lexcheck(const struct config_source *s, char *text, struct config_errors *e,
 	      struct lexcheck_strings *strings)
 {
 	static void (*const checks[])(struct check *) = {
@@ -252,13 +273,18 @@ bool lexcheck(const struct config_source *s, struct config_errors *e,
 		[LEX_OPEN_STRING] = check_open_string,
 		[LEX_OPEN_COMMENT] = check_open_comment,
 	};
-	struct check c = { .source = s, .errors = e, .strings = strings, .last = LEX_END };
+	struct check c = {
+		.source = s, .text = text, .errors = e, .strings = strings, .last = LEX_END
+	};
 
 	lex_init(&c.lex, s->text, s->len, 1);
 	do {
-		checks[lex_next(&c.lex)](&c);
+		lex_next(&c.lex);
+		check_comma(&c);
+		checks[c.lex.kind](&c);
 		c.last = c.lex.kind;
 		c.last_char = c.lex.len > 0 ? *c.lex.start : '\0';
+		c.last_at = (size_t)(c.lex.start - s->text);
 	} while (c.lex.kind != LEX_END && c.lex.kind != LEX_OPEN_COMMENT &&
 		 c.fatal < LEXCHECK_ERRORS_MAX);
 	return c.fatal == 0;

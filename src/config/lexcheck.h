@@ -22,10 +22,12 @@ struct lexcheck_strings {
 };
 
 /*
- * Looks at every token; reports what is wrong. Returns whether libconfig can
- * be given the text all the same. The caller frees strings->lines.
+ * Looks at every token of text, a copy of the source's; reports what is wrong.
+ * A comma behind the last element of a list, which not every libconfig takes,
+ * is blanked out in text. Returns whether libconfig can be given the text. The
+ * caller frees strings->lines.
  */
-bool lexcheck(const struct config_source *s, struct config_errors *e,
+bool lexcheck(const struct config_source *s, char *text, struct config_errors *e,
 	      struct lexcheck_strings *strings);
 
 #endif

@@ -180,10 +180,10 @@ static void expand_pattern(struct loader *l, struct frame *f, const char *name)
 	if (rc == 0) {
 		for (size_t i = 0; i < g.gl_pathc; i++)
 			expand_file(l, g.gl_pathv[i], f);
-	} else if (rc != GLOB_NOMATCH) {
-		report(l, f, name, strerror(errno));
 	} else if (strpbrk(name, "*?[") == NULL) {
 		report(l, f, name, strerror(ENOENT));
+	} else if (rc != GLOB_NOMATCH && errno != ENOENT) { /* no directory, no match */
+		report(l, f, name, strerror(errno));
 	}
 	if (rc == 0)
 		globfree(&g);

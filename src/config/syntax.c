@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/alloc.h"
 #include "config/errors.h"
 #include "config/lexcheck.h"
 #include "config/report.h"
@@ -71,16 +72,18 @@ static void report_parse_error(const struct config_source *s, const config_t *li
 bool syntax_parse(const struct config_source *s, config_t *lib, struct config_errors *e)
 {
 	struct lexcheck_strings strings = { 0 };
-	bool ok = lexcheck(s, e, &strings);
+	char *text = alloc_bytes(s->text, s->len);
+	bool ok = lexcheck(s, text, e, &strings);
 	size_t next = 0;
 
 	config_init(lib);
-	if (ok && config_read_string(lib, s->text) == CONFIG_FALSE) {
+	if (ok && config_read_string(lib, text) == CONFIG_FALSE) {
 		report_parse_error(s, lib, e);
 		ok = false;
 	}
 	if (ok)
 		correct_lines(config_root_setting(lib), &strings, &next);
 	free(strings.lines);
+	free(text);
 	return ok;
 }
