@@ -1,0 +1,22 @@
+/*
+ * reason.c - see reason.h.
+ */
+#include "base/reason.h"
+
+static const struct {
+	const char *word, *text;
+} reasons[REASON_COUNT] = {
+#define REASON(name, word, text) [REASON_##name] = { word, text },
+#include "base/reason.def"
+#undef REASON
+};
+
+const char *reason_word(enum reason r)
+{
+	return (unsigned)r < REASON_COUNT ? reasons[r].word : "";
+}
+
+const char *reason_text(enum reason r)
+{
+	return (unsigned)r < REASON_COUNT ? reasons[r].text : "";
+}

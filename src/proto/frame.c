@@ -1,0 +1,442 @@
+/*
+ * frame.c - the frame decoder and encoder (RFC 6455 5).
+ *
+ * The common case, a whole unfragmented frame in the input, touches no memory
+ * but the input: it is unmasked where it lies and lent. Whatever a read leaves
+ * incomplete - a header, a frame, a fragmented message - goes into a struct
+ * ws_partial, which exists only as long as there is something in it. Its buffer
+ * grows with the bytes that came, not with the length that a header claims.
+ */
+#include "proto/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mask.h"
+#include "proto/utf8.h"
+
+enum {
+	CLIENT_HEADER_MAX = 14,
+	FIN = 0x80,
+	RSV = 0x70,
+	OPCODE = 0x0f,
+	MASKED = 0x80,
+	LENGTH = 0x7f
+};
+
+struct header {
+	uint64_t payload_len;
+	uint32_t key;
+	uint8_t opcode;
+	bool fin;
+	uint8_t size; /* bytes that the header takes */
+};
+
+struct bytes {
+	uint8_t *p;
+	size_t len, size;
+};
+
+struct ws_partial {
+	uint8_t head[CLIENT_HEADER_MAX]; /* of a header that has not come whole */
+	uint8_t head_len;
+	bool in_frame; /* current is being read */
+	bool lent; /* an event lends one of the buffers until the next call */
+	uint8_t message; /* opcode of the message under way, 0: none */
+	utf8_state utf8; /* of that message's text */
+	struct header current;
+	uint64_t done; /* payload bytes of current that came */
+	struct bytes data; /* of the message under way */
+	struct bytes control; /* of a control frame */
+};
+
+struct fault {
+	uint16_t code;
+	enum reason reason;
+};
+
+static const struct fault PROTOCOL = { WS_CLOSE_PROTOCOL_ERROR, REASON_PROTOCOL_ERROR };
+static const struct fault UNMASKED = { WS_CLOSE_PROTOCOL_ERROR, REASON_NOT_MASKED };
+static const struct fault TOO_BIG = { WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG };
+static const struct fault NOT_UTF8 = { WS_CLOSE_INVALID_DATA, REASON_BAD_UTF8 };
+static const struct fault MEMORY = { WS_CLOSE_INTERNAL, REASON_NO_MEMORY };
+
+static bool is_control(unsigned opcode)
+{
+	return opcode >= WS_CLOSE;
+}
+
+/* What the first byte alone tells; message: opcode of the one under way, 0: none. */
+static const struct fault *check_first(uint8_t b, unsigned message)
+{
+	unsigned opcode = b & OPCODE;
+
+	if (b & RSV || opcode > WS_PONG || (opcode > WS_BINARY && opcode < WS_CLOSE))
+		return &PROTOCOL;
+	if (is_control(opcode))
+		return b & FIN ? NULL : &PROTOCOL;
+	if ((opcode == WS_CONTINUATION) != (message != 0))
+		return &PROTOCOL;
+	return NULL;
+}
+
+static const struct fault *check_second(uint8_t first, uint8_t b)
+{
+	if (!(b & MASKED))
+		return &UNMASKED;
+	if (is_control(first & OPCODE) && (b & LENGTH) > WS_CONTROL_MAX)
+		return &PROTOCOL;
+	return NULL;
+}
+
+static uint64_t big_endian(const uint8_t *p, int n)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < n; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/*
+ * Reads a header from n bytes. Returns its size, 0 if more is needed, or -1
+ * with *fault, each as early as the bytes tell.
+ */
+static int read_header(const uint8_t *p, size_t n, unsigned message, struct header *h,
+		       const struct fault **fault)
+{
+	size_t extended;
+
+	if (n < 1)
+		return 0;
+	*fault = check_first(p[0], message);
+	if (!*fault && n >= 2)
+		*fault = check_second(p[0], p[1]);
+	if (*fault)
+		return -1;
+	if (n < 2)
+		return 0;
+	h->fin = p[0] & FIN;
+	h->opcode = p[0] & OPCODE;
+	h->payload_len = p[1] & LENGTH;
+	extended = h->payload_len < 126 ? 0 : h->payload_len == 126 ? 2 : 8;
+	if (extended > 0) {
+		if (extended == 8 && n > 2 && p[2] & 0x80) {
+			*fault = &PROTOCOL;
+			return -1;
+		}
+		if (n < 2 + extended)
+			return 0;
+		h->payload_len = big_endian(p + 2, (int)extended);
+		if (h->payload_len < (extended == 2 ? 126 : 65536)) {
+			*fault = &PROTOCOL;
+			return -1;
+		}
+	}
+	h->size = (uint8_t)(2 + extended + 4);
+	return (int)(2 + extended);
+}
+
+static bool append(struct bytes *b, const uint8_t *p, size_t n)
+{
+	if (b->len + n > b->size) {
+		size_t size = b->size ? b->size : 256;
+		uint8_t *q;
+
+		while (size < b->len + n)
+			size *= 2;
+		q = realloc(b->p, size);
+		if (!q)
+			return false;
+		b->p = q;
+		b->size = size;
+	}
+	if (n > 0)
+		memcpy(b->p + b->len, p, n);
+	b->len += n;
+	return true;
+}
+
+static void clear(struct bytes *b)
+{
+	free(b->p);
+	*b = (struct bytes){ 0 };
+}
+
+static struct ws_partial *need_partial(struct ws_decoder *d)
+{
+	if (!d->partial)
+		d->partial = calloc(1, sizeof(*d->partial));
+	return d->partial;
+}
+
+static void drop_partial(struct ws_decoder *d)
+{
+	if (!d->partial)
+		return;
+	free(d->partial->data.p);
+	free(d->partial->control.p);
+	free(d->partial);
+	d->partial = NULL;
+}
+
+/* What the last event lent is over; nothing may be left to keep. */
+static void end_loan(struct ws_decoder *d)
+{
+	struct ws_partial *s = d->partial;
+
+	if (!s || !s->lent)
+		return;
+	s->lent = false;
+	clear(&s->control);
+	if (s->message == 0 && !s->in_frame && s->head_len == 0)
+		drop_partial(d);
+	else if (s->message == 0)
+		clear(&s->data);
+}
+
+/* A header that came in pieces is used up. */
+static void drop_header(struct ws_decoder *d)
+{
+	if (!d->partial)
+		return;
+	d->partial->head_len = 0;
+	if (d->partial->message == 0)
+		drop_partial(d);
+}
+
+static enum ws_result failed(const struct fault *f, uint16_t *code, enum reason *reason)
+{
+	*code = f->code;
+	*reason = f->reason;
+	return WS_FAILED;
+}
+
+/* The bound on a whole message, as soon as the header is known. */
+static const struct fault *check_size(const struct ws_decoder *d, const struct header *h)
+{
+	size_t had = d->partial && d->partial->message ? d->partial->data.len : 0;
+
+	if (is_control(h->opcode) || h->payload_len <= (uint64_t)d->max_message - had)
+		return had <= d->max_message || is_control(h->opcode) ? NULL : &TOO_BIG;
+	return &TOO_BIG;
+}
+
+static const struct fault *finish_close(struct ws_message *m)
+{
+	m->code = WS_CLOSE_NO_STATUS;
+	if (m->len == 0)
+		return NULL;
+	if (m->len == 1)
+		return &PROTOCOL;
+	m->code = (uint16_t)big_endian(m->data, 2);
+	m->data += 2;
+	m->len -= 2;
+	if (!ws_close_code_valid(m->code))
+		return &PROTOCOL;
+	return utf8_valid(m->data, m->len) ? NULL : &NOT_UTF8;
+}
+
+/* A whole frame that lies in the input, outside of any fragmented message. */
+static const struct fault *whole_frame(const struct header *h, uint8_t *payload,
+				       struct ws_message *m)
+{
+	m->opcode = h->opcode;
+	m->data = payload;
+	m->len = (size_t)h->payload_len;
+	ws_mask(payload, m->len, h->key, 0);
+	if (h->opcode == WS_TEXT && !utf8_valid(payload, m->len))
+		return &NOT_UTF8;
+	return h->opcode == WS_CLOSE ? finish_close(m) : NULL;
+}
+
+/* Takes payload bytes of the current frame off the input into the partial's buffer. */
+static const struct fault *take_payload(struct ws_partial *s, uint8_t **p, const uint8_t *end)
+{
+	struct bytes *to = is_control(s->current.opcode) ? &s->control : &s->data;
+	uint64_t left = s->current.payload_len - s->done;
+	size_t n = (size_t)(end - *p) < left ? (size_t)(end - *p) : (size_t)left;
+
+	ws_mask(*p, n, s->current.key, (size_t)(s->done & 3));
+	if (!is_control(s->current.opcode) && s->message == WS_TEXT) {
+		s->utf8 = utf8_feed(s->utf8, *p, n);
+		if (s->utf8 == UTF8_INVALID)
+			return &NOT_UTF8;
+	}
+	if (!append(to, *p, n))
+		return &MEMORY;
+	*p += n;
+	s->done += n;
+	return NULL;
+}
+
+/* The current frame is whole. Returns whether that makes an event. */
+static bool end_frame(struct ws_partial *s, struct ws_message *m, const struct fault **fault)
+{
+	const struct header *h = &s->current;
+
+	s->in_frame = false;
+	if (!is_control(h->opcode) && !h->fin)
+		return false;
+	s->lent = true;
+	if (is_control(h->opcode)) {
+		*m = (struct ws_message){ h->opcode, 0, s->control.p, s->control.len };
+		*fault = h->opcode == WS_CLOSE ? finish_close(m) : NULL;
+		return true;
+	}
+	*m = (struct ws_message){ s->message, 0, s->data.p, s->data.len };
+	if (s->utf8 != UTF8_BOUNDARY)
+		*fault = &NOT_UTF8;
+	s->message = 0;
+	s->utf8 = UTF8_BOUNDARY;
+	return true;
+}
+
+static const struct fault *begin_frame(struct ws_decoder *d, const struct header *h)
+{
+	struct ws_partial *s = need_partial(d);
+
+	if (!s)
+		return &MEMORY;
+	s->head_len = 0;
+	s->in_frame = true;
+	s->current = *h;
+	s->done = 0;
+	if (h->opcode == WS_TEXT || h->opcode == WS_BINARY)
+		s->message = h->opcode;
+	return NULL;
+}
+
+/*
+ * Takes the header of the next frame off the input, joined to what an earlier
+ * read left of it. Returns 1 if *h is whole, 0 if more is needed, -1 with *fault.
+ */
+static int next_header(struct ws_decoder *d, uint8_t **p, const uint8_t *end, struct header *h,
+		       const struct fault **fault)
+{
+	struct ws_partial *s = d->partial;
+	size_t had = s ? s->head_len : 0, n = (size_t)(end - *p), take;
+	uint8_t head[CLIENT_HEADER_MAX];
+	const uint8_t *from = *p;
+	int r;
+
+	if (had > 0) {
+		take = n < sizeof(head) - had ? n : sizeof(head) - had;
+		memcpy(head, s->head, had);
+		memcpy(head + had, *p, take);
+		from = head;
+		n = had + take;
+	}
+	r = read_header(from, n, s ? s->message : 0, h, fault);
+	if (r > 0)
+		*fault = check_size(d, h);
+	if (r < 0 || *fault)
+		return -1;
+	if (r > 0 && n >= h->size) {
+		memcpy(&h->key, from + r, sizeof(h->key));
+		*p += h->size - had;
+		return 1;
+	}
+	if (n == 0)
+		return 0;
+	s = need_partial(d);
+	if (!s) {
+		*fault = &MEMORY;
+		return -1;
+	}
+	memmove(s->head, from, n);
+	s->head_len = (uint8_t)n;
+	*p += n - had;
+	return 0;
+}
+
+enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
+			 uint16_t *code, enum reason *reason)
+{
+	const struct fault *fault = NULL;
+	struct header h;
+	int r;
+
+	end_loan(d);
+	for (;;) {
+		if (!d->partial || !d->partial->in_frame) {
+			r = next_header(d, p, end, &h, &fault);
+			if (r < 0)
+				return failed(fault, code, reason);
+			if (r == 0)
+				return WS_NEED_MORE;
+			if (h.payload_len <= (uint64_t)(end - *p) && h.fin &&
+			    h.opcode != WS_CONTINUATION) {
+				drop_header(d);
+				fault = whole_frame(&h, *p, m);
+				*p += h.payload_len;
+				break;
+			}
+			fault = begin_frame(d, &h);
+			if (fault)
+				return failed(fault, code, reason);
+		}
+		fault = take_payload(d->partial, p, end);
+		if (fault)
+			return failed(fault, code, reason);
+		if (d->partial->done < d->partial->current.payload_len)
+			return WS_NEED_MORE;
+		if (end_frame(d->partial, m, &fault))
+			break;
+	}
+	return fault ? failed(fault, code, reason) : WS_EVENT;
+}
+
+void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)
+{
+	d->partial = NULL;
+	d->max_message = max_message;
+}
+
+void ws_decoder_fini(struct ws_decoder *d)
+{
+	drop_partial(d);
+}
+
+size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_len)
+{
+	out[0] = (uint8_t)(FIN | opcode);
+	if (payload_len < 126) {
+		out[1] = (uint8_t)payload_len;
+		return 2;
+	}
+	if (payload_len < 65536) {
+		out[1] = 126;
+		out[2] = (uint8_t)(payload_len >> 8);
+		out[3] = (uint8_t)payload_len;
+		return 4;
+	}
+	out[1] = 127;
+	for (int i = 0; i < 8; i++)
+		out[2 + i] = (uint8_t)(payload_len >> (56 - 8 * i));
+	return WS_HEADER_MAX;
+}
+
+size_t ws_encode_close(uint8_t *out, uint16_t code, const char *text, size_t len)
+{
+	if (code == WS_CLOSE_NO_STATUS)
+		return ws_encode_header(out, WS_CLOSE, 0);
+	if (len > WS_CLOSE_REASON_MAX) {
+		len = WS_CLOSE_REASON_MAX;
+		while (len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	ws_encode_header(out, WS_CLOSE, 2 + len);
+	out[2] = (uint8_t)(code >> 8);
+	out[3] = (uint8_t)code;
+	if (len > 0)
+		memcpy(out + 4, text, len);
+	return 4 + len;
+}
+
+bool ws_close_code_valid(uint16_t code)
+{
+	if (code >= 3000 && code <= 4999)
+		return true;
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014);
+}

@@ -1,0 +1,314 @@
+/*
+ * upgrade.c - the opening handshake, see upgrade.h.
+ */
+#include "proto/upgrade.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* RFC 6455 1.3. */
+static const char KEY_GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+enum { SHA1_LEN = 20, ACCEPT_LEN = 28, KEY_BYTES = 16 };
+
+static const struct refusal {
+	enum reason reason;
+	int status;
+	const char *phrase;
+	const char *headers;
+} refusals[] = {
+	{ REASON_BAD_REQUEST, 400, "Bad Request", "" },
+	{ REASON_MISSING_HOST, 400, "Bad Request", "" },
+	{ REASON_BAD_UPGRADE, 400, "Bad Request", "" },
+	{ REASON_BAD_KEY, 400, "Bad Request", "" },
+	{ REASON_MISSING_VERSION, 400, "Bad Request", "" },
+	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
+	{ REASON_NOT_FOUND, 404, "Not Found", "" },
+	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "Allow: GET\r\n" },
+	{ REASON_HANDSHAKE_TIMEOUT, 408, "Request Timeout", "" },
+	{ REASON_UPGRADE_REQUIRED, 426, "Upgrade Required",
+	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
+	{ REASON_HEAD_TOO_LARGE, 431, "Request Header Fields Too Large", "" },
+	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
+	{ REASON_SHUTDOWN, 503, "Service Unavailable", "Retry-After: 5\r\n" },
+	{ REASON_NO_MEMORY, 503, "Service Unavailable", "Retry-After: 5\r\n" },
+	{ REASON_INTERNAL_ERROR, 500, "Internal Server Error", "" },
+};
+
+static const struct refusal *find_refusal(enum reason r)
+{
+	const size_t count = sizeof(refusals) / sizeof(*refusals);
+
+	for (size_t i = 0; i < count; i++)
+		if (refusals[i].reason == r)
+			return &refusals[i];
+	return &refusals[count - 1];
+}
+
+int upgrade_status(enum reason r)
+{
+	return find_refusal(r)->status;
+}
+
+/* The path of a target in origin form, or in absolute form as a proxy writes it. */
+static int find_path(struct http_text *t)
+{
+	static const char *const schemes[] = { "http://", "https://", "ws://", "wss://" };
+	const char *slash;
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (t->len <= n || strncasecmp(t->p, schemes[i], n) != 0)
+			continue;
+		slash = memchr(t->p + n, '/', t->len - n);
+		if (!slash)
+			return -1;
+		t->len -= (size_t)(slash - t->p);
+		t->p = slash;
+	}
+	return t->len > 0 && t->p[0] == '/' ? 0 : -1;
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Decodes up to the query. A path that is too long becomes "", which no endpoint has. */
+static int decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t.len && t.p[i] != '?'; i++) {
+		int c = (unsigned char)t.p[i];
+
+		if (c == '#')
+			return -1;
+		if (c == '%') {
+			int high = i + 2 < t.len ? hex(t.p[i + 1]) : -1;
+			int low = i + 2 < t.len ? hex(t.p[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return -1;
+			c = high << 4 | low;
+			i += 2;
+		}
+		if (c == 0)
+			return -1;
+		if (n < UPGRADE_PATH_MAX)
+			out[n] = (char)c;
+		n++;
+	}
+	out[n <= UPGRADE_PATH_MAX ? n : 0] = '\0';
+	return 0;
+}
+
+/* The header if it is there exactly once. */
+static const struct http_header *find_only(const struct http_head *h, const char *name)
+{
+	const struct http_header *x = http_find(h, name, NULL);
+
+	return x && !http_find(h, name, x) ? x : NULL;
+}
+
+/* Sixteen bytes in canonical base64: 22 characters, the last of which carries two bits, and "==". */
+static int is_key(struct http_text t)
+{
+	unsigned char decoded[UPGRADE_KEY_LEN];
+	char again[UPGRADE_KEY_LEN + 1];
+
+	if (t.len != UPGRADE_KEY_LEN || t.p[UPGRADE_KEY_LEN - 3] == '=' ||
+	    EVP_DecodeBlock(decoded, (const unsigned char *)t.p, UPGRADE_KEY_LEN) != KEY_BYTES + 2)
+		return 0;
+	EVP_EncodeBlock((unsigned char *)again, decoded, KEY_BYTES);
+	return memcmp(again, t.p, UPGRADE_KEY_LEN) == 0;
+}
+
+/* A GET has no body; one announced here would be taken for frames. */
+static int has_body(const struct http_head *h)
+{
+	const struct http_header *length = http_find(h, "Content-Length", NULL);
+
+	return http_find(h, "Transfer-Encoding", NULL) || (length && !http_is(length->value, "0"));
+}
+
+static enum reason parse_websocket(const struct http_head *h, struct upgrade *up)
+{
+	const struct http_header *key = find_only(h, "Sec-WebSocket-Key");
+	const struct http_header *version = http_find(h, "Sec-WebSocket-Version", NULL);
+
+	if (h->minor < 1 || has_body(h))
+		return REASON_BAD_REQUEST;
+	if (!http_has_token(h, "Connection", "upgrade"))
+		return REASON_BAD_UPGRADE;
+	if (!key || !is_key(key->value))
+		return REASON_BAD_KEY;
+	if (!version)
+		return REASON_MISSING_VERSION;
+	if (http_find(h, "Sec-WebSocket-Version", version))
+		return REASON_BAD_REQUEST;
+	memcpy(up->key, key->value.p, UPGRADE_KEY_LEN);
+	up->version13 = http_is(version->value, "13");
+	return REASON_NONE;
+}
+
+enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
+{
+	struct http_text target = h->target;
+	const struct http_header *origin = http_find(h, "Origin", NULL);
+
+	memset(up, 0, sizeof(*up));
+	up->get = h->method.len == 3 && memcmp(h->method.p, "GET", 3) == 0;
+	up->head = h->method.len == 4 && memcmp(h->method.p, "HEAD", 4) == 0;
+	if (find_path(&target) < 0 || decode_path(target, up->path) < 0)
+		return REASON_BAD_REQUEST;
+	if (h->minor >= 1 && !find_only(h, "Host"))
+		return REASON_MISSING_HOST;
+	if (origin && http_find(h, "Origin", origin))
+		return REASON_BAD_REQUEST;
+	if (origin)
+		up->origin = origin->value;
+	up->websocket = http_has_token(h, "Upgrade", "websocket");
+	return up->websocket ? parse_websocket(h, up) : REASON_NONE;
+}
+
+enum reason upgrade_check(const struct upgrade *up)
+{
+	if (!up->get)
+		return REASON_METHOD_NOT_ALLOWED;
+	return up->websocket && up->version13 ? REASON_NONE : REASON_UPGRADE_REQUIRED;
+}
+
+/* Subprotocol names are compared with case (RFC 6455 11.3.4). */
+static const char *find_name(const char *const *names, struct http_text t)
+{
+	for (; *names; names++)
+		if (strlen(*names) == t.len && memcmp(*names, t.p, t.len) == 0)
+			return *names;
+	return NULL;
+}
+
+const char *upgrade_subprotocol(const struct http_head *h, const char *const *offered)
+{
+	const struct http_header *x = NULL;
+
+	if (!offered)
+		return NULL;
+	while ((x = http_find(h, "Sec-WebSocket-Protocol", x))) {
+		struct http_text list = x->value, element;
+
+		while (http_list_next(&list, &element)) {
+			const char *name = find_name(offered, element);
+
+			if (name)
+				return name;
+		}
+	}
+	return NULL;
+}
+
+/* scheme://host:port -> host. */
+static struct http_text origin_host(struct http_text o)
+{
+	const char *p = memmem(o.p, o.len, "://", 3);
+	size_t n = 0, left;
+
+	if (!p)
+		return (struct http_text){ o.p, 0 };
+	p += 3;
+	left = o.len - (size_t)(p - o.p);
+	while (n < left && p[n] != ':' && p[n] != '/')
+		n++;
+	return (struct http_text){ p, n };
+}
+
+/* "*.host": any name below host, not host itself. */
+static bool matches_pattern(struct http_text origin, const char *pattern)
+{
+	struct http_text host = origin_host(origin);
+	size_t n = strlen(pattern + 1);
+
+	return host.len > n && strncasecmp(host.p + host.len - n, pattern + 1, n) == 0;
+}
+
+bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed)
+{
+	if (!origin.p)
+		return true;
+	for (; *allowed; allowed++) {
+		if ((*allowed)[0] == '*' ? matches_pattern(origin, *allowed)
+					 : http_is(origin, *allowed))
+			return true;
+	}
+	return false;
+}
+
+static void accept_key(const char *key, char out[ACCEPT_LEN + 1])
+{
+	static EVP_MD *sha1; /* fetched once: that is most of the work */
+	unsigned char text[UPGRADE_KEY_LEN + sizeof(KEY_GUID)], digest[SHA1_LEN];
+	unsigned n = 0;
+
+	if (!sha1)
+		sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	memcpy(text, key, UPGRADE_KEY_LEN);
+	memcpy(text + UPGRADE_KEY_LEN, KEY_GUID, sizeof(KEY_GUID));
+	EVP_Digest(text, sizeof(text) - 1, digest, &n, sha1 ? sha1 : EVP_sha1(), NULL);
+	EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
+}
+
+size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol)
+{
+	char accept[ACCEPT_LEN + 1];
+	int n;
+
+	accept_key(up->key, accept);
+	n = snprintf(out, UPGRADE_RESPONSE_MAX,
+		     "HTTP/1.1 101 Switching Protocols\r\n"
+		     "Upgrade: websocket\r\n"
+		     "Connection: Upgrade\r\n"
+		     "Sec-WebSocket-Accept: %s\r\n"
+		     "%s%s%s"
+		     "\r\n",
+		     accept, subprotocol ? "Sec-WebSocket-Protocol: " : "",
+		     subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
+	return (size_t)n;
+}
+
+static void format_date(long long now, char *out, size_t size)
+{
+	time_t t = (time_t)now;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+size_t upgrade_write_refusal(char *out, enum reason r, long long now, bool no_body)
+{
+	const struct refusal *f = find_refusal(r);
+	char body[256], date[64];
+	int body_len = snprintf(body, sizeof(body), "%s: %s\n", reason_word(r), reason_text(r));
+
+	format_date(now, date, sizeof(date));
+	return (size_t)snprintf(out, UPGRADE_RESPONSE_MAX,
+				"HTTP/1.1 %d %s\r\n"
+				"Date: %s\r\n"
+				"Server: ignyxd\r\n"
+				"Content-Type: text/plain; charset=utf-8\r\n"
+				"Content-Length: %d\r\n"
+				"Connection: %s\r\n"
+				"%s"
+				"\r\n"
+				"%s",
+				f->status, f->phrase, date, body_len,
+				f->reason == REASON_UPGRADE_REQUIRED ? "close, Upgrade" : "close",
+				f->headers, no_body ? "" : body);
+}
