@@ -5,6 +5,7 @@
  * (with the top level as their default), and those of its behaviour, which
  * fill an object of the behaviour's.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ static const struct behaviour *find_behaviour(const struct parse *p, const char 
 
 static void report_behaviour(const struct parse *p, struct config_report *r, const char *name)
 {
+	const config_setting_t *at = config_setting_get_member(r->group, "behaviour");
 	const char **names;
 	const char *nearest;
 	char *list;
@@ -42,10 +44,10 @@ static void report_behaviour(const struct parse *p, struct config_report *r, con
 	nearest = suggest_nearest(name, names);
 	list = suggest_list(names, "", "and");
 	if (nearest != NULL)
-		config_report_error(r, "behaviour", "\"%s\" is unknown (did you mean \"%s\"?)",
-				    name, nearest);
+		report_error(r, at, "unknown behaviour \"%s\" (did you mean \"%s\"?)", name,
+			     nearest);
 	else
-		config_report_error(r, "behaviour", "\"%s\" is unknown; there are %s", name, list);
+		report_error(r, at, "unknown behaviour \"%s\"; there are %s", name, list);
 	free(list);
 	free(names);
 }
@@ -61,6 +63,13 @@ static bool has_escape(const char *path)
 	return false;
 }
 
+static bool has_control(const char *path)
+{
+	while (*path != '\0' && !iscntrl((unsigned char)*path))
+		path++;
+	return *path != '\0';
+}
+
 static void check_path(struct config_report *r, const char *path)
 {
 	const config_setting_t *at = config_setting_get_member(r->group, "path");
@@ -74,6 +83,8 @@ static void check_path(struct config_report *r, const char *path)
 				    "must not contain \"%c\": the query of a request is ignored, "
 				    "and a fragment is never sent",
 				    *strpbrk(path, "?#"));
+	if (has_control(path))
+		config_report_error(r, "path", "must not contain control characters");
 	if (has_escape(path))
 		report_warning(r, at,
 			       "\"path\" is taken literally, \"%%\" included: write the characters "
@@ -96,37 +107,40 @@ static void check_duplicate(struct parse *p, struct config_report *r,
 
 /* --- what a message needs on its way --- */
 
-/* The endpoint's line if the limit is set there, else the endpoint as a whole. */
-static void report_limit(struct config_report *r, const char *limit, const char *key, int64_t have,
-			 const char *why)
+/* Where the limit is set if it is here, else the endpoint as a whole. */
+static const config_setting_t *limit_setting(const struct config_report *r)
 {
 	const config_setting_t *at = config_setting_get_member(r->group, "max_message");
-	char number[48];
 
-	value_format(CONFIG_SIZE, have, number, sizeof(number));
-	report_key(r, at != NULL ? at : r->group, "max_message", "(%s) %s \"%s\"%s", number, limit,
-		   key, why);
+	return at != NULL ? at : r->group;
 }
 
 static void check_bus(const struct parse *p, struct config_report *r, const struct config_limits *l)
 {
 	const struct config *c = p->config;
+	char message[48], bus[48];
 
-	if (l->max_message > c->bus_lag)
-		report_limit(r, "is more than", "bus_lag", l->max_message,
-			     ": a room could not pass on such a message");
-	else if (l->max_message + CONFIG_ENTRY_ROOM > c->bus_size / 4)
-		report_limit(r, "and 8 KiB for its header are more than a quarter of", "bus_size",
-			     l->max_message, ": a room could not pass on such a message");
+	value_format(CONFIG_SIZE, l->max_message, message, sizeof(message));
+	if (l->max_message > c->bus_lag) {
+		value_format(CONFIG_SIZE, c->bus_lag, bus, sizeof(bus));
+		report_key(r, limit_setting(r), "max_message",
+			   "is %s, more than \"bus_lag\", which is %s: no room could pass on such "
+			   "a message",
+			   message, bus);
+	} else if (l->max_message + CONFIG_ENTRY_ROOM > c->bus_size / 4) {
+		value_format(CONFIG_SIZE, c->bus_size, bus, sizeof(bus));
+		report_key(r, limit_setting(r), "max_message",
+			   "is %s; with 8 KiB for its head that is more than a quarter of "
+			   "\"bus_size\", which is %s: no room could pass on such a message",
+			   message, bus);
+	}
 }
 
 static void check_pending(struct config_report *r, const struct config_limits *l)
 {
-	const config_setting_t *at = config_setting_get_member(r->group, "max_message");
-
 	if (l->max_pending >= l->max_message)
 		return;
-	report_warning(r, at != NULL ? at : r->group,
+	report_warning(r, limit_setting(r),
 		       "\"max_pending\" is less than \"max_message\": a long message can end its "
 		       "receiver's connection as slow-consumer");
 }
@@ -240,7 +254,7 @@ void endpoints_parse(struct parse *p)
 		report_warning(&p->top, list,
 			       "\"endpoints\" is empty: every request is answered with 404");
 	p->config->endpoints = alloc_zero((size_t)n, sizeof(*p->config->endpoints));
-	while ((group = parse_next_group(p, list, &index)) != NULL)
+	while ((group = parse_next_group(p, list, "endpoint", &index)) != NULL)
 		parse_endpoint(p, group, index);
 	qsort(p->config->endpoints, p->config->endpoint_count, sizeof(*p->config->endpoints),
 	      by_path);

@@ -42,7 +42,7 @@ static json_t *convert_float(struct conversion *c, const config_setting_t *s)
 	int digits;
 
 	if (!isfinite(v))
-		return NULL; /* reported when the tokens were looked at */
+		return json_null(); /* reported when the tokens were looked at */
 	digits = digits_needed(v);
 	if (digits > c->precision)
 		c->precision = digits;

@@ -180,13 +180,19 @@ static void check_name(struct check *c)
 	c->fatal++;
 }
 
+/* Ends the look at the tokens: all that follow would be misread. */
+static void stop(struct check *c)
+{
+	c->fatal++;
+	c->depth = 0;
+	c->lex.p = c->lex.end;
+}
+
 static void open_bracket(struct check *c, char open)
 {
 	if (c->depth == LEXCHECK_DEPTH_MAX) {
 		report(c, c->lex.at, "brackets are nested more than %d deep", LEXCHECK_DEPTH_MAX);
-		c->fatal++;
-		c->lex.p = c->lex.end; /* one such error is enough, and counting ends here */
-		c->depth = 0;
+		stop(c);
 		return;
 	}
 	c->brackets[c->depth++] = (struct bracket){ open, c->lex.at };
@@ -215,9 +221,7 @@ static void close_bracket(struct check *c, char close)
 		report(c, c->lex.at, "\"%c\" closes nothing", close);
 	else
 		report_bracket(c, &c->brackets[c->depth - 1], (char[]){ '"', close, '"', '\0' });
-	c->fatal++;
-	c->lex.p = c->lex.end; /* all brackets that follow would be wrong as well */
-	c->depth = 0;
+	stop(c);
 }
 
 static void check_punct(struct check *c)
@@ -242,14 +246,13 @@ static void check_other(struct check *c)
 static void check_open_string(struct check *c)
 {
 	report(c, c->lex.at, "the string is not closed on its line");
-	c->fatal++;
+	stop(c);
 }
 
 static void check_open_comment(struct check *c)
 {
 	report(c, c->lex.at, "the comment is not closed: \"*/\" is missing");
-	c->fatal++;
-	c->depth = 0;
+	stop(c);
 }
 
 static void check_end(struct check *c)

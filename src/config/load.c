@@ -203,11 +203,19 @@ static void expand_include(struct loader *l, struct frame *f, const char *argume
 	source_add_run(l->source, f->file, f->line + 1);
 }
 
+static void report_open_comment(struct loader *l, struct frame *f, unsigned line)
+{
+	f->line = line;
+	errors_add(l->errors, false, place_of(l, f, NULL),
+		   "the comment is not closed: \"*/\" is missing");
+}
+
 /* Appends the lines of a file, includes expanded. */
 static void expand_lines(struct loader *l, struct frame *f, const char *bytes, size_t len)
 {
 	const char *end = bytes + len;
 	bool comment = false;
+	unsigned opened = 0;
 
 	f->line = 1;
 	source_add_run(l->source, f->file, 1);
@@ -221,14 +229,15 @@ static void expand_lines(struct loader *l, struct frame *f, const char *bytes, s
 			expand_include(l, f, argument, stop);
 		} else {
 			source_add_line(l->source, p, (size_t)(stop - p));
+			if (!comment)
+				opened = f->line;
 			comment = lex_line_comment(p, (size_t)(stop - p), comment);
 		}
 		p = stop + 1;
 	}
 	/* the comment would go on in the file that includes this one */
 	if (comment && f->up != NULL)
-		errors_add(l->errors, false, place_of(l, f, NULL),
-			   "the file ends within a comment: \"*/\" is missing");
+		report_open_comment(l, f, opened);
 }
 
 static void report_nul(struct loader *l, struct frame *f, const char *bytes, const char *nul)

@@ -66,7 +66,7 @@ static void check_user(struct parse *p)
 		return;
 	errno = 0;
 	if (getpwnam(user) == NULL)
-		config_report_error(&p->top, "user", "\"%s\" %s%s", user,
+		config_report_error(&p->top, "user", "is \"%s\", who %s%s", user,
 				    errno == 0 ? "does not exist" : "cannot be looked up: ",
 				    errno == 0 ? "" : strerror(errno));
 }
