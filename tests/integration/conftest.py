@@ -1,0 +1,73 @@
+"""Fixtures of the integration tests: see harness.py for what a Daemon can do."""
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.dont_write_bytecode = True
+
+from harness import PROGRAM, Daemon  # noqa: E402  (no byte code is to be left by it)
+
+
+def pytest_configure(config):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_collection_modifyitems(config, items):
+    if items and not config.option.collectonly and not os.access(PROGRAM, os.X_OK):
+        pytest.exit(f"{PROGRAM} is not there: build it, or name another in $IGNYXD", 2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the log of the daemons of a test that failed."""
+    report = (yield).get_result()
+    if report.failed:
+        for i, d in enumerate(getattr(item, "ignyx_daemons", ())):
+            report.sections.append((f"log of daemon {i}", d.log()[-8000:]))
+            if d.notify:
+                text = "\n".join(repr(m) for m in d.notify.messages[-40:])
+                report.sections.append((f"notifications of daemon {i}", text))
+
+
+@pytest.fixture
+def directory():
+    """A short path, for sockets, that goes away with the test."""
+    path = tempfile.mkdtemp(prefix="ignyxd-")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def daemon(directory, request):
+    """Makes daemons: daemon({"workers": 4}) is started, daemon(..., start=False) is not."""
+    made = request.node.ignyx_daemons = []
+
+    def make(settings=None, start=True, **kw):
+        own = os.path.join(directory, str(len(made)))
+        os.mkdir(own)
+        os.chmod(own, 0o755)
+        d = Daemon(own, settings, **kw)
+        made.append(d)
+        return d.start() if start else d
+
+    yield make
+    problems = []
+    for d in made:
+        try:
+            d.finish()
+        except AssertionError as e:
+            problems.append(str(e))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def five(daemon):
+    """A daemon with the five endpoints and two workers."""
+    return daemon()

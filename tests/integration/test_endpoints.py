@@ -1,0 +1,337 @@
+"""The five endpoints as a client sees them, by the `websockets` package and by exact bytes."""
+
+import asyncio
+import json
+
+import pytest
+import websockets
+
+from harness import DEADLINE, WELCOME
+from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, run, text
+
+
+def connect(url, **kw):
+    return websockets.connect(url, open_timeout=DEADLINE, close_timeout=DEADLINE,
+                              ping_timeout=DEADLINE, **kw)
+
+
+# --- a stock client ---
+
+
+def test_echo(five):
+    async def client():
+        async with connect(five.url("/ws")) as ws:
+            await ws.send("hi")
+            assert await ws.recv() == "Echo: hi"
+            await ws.send("")
+            assert await ws.recv() == "Echo: "
+            await ws.send("grüß \N{SNOWMAN} \N{GRINNING FACE}")
+            assert await ws.recv() == "Echo: grüß \N{SNOWMAN} \N{GRINNING FACE}"
+            await ws.send(bytes(range(256)))
+            assert await ws.recv() == bytes(range(256))
+            await ws.send(b"")
+            assert await ws.recv() == b""
+        assert ws.close_code == 1000
+
+    run(client())
+
+
+def test_echo_answers_in_order(five):
+    async def client():
+        async with connect(five.url("/ws")) as ws:
+            for i in range(200):
+                await ws.send(f"{i}" * (i % 7))
+            for i in range(200):
+                assert await ws.recv() == "Echo: " + f"{i}" * (i % 7)
+
+    run(client())
+
+
+def test_chat_reaches_all_and_the_sender(five):
+    async def client():
+        async with connect(five.url("/chat")) as a, connect(five.url("/chat")) as b, \
+                connect(five.url("/chat")) as c:
+            for who, said in ((a, "hi"), (b, "you"), (c, "")):
+                await who.send(said)
+                for member in (a, b, c):
+                    assert await member.recv() == "User: " + said
+
+    run(client())
+
+
+def test_chat_passes_binary_on_unchanged(five):
+    async def client():
+        async with connect(five.url("/chat")) as a, connect(five.url("/chat")) as b:
+            await a.send(b"\x00\xff\x80")
+            assert await a.recv() == b"\x00\xff\x80"
+            assert await b.recv() == b"\x00\xff\x80"
+
+    run(client())
+
+
+def test_who_has_left_the_chat_gets_nothing_and_disturbs_nobody(five):
+    async def client():
+        async with connect(five.url("/chat")) as a:
+            async with connect(five.url("/chat")) as b:
+                await b.send("one")
+                assert await a.recv() == await b.recv() == "User: one"
+            await a.send("two")
+            assert await a.recv() == "User: two"
+            async with connect(five.url("/chat")) as c:
+                await a.send("three")
+                assert await c.recv() == "User: three", "a new member begins with what is new"
+                assert await a.recv() == "User: three"
+
+    run(client())
+
+
+def test_endpoints_are_rooms_of_their_own(daemon):
+    d = daemon({"endpoints": [{"path": p, "behaviour": "room"} for p in ("/a", "/b")]})
+
+    async def client():
+        async with connect(d.url("/a")) as a, connect(d.url("/b")) as b:
+            await a.send("for a")
+            assert await a.recv() == "for a"
+            await b.send("for b")
+            assert await b.recv() == "for b"
+
+    run(client())
+
+
+def test_room_can_leave_the_sender_out(daemon):
+    d = daemon({"endpoints": [{"path": "/chat", "behaviour": "room", "include_sender": False}]})
+
+    async def client():
+        async with connect(d.url("/chat")) as a, connect(d.url("/chat")) as b:
+            await a.send("from a")
+            assert await b.recv() == "from a"
+            await b.send("from b")
+            assert await a.recv() == "from b", "its own message would have come first"
+
+    run(client())
+
+
+def test_notifications_welcome(five):
+    async def client():
+        async with connect(five.url("/notifications")) as ws:
+            assert json.loads(await ws.recv()) == WELCOME
+
+    run(client())
+
+
+@pytest.mark.parametrize("sent, logged", [
+    ('{"content": "hello"}', "hello"),
+    ('{"content": 42}', "42"),
+    ('{"content": true}', "true"),
+    ('{"content": null}', "null"),
+    ('{"content": {"a": [1, 2.5, "x"]}}', '{"a":[1,2.5,"x"]}'),
+    ('{"other": "hello"}', "null"),
+    ('[1]', "null"),
+    ('"content"', "null"),
+    ('{"content": "gr\\u00fc\\u00df"}', "grüß"),
+])
+def test_notifications_log_the_content(five, sent, logged):
+    with Raw(five.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text(sent))
+        line = five.log_contains(r"^.*Received JSON: .*$").group()
+        assert f"Received JSON: {logged}" in line
+        assert "/notifications" in line
+        c.send(close(1000)).closed(1000)
+    five.log_count("Received JSON: ", 1)
+
+
+def test_notifications_log_another_member(daemon):
+    d = daemon({"endpoints": [{"path": "/n", "behaviour": "notify", "message": [1, "two"],
+                               "log": "detail"}]})
+    with Raw(d.address) as c:
+        c.upgrade("/n")
+        assert json.loads(c.text()) == [1, "two"]
+        c.send(text('{"content": "no", "detail": "yes"}'))
+        d.log_contains("Received JSON: yes")
+
+
+@pytest.mark.parametrize("sent", ["", "{", "not json", '{"content": }', '{"a":1} trailing', "{'a': 1}"])
+def test_notifications_close_on_what_is_not_json(five, sent):
+    with Raw(five.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text(sent))
+        code, reason = c.closing()
+        assert code == 1007
+        assert reason.startswith("invalid-json")
+        assert any(ch.isdigit() for ch in reason), f"no position in {reason!r}"
+    assert "Received JSON" not in five.log()
+
+
+def test_notifications_can_answer_with_an_error(daemon):
+    d = daemon({"endpoints": [{"path": "/n", "behaviour": "notify", "message": "hello",
+                               "on_invalid": "error"}]})
+    with Raw(d.address) as c:
+        c.upgrade("/n")
+        assert json.loads(c.text()) == "hello"
+        c.send(text('{"content": oops}'))
+        answer = json.loads(c.text())
+        assert answer["type"] == "error"
+        assert "invalid-json" in answer.values()
+        c.send(text('{"content": "still here"}'))
+        d.log_contains("Received JSON: still here")
+        c.send(close(1000)).closed(1000)
+
+
+def test_notifications_take_no_binary(five):
+    with Raw(five.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(frame(BINARY, b'{"content": 1}')).closed(1003, "unsupported-data")
+
+
+def test_once(five):
+    async def client():
+        async with connect(five.url("/once")) as ws:
+            assert await ws.recv() == "Goodbye!"
+            with pytest.raises(websockets.ConnectionClosedOK):
+                await ws.recv()
+            assert (ws.close_code, ws.close_reason) == (1000, "")
+
+    run(client())
+
+
+def test_once_with_a_group_a_code_and_a_reason(daemon):
+    d = daemon({"endpoints": [{"path": "/once", "behaviour": "oneshot",
+                               "message": {"go": ["away", 1, True]}, "code": 4001,
+                               "reason": "Feierabend \N{SNOWMAN}"}]})
+    with Raw(d.address) as c:
+        c.upgrade("/once")
+        assert json.loads(c.text()) == {"go": ["away", 1, True]}
+        c.closed(4001, "Feierabend \N{SNOWMAN}")
+
+
+def test_safe_takes_everything_and_logs_the_end(five):
+    with Raw(five.address) as c:
+        c.upgrade("/safe")
+        c.send(text("a"), frame(BINARY, b"b" * 70000), text("c"))
+        c.send(close(1000, b"bye")).closed(1000)
+    line = five.log_contains(r"^.*Client disconnected.*$").group()
+    assert "peer-closed" in line and "1000" in line and "/safe" in line
+
+
+def test_safe_logs_an_end_that_is_not_clean(five):
+    with Raw(five.address) as c:
+        c.upgrade("/safe")
+    line = five.log_contains(r"^.*Client disconnected.*$").group()
+    assert "peer-gone" in line and "1006" in line
+    mark = five.log_size()
+    c = Raw(five.address).upgrade("/safe")
+    c.reset()
+    line = five.log_contains(r"^.*Client disconnected.*$", mark).group()
+    assert "reset" in line and "1006" in line
+
+
+def test_safe_can_be_silent(daemon):
+    d = daemon({"endpoints": [{"path": "/safe", "behaviour": "sink", "log": False}]})
+    with Raw(d.address) as c:
+        c.upgrade("/safe").send(close(1000)).closed(1000)
+    d.log_contains(r"closed after .*peer-closed")
+    assert "Client disconnected" not in d.log()
+
+
+# --- exact bytes ---
+
+
+def test_bytes_of_the_upgrade(five):
+    with Raw(five.address) as c:
+        c.upgrade("/ws", headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
+    with Raw(five.address) as c:
+        c.send(b"GET /ws HTTP/1.1\r\nhost: x\r\nUPGRADE: WebSocket\r\n"
+               b"connection: keep-alive, upgrade\r\nsec-websocket-key: " + KEY.encode() +
+               b"\r\nsec-websocket-version: 13\r\n\r\n")
+        r = c.response()
+        assert (r.status, r.phrase) == (101, "Switching Protocols")
+        assert r.header("upgrade").lower() == "websocket"
+        assert r.header("connection").lower() == "upgrade"
+        assert r.header("sec-websocket-accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        assert r.header("sec-websocket-accept") == accept_of(KEY)
+        assert r.header("sec-websocket-extensions") is None
+        assert r.header("sec-websocket-protocol") is None
+        c.send(text("hi"))
+        assert c.take(10) == b"\x81\x08Echo: hi"
+
+
+def test_bytes_of_once(five):
+    with Raw(five.address) as c:
+        c.upgrade("/once")
+        assert c.take(10) == b"\x81\x08Goodbye!"
+        assert c.take(4) == b"\x88\x02\x03\xe8"
+        c.send(close(1000)).ends()
+
+
+def test_once_ignores_what_comes(five):
+    with Raw(five.address) as c:
+        c.upgrade("/once", behind=text("hello?") + frame(BINARY, b"x" * 1000))
+        assert c.text() == "Goodbye!"
+        c.closed(1000, "")
+
+
+@pytest.mark.parametrize("n", [0, 1, 117, 119, 120, 125, 126, 65535, 65536, 65529, 65530, 1 << 20])
+def test_echo_of_every_length_encoding(five, n):
+    with Raw(five.address) as c:
+        c.upgrade("/ws")
+        payload = bytes(i & 0xff for i in range(251)) * (n // 251 + 1)
+        c.send(frame(BINARY, payload[:n]))
+        assert c.message() == (BINARY, payload[:n])
+        if n + 6 <= 1 << 20:
+            c.send(text(b"x" * n))
+            assert c.message() == (TEXT, b"Echo: " + b"x" * n)
+
+
+def test_head_and_messages_in_one_segment(five):
+    with Raw(five.address) as c:
+        c.upgrade("/ws", behind=text("one") + frame(BINARY, b"two") + text("three") + close(1000))
+        assert c.text() == "Echo: one"
+        assert c.message() == (BINARY, b"two")
+        assert c.text() == "Echo: three"
+        assert c.closing() == (1000, "")
+        c.ends()
+
+
+def test_paths_are_decoded_and_queries_ignored(daemon):
+    d = daemon({"endpoints": [{"path": "/a b/\N{SNOWMAN}", "behaviour": "echo"},
+                              {"path": "/ws", "behaviour": "echo"},
+                              {"path": "/ws/", "behaviour": "echo", "prefix": "slash "}]})
+    for path, answer in (("/a%20b/%E2%98%83", "x"), ("/%77s", "x"), ("/ws?token=/ws/", "x"),
+                         ("/ws?", "x"), ("/ws/", "slash x"), ("/ws%2f", "slash x")):
+        with Raw(d.address) as c:
+            c.upgrade(path, behind=text("x"))
+            assert c.text() == answer, path
+    for path in ("/WS", "/ws//", "/w", "/wss", "/", "/./ws", "/a+b/%E2%98%83"):
+        with Raw(d.address) as c:
+            c.send(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert c.response().status == 404, path
+
+
+def test_subprotocols(daemon):
+    d = daemon({"subprotocols": ["chat.v2", "chat.v1"]})
+
+    async def client():
+        async with connect(d.url("/ws"), subprotocols=["x", "chat.v1", "chat.v2"]) as ws:
+            assert ws.subprotocol == "chat.v1", "the first of the client's list"
+        async with connect(d.url("/ws"), subprotocols=["x"]) as ws:
+            assert ws.subprotocol is None
+        async with connect(d.url("/ws")) as ws:
+            assert ws.subprotocol is None
+
+    run(client())
+
+
+def test_a_hundred_clients_of_all_kinds(five):
+    async def talk(i):
+        async with connect(five.url("/ws")) as ws:
+            for k in range(5):
+                await ws.send(f"{i}/{k}")
+                assert await ws.recv() == f"Echo: {i}/{k}"
+        async with connect(five.url("/once")) as ws:
+            assert await ws.recv() == "Goodbye!"
+
+    async def client():
+        await asyncio.gather(*(talk(i) for i in range(100)))
+
+    run(client())
