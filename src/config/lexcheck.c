@@ -1,28 +1,38 @@
 /*
- * lexcheck.c - what libconfig 1.5 passes over in silence.
+ * lexcheck.c - what libconfig does not say, or passes over.
  *
- * Integers that do not fit are cut to 32 or 64 bits, a comment may be open at
- * the end, "\x00" is dropped, an unknown escape stays as it is, and brackets
- * nested without end exhaust the stack. All these are errors here. So is a
- * string that runs over the end of its line: nearly always its closing quote was
- * forgotten, and libconfig would complain about a line far below.
+ * libconfig knows one error, "syntax error", and notes the line where it gave
+ * up. So the grammar, which is small, is followed here as well, to say what was
+ * expected and which bracket has no partner. In a list of values and settings
+ * only four things can be awaited; the open brackets say where they are. Brackets
+ * nested without end would exhaust libconfig's stack, so there is a limit.
  *
- * It also says what "syntax error" does not: which bracket has no partner, where
- * a comma is missing, and that a word or a number with a unit wants quotes.
+ * A string that runs over the end of its line is an error, though libconfig
+ * takes it: nearly always its closing quote was forgotten, and the error would be
+ * found far below. What stops libconfig stops this too, but a word that wants
+ * quotes counts as a value, so all of these are found at once.
+ *
+ * libconfig 1.5 also leaks the token that it stumbles over, which is one more
+ * reason not to let it.
  */
 #include "config/lexcheck.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/alloc.h"
 #include "config/errors.h"
 #include "config/lex.h"
+#include "config/literal.h"
 #include "config/source.h"
+
+enum await {
+	AWAIT_NAME,	 /* of a setting, or the end of the group */
+	AWAIT_EQUALS,	 /* behind the name */
+	AWAIT_VALUE,	 /* behind the equals sign */
+	AWAIT_ELEMENT,	 /* of a list or array, or its end */
+	AWAIT_SEPARATOR, /* behind a value, or what may follow without one */
+};
 
 struct bracket {
 	char open;
@@ -35,260 +45,287 @@ struct check {
 	struct config_errors *errors;
 	struct lexcheck_strings *strings;
 	struct lex lex;
-	/* The token before: */
-	enum lex_kind last;
-	char last_char; /* its first character */
-	size_t last_at; /* its place in the text */
+	enum await await;
+	enum lex_kind last; /* the token before */
+	size_t comma;	    /* where the last comma stands in the text */
 	struct bracket brackets[LEXCHECK_DEPTH_MAX];
 	size_t depth;
 	unsigned fatal; /* errors that libconfig would stop at too, or must not see */
+	bool stopped;
 };
 
-static void __attribute__((format(printf, 3, 4)))
-report(struct check *c, unsigned line, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) report(struct check *c, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	errors_vadd(c->errors, false, source_place(c->source, line), fmt, ap);
+	errors_vadd(c->errors, false, source_place(c->source, c->lex.at), fmt, ap);
 	va_end(ap);
-}
-
-#define TOKEN(c) (int)(c)->lex.len, (c)->lex.start
-
-static const char *skip_class(const char *p, int (*in_class)(int))
-{
-	while (in_class((unsigned char)*p))
-		p++;
-	return p;
-}
-
-static bool is_integer(const char *p)
-{
-	p += *p == '+' || *p == '-';
-	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X') && isxdigit((unsigned char)p[2]))
-		p = skip_class(p + 2, isxdigit);
-	else if (isdigit((unsigned char)*p))
-		p = skip_class(p, isdigit);
-	else
-		return false;
-	p += *p == 'L';
-	p += *p == 'L';
-	return *p == '\0';
-}
-
-static bool is_float(const char *p)
-{
-	char *end;
-
-	if (strpbrk(p, ".eE") == NULL || strpbrk(p, "xXnNpP") != NULL)
-		return false;
-	strtod(p, &end);
-	return *end == '\0' && end != p;
-}
-
-static void check_integer(struct check *c, const char *text)
-{
-	bool wide = text[strlen(text) - 1] == 'L';
-	bool hex = strpbrk(text, "xX") != NULL;
-	long long v;
-
-	errno = 0;
-	v = strtoll(text, NULL, hex ? 16 : 10);
-	if (errno == ERANGE)
-		report(c, c->lex.at, "the number %s does not fit in 64 bits", text);
-	else if (!wide && (v < INT_MIN || v > INT_MAX))
-		report(c, c->lex.at, "the number %s does not fit in 32 bits: write %sL", text,
-		       text);
-}
-
-static void check_number(struct check *c)
-{
-	char *text = alloc_bytes(c->lex.start, c->lex.len);
-
-	if (is_integer(text)) {
-		check_integer(c, text);
-	} else if (!is_float(text)) {
-		report(c, c->lex.at,
-		       "%s is not a number; with a unit or as text it needs quotes: \"%s\"", text,
-		       text);
-		c->fatal++;
-	} else if (!isfinite(strtod(text, NULL))) {
-		report(c, c->lex.at, "the number %s is too large", text);
-	}
-	free(text);
-}
-
-static void check_escape(struct check *c, const char *p)
-{
-	bool hex = (p[1] == 'x' || p[1] == 'X') && isxdigit((unsigned char)p[2]) &&
-		   isxdigit((unsigned char)p[3]);
-
-	if (hex && p[2] == '0' && p[3] == '0')
-		report(c, c->lex.at, "\\x00 cannot stand in a string");
-	else if (!hex && strchr("\"\\fnrt", p[1]) == NULL)
-		report(c, c->lex.at, "\\%c is no escape sequence; a backslash is written \\\\",
-		       p[1]);
-}
-
-static void check_string(struct check *c)
-{
-	const char *end = c->lex.start + c->lex.len - 1;
-	struct lexcheck_strings *s = c->strings;
-
-	for (const char *p = c->lex.start + 1; p < end; p++) {
-		if (*p == '\\')
-			check_escape(c, p++);
-	}
-	if (c->last == LEX_STRING)
-		return;
-	s->lines = alloc_grow(s->lines, s->count, &s->cap, sizeof(*s->lines));
-	s->lines[s->count++] = c->lex.at;
-}
-
-static bool in_list(const struct check *c)
-{
-	return c->depth > 0 && c->brackets[c->depth - 1].open != '{';
-}
-
-/* Whether the token stands where a value does, not the name of a setting. */
-static bool in_value(const struct check *c)
-{
-	return in_list(c) || (c->last == LEX_PUNCT && strchr("=:", c->last_char) != NULL);
-}
-
-/* Two values of a list side by side, other than strings, which are joined. */
-static void check_comma(struct check *c)
-{
-	bool after = c->last_char != ',' && strchr("([", c->last_char) == NULL;
-	bool value = c->lex.kind == LEX_NUMBER || c->lex.kind == LEX_NAME ||
-		     c->lex.kind == LEX_STRING ||
-		     (c->lex.kind == LEX_PUNCT && strchr("{([", *c->lex.start) != NULL);
-
-	if (!in_list(c) || !after || !value || (c->lex.kind == LEX_STRING && c->last == LEX_STRING))
-		return;
-	report(c, c->lex.at, "a comma is missing before %.*s", TOKEN(c));
-	c->fatal++;
-}
-
-static void check_name(struct check *c)
-{
-	if (!in_value(c) || (c->lex.len == 4 && strncasecmp(c->lex.start, "true", 4) == 0) ||
-	    (c->lex.len == 5 && strncasecmp(c->lex.start, "false", 5) == 0))
-		return;
-	report(c, c->lex.at, "text needs quotes: \"%.*s\"", TOKEN(c));
-	c->fatal++;
 }
 
 /* Ends the look at the tokens: all that follow would be misread. */
 static void stop(struct check *c)
 {
 	c->fatal++;
-	c->depth = 0;
-	c->lex.p = c->lex.end;
+	c->stopped = true;
 }
 
-static void open_bracket(struct check *c, char open)
+/* The kind of brackets that the token is in; a file is the inside of a group. */
+static char inside(const struct check *c)
 {
-	if (c->depth == LEXCHECK_DEPTH_MAX) {
-		report(c, c->lex.at, "brackets are nested more than %d deep", LEXCHECK_DEPTH_MAX);
+	return c->depth > 0 ? c->brackets[c->depth - 1].open : '{';
+}
+
+static char punct(const struct check *c)
+{
+	return c->lex.kind == LEX_PUNCT ? *c->lex.start : '\0';
+}
+
+/* --- what is not as expected --- */
+
+/* The token as an error shows it. Caller frees. */
+static char *token_text(const struct check *c)
+{
+	if (c->lex.kind == LEX_END)
+		return alloc_string("the end of the file");
+	if (c->lex.kind == LEX_STRING)
+		return alloc_bytes(c->lex.start, c->lex.len);
+	return alloc_format("\"%.*s\"", (int)c->lex.len, c->lex.start);
+}
+
+static void report_unexpected(struct check *c, const char *expected)
+{
+	char *token = token_text(c);
+
+	report(c, "%s found where %s is expected", token, expected);
+	free(token);
+	stop(c);
+}
+
+static void report_open_bracket(struct check *c)
+{
+	const struct bracket *b = &c->brackets[c->depth - 1];
+	struct config_place at = source_place(c->source, b->line);
+	char *token = token_text(c);
+
+	report(c, "%s found, but the \"%c\" of %s:%u is not closed", token, b->open, at.file,
+	       at.line);
+	free(token);
+	stop(c);
+}
+
+/* --- literals --- */
+
+static void note_string(struct check *c)
+{
+	struct lexcheck_strings *s = c->strings;
+
+	/* one that follows another is part of it */
+	if (c->last == LEX_STRING)
+		return;
+	s->lines = alloc_grow(s->lines, s->count, &s->cap, sizeof(*s->lines));
+	s->lines[s->count++] = c->lex.at;
+}
+
+static void check_literal(struct check *c)
+{
+	char *wrong = NULL;
+	bool bad = false;
+
+	if (c->lex.kind == LEX_NUMBER)
+		wrong = literal_check_number(c->lex.start, c->lex.len, &bad);
+	else if (c->lex.kind == LEX_STRING)
+		wrong = literal_check_string(c->lex.start, c->lex.len);
+	if (wrong != NULL)
+		report(c, "%s", wrong);
+	free(wrong);
+	c->fatal += bad;
+}
+
+static void check_word(struct check *c)
+{
+	if ((c->lex.len == 4 && strncasecmp(c->lex.start, "true", 4) == 0) ||
+	    (c->lex.len == 5 && strncasecmp(c->lex.start, "false", 5) == 0))
+		return;
+	report(c, "text needs quotes: \"%.*s\"", (int)c->lex.len, c->lex.start);
+	c->fatal++;
+}
+
+/* --- brackets --- */
+
+static void open_bracket(struct check *c)
+{
+	if (inside(c) == '[') {
+		report(c, "an array has only scalars; a list is written with ( )");
 		stop(c);
 		return;
 	}
-	c->brackets[c->depth++] = (struct bracket){ open, c->lex.at };
-}
-
-static void report_bracket(struct check *c, const struct bracket *b, const char *found)
-{
-	struct config_place at = source_place(c->source, b->line);
-
-	report(c, c->lex.at, "%s found where the \"%c\" of %s:%u is not closed yet", found, b->open,
-	       at.file, at.line);
-}
-
-static void close_bracket(struct check *c, char close)
-{
-	static const char pairs[] = "{}()[]";
-	char open = strchr(pairs, close)[-1];
-
-	if (c->depth > 0 && c->brackets[c->depth - 1].open == open) {
-		if (c->last_char == ',' && open != '{')
-			c->text[c->last_at] = ' ';
-		c->depth--;
+	if (c->depth == LEXCHECK_DEPTH_MAX) {
+		report(c, "brackets are nested more than %d deep", LEXCHECK_DEPTH_MAX);
+		stop(c);
 		return;
 	}
-	if (c->depth == 0)
-		report(c, c->lex.at, "\"%c\" closes nothing", close);
+	c->brackets[c->depth++] = (struct bracket){ *c->lex.start, c->lex.at };
+	c->await = punct(c) == '{' ? AWAIT_NAME : AWAIT_ELEMENT;
+}
+
+static void close_bracket(struct check *c)
+{
+	char partner = punct(c) == '}' ? '{' : punct(c) == ')' ? '(' : '[';
+
+	if (c->depth == 0) {
+		report(c, "\"%c\" closes nothing", punct(c));
+		stop(c);
+	} else if (inside(c) != partner) {
+		report_open_bracket(c);
+	} else {
+		c->depth--;
+		c->await = AWAIT_SEPARATOR;
+	}
+}
+
+static bool is_close(const struct check *c)
+{
+	return punct(c) != '\0' && strchr("})]", punct(c)) != NULL;
+}
+
+static bool is_value(const struct check *c)
+{
+	return c->lex.kind == LEX_NUMBER || c->lex.kind == LEX_STRING || c->lex.kind == LEX_NAME ||
+	       (punct(c) != '\0' && strchr("{([", punct(c)) != NULL);
+}
+
+/* --- what is awaited --- */
+
+static void await_name(struct check *c)
+{
+	if (c->lex.kind == LEX_NAME)
+		c->await = AWAIT_EQUALS;
+	else if (is_close(c))
+		close_bracket(c);
+	else if (c->lex.kind == LEX_END && c->depth > 0)
+		report_open_bracket(c);
+	else if (c->lex.kind != LEX_END)
+		report_unexpected(c, "the name of a setting");
+}
+
+static void await_equals(struct check *c)
+{
+	if (punct(c) == '=' || punct(c) == ':')
+		c->await = AWAIT_VALUE;
 	else
-		report_bracket(c, &c->brackets[c->depth - 1], (char[]){ '"', close, '"', '\0' });
-	stop(c);
+		report_unexpected(c, "\"=\"");
 }
 
-static void check_punct(struct check *c)
+static void await_value(struct check *c)
 {
-	char p = *c->lex.start;
-
-	if (strchr("{([", p) != NULL)
-		open_bracket(c, p);
-	else if (strchr("})]", p) != NULL)
-		close_bracket(c, p);
+	if (!is_value(c)) {
+		report_unexpected(c, "a value");
+	} else if (c->lex.kind == LEX_PUNCT) {
+		open_bracket(c);
+	} else {
+		if (c->lex.kind == LEX_NAME)
+			check_word(c);
+		c->await = AWAIT_SEPARATOR;
+	}
 }
 
-static void check_other(struct check *c)
+static void await_element(struct check *c)
 {
-	if (*c->lex.start == '@')
-		report(c, c->lex.at, "@include must be the first on its line");
-	else
-		report(c, c->lex.at, "unexpected \"%.*s\"", TOKEN(c));
-	c->fatal++;
+	if (is_close(c) && c->last == LEX_PUNCT && c->text[c->comma] == ',' && inside(c) != '{') {
+		/* not every libconfig takes a comma behind the last element */
+		c->text[c->comma] = ' ';
+		close_bracket(c);
+	} else if (is_close(c)) {
+		close_bracket(c);
+	} else if (c->lex.kind == LEX_END) {
+		report_open_bracket(c);
+	} else {
+		await_value(c);
+	}
 }
 
-static void check_open_string(struct check *c)
+static void await_comma(struct check *c)
 {
-	report(c, c->lex.at, "the string is not closed on its line");
-	stop(c);
+	if (punct(c) == ',') {
+		c->await = AWAIT_ELEMENT;
+		c->comma = (size_t)(c->lex.start - c->source->text);
+	} else if (is_close(c)) {
+		close_bracket(c);
+	} else if (c->lex.kind == LEX_END) {
+		report_open_bracket(c);
+	} else if (is_value(c)) {
+		char *token = token_text(c);
+
+		report(c, "a comma is missing before %s", token);
+		free(token);
+		c->fatal++;
+		await_value(c);
+	} else {
+		report_unexpected(c, "a comma");
+	}
 }
 
-static void check_open_comment(struct check *c)
+static void await_separator(struct check *c)
 {
-	report(c, c->lex.at, "the comment is not closed: \"*/\" is missing");
-	stop(c);
-}
-
-static void check_end(struct check *c)
-{
-	if (c->depth == 0)
+	/* strings side by side are one */
+	if (c->lex.kind == LEX_STRING && c->last == LEX_STRING)
 		return;
-	report_bracket(c, &c->brackets[c->depth - 1], "the end of the file is");
-	c->fatal++;
+	if (inside(c) != '{')
+		await_comma(c);
+	else if (punct(c) == ';' || punct(c) == ',')
+		c->await = AWAIT_NAME;
+	else if (c->lex.kind == LEX_NAME || c->lex.kind == LEX_END || is_close(c))
+		await_name(c); /* libconfig does not insist on separators */
+	else
+		report_unexpected(c, "\";\"");
+}
+
+/* What can stand nowhere. */
+static bool check_kind(struct check *c)
+{
+	if (c->lex.kind == LEX_OPEN_STRING)
+		report(c, "the string is not closed on its line");
+	else if (c->lex.kind == LEX_OPEN_COMMENT)
+		report(c, "the comment is not closed: \"*/\" is missing");
+	else if (c->lex.kind == LEX_OTHER && *c->lex.start == '@')
+		report(c, "@include must be the first on its line");
+	else if (c->lex.kind == LEX_OTHER)
+		report(c, "unexpected \"%.*s\"", (int)c->lex.len, c->lex.start);
+	else
+		return true;
+	stop(c);
+	return false;
+}
+
+static void check_token(struct check *c)
+{
+	static void (*const awaiting[])(struct check *) = {
+		[AWAIT_NAME] = await_name,	     [AWAIT_EQUALS] = await_equals,
+		[AWAIT_VALUE] = await_value,	     [AWAIT_ELEMENT] = await_element,
+		[AWAIT_SEPARATOR] = await_separator,
+	};
+
+	if (!check_kind(c))
+		return;
+	check_literal(c);
+	if (c->lex.kind == LEX_STRING)
+		note_string(c);
+	awaiting[c->await](c);
 }
 
 bool lexcheck(const struct config_source *s, char *text, struct config_errors *e,
 	      struct lexcheck_strings *strings)
 {
-	static void (*const checks[])(struct check *) = {
-		[LEX_END] = check_end,
-		[LEX_NAME] = check_name,
-		[LEX_NUMBER] = check_number,
-		[LEX_STRING] = check_string,
-		[LEX_PUNCT] = check_punct,
-		[LEX_OTHER] = check_other,
-		[LEX_OPEN_STRING] = check_open_string,
-		[LEX_OPEN_COMMENT] = check_open_comment,
-	};
-	struct check c = {
-		.source = s, .text = text, .errors = e, .strings = strings, .last = LEX_END
-	};
+	struct check c = { .source = s, .text = text, .errors = e, .strings = strings };
 
+	c.last = LEX_END;
 	lex_init(&c.lex, s->text, s->len, 1);
 	do {
 		lex_next(&c.lex);
-		check_comma(&c);
-		checks[c.lex.kind](&c);
+		check_token(&c);
 		c.last = c.lex.kind;
-		c.last_char = c.lex.len > 0 ? *c.lex.start : '\0';
-		c.last_at = (size_t)(c.lex.start - s->text);
-	} while (c.lex.kind != LEX_END && c.lex.kind != LEX_OPEN_COMMENT &&
-		 c.fatal < LEXCHECK_ERRORS_MAX);
+		c.stopped = c.stopped || c.fatal >= LEXCHECK_ERRORS_MAX;
+	} while (c.lex.kind != LEX_END && !c.stopped);
 	return c.fatal == 0;
 }

@@ -1,0 +1,32 @@
+/*
+ * metrics.c - see metrics.h.
+ */
+#include "base/metrics.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+struct metrics *metrics_new(void)
+{
+	void *p = mmap(NULL, sizeof(struct metrics), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+const char *activity_name(int activity)
+{
+	static const char *const names[ACTIVITY_COUNT] = {
+		[ACTIVITY_STARTING] = "starting",
+		[ACTIVITY_WAITING] = "waiting for events",
+		[ACTIVITY_ACCEPTING] = "accepting connections",
+		[ACTIVITY_READING] = "serving a connection",
+		[ACTIVITY_WRITING] = "writing to a connection",
+		[ACTIVITY_DELIVERING] = "delivering to rooms",
+		[ACTIVITY_TIMERS] = "looking at timers",
+		[ACTIVITY_RELOADING] = "reloading",
+	};
+
+	return activity >= 0 && activity < ACTIVITY_COUNT ? names[activity]
+							  : "doing it is not known what";
+}
