@@ -29,7 +29,7 @@ struct log_fields {
 	enum log_event event;
 	enum reason reason;
 	uint64_t conn; /* connection id, unique in the life of the daemon */
-	int code;      /* WebSocket close code or HTTP status */
+	int code; /* WebSocket close code or HTTP status */
 	const char *peer;
 	const char *endpoint;
 	const char *room;

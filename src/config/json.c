@@ -2,8 +2,9 @@
  * json.c - a setting of any shape as JSON.
  *
  * The separators are jansson's own, ", " and ": ", which is also how the guide
- * writes its example. A float is written with as few digits as bring it back:
- * 0.1 and not 0.10000000000000001.
+ * writes its example. A float is written with 15 digits, which is what it
+ * surely has (0.1 and not 0.10000000000000001), or more if it takes more to
+ * bring it back.
  */
 #include "config/json.h"
 
@@ -28,7 +29,7 @@ static int digits_needed(double v)
 {
 	char text[64];
 
-	for (int digits = 1; digits < 17; digits++) {
+	for (int digits = 15; digits < 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (strtod(text, NULL) == v)
 			return digits;
@@ -113,7 +114,7 @@ static json_t *convert(struct conversion *c, const config_setting_t *s)
 bool json_text(const config_setting_t *s, struct config_text *out, const char *key,
 	       struct config_report *r)
 {
-	struct conversion c = { .report = r, .key = key, .precision = 1 };
+	struct conversion c = { .report = r, .key = key, .precision = 15 };
 	size_t before = config_errors_count(r->errors);
 	json_t *j = convert(&c, s);
 	char *text = NULL;

@@ -3,9 +3,9 @@
  *
  * libconfig knows one error, "syntax error", and notes the line where it gave
  * up. So the grammar, which is small, is followed here as well, to say what was
- * expected and which bracket has no partner. In a list of values and settings
- * only four things can be awaited; the open brackets say where they are. Brackets
- * nested without end would exhaust libconfig's stack, so there is a limit.
+ * expected and which bracket has no partner. What is
+ * awaited is one of six things, and the open brackets say where. Brackets nested
+ * without end would exhaust libconfig's stack, so there is a limit.
  *
  * A string that runs over the end of its line is an error, though libconfig
  * takes it: nearly always its closing quote was forgotten, and the error would be
@@ -27,10 +27,11 @@
 #include "config/source.h"
 
 enum await {
-	AWAIT_NAME,	 /* of a setting, or the end of the group */
-	AWAIT_EQUALS,	 /* behind the name */
-	AWAIT_VALUE,	 /* behind the equals sign */
-	AWAIT_ELEMENT,	 /* of a list or array, or its end */
+	AWAIT_NAME, /* of a setting, or the end of the group */
+	AWAIT_EQUALS, /* behind the name */
+	AWAIT_VALUE, /* behind the equals sign */
+	AWAIT_FIRST, /* element of a list or array, or its end */
+	AWAIT_ELEMENT, /* behind a comma: another one, or the end */
 	AWAIT_SEPARATOR, /* behind a value, or what may follow without one */
 };
 
@@ -47,7 +48,7 @@ struct check {
 	struct lex lex;
 	enum await await;
 	enum lex_kind last; /* the token before */
-	size_t comma;	    /* where the last comma stands in the text */
+	size_t last_at; /* its place in the text */
 	struct bracket brackets[LEXCHECK_DEPTH_MAX];
 	size_t depth;
 	unsigned fatal; /* errors that libconfig would stop at too, or must not see */
@@ -97,9 +98,18 @@ static void report_unexpected(struct check *c, const char *expected)
 {
 	char *token = token_text(c);
 
-	report(c, "%s found where %s is expected", token, expected);
+	report(c, "expected %s, found %s", expected, token);
 	free(token);
 	stop(c);
+}
+
+static void report_missing_comma(struct check *c)
+{
+	char *token = token_text(c);
+
+	report(c, "a comma is missing before %s", token);
+	free(token);
+	c->fatal++;
 }
 
 static void report_open_bracket(struct check *c)
@@ -108,7 +118,7 @@ static void report_open_bracket(struct check *c)
 	struct config_place at = source_place(c->source, b->line);
 	char *token = token_text(c);
 
-	report(c, "%s found, but the \"%c\" of %s:%u is not closed", token, b->open, at.file,
+	report(c, "found %s, but the \"%c\" of %s:%u is not closed", token, b->open, at.file,
 	       at.line);
 	free(token);
 	stop(c);
@@ -127,21 +137,6 @@ static void note_string(struct check *c)
 	s->lines[s->count++] = c->lex.at;
 }
 
-static void check_literal(struct check *c)
-{
-	char *wrong = NULL;
-	bool bad = false;
-
-	if (c->lex.kind == LEX_NUMBER)
-		wrong = literal_check_number(c->lex.start, c->lex.len, &bad);
-	else if (c->lex.kind == LEX_STRING)
-		wrong = literal_check_string(c->lex.start, c->lex.len);
-	if (wrong != NULL)
-		report(c, "%s", wrong);
-	free(wrong);
-	c->fatal += bad;
-}
-
 static void check_word(struct check *c)
 {
 	if ((c->lex.len == 4 && strncasecmp(c->lex.start, "true", 4) == 0) ||
@@ -149,6 +144,26 @@ static void check_word(struct check *c)
 		return;
 	report(c, "text needs quotes: \"%.*s\"", (int)c->lex.len, c->lex.start);
 	c->fatal++;
+}
+
+static void check_scalar(struct check *c)
+{
+	char *wrong = NULL;
+	bool bad = false;
+
+	if (c->lex.kind == LEX_NAME)
+		check_word(c);
+	else if (c->lex.kind == LEX_NUMBER)
+		wrong = literal_check_number(c->lex.start, c->lex.len, &bad);
+	else
+		wrong = literal_check_string(c->lex.start, c->lex.len);
+	if (wrong != NULL)
+		report(c, "%s", wrong);
+	free(wrong);
+	c->fatal += bad;
+	if (c->lex.kind == LEX_STRING)
+		note_string(c);
+	c->await = AWAIT_SEPARATOR;
 }
 
 /* --- brackets --- */
@@ -166,7 +181,7 @@ static void open_bracket(struct check *c)
 		return;
 	}
 	c->brackets[c->depth++] = (struct bracket){ *c->lex.start, c->lex.at };
-	c->await = punct(c) == '{' ? AWAIT_NAME : AWAIT_ELEMENT;
+	c->await = punct(c) == '{' ? AWAIT_NAME : AWAIT_FIRST;
 }
 
 static void close_bracket(struct check *c)
@@ -219,47 +234,40 @@ static void await_equals(struct check *c)
 
 static void await_value(struct check *c)
 {
-	if (!is_value(c)) {
+	if (!is_value(c))
 		report_unexpected(c, "a value");
-	} else if (c->lex.kind == LEX_PUNCT) {
+	else if (c->lex.kind == LEX_PUNCT)
 		open_bracket(c);
-	} else {
-		if (c->lex.kind == LEX_NAME)
-			check_word(c);
-		c->await = AWAIT_SEPARATOR;
-	}
+	else
+		check_scalar(c);
+}
+
+static void await_first(struct check *c)
+{
+	if (is_close(c))
+		close_bracket(c);
+	else if (c->lex.kind == LEX_END)
+		report_open_bracket(c);
+	else
+		await_value(c);
 }
 
 static void await_element(struct check *c)
 {
-	if (is_close(c) && c->last == LEX_PUNCT && c->text[c->comma] == ',' && inside(c) != '{') {
-		/* not every libconfig takes a comma behind the last element */
-		c->text[c->comma] = ' ';
-		close_bracket(c);
-	} else if (is_close(c)) {
-		close_bracket(c);
-	} else if (c->lex.kind == LEX_END) {
-		report_open_bracket(c);
-	} else {
-		await_value(c);
-	}
+	/* not every libconfig takes a comma behind the last element */
+	if (is_close(c))
+		c->text[c->last_at] = ' ';
+	await_first(c);
 }
 
 static void await_comma(struct check *c)
 {
 	if (punct(c) == ',') {
 		c->await = AWAIT_ELEMENT;
-		c->comma = (size_t)(c->lex.start - c->source->text);
-	} else if (is_close(c)) {
-		close_bracket(c);
-	} else if (c->lex.kind == LEX_END) {
-		report_open_bracket(c);
+	} else if (is_close(c) || c->lex.kind == LEX_END) {
+		await_first(c);
 	} else if (is_value(c)) {
-		char *token = token_text(c);
-
-		report(c, "a comma is missing before %s", token);
-		free(token);
-		c->fatal++;
+		report_missing_comma(c);
 		await_value(c);
 	} else {
 		report_unexpected(c, "a comma");
@@ -270,8 +278,8 @@ static void await_separator(struct check *c)
 {
 	/* strings side by side are one */
 	if (c->lex.kind == LEX_STRING && c->last == LEX_STRING)
-		return;
-	if (inside(c) != '{')
+		check_scalar(c);
+	else if (inside(c) != '{')
 		await_comma(c);
 	else if (punct(c) == ';' || punct(c) == ',')
 		c->await = AWAIT_NAME;
@@ -301,17 +309,13 @@ static bool check_kind(struct check *c)
 static void check_token(struct check *c)
 {
 	static void (*const awaiting[])(struct check *) = {
-		[AWAIT_NAME] = await_name,	     [AWAIT_EQUALS] = await_equals,
-		[AWAIT_VALUE] = await_value,	     [AWAIT_ELEMENT] = await_element,
-		[AWAIT_SEPARATOR] = await_separator,
+		[AWAIT_NAME] = await_name,   [AWAIT_EQUALS] = await_equals,
+		[AWAIT_VALUE] = await_value, [AWAIT_ELEMENT] = await_element,
+		[AWAIT_FIRST] = await_first, [AWAIT_SEPARATOR] = await_separator,
 	};
 
-	if (!check_kind(c))
-		return;
-	check_literal(c);
-	if (c->lex.kind == LEX_STRING)
-		note_string(c);
-	awaiting[c->await](c);
+	if (check_kind(c))
+		awaiting[c->await](c);
 }
 
 bool lexcheck(const struct config_source *s, char *text, struct config_errors *e,
@@ -325,6 +329,7 @@ bool lexcheck(const struct config_source *s, char *text, struct config_errors *e
 		lex_next(&c.lex);
 		check_token(&c);
 		c.last = c.lex.kind;
+		c.last_at = (size_t)(c.lex.start - s->text);
 		c.stopped = c.stopped || c.fatal >= LEXCHECK_ERRORS_MAX;
 	} while (c.lex.kind != LEX_END && !c.stopped);
 	return c.fatal == 0;

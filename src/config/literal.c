@@ -101,7 +101,8 @@ static char *check_escape(const char *p)
 	if (hex && p[2] == '0' && p[3] == '0')
 		return alloc_string("\\x00 cannot stand in a string");
 	if (!hex && strchr("\"\\fnrt", p[1]) == NULL)
-		return alloc_format("\\%c is no escape sequence; a backslash is written \\\\", p[1]);
+		return alloc_format("\\%c is no escape sequence; a backslash is written \\\\",
+				    p[1]);
 	return NULL;
 }
 

@@ -30,7 +30,7 @@ enum ws_close_code {
 	WS_CLOSE_PROTOCOL_ERROR = 1002,
 	WS_CLOSE_UNSUPPORTED = 1003,
 	WS_CLOSE_NO_STATUS = 1005, /* never on the wire */
-	WS_CLOSE_ABNORMAL = 1006,  /* never on the wire */
+	WS_CLOSE_ABNORMAL = 1006, /* never on the wire */
 	WS_CLOSE_INVALID_DATA = 1007,
 	WS_CLOSE_POLICY = 1008,
 	WS_CLOSE_TOO_BIG = 1009,
@@ -40,8 +40,8 @@ enum ws_close_code {
 };
 
 enum {
-	WS_HEADER_MAX = 10,	   /* of a frame that a server sends */
-	WS_CONTROL_MAX = 125,	   /* payload of a control frame */
+	WS_HEADER_MAX = 10, /* of a frame that a server sends */
+	WS_CONTROL_MAX = 125, /* payload of a control frame */
 	WS_CLOSE_REASON_MAX = 123, /* bytes of text in a close frame */
 };
 
@@ -61,13 +61,13 @@ struct ws_partial;
 
 struct ws_decoder {
 	struct ws_partial *partial; /* what reads left incomplete; NULL: nothing */
-	uint32_t max_message;	    /* bytes; may be changed between calls */
+	uint32_t max_message; /* bytes; may be changed between calls */
 };
 
 enum ws_result {
 	WS_NEED_MORE, /* all input is consumed; nothing is whole yet */
-	WS_EVENT,     /* *m is filled in; call again, also when the input is used up */
-	WS_FAILED,    /* *code and *reason say why; the connection must end */
+	WS_EVENT, /* *m is filled in; call again, also when the input is used up */
+	WS_FAILED, /* *code and *reason say why; the connection must end */
 };
 
 /*

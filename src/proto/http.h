@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 enum {
-	HTTP_HEAD_MAX = 8192,	/* bytes of a whole head */
+	HTTP_HEAD_MAX = 8192, /* bytes of a whole head */
 	HTTP_HEADERS_MAX = 100, /* more is malformed */
 };
 

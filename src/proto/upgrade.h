@@ -16,14 +16,14 @@
 
 enum {
 	UPGRADE_RESPONSE_MAX = 1024, /* bytes that any answer fits in */
-	UPGRADE_PATH_MAX = 1024,     /* bytes of a decoded path; longer: 404 by the caller */
+	UPGRADE_PATH_MAX = 1024, /* bytes of a decoded path; longer: 404 by the caller */
 	UPGRADE_KEY_LEN = 24,
 };
 
 struct upgrade {
 	char path[UPGRADE_PATH_MAX + 1]; /* percent-decoded, without the query, NUL-terminated */
-	bool get, head;			 /* the method */
-	bool websocket;			 /* asks for an upgrade to WebSocket */
+	bool get, head; /* the method */
+	bool websocket; /* asks for an upgrade to WebSocket */
 	bool version13;
 	char key[UPGRADE_KEY_LEN + 1];
 	struct http_text origin; /* p NULL: none */

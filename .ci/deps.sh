@@ -1,0 +1,61 @@
+#!/bin/sh
+# Finds what is missing to build (deps.sh build) or to build and test (deps.sh
+# check) and installs it with apt-get. Says nothing when all is there.
+set -u
+
+build="gcc libc6-dev pkg-config autoconf libevent-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
+check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps"
+
+case ${1-} in
+    build) wanted=$build;;
+    check) wanted="$build $check";;
+    *) echo "usage: deps.sh build|check" >&2; exit 2;;
+esac
+
+# What a package is recognised by, on any distribution.
+present() {
+    case $1 in
+        gcc) command -v cc;;
+        libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
+        pkg-config|autoconf|mandoc|clang-format) command -v "$1";;
+        libevent-dev) pkg-config --exists libevent_core;;
+        libssl-dev) pkg-config --exists libcrypto;;
+        libjansson-dev) pkg-config --exists jansson;;
+        libconfig-dev) pkg-config --exists libconfig;;
+        libsystemd-dev) pkg-config --exists libsystemd;;
+        libcmocka-dev) pkg-config --exists cmocka;;
+        python3-pytest) /usr/bin/python3 -c 'import pytest';;
+        python3-websockets) /usr/bin/python3 -c 'import websockets';;
+        procps) command -v pgrep;;
+    esac >/dev/null 2>&1
+}
+
+missing=
+for p in $wanted; do
+    present "$p" || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "ignyxd needs these packages (Debian's names), and there is no apt-get to install them with:" >&2
+    echo "   $missing" >&2
+    echo "Install them with your system's package manager, then run make again." >&2
+    exit 1
+fi
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "As root, run: apt-get install$missing" >&2
+        exit 1
+    fi
+    sudo=sudo
+fi
+echo "Installing:$missing"
+install() {
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+}
+install </dev/null >/dev/null 2>&1 || { $sudo apt-get update -q </dev/null >/dev/null && install </dev/null; } || {
+    echo "apt-get could not install:$missing" >&2
+    exit 1
+}

@@ -1,0 +1,134 @@
+# ignyxd: `make run` tries it, `make check` tests it, `make help` lists the rest.
+#
+# Written by hand and static. What depends on the machine is in src/config.mk,
+# which configure writes; it is made here when it is missing or older than its
+# source. Everything built is under $(BUILD).
+
+BUILD ?= build
+DESTDIR ?=
+.DEFAULT_GOAL := all
+SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format
+
+help:
+	@echo "make               build $(BUILD)/ignyxd"
+	@echo "make run           set up, build, and run it on 127.0.0.1:8080"
+	@echo "make check         set up, build, and run all tests"
+	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
+	@echo "make check-systemd the service under a real systemd (needs root)"
+	@echo "make unit, make integration, make lint, make format"
+	@echo "make deps          install what building needs; deps-check: and testing"
+	@echo "make install [DESTDIR= prefix=], make uninstall, make clean, make distclean"
+
+# These set the machine up first, then go on with what that made possible.
+deps:
+	@.ci/deps.sh build
+deps-check:
+	@.ci/deps.sh check
+run: deps
+	@$(MAKE) --no-print-directory all
+	@tests/run-sample.sh $(BUILD)/ignyxd conf/ignyxd.conf
+check: deps-check
+	@tests/check.sh plain
+check-asan: deps-check
+	@tests/check.sh asan
+check-systemd: deps
+	@$(MAKE) --no-print-directory all
+	@tests/systemd/check.sh
+
+ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
+include src/config.mk
+endif
+
+src/config.mk: configure src/config.mk.in
+	@echo "  CONFIGURE"
+	@./configure --quiet $(CONFIGURE_FLAGS)
+configure: configure.ac
+	@echo "  AUTOCONF"
+	@autoconf
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings
+CPPFLAGS_ALL = -Isrc -D_GNU_SOURCE -DIGNYX_VERSION='"$(VERSION)"' \
+	-DIGNYX_CONF_FILE='"$(sysconfdir)/ignyx/ignyxd.conf"' $(LIB_CFLAGS) $(CPPFLAGS)
+ifeq ($(SANITIZE),yes)
+HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+HARDEN_LINK = -fsanitize=address,undefined
+CFLAGS ?= -O1 -g
+else
+HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN_LINK = -pie -Wl,-z,relro,-z,now
+CFLAGS ?= -O2 -g
+endif
+CFLAGS_ALL = -std=c11 $(WARNINGS) $(if $(filter yes,$(WERROR)),-Werror) $(HARDEN) $(CFLAGS)
+LDFLAGS_ALL = $(HARDEN_LINK) -Wl,--as-needed $(LDFLAGS)
+
+Q = $(if $(V),,@)
+LAYERS = base proto bus config net session behaviours process
+LIBS = $(LAYERS:%=$(BUILD)/lib%.a)
+# A library may call those before it; behaviours are also called through their table.
+LINK = -Wl,--start-group $(LIBS) -Wl,--end-group $(LIB_LIBS) -lpthread
+
+SRCS = $(wildcard $(LAYERS:%=src/%/*.c)) src/main.c
+OBJS = $(SRCS:%.c=$(BUILD)/obj/%.o)
+TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+
+all: $(BUILD)/ignyxd
+
+$(BUILD)/ignyxd: $(BUILD)/obj/src/main.o $(LIBS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LINK)
+
+define layer
+$(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c))
+	@rm -f $$@
+	$(Q)$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+
+$(BUILD)/obj/%.o: %.c src/config.mk Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# Each unit test names the layers it may use in its first lines: "// links: base proto".
+$(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
+	@mkdir -p $(@D)
+	@echo "  TEST    $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+		-Wl,--start-group $(foreach l,$(shell sed -n 's,^// links: ,,p' $<),$(BUILD)/lib$(l).a) \
+		-Wl,--end-group -lcmocka $(LIB_LIBS) -lpthread
+$(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
+
+unit-programs: $(TESTS)
+unit: unit-programs
+	@tests/unit/run.sh $(BUILD)/tests/unit
+integration: all
+	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+keys: $(BUILD)/tests/keys
+
+lint: deps-check
+	@tests/lint/run.sh
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -D -m 0755 $(BUILD)/ignyxd $(DESTDIR)$(sbindir)/ignyxd
+	install -D -m 0644 man/ignyxd.conf.5 $(DESTDIR)$(mandir)/man5/ignyxd.conf.5
+	install -D -m 0644 conf/ignyxd.conf $(DESTDIR)$(docdir)/ignyxd.conf.sample
+	test -e $(DESTDIR)$(sysconfdir)/ignyx/ignyxd.conf || \
+		install -D -m 0644 conf/ignyxd.conf $(DESTDIR)$(sysconfdir)/ignyx/ignyxd.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/ignyxd $(DESTDIR)$(mandir)/man5/ignyxd.conf.5 \
+		$(DESTDIR)$(docdir)/ignyxd.conf.sample
+
+clean:
+	rm -rf build/obj build/asan build/tests build/*.a build/ignyxd
+distclean:
+	rm -rf build configure autom4te.cache config.log config.status src/config.mk
+
+.PHONY: all help deps deps-check run check check-asan check-systemd unit unit-programs integration \
+	keys lint format install uninstall clean distclean
+-include $(OBJS:.o=.d) $(TESTS:=.d)

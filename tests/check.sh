@@ -1,0 +1,54 @@
+#!/bin/bash
+# check.sh plain|asan: builds and runs all tests, and closes with their count.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+mode=$1
+passed=0 failed=0 skipped=0
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
+
+make_flags=(--no-print-directory)
+[ -z "${CI-}" ] || make_flags+=(WERROR=yes)
+build=build
+if [ "$mode" = asan ]; then
+    build=build/asan
+    make_flags+=(BUILD=$build SANITIZE=yes)
+    export IGNYX_SLOW=4
+    export UBSAN_OPTIONS=print_stacktrace=1
+fi
+
+# Adds the figures of a closing line such as "3 passed, 1 failed, 2 skipped".
+add() {
+    local n
+    n=$(grep -Eo '[0-9]+ (passed|failed|skipped|error)' "$out" | awk '
+        $2 == "passed" { p = $1 } $2 == "failed" { f = $1 } $2 == "error" { e = $1 } $2 == "skipped" { s = $1 }
+        END { print p + 0, f + e, s + 0 }')
+    # shellcheck disable=SC2086
+    set -- $n
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# part NAME COMMAND...: what fails without a count is one failure.
+part() {
+    local name=$1 status
+    shift
+    echo "-- $name"
+    "$@" 2>&1 | tee "$out"
+    status=${PIPESTATUS[0]}
+    add
+    if [ "$status" != 0 ] && ! grep -Eq '[1-9][0-9]* (failed|error)' "$out"; then
+        failed=$((failed + 1))
+    fi
+}
+
+make "${make_flags[@]}" all unit-programs || { echo "0 passed, 1 failed"; [ -z "${IGNYX_COUNTS-}" ] || echo "0 1 0" >>"$IGNYX_COUNTS"; exit 1; }
+[ "$mode" = asan ] || part lint tests/lint/run.sh
+part unit tests/unit/run.sh "$build/tests/unit"
+export IGNYXD=$PWD/$build/ignyxd
+part integration /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+
+[ -z "${IGNYX_COUNTS-}" ] || echo "$passed $failed $skipped" >>"$IGNYX_COUNTS"
+line="$passed passed, $failed failed"
+[ $skipped = 0 ] || line="$line, $skipped skipped"
+echo "$line"
+[ $failed = 0 ]

@@ -1,0 +1,19 @@
+#!/bin/bash
+# run.sh DIR: runs every unit test program in DIR; closes with the count.
+set -u
+passed=0 failed=0
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
+for t in "$1"/test_*; do
+    case $t in *.d) continue;; esac
+    timeout 120 "$t" >"$out" 2>&1
+    status=$?
+    ok=$(grep -c '^\[       OK \]' "$out")
+    bad=$(grep -c '^\[  FAILED  \] [a-z]' "$out")
+    [ $status = 0 ] || [ "$bad" != 0 ] || bad=1
+    [ $status = 0 ] || cat "$out"
+    printf '%-24s %d ok%s\n' "${t##*/}" "$ok" "$([ "$bad" = 0 ] || echo ", $bad FAILED")"
+    passed=$((passed + ok)) failed=$((failed + bad))
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed != 0 ]
