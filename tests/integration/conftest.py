@@ -40,31 +40,61 @@ def pytest_runtest_makereport(item, call):
 def directory():
     """A short path, for sockets, that goes away with the test."""
     path = tempfile.mkdtemp(prefix="ignyxd-")
+    os.chmod(path, 0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture
-def daemon(directory, request):
-    """Makes daemons: daemon({"workers": 4}) is started, daemon(..., start=False) is not."""
-    made = request.node.ignyx_daemons = []
+class Maker:
+    """Makes daemons: maker({"workers": 4}) is started, maker(..., start=False) is not."""
 
-    def make(settings=None, start=True, **kw):
-        own = os.path.join(directory, str(len(made)))
+    def __init__(self, directory):
+        self.directory = directory
+        self.made = []
+
+    def __call__(self, settings=None, start=True, **kw):
+        own = os.path.join(self.directory, str(len(self.made)))
         os.mkdir(own)
-        os.chmod(own, 0o755)
         d = Daemon(own, settings, **kw)
-        made.append(d)
+        self.made.append(d)
         return d.start() if start else d
 
-    yield make
-    problems = []
-    for d in made:
-        try:
-            d.finish()
-        except AssertionError as e:
-            problems.append(str(e))
-    assert not problems, "\n".join(problems)
+    def finish(self):
+        problems = []
+        for d in self.made:
+            try:
+                d.finish()
+            except AssertionError as e:
+                problems.append(str(e))
+        assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def daemon(directory, request):
+    """Makes daemons of the test's own, and looks at how they ended."""
+    maker = Maker(directory)
+    request.node.ignyx_daemons = maker.made
+    yield maker
+    maker.finish()
+
+
+@pytest.fixture(scope="module")
+def module_daemon():
+    path = tempfile.mkdtemp(prefix="ignyxd-")
+    maker = Maker(path)
+    yield maker()
+    try:
+        maker.finish()
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def shared(module_daemon, request):
+    """One daemon with the five endpoints for all tests of a file that ask for it."""
+    request.node.ignyx_daemons = [module_daemon]
+    assert module_daemon.running(), "an earlier test ended it"
+    return module_daemon
 
 
 @pytest.fixture

@@ -35,6 +35,9 @@ FIVE = [
     {"path": "/safe", "behaviour": "sink"},
 ]
 
+# for tests of long messages: what the daemon has by default
+ROOMY = {"bus_size": "8M", "bus_lag": "1M", "max_message": "1M"}
+
 LOCAL = {"address": "127.0.0.1", "port": 0}
 
 
@@ -109,6 +112,14 @@ def alive(pid):
 
 
 def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return sorted(p for p in map(int, f.read().split()) if alive(p))
+    except OSError:  # not every kernel has that file
+        return children_by_parent(pid)
+
+
+def children_by_parent(pid):
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -192,8 +203,11 @@ class Daemon:
         self.settings = {
             "runtime_dir": directory,
             "workers": 2,
-            "bus_size": "8M",
-            "bus_lag": "1M",
+            # little memory, for it is touched at every start
+            "bus_size": "1M",
+            "bus_lag": "256K",
+            "max_rooms": 1024,
+            "max_message": "128K",
             "listen": [LOCAL],
             "endpoints": FIVE,
         }
@@ -253,7 +267,7 @@ class Daemon:
             return pids if len(pids) == count and not set(but) & set(pids) else None
         return wait_until(f"{count} workers without {list(but)}", check)
 
-    def signal(self, sig):
+    def kill(self, sig):
         self.process.send_signal(sig)
 
     def wait(self, timeout=DEADLINE):
@@ -265,7 +279,7 @@ class Daemon:
 
     def stop(self, sig=signal.SIGTERM):
         self.workers()
-        self.signal(sig)
+        self.kill(sig)
         return self.wait()
 
     def running(self):
@@ -275,7 +289,7 @@ class Daemon:
         """SIGHUP, then waits for the outcome, which must be as expected."""
         at = len(self.notify.messages)
         mark = self.log_size()
-        self.signal(signal.SIGHUP)
+        self.kill(signal.SIGHUP)
         at, _ = self.notify.wait(r"^RELOADING=1$", at)
         self.notify.wait(r"^READY=1$", at + 1)
         refused = re.search(r"reload refused", self.log(mark))
@@ -356,7 +370,7 @@ class Daemon:
         try:
             if self.running():
                 self.workers()
-                self.signal(signal.SIGTERM)
+                self.kill(signal.SIGTERM)
                 assert self.wait() == self.expected_status, self.log()
             clean = False
             wait_until("the end of the workers", lambda: not any(map(alive, self.seen)))

@@ -6,7 +6,7 @@ import json
 import pytest
 import websockets
 
-from harness import DEADLINE, WELCOME
+from harness import DEADLINE, ROOMY, WELCOME
 from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, run, text
 
 
@@ -18,9 +18,9 @@ def connect(url, **kw):
 # --- a stock client ---
 
 
-def test_echo(five):
+def test_echo(shared):
     async def client():
-        async with connect(five.url("/ws")) as ws:
+        async with connect(shared.url("/ws")) as ws:
             await ws.send("hi")
             assert await ws.recv() == "Echo: hi"
             await ws.send("")
@@ -36,9 +36,9 @@ def test_echo(five):
     run(client())
 
 
-def test_echo_answers_in_order(five):
+def test_echo_answers_in_order(shared):
     async def client():
-        async with connect(five.url("/ws")) as ws:
+        async with connect(shared.url("/ws")) as ws:
             for i in range(200):
                 await ws.send(f"{i}" * (i % 7))
             for i in range(200):
@@ -47,10 +47,10 @@ def test_echo_answers_in_order(five):
     run(client())
 
 
-def test_chat_reaches_all_and_the_sender(five):
+def test_chat_reaches_all_and_the_sender(shared):
     async def client():
-        async with connect(five.url("/chat")) as a, connect(five.url("/chat")) as b, \
-                connect(five.url("/chat")) as c:
+        async with connect(shared.url("/chat")) as a, connect(shared.url("/chat")) as b, \
+                connect(shared.url("/chat")) as c:
             for who, said in ((a, "hi"), (b, "you"), (c, "")):
                 await who.send(said)
                 for member in (a, b, c):
@@ -59,9 +59,9 @@ def test_chat_reaches_all_and_the_sender(five):
     run(client())
 
 
-def test_chat_passes_binary_on_unchanged(five):
+def test_chat_passes_binary_on_unchanged(shared):
     async def client():
-        async with connect(five.url("/chat")) as a, connect(five.url("/chat")) as b:
+        async with connect(shared.url("/chat")) as a, connect(shared.url("/chat")) as b:
             await a.send(b"\x00\xff\x80")
             assert await a.recv() == b"\x00\xff\x80"
             assert await b.recv() == b"\x00\xff\x80"
@@ -69,15 +69,15 @@ def test_chat_passes_binary_on_unchanged(five):
     run(client())
 
 
-def test_who_has_left_the_chat_gets_nothing_and_disturbs_nobody(five):
+def test_who_has_left_the_chat_gets_nothing_and_disturbs_nobody(shared):
     async def client():
-        async with connect(five.url("/chat")) as a:
-            async with connect(five.url("/chat")) as b:
+        async with connect(shared.url("/chat")) as a:
+            async with connect(shared.url("/chat")) as b:
                 await b.send("one")
                 assert await a.recv() == await b.recv() == "User: one"
             await a.send("two")
             assert await a.recv() == "User: two"
-            async with connect(five.url("/chat")) as c:
+            async with connect(shared.url("/chat")) as c:
                 await a.send("three")
                 assert await c.recv() == "User: three", "a new member begins with what is new"
                 assert await a.recv() == "User: three"
@@ -111,9 +111,9 @@ def test_room_can_leave_the_sender_out(daemon):
     run(client())
 
 
-def test_notifications_welcome(five):
+def test_notifications_welcome(shared):
     async def client():
-        async with connect(five.url("/notifications")) as ws:
+        async with connect(shared.url("/notifications")) as ws:
             assert json.loads(await ws.recv()) == WELCOME
 
     run(client())
@@ -130,15 +130,17 @@ def test_notifications_welcome(five):
     ('"content"', "null"),
     ('{"content": "gr\\u00fc\\u00df"}', "grüß"),
 ])
-def test_notifications_log_the_content(five, sent, logged):
-    with Raw(five.address) as c:
+def test_notifications_log_the_content(shared, sent, logged):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
         c.upgrade("/notifications").text()
         c.send(text(sent))
-        line = five.log_contains(r"^.*Received JSON: .*$").group()
+        line = shared.log_contains(r"^.*Received JSON: .*$", mark).group()
         assert f"Received JSON: {logged}" in line
         assert "/notifications" in line
         c.send(close(1000)).closed(1000)
-    five.log_count("Received JSON: ", 1)
+    shared.log_contains(r"closed after .*/notifications", mark)
+    shared.log_count("Received JSON: ", 1, mark)
 
 
 def test_notifications_log_another_member(daemon):
@@ -152,15 +154,16 @@ def test_notifications_log_another_member(daemon):
 
 
 @pytest.mark.parametrize("sent", ["", "{", "not json", '{"content": }', '{"a":1} trailing', "{'a': 1}"])
-def test_notifications_close_on_what_is_not_json(five, sent):
-    with Raw(five.address) as c:
+def test_notifications_close_on_what_is_not_json(shared, sent):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
         c.upgrade("/notifications").text()
         c.send(text(sent))
         code, reason = c.closing()
         assert code == 1007
         assert reason.startswith("invalid-json")
         assert any(ch.isdigit() for ch in reason), f"no position in {reason!r}"
-    assert "Received JSON" not in five.log()
+    assert "Received JSON" not in shared.log(mark)
 
 
 def test_notifications_can_answer_with_an_error(daemon):
@@ -178,15 +181,15 @@ def test_notifications_can_answer_with_an_error(daemon):
         c.send(close(1000)).closed(1000)
 
 
-def test_notifications_take_no_binary(five):
-    with Raw(five.address) as c:
+def test_notifications_take_no_binary(shared):
+    with Raw(shared.address) as c:
         c.upgrade("/notifications").text()
         c.send(frame(BINARY, b'{"content": 1}')).closed(1003, "unsupported-data")
 
 
-def test_once(five):
+def test_once(shared):
     async def client():
-        async with connect(five.url("/once")) as ws:
+        async with connect(shared.url("/once")) as ws:
             assert await ws.recv() == "Goodbye!"
             with pytest.raises(websockets.ConnectionClosedOK):
                 await ws.recv()
@@ -205,24 +208,26 @@ def test_once_with_a_group_a_code_and_a_reason(daemon):
         c.closed(4001, "Feierabend \N{SNOWMAN}")
 
 
-def test_safe_takes_everything_and_logs_the_end(five):
-    with Raw(five.address) as c:
+def test_safe_takes_everything_and_logs_the_end(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
         c.upgrade("/safe")
         c.send(text("a"), frame(BINARY, b"b" * 70000), text("c"))
         c.send(close(1000, b"bye")).closed(1000)
-    line = five.log_contains(r"^.*Client disconnected.*$").group()
+    line = shared.log_contains(r"^.*Client disconnected.*$", mark).group()
     assert "peer-closed" in line and "1000" in line and "/safe" in line
 
 
-def test_safe_logs_an_end_that_is_not_clean(five):
-    with Raw(five.address) as c:
+def test_safe_logs_an_end_that_is_not_clean(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
         c.upgrade("/safe")
-    line = five.log_contains(r"^.*Client disconnected.*$").group()
+    line = shared.log_contains(r"^.*Client disconnected.*$", mark).group()
     assert "peer-gone" in line and "1006" in line
-    mark = five.log_size()
-    c = Raw(five.address).upgrade("/safe")
+    mark = shared.log_size()
+    c = Raw(shared.address).upgrade("/safe")
     c.reset()
-    line = five.log_contains(r"^.*Client disconnected.*$", mark).group()
+    line = shared.log_contains(r"^.*Client disconnected.*$", mark).group()
     assert "reset" in line and "1006" in line
 
 
@@ -237,10 +242,10 @@ def test_safe_can_be_silent(daemon):
 # --- exact bytes ---
 
 
-def test_bytes_of_the_upgrade(five):
-    with Raw(five.address) as c:
+def test_bytes_of_the_upgrade(shared):
+    with Raw(shared.address) as c:
         c.upgrade("/ws", headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
-    with Raw(five.address) as c:
+    with Raw(shared.address) as c:
         c.send(b"GET /ws HTTP/1.1\r\nhost: x\r\nUPGRADE: WebSocket\r\n"
                b"connection: keep-alive, upgrade\r\nsec-websocket-key: " + KEY.encode() +
                b"\r\nsec-websocket-version: 13\r\n\r\n")
@@ -256,35 +261,35 @@ def test_bytes_of_the_upgrade(five):
         assert c.take(10) == b"\x81\x08Echo: hi"
 
 
-def test_bytes_of_once(five):
-    with Raw(five.address) as c:
+def test_bytes_of_once(shared):
+    with Raw(shared.address) as c:
         c.upgrade("/once")
         assert c.take(10) == b"\x81\x08Goodbye!"
         assert c.take(4) == b"\x88\x02\x03\xe8"
         c.send(close(1000)).ends()
 
 
-def test_once_ignores_what_comes(five):
-    with Raw(five.address) as c:
+def test_once_ignores_what_comes(shared):
+    with Raw(shared.address) as c:
         c.upgrade("/once", behind=text("hello?") + frame(BINARY, b"x" * 1000))
         assert c.text() == "Goodbye!"
         c.closed(1000, "")
 
 
-@pytest.mark.parametrize("n", [0, 1, 117, 119, 120, 125, 126, 65535, 65536, 65529, 65530, 1 << 20])
-def test_echo_of_every_length_encoding(five, n):
-    with Raw(five.address) as c:
+def test_echo_of_every_length_encoding(daemon):
+    d = daemon(ROOMY)
+    payload = bytes(i & 0xff for i in range(251)) * 4200
+    with Raw(d.address) as c:
         c.upgrade("/ws")
-        payload = bytes(i & 0xff for i in range(251)) * (n // 251 + 1)
-        c.send(frame(BINARY, payload[:n]))
-        assert c.message() == (BINARY, payload[:n])
-        if n + 6 <= 1 << 20:
+        for n in (0, 1, 117, 119, 120, 125, 126, 65529, 65530, 65535, 65536, 1 << 20):
+            c.send(frame(BINARY, payload[:n]))
+            assert c.message() == (BINARY, payload[:n])
             c.send(text(b"x" * n))
             assert c.message() == (TEXT, b"Echo: " + b"x" * n)
 
 
-def test_head_and_messages_in_one_segment(five):
-    with Raw(five.address) as c:
+def test_head_and_messages_in_one_segment(shared):
+    with Raw(shared.address) as c:
         c.upgrade("/ws", behind=text("one") + frame(BINARY, b"two") + text("three") + close(1000))
         assert c.text() == "Echo: one"
         assert c.message() == (BINARY, b"two")
@@ -322,13 +327,13 @@ def test_subprotocols(daemon):
     run(client())
 
 
-def test_a_hundred_clients_of_all_kinds(five):
+def test_a_hundred_clients_of_all_kinds(shared):
     async def talk(i):
-        async with connect(five.url("/ws")) as ws:
+        async with connect(shared.url("/ws")) as ws:
             for k in range(5):
                 await ws.send(f"{i}/{k}")
                 assert await ws.recv() == f"Echo: {i}/{k}"
-        async with connect(five.url("/once")) as ws:
+        async with connect(shared.url("/once")) as ws:
             assert await ws.recv() == "Goodbye!"
 
     async def client():

@@ -6,8 +6,8 @@ from raw import (BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts,
 
 
 @pytest.fixture
-def client(five):
-    with Raw(five.address) as c:
+def client(shared):
+    with Raw(shared.address) as c:
         yield c.upgrade("/ws")
 
 
@@ -77,12 +77,15 @@ def test_close_without_a_code(client):
     client.ends()
 
 
-def test_nothing_is_handled_after_a_close(five, client):
+def test_nothing_is_handled_after_a_close(shared, client):
+    mark = shared.log_size()
     client.send(text("before"), close(1000), text("after"), frame(PING, b"after"))
     assert client.frame() == (0x80 | TEXT, b"Echo: before")
     assert client.frame()[0] == 0x80 | CLOSE
     client.ends()
-    five.log_contains(r"closed after.*: 1 messages, 6 bytes received; 1 messages")
+    client.socket.close()
+    shared.log_contains(
+        r"closed after.*: 1 messages, \d+ bytes received; 1 messages, 18 bytes sent", mark)
 
 
 @pytest.mark.parametrize("sent, code, word", [
@@ -107,13 +110,15 @@ def test_nothing_is_handled_after_a_close(five, client):
     (frame(TEXT, "\N{SNOWMAN}".encode()[:2]), 1007, "bad-utf8"),
     (frame(TEXT, b"a\xff", fin=False), 1007, "bad-utf8"),
 ])
-def test_violations(five, client, sent, code, word):
+def test_violations(shared, client, sent, code, word):
+    mark = shared.log_size()
     client.send(text("good"), sent)
     assert client.text() == "Echo: good"
     assert client.closing() == (code, word)
     client.ends()
+    port = client.local_port
     client.socket.close()
-    line = five.log_contains(r"^.*closed after.*$").group()
+    line = shared.log_contains(rf"^.*closed after.*127.0.0.1:{port}\b.*$", mark).group()
     assert word in line and str(code) in line
 
 
