@@ -419,7 +419,7 @@ static void check_rooms_are_free(void)
 	struct bus_room room;
 	uint64_t sequence;
 	static char bytes[LAG / 2];
-	char name[16];
+	char name[32];
 	struct bus_part part = { bytes, sizeof(bytes) };
 
 	assert_null(bus_check_directory(master));
