@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "bus/bus_internal.h"
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -71,11 +72,8 @@ static void write_entry(struct bus *b, uint64_t tail, const struct bus_head *hea
 	atomic_thread_fence(memory_order_release);
 	memcpy(to, head, sizeof(*head));
 	to += sizeof(*head);
-	for (int i = 0; i < count; i++) {
-		if (parts[i].len > 0)
-			memcpy(to, parts[i].p, parts[i].len);
-		to += parts[i].len;
-	}
+	for (int i = 0; i < count; i++)
+		to = bytes_copy(to, parts[i].p, parts[i].len);
 }
 
 static void publish(struct bus *b, uint64_t tail, const struct bus_head *head,

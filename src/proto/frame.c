@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "proto/mask.h"
 #include "proto/utf8.h"
 
@@ -139,6 +140,8 @@ static int read_header(const uint8_t *p, size_t n, unsigned message, struct head
 
 static bool append(struct bytes *b, const uint8_t *p, size_t n)
 {
+	if (n == 0)
+		return true;
 	if (b->len + n > b->size) {
 		size_t size = b->size ? b->size : 256;
 		uint8_t *q;
@@ -151,8 +154,7 @@ static bool append(struct bytes *b, const uint8_t *p, size_t n)
 		b->p = q;
 		b->size = size;
 	}
-	if (n > 0)
-		memcpy(b->p + b->len, p, n);
+	memcpy(b->p + b->len, p, n);
 	b->len += n;
 	return true;
 }
@@ -429,8 +431,7 @@ size_t ws_encode_close(uint8_t *out, uint16_t code, const char *text, size_t len
 	ws_encode_header(out, WS_CLOSE, 2 + len);
 	out[2] = (uint8_t)(code >> 8);
 	out[3] = (uint8_t)code;
-	if (len > 0)
-		memcpy(out + 4, text, len);
+	bytes_copy(out + 4, text, len);
 	return 4 + len;
 }
 

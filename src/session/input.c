@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
@@ -30,7 +31,7 @@ void conn_explain(struct conn *c, enum reason reason, const char *text, size_t l
 	explained.conn = c;
 	explained.reason = reason;
 	explained.len = len < sizeof(explained.text) ? len : sizeof(explained.text);
-	memcpy(explained.text, text, explained.len);
+	bytes_copy(explained.text, text, explained.len);
 }
 
 /* code: what a callback of the behaviour returned. */
@@ -179,7 +180,7 @@ int input_park(struct conn *c, struct bus_room room, uint64_t origin, const stru
 		return -1;
 	}
 	for (size_t i = 0, at = 0; i < (size_t)count; at += parts[i++].len)
-		memcpy(pk->frame + at, parts[i].p, parts[i].len);
+		bytes_copy(pk->frame + at, parts[i].p, parts[i].len);
 	pk->conn = c;
 	pk->room = room;
 	pk->origin = origin;

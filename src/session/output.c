@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
@@ -86,7 +87,7 @@ static bool pending_append(struct conn *c, const void *bytes, size_t len)
 	}
 	if (!pending_reserve(p, len))
 		return false;
-	memcpy(p->data + p->end, bytes, len);
+	bytes_copy(p->data + p->end, bytes, len);
 	p->end += len;
 	return true;
 }
@@ -257,7 +258,7 @@ static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
 		return;
 	}
 	for (int i = 0; i < count; i++) {
-		memcpy(cork.data + cork.len, iov[i].iov_base, iov[i].iov_len);
+		bytes_copy(cork.data + cork.len, iov[i].iov_base, iov[i].iov_len);
 		cork.len += iov[i].iov_len;
 	}
 }
@@ -311,7 +312,7 @@ void output_pong(struct conn *c, const void *data, size_t len)
 	uint8_t frame[2 + WS_CONTROL_MAX];
 	size_t header = ws_encode_header(frame, WS_PONG, len);
 
-	memcpy(frame + header, data, len);
+	bytes_copy(frame + header, data, len);
 	if (c->pending) {
 		memcpy(c->pending->pong, frame, header + len);
 		c->pending->pong_len = (uint8_t)(header + len);
