@@ -1,0 +1,263 @@
+/*
+ * A kill between any two instructions. A process is traced through one call of the bus,
+ * instruction by instruction, and killed after n of them, for every n (or a sample of them, when
+ * there are very many, as in a build with sanitizers). Each time the log must hold the entry whole
+ * or not at all, the directory must be sound, and the next worker must be able to go on.
+ *
+ * Where ptrace is not allowed, or a traced lock never ends (processors that build atomics from
+ * load-linked and store-conditional), the tests are skipped.
+ */
+// links: base bus
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "test_bus_check.h"
+
+enum { SIZE = 65536, LAG = 8192, ROOMS = 3, VICTIM = 0, OTHER = 1 };
+enum { KILLS = 300, TOO_MANY_STEPS = 100000 };
+
+struct fixture {
+	struct bus *victim; /* the master's struct, which the traced process inherits */
+	struct bus other;
+	struct bus_room room;
+	int wakeups[BUS_SLOTS];
+	uint64_t last; /* sequence that the other has read */
+	unsigned number;
+	struct bus_room held[ROOMS]; /* by the victim, before it is traced */
+};
+
+static int set_up(void **state)
+{
+	struct bus_limits l = { .size = SIZE, .lag = LAG, .max_rooms = ROOMS };
+	struct fixture *f = calloc(1, sizeof(*f));
+	uint64_t sequence;
+
+	assert_non_null(f);
+	bus_check_open(f->wakeups);
+	f->victim = bus_new(&l, f->wakeups);
+	assert_non_null(f->victim);
+	f->other = *f->victim;
+	bus_set_slot(&f->other, OTHER);
+	assert_int_equal(bus_join(&f->other, "room", 4, &f->room, &sequence), BUS_OK);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	bus_free(f->victim);
+	bus_check_close(f->wakeups);
+	free(f);
+	return 0;
+}
+
+/* Starts a process that stops, makes the call, stops and ends. -1: it cannot be traced. */
+static pid_t start(struct fixture *f, void (*prepare)(struct fixture *),
+		   void (*call)(struct fixture *))
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bus_set_slot(f->victim, VICTIM);
+		if (prepare)
+			prepare(f);
+		/* so that the call has not to look at all cursors first */
+		bus_scan(f->victim, f->victim->shared->tail);
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(1);
+		raise(SIGSTOP);
+		call(f);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSTOPPED(status) ? pid : -1;
+}
+
+/* Goes on for at most so many instructions. Returns how many, fewer when the call was over. */
+static unsigned step(pid_t pid, unsigned most)
+{
+	int status;
+
+	for (unsigned n = 0; n < most; n++) {
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status));
+		if (WSTOPSIG(status) != SIGTRAP)
+			return n;
+	}
+	return most;
+}
+
+/* As the master does. */
+static void end(struct fixture *f, pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	bus_clear_slot(f->victim, VICTIM);
+}
+
+/*
+ * Kills after 0, 1, 2 ... instructions of the call, or in strides that make about KILLS of them;
+ * check looks at what is left each time.
+ */
+static void kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
+			    void (*call)(struct fixture *), void (*check)(struct fixture *))
+{
+	unsigned seed = bus_check_seed(), length, stride, n = 0, kills = 0;
+	pid_t pid = start(f, prepare, call);
+
+	if (pid < 0)
+		skip();
+	length = step(pid, TOO_MANY_STEPS);
+	end(f, pid);
+	check(f);
+	if (length == TOO_MANY_STEPS)
+		skip();
+	stride = length / KILLS + 1;
+	/* Until one comes to its end: later calls may be longer, as the log is fuller. */
+	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {
+		f->number++;
+		pid = start(f, prepare, call);
+		assert_true(pid > 0);
+		n = at + (unsigned)rand_r(&seed) % stride;
+		more = step(pid, n) == n;
+		end(f, pid);
+		check(f);
+		kills++;
+	}
+	print_message("%u kills in %u instructions, %llu with the lock\n", kills, n,
+		      (unsigned long long)f->victim->shared->recoveries);
+	assert_true(f->victim->shared->recoveries > kills / 10);
+}
+
+/* The other worker's own entry follows what the dead one may have left, without a gap. */
+static uint64_t go_on(struct fixture *f)
+{
+	struct bus_part part = { "other", 5 };
+	uint64_t before = f->last;
+	struct bus_entry e;
+	enum bus_result result;
+
+	assert_int_equal(bus_append(&f->other, f->room, 2, 0, &part, 1), BUS_OK);
+	while ((result = bus_read(&f->other, bus_cursor(&f->other), &e)) == BUS_OK) {
+		if (e.room.id == f->room.id)
+			assert_int_equal(e.sequence, ++f->last);
+		if (e.kind == 1) {
+			assert_int_equal(e.origin, f->number);
+			assert_int_equal(e.frame_len, 100);
+			for (size_t i = 0; i < e.frame_len; i++)
+				assert_int_equal(e.frame[i], (uint8_t)f->number);
+		}
+		bus_advance(&f->other, e.end);
+	}
+	assert_int_equal(result, BUS_FULL);
+	assert_int_equal(e.kind, 2);
+	assert_int_equal(bus_sequence(&f->other, f->room), f->last);
+	assert_null(bus_check_directory(f->victim));
+	return f->last - before;
+}
+
+static void join_room(struct fixture *f)
+{
+	uint64_t sequence;
+
+	if (bus_join(f->victim, "room", 4, &f->room, &sequence) != BUS_OK)
+		_exit(1);
+}
+
+static void append(struct fixture *f)
+{
+	uint8_t bytes[100];
+	struct bus_part part = { bytes, sizeof(bytes) };
+
+	memset(bytes, (int)f->number, sizeof(bytes));
+	if (bus_append(f->victim, f->room, 1, f->number, &part, 1) != BUS_OK)
+		_exit(1);
+}
+
+static uint64_t whole, absent;
+
+static void check_append(struct fixture *f)
+{
+	uint64_t entries = go_on(f);
+
+	assert_in_range(entries, 1, 2);
+	if (entries == 2)
+		whole++;
+	else
+		absent++;
+}
+
+static void test_append(void **state)
+{
+	whole = absent = 0;
+	kill_everywhere(*state, join_room, append, check_append);
+	assert_true(whole > 4);
+	assert_true(absent > 4);
+}
+
+/* All places of the directory but the other's are free, and an id is never seen twice. */
+static void check_join(struct fixture *f)
+{
+	static uint64_t newest;
+	struct bus_room rooms[ROOMS];
+	uint64_t sequence;
+
+	if (f->number == 0)
+		newest = 0;
+	go_on(f);
+	for (unsigned i = 0; i < ROOMS - 1; i++) {
+		char name[32];
+		int len = snprintf(name, sizeof(name), "fresh %u %u", f->number, i);
+
+		assert_int_equal(bus_join(&f->other, name, (size_t)len, &rooms[i], &sequence),
+				 BUS_OK);
+		assert_int_equal(sequence, 0);
+		assert_true(rooms[i].id > newest);
+		newest = rooms[i].id;
+	}
+	assert_int_equal(bus_join(&f->other, "many", 4, &rooms[0], &sequence), BUS_ROOMS_FULL);
+	assert_null(bus_check_directory(f->victim));
+	for (uint32_t i = 0; i < ROOMS; i++)
+		if (i != f->room.index)
+			bus_leave(&f->other,
+				  (struct bus_room){ .id = f->victim->rooms[i].id, .index = i });
+}
+
+static void join_new(struct fixture *f)
+{
+	char name[32] = "new";
+	struct bus_room room;
+	uint64_t sequence;
+
+	memcpy(name + 3, &f->number, sizeof(f->number));
+	if (bus_join(f->victim, name, 3 + sizeof(f->number), &room, &sequence) != BUS_OK)
+		_exit(1);
+}
+
+/* From the second kill on all rooms were used once, so a free one is taken out of its chain. */
+static void test_join(void **state)
+{
+	kill_everywhere(*state, NULL, join_new, check_join);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_append, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
