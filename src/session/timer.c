@@ -65,11 +65,30 @@ static bool ping_unanswered(const struct conn *c)
 	return (int32_t)(c->last_rx - c->mark) < 0;
 }
 
+static bool ping_failed(const struct conn *c, const struct config_limits *l)
+{
+	return l->ping_timeout > 0 && ping_unanswered(c) &&
+	       reached(c->mark + timer_ticks(l->ping_timeout));
+}
+
+/* The next ping goes out on time only to a peer that answered, or if it may be silent for ever. */
+static bool ping_due(const struct conn *c, const struct config_limits *l)
+{
+	return reached(c->mark + timer_ticks(l->ping_interval)) &&
+	       (l->ping_timeout == 0 || !ping_unanswered(c));
+}
+
+/*
+ * When to look next. The answer to a ping does not move the timer, so an unanswered
+ * one is looked at when the next is due, and from then on with every tick.
+ */
 static uint32_t ping_deadline(const struct conn *c, const struct config_limits *l)
 {
+	uint32_t next = c->mark + timer_ticks(l->ping_interval);
+
 	if (ping_unanswered(c) && l->ping_timeout > 0)
-		return c->mark + timer_ticks(l->ping_timeout);
-	return c->mark + timer_ticks(l->ping_interval);
+		next = earlier(next, c->mark + timer_ticks(l->ping_timeout));
+	return next;
 }
 
 static uint32_t open_deadline(const struct conn *c)
@@ -118,11 +137,10 @@ static void open_timer(struct conn *c)
 	} else if (l->idle_timeout > 0 && reached(c->last_data + timer_ticks(l->idle_timeout))) {
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_IDLE_TIMEOUT);
 		return;
-	} else if (l->ping_interval > 0 && reached(ping_deadline(c, l))) {
-		if (ping_unanswered(c) && l->ping_timeout > 0) {
-			conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
-			return;
-		}
+	} else if (l->ping_interval > 0 && ping_failed(c, l)) {
+		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
+		return;
+	} else if (l->ping_interval > 0 && ping_due(c, l)) {
 		c->mark = session.now;
 		output_ping(c);
 	}

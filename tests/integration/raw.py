@@ -247,6 +247,8 @@ class Raw:
 class Member(asyncio.Protocol):
     """A client on an asyncio loop that keeps what it is sent, in order."""
 
+    all = set()  # that are open; run() ends those that a test leaves
+
     def __init__(self, path):
         self.path = path
         self.data = bytearray()
@@ -256,7 +258,7 @@ class Member(asyncio.Protocol):
         self.code = None  # of the close frame that came; None: none
         self.reason = ""
         self.lost = False
-        self.pongs = 0
+        self.pongs = []
         self.changed = asyncio.Event()
 
     @classmethod
@@ -273,8 +275,9 @@ class Member(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
-        self.local_port = (transport.get_extra_info("sockname") or (None, None))[1] \
-            if not isinstance(transport.get_extra_info("sockname"), str) else None
+        name = transport.get_extra_info("sockname")
+        self.local_port = name[1] if isinstance(name, tuple) else None
+        Member.all.add(self)
         transport.write(request(self.path))
 
     def data_received(self, data):
@@ -302,7 +305,7 @@ class Member(asyncio.Protocol):
             elif opcode == PING:
                 self.transport.write(frame(PONG, payload))
             elif opcode == PONG:
-                self.pongs += 1
+                self.pongs.append(payload)
             elif opcode == CLOSE:
                 self.code, self.reason = close_parts(payload)
                 self.transport.write(close(self.code))
@@ -312,6 +315,7 @@ class Member(asyncio.Protocol):
 
     def connection_lost(self, exc):
         self.lost = True
+        Member.all.discard(self)
         self.changed.set()
 
     def eof_received(self):
@@ -347,5 +351,12 @@ class Member(asyncio.Protocol):
 def run(coroutine, timeout=6 * DEADLINE):
     """Runs an asyncio test with a deadline over all."""
     async def bounded():
-        return await asyncio.wait_for(coroutine, timeout)
+        try:
+            return await asyncio.wait_for(coroutine, timeout)
+        finally:
+            for m in list(Member.all):
+                m.transport.abort()
+            # aborted transports are closed by the loop's next turn
+            await asyncio.sleep(0)
+            Member.all.clear()
     return asyncio.run(bounded())

@@ -1,0 +1,261 @@
+"""Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
+
+import struct
+import time
+
+import pytest
+
+from harness import ROOMY, SLOW
+from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
+
+ECHO = {"path": "/ws", "behaviour": "echo"}
+
+# Timers are exact to a tick of 100 ms; what is measured here also waits for the machine.
+TICK = 0.1
+
+
+def ms(n):
+    """A duration that is stretched on slow machines: how it is written, and in seconds."""
+    return f"{int(n * SLOW)}ms", n * SLOW / 1000
+
+
+# --- max_message ---
+
+
+@pytest.mark.parametrize("opcode, prefix", [(TEXT, b"Echo: "), (BINARY, b"")])
+def test_max_message(daemon, opcode, prefix):
+    d = daemon({"max_message": "1000"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(opcode, b"x" * 1000))
+        assert c.message() == (opcode, prefix + b"x" * 1000)
+        c.send(frame(opcode, b"x" * 1001))
+        assert c.closing() == (1009, "message-too-big")
+        c.ends()
+    line = d.log_contains(r"^.*closed after.*$").group()
+    assert "code=1009" in line and "reason=message-too-big" in line
+
+
+def test_max_message_counts_all_fragments(daemon):
+    d = daemon({"max_message": "1000"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(TEXT, b"x" * 500, fin=False), frame(CONT, b"x" * 500))
+        assert c.message() == (TEXT, b"Echo: " + b"x" * 1000)
+        c.send(frame(TEXT, b"x" * 500, fin=False), frame(CONT, b"x" * 500, fin=False),
+               frame(CONT, b"x"))
+        assert c.closing() == (1009, "message-too-big")
+
+
+def test_max_message_is_known_from_the_header(daemon):
+    d = daemon({"max_message": "1000"})
+    for length in (1001, 65536, 1 << 32, (1 << 63) - 1):
+        with Raw(d.address) as c:
+            c.upgrade("/ws").send(frame(BINARY, b"some", length=length))
+            assert c.closing() == (1009, "message-too-big")
+
+
+def test_max_message_of_an_endpoint(daemon):
+    d = daemon({"max_message": "100", "endpoints": [
+        ECHO, {"path": "/big", "behaviour": "echo", "max_message": "2000"}]})
+    with Raw(d.address) as c:
+        c.upgrade("/big").send(text("x" * 2000))
+        assert c.text() == "x" * 2000
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(text("x" * 101))
+        assert c.closing() == (1009, "message-too-big")
+
+
+def test_default_max_message_is_a_mebibyte(daemon):
+    d = daemon({**ROOMY})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(BINARY, b"x" * (1 << 20)))
+        assert c.message() == (BINARY, b"x" * (1 << 20))
+        c.send(frame(BINARY, b"", length=(1 << 20) + 1))
+        assert c.closing() == (1009, "message-too-big")
+
+
+# --- idle_timeout ---
+
+
+def test_idle_timeout(daemon):
+    written, seconds = ms(500)
+    d = daemon({"idle_timeout": written})
+    with Raw(d.address) as c:
+        c.upgrade("/ws")
+        began = time.monotonic()
+        assert c.closing() == (1001, "idle-timeout")
+        assert time.monotonic() - began > seconds - 2 * TICK
+        c.send(close(1001)).ends()
+    d.log_contains(r"closed after.*code=1001 reason=idle-timeout")
+
+
+def test_pings_and_pongs_are_no_messages(daemon):
+    written, _ = ms(500)
+    d = daemon({"idle_timeout": written, "ping_interval": "100ms"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(PING, b"mine"))
+        pings = 0
+        while True:
+            first, payload = c.frame()
+            if first == 0x80 | PING:
+                pings += 1
+                c.send(frame(PONG, payload))
+            elif first == 0x80 | CLOSE:
+                break
+        assert close_parts(payload) == (1001, "idle-timeout")
+        assert pings >= 1
+
+
+def test_messages_keep_a_connection_from_being_idle(daemon):
+    written, seconds = ms(1000)
+    d = daemon({"idle_timeout": written,
+                "endpoints": [{"path": "/chat", "behaviour": "room"}, ECHO]})
+    with Raw(d.address) as talker, Raw(d.address) as listener, Raw(d.address) as idle:
+        talker.upgrade("/chat")
+        listener.upgrade("/chat")
+        idle.upgrade("/ws")
+        idle.socket.settimeout(seconds / 5)
+        n = 0
+        while True:
+            # either way: one sends, the other only receives
+            talker.send(text(str(n)))
+            assert talker.text() == listener.text() == str(n)
+            n += 1
+            try:
+                assert idle.closing() == (1001, "idle-timeout")
+                break
+            except TimeoutError:
+                pass
+        assert n >= 4
+        talker.send(text("on"))
+        assert talker.text() == listener.text() == "on"
+        # and then they are
+        assert listener.closing() == talker.closing() == (1001, "idle-timeout")
+
+
+# --- pings ---
+
+
+def test_pings_come_at_their_interval(daemon):
+    written, seconds = ms(200)
+    d = daemon({"ping_interval": written, "ping_timeout": "30s"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws")
+        began = time.monotonic()
+        tokens = []
+        for _ in range(4):
+            first, payload = c.frame()
+            assert first == 0x80 | PING and len(payload) <= 125
+            tokens.append(payload)
+            c.send(frame(PONG, payload))
+        assert time.monotonic() - began > 4 * seconds - 2 * TICK
+        assert len(set(tokens)) == 4, "a pong must tell which ping it answers"
+        c.send(text("alive"))
+        assert c.text() == "Echo: alive"
+
+
+def test_ping_timeout(daemon):
+    d = daemon({"ping_interval": ms(200)[0], "ping_timeout": ms(300)[0]})
+    with Raw(d.address) as c:
+        c.upgrade("/ws")
+        began = time.monotonic()
+        assert c.frame()[0] == 0x80 | PING
+        assert c.closing() == (1011, "ping-timeout")
+        assert time.monotonic() - began > ms(500)[1] - 3 * TICK
+    d.log_contains(r"closed after.*reason=ping-timeout")
+
+
+def test_any_byte_is_a_sign_of_life(daemon):
+    """Pongs, messages, other pings: all of them tell that the peer is there."""
+    d = daemon({"ping_interval": ms(200)[0], "ping_timeout": ms(1000)[0]})
+    with Raw(d.address) as c, Raw(d.address) as dead:
+        c.upgrade("/ws")
+        dead.upgrade("/ws")
+        answers = [text("x"), frame(PONG, b"another"), frame(PING, b"p"), frame(BINARY, b"b")]
+        for i in range(10):
+            while c.frame()[0] != 0x80 | PING:
+                pass
+            c.send(answers[i % 4])
+        assert dead.closing() == (1011, "ping-timeout")
+        c.send(text("alive"))
+        while True:
+            opcode, payload = c.message()
+            assert opcode != CLOSE
+            if payload == b"Echo: alive":
+                break
+
+
+def test_no_pings(daemon):
+    d = daemon({"endpoints": [{**ECHO, "ping_interval": "0"},
+                              {**ECHO, "path": "/pinged", "ping_interval": ms(200)[0]}]})
+    with Raw(d.address) as c, Raw(d.address) as pinged:
+        c.upgrade("/ws")
+        pinged.upgrade("/pinged")
+        for _ in range(4):
+            first, payload = pinged.frame()
+            assert first == 0x80 | PING
+            pinged.send(frame(PONG, payload))
+        c.send(text("x"))
+        assert c.frame() == (0x80 | TEXT, b"x"), "no ping came before"
+
+
+def test_ping_timeout_off(daemon):
+    d = daemon({"ping_interval": ms(200)[0], "ping_timeout": "0"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws")
+        for _ in range(4):
+            assert c.frame()[0] == 0x80 | PING
+        c.send(text("x"))
+        assert c.message() == (TEXT, b"Echo: x")
+
+
+# --- close_timeout ---
+
+
+def test_close_timeout(daemon):
+    """A peer that does not answer a close is cut off, not earlier and not much later."""
+    written, seconds = ms(500)
+    d = daemon({"close_timeout": written})
+    with Raw(d.address) as c:
+        c.upgrade("/once")
+        assert c.text() == "Goodbye!"
+        began = time.monotonic()
+        assert c.closing() == (1000, "")
+        c.gone()
+        assert time.monotonic() - began > seconds - 2 * TICK
+    d.log_contains(r"closed after.*endpoint=/once")
+
+
+def test_peer_that_does_not_end_its_side(daemon):
+    """Its answer to the close came, the end of its stream does not."""
+    written, _ = ms(500)
+    d = daemon({"close_timeout": written})
+    with Raw(d.address) as c:
+        c.upgrade("/once")
+        assert c.text() == "Goodbye!"
+        c.closed(1000)
+        # our socket is still open here; the daemon lets go of its own
+        d.log_contains(r"closed after.*endpoint=/once code=1000 reason=done")
+
+
+def test_what_comes_after_a_close_is_not_answered(daemon):
+    d = daemon({"close_timeout": ms(500)[0]})
+    with Raw(d.address) as c:
+        c.upgrade("/once")
+        assert c.text() == "Goodbye!"
+        assert c.closing() == (1000, "")
+        c.send(text("but"), frame(PING, b"?"), frame(3), b"\xff" * 100)
+        assert c.gone() == b""
+
+
+def test_close_frame_behind_much_output(daemon):
+    """A close waits for what was sent before it, however slowly that is read."""
+    d = daemon({"max_pending": "8M", "close_timeout": "30s", **ROOMY})
+    with Raw(d.address, rcvbuf=4096) as c:
+        c.upgrade("/ws")
+        for i in range(6):
+            c.send(frame(BINARY, struct.pack("!I", i) * 250000))
+        c.send(close(1000, b"done"))
+        for i in range(6):
+            assert c.message() == (BINARY, struct.pack("!I", i) * 250000)
+        assert c.closing()[0] == 1000
+        c.ends()
