@@ -71,7 +71,7 @@ void bus_set_slot(struct bus *b, int slot);
  * message that is not for new members. With the worker's first room its cursor
  * is registered at the tail; bus_leave with its last drops the cursor. One join
  * and one leave per worker and room: counting members is the caller's. Join may
- * be BUS_FULL when the lock is held too long; a leave only clears bits.
+ * be BUS_FULL when the lock is held for over 200 ms; a leave only clears bits.
  */
 enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
 			 uint64_t *sequence) __attribute__((warn_unused_result));

@@ -103,7 +103,7 @@ struct bus {
 	uint64_t to_wake; /* slots to look at in bus_wake_readers */
 	uint64_t floor; /* no cursor is before it */
 	uint64_t scan_at; /* look at the cursors again when the tail is here */
-	uint64_t no_wait_until; /* ns: the lock was waited for in vain shortly before */
+	uint64_t no_wait_until[2]; /* ns, by patience: it was waited for in vain shortly before */
 	uint64_t full_freed; /* the directory was full when `freed` was this ... */
 	uint64_t full_until; /* ... and stays so up to this reserve */
 };
@@ -111,11 +111,15 @@ struct bus {
 /* The keyed 128-bit hash (SipHash-2-4) under which a room is found. */
 void bus_hash(const uint64_t key[2], const void *data, size_t len, uint64_t out[2]);
 
+/* How long to wait for the lock: 2 ms, 200 ms. */
+enum bus_patience { BUS_BRIEFLY, BUS_PATIENTLY };
+
 /*
  * Takes the lock and mends what a dead owner left. BUS_OK: call bus_unlock. BUS_FULL: it could
  * not be had within the bound. BUS_CORRUPT: it never can again.
  */
-enum bus_result bus_lock(struct bus *b) __attribute__((warn_unused_result));
+enum bus_result bus_lock(struct bus *b, enum bus_patience patience)
+	__attribute__((warn_unused_result));
 void bus_unlock(struct bus *b);
 
 /* Under the lock: finishes the newest append in the directory. False: the record cannot be true. */

@@ -196,7 +196,7 @@ enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus
 	if (len > BUS_ROOM_NAME_MAX)
 		return BUS_TOO_BIG;
 	bus_hash(b->key, name, len, hash);
-	result = bus_lock(b);
+	result = bus_lock(b, BUS_PATIENTLY);
 	if (result != BUS_OK)
 		return result;
 	result = join_locked(b, hash, room, sequence);

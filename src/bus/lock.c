@@ -7,6 +7,9 @@
  * keeps serving its connections, and the master ends the owner. After a wait in vain the lock is
  * only tried for a while, lest a worker with a thousand publishers waits a thousand times.
  *
+ * Who publishes may be put off and tries again, so it waits a moment only. Who joins would be
+ * turned away, so it waits as long as a machine with too much to do may need to let the owner run.
+ *
  * The mutex is robust: when its owner dies the next one is told, and redoes the newest append.
  * Order matters there only as the compiler sees it, for a process that is killed has done all
  * that precedes some instruction and nothing that follows.
@@ -16,7 +19,10 @@
 
 #include "bus/bus_internal.h"
 
-enum { SPINS = 200, WAIT_NS = 2000000, NS_PER_S = 1000000000 };
+enum { SPINS = 200, NS_PER_S = 1000000000 };
+
+/* Nanoseconds, by enum bus_patience. */
+static const uint64_t waits[] = { [BUS_BRIEFLY] = 2000000, [BUS_PATIENTLY] = 200000000 };
 
 static inline void relax(void)
 {
@@ -35,24 +41,24 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static int wait_for(struct bus *b)
+static int wait_for(struct bus *b, enum bus_patience patience)
 {
 	uint64_t until = now_ns();
 	struct timespec t;
 	int error;
 
-	if (until < b->no_wait_until)
+	if (until < b->no_wait_until[patience])
 		return EBUSY;
-	until += WAIT_NS;
+	until += waits[patience];
 	t.tv_sec = (time_t)(until / NS_PER_S);
 	t.tv_nsec = (long)(until % NS_PER_S);
 	error = pthread_mutex_clocklock(&b->shared->lock, CLOCK_MONOTONIC, &t);
 	if (error == ETIMEDOUT)
-		b->no_wait_until = now_ns() + WAIT_NS;
+		b->no_wait_until[patience] = now_ns() + waits[patience];
 	return error;
 }
 
-static int take(struct bus *b)
+static int take(struct bus *b, enum bus_patience patience)
 {
 	for (int i = 0; i < SPINS; i++) {
 		int error = pthread_mutex_trylock(&b->shared->lock);
@@ -61,7 +67,7 @@ static int take(struct bus *b)
 			return error;
 		relax();
 	}
-	return wait_for(b);
+	return wait_for(b, patience);
 }
 
 /* What the master watches, to know an owner that does not move from a lock that is busy. */
@@ -95,9 +101,9 @@ static bool is_broken(const struct bus *b)
 	return atomic_load_explicit(&b->shared->broken, memory_order_relaxed) != 0;
 }
 
-enum bus_result bus_lock(struct bus *b)
+enum bus_result bus_lock(struct bus *b, enum bus_patience patience)
 {
-	int error = is_broken(b) ? ENOTRECOVERABLE : take(b);
+	int error = is_broken(b) ? ENOTRECOVERABLE : take(b, patience);
 
 	switch (error) {
 	case 0:

@@ -150,7 +150,7 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, u
 	if (!sum_up(b, parts, count, &len))
 		return BUS_TOO_BIG;
 	head.frame_len = (uint32_t)len;
-	result = bus_lock(b);
+	result = bus_lock(b, BUS_BRIEFLY);
 	if (result != BUS_OK)
 		return result;
 	result = append_locked(b, &head, parts, count);

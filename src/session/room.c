@@ -104,17 +104,37 @@ static void drop(struct room *r)
 	free(r);
 }
 
-/* Makes this worker a reader of the room. NULL: *result says why. */
-static struct room *enter(const char *name, enum bus_result *result)
+static int refuse(struct conn *c, enum reason reason)
+{
+	conn_explain(c, reason, NULL, 0);
+	return WS_CLOSE_TRY_AGAIN;
+}
+
+static enum reason why_not(enum bus_result result)
+{
+	switch (result) {
+	case BUS_FULL:
+		return REASON_BUSY;
+	case BUS_ROOMS_FULL:
+		return REASON_ROOMS_FULL;
+	default:
+		room_corrupt();
+	}
+}
+
+/* Makes this worker a reader of the room. NULL: *why says why not. */
+static struct room *enter(const char *name, enum reason *why)
 {
 	struct room *r = calloc(1, sizeof(*r));
+	enum bus_result result;
 
-	*result = BUS_FULL;
+	*why = REASON_NO_MEMORY;
 	if (!r || !(r->name = strdup(name)) || !tsearch(r, &rooms.by_name, compare))
 		goto out;
-	*result = bus_join(session.bus, name, strlen(name), &r->bus, &r->newest_after);
-	if (*result != BUS_OK || r->bus.index >= rooms.index_count) {
+	result = bus_join(session.bus, name, strlen(name), &r->bus, &r->newest_after);
+	if (result != BUS_OK || r->bus.index >= rooms.index_count) {
 		tdelete(r, &rooms.by_name, compare);
+		*why = why_not(result);
 		goto out;
 	}
 	rooms.by_index[r->bus.index] = r;
@@ -145,28 +165,20 @@ static bool add_place(struct room *r, struct conn *c, struct room_member *m)
 	return true;
 }
 
-static int refuse(struct conn *c, enum bus_result result)
-{
-	if (result == BUS_CORRUPT)
-		room_corrupt();
-	conn_explain(c, result == BUS_ROOMS_FULL ? REASON_ROOMS_FULL : REASON_NO_MEMORY, NULL, 0);
-	return WS_CLOSE_TRY_AGAIN;
-}
-
 int room_join(struct conn *c, struct room_member *m)
 {
-	enum bus_result result = BUS_OK;
+	enum reason why = REASON_NONE;
 	struct room *r = find(c->endpoint->path);
 
 	if (!r)
-		r = enter(c->endpoint->path, &result);
+		r = enter(c->endpoint->path, &why);
 	if (!r)
-		return refuse(c, result);
+		return refuse(c, why);
 	if (add_place(r, c, m))
 		return 0;
 	if (r->count == 0)
 		drop(r);
-	return refuse(c, BUS_FULL);
+	return refuse(c, REASON_NO_MEMORY);
 }
 
 /* The last place moves into the gap. Called outside of delivery only (conn_reap). */

@@ -24,7 +24,7 @@ struct room_member {
 
 /*
  * Makes c a member of its endpoint's room. Returns 0 or the close code to end
- * with (1013 when there are max_rooms already or the bus is blocked).
+ * with (1013 when there are max_rooms already, or no memory, or the bus is blocked).
  */
 int room_join(struct conn *c, struct room_member *m) __attribute__((warn_unused_result));
 

@@ -478,7 +478,7 @@ static void test_kill_at_any_time(void **state)
 /* An owner that is stopped costs the others a bounded wait, and can be told by the master. */
 static void hold_the_lock(struct player *p)
 {
-	require(bus_lock(p->b) == BUS_OK, "lock", 0, 0);
+	require(bus_lock(p->b, BUS_BRIEFLY) == BUS_OK, "lock", 0, 0);
 	raise(SIGSTOP);
 	bus_unlock(p->b);
 }
@@ -521,7 +521,7 @@ static void test_stopped_owner(void **state)
 /* A record that cannot be true ends the log for all, not only for who found it. */
 static void die_with_the_lock(struct player *p)
 {
-	require(bus_lock(p->b) == BUS_OK, "lock", 0, 0);
+	require(bus_lock(p->b, BUS_BRIEFLY) == BUS_OK, "lock", 0, 0);
 	p->b->shared->redo.new_tail = p->b->shared->tail;
 	p->b->shared->redo.index = ROOMS;
 	raise(SIGKILL);
