@@ -28,6 +28,15 @@ enum {
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
 
+/* permessage-deflate (RFC 7692). */
+struct config_compression {
+	bool enabled;
+	int64_t level, memory_level; /* 1..9, as zlib's */
+	int64_t threshold; /* bytes; a shorter message goes out plain */
+	bool server_context_takeover, client_context_takeover;
+	int64_t server_max_window_bits, client_max_window_bits; /* 9..15 */
+};
+
 /* What may be set for all endpoints at the top and for one in its group. */
 struct config_limits {
 	int64_t max_message; /* bytes */
@@ -37,7 +46,9 @@ struct config_limits {
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, close_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
+	bool require_subprotocol;
 	bool access_log;
+	struct config_compression compression;
 };
 
 struct config_listener {
@@ -133,7 +144,7 @@ struct config_diff config_diff_endpoints(const struct config *old, const struct 
 
 /*
  * For the lint: calls fn with every key of every table; scope is "", "listen",
- * "endpoint" or a behaviour's name.
+ * "endpoint", a behaviour's name, or the name of a group of settings.
  */
 void config_each_key(const struct behaviour *const *behaviours,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),

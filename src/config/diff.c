@@ -40,19 +40,10 @@ void config_restart_keys(const struct config *old, const struct config *new,
 	}
 }
 
-static bool same_objects(const struct config_key *k, const void *a, const void *b)
-{
-	for (; k != NULL && k->name != NULL; k++) {
-		if (!fill_equal(k, a, b))
-			return false;
-	}
-	return true;
-}
-
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
-	return a->behaviour == b->behaviour && same_objects(table_limits, &a->limits, &b->limits) &&
-	       (a->opts == NULL || same_objects(a->behaviour->keys, a->opts, b->opts));
+	return a->behaviour == b->behaviour && fill_same(table_limits, &a->limits, &b->limits) &&
+	       (a->opts == NULL || fill_same(a->behaviour->keys, a->opts, b->opts));
 }
 
 struct config_diff config_diff_endpoints(const struct config *old, const struct config *new)
@@ -80,8 +71,11 @@ static void each_row(const char *scope, const struct config_key *k,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),
 		     void *arg)
 {
-	for (; k != NULL && k->name != NULL; k++)
+	for (; k != NULL && k->name != NULL; k++) {
 		fn(scope, k, arg);
+		if (k->type == CONFIG_GROUP)
+			each_row(k->name, k->group, fn, arg);
+	}
 }
 
 void config_each_key(const struct behaviour *const *list,

@@ -20,6 +20,7 @@ enum { LINE_MAX_BYTES = 2000 };
 
 struct item {
 	bool warning;
+	bool scanned; /* found by the scanner, before the grammar */
 	unsigned order;
 	char *line;
 };
@@ -57,10 +58,16 @@ void config_errors_each(const struct config_errors *e,
 		fn(e->items[i].warning, e->items[i].line, arg);
 }
 
-bool errors_at(const struct config_errors *e, unsigned order)
+void errors_end_of_scan(struct config_errors *e)
+{
+	for (size_t i = 0; i < e->count; i++)
+		e->items[i].scanned = true;
+}
+
+bool errors_scanned_at(const struct config_errors *e, unsigned order)
 {
 	for (size_t i = 0; i < e->count; i++) {
-		if (e->items[i].order == order && !e->items[i].warning)
+		if (e->items[i].order == order && e->items[i].scanned && !e->items[i].warning)
 			return true;
 	}
 	return false;
@@ -124,7 +131,7 @@ void errors_vadd(struct config_errors *e, bool warning, struct config_place at, 
 	e->items = alloc_grow(e->items, e->count, &e->cap, sizeof(*e->items));
 	for (; i > 0 && e->items[i - 1].order > at.order; i--)
 		e->items[i] = e->items[i - 1];
-	e->items[i] = (struct item){ warning, at.order, make_line(at, fmt, ap) };
+	e->items[i] = (struct item){ warning, false, at.order, make_line(at, fmt, ap) };
 	e->count++;
 	e->errors += !warning;
 }

@@ -26,7 +26,10 @@ void errors_add(struct config_errors *e, bool warning, struct config_place at, c
 void errors_vadd(struct config_errors *e, bool warning, struct config_place at, const char *fmt,
 		 va_list ap) __attribute__((format(printf, 4, 0)));
 
-/* Whether there is an error at this line of the expanded text already. */
-bool errors_at(const struct config_errors *e, unsigned order);
+/* What is in the list so far was found by the scanner: wrong numbers, strings, brackets. */
+void errors_end_of_scan(struct config_errors *e);
+
+/* Whether the scanner found an error at this line of the expanded text. */
+bool errors_scanned_at(const struct config_errors *e, unsigned order);
 
 #endif

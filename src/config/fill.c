@@ -212,6 +212,16 @@ static bool groups_from_setting(const struct reading *rd, void *value)
 	return false;
 }
 
+/* Its members are read by its own table. */
+static bool group_from_setting(const struct reading *rd, void *value)
+{
+	(void)value;
+	if (config_setting_is_group(rd->setting))
+		return true;
+	report_expected(rd, rd->setting);
+	return false;
+}
+
 static const struct type types[] = {
 	[CONFIG_BOOL] = { "true or false", bool_from_text, bool_from_setting },
 	[CONFIG_INT] = { "a whole number", number_from_text, int_from_setting },
@@ -228,6 +238,7 @@ static const struct type types[] = {
 	[CONFIG_MESSAGE] = { "any value", text_from_text, message_from_setting },
 	[CONFIG_MODE] = { "a file mode in quotes such as \"0660\"", number_from_text,
 			  string_from_setting },
+	[CONFIG_GROUP] = { "a group: { ... }", none_from_text, group_from_setting },
 	[CONFIG_GROUPS] = { "a list of groups: ( { ... }, { ... } )", none_from_text,
 			    groups_from_setting },
 };
@@ -248,7 +259,7 @@ static bool check_range(const struct reading *rd, const void *value)
 	if (k->min == k->max || (v >= k->min && v <= k->max))
 		return true;
 	/* a number that libconfig cut is reported already, and its value is not what is written */
-	if (errors_at(rd->report->errors, report_line(rd->setting)))
+	if (errors_scanned_at(rd->report->errors, report_line(rd->setting)))
 		return false;
 	value_format(k->type, k->min, min, sizeof(min));
 	value_format(k->type, k->max, max, sizeof(max));
@@ -306,7 +317,8 @@ static bool check(const struct reading *rd, const void *value)
 		[CONFIG_SIZE] = check_range,      [CONFIG_MODE] = check_range,
 		[CONFIG_STRING] = check_string,   [CONFIG_TEXT] = check_text,
 		[CONFIG_JSON] = check_text,       [CONFIG_MESSAGE] = check_text,
-		[CONFIG_STRINGS] = check_strings, [CONFIG_GROUPS] = NULL,
+		[CONFIG_STRINGS] = check_strings, [CONFIG_GROUP] = NULL,
+		[CONFIG_GROUPS] = NULL,
 	};
 
 	return checks[rd->key->type] == NULL || checks[rd->key->type](rd, value);
@@ -342,14 +354,50 @@ static bool read_setting(const struct reading *rd, void *value)
 	return false;
 }
 
-static void fill_default(const struct config_key *k, void *object, const struct key_object *above)
+/* The object of a CONFIG_GROUP row. */
+static struct key_object group_of(const struct config_key *k, void *object)
+{
+	return (struct key_object){ k->group, value_of(k, object) };
+}
+
+/* The same group one level up, if there is one. */
+static const struct key_object *group_above(const struct config_key *k,
+					    const struct key_object *above, struct key_object *out)
 {
 	const struct config_key *up = above != NULL ? key_find(above->keys, k->name) : NULL;
 
-	if (up != NULL)
+	if (up == NULL)
+		return NULL;
+	*out = group_of(up, above->object);
+	return out;
+}
+
+static void fill_default(const struct config_key *k, void *object, const struct key_object *above)
+{
+	const struct config_key *up = above != NULL ? key_find(above->keys, k->name) : NULL;
+	struct key_object upper;
+
+	if (k->type == CONFIG_GROUP) {
+		const struct key_object *from = group_above(k, above, &upper);
+
+		for (const struct config_key *m = k->group; m->name != NULL; m++)
+			fill_default(m, value_of(k, object), from);
+	} else if (up != NULL) {
 		storage_of(k->type)->copy(value_of(k, object), value_of(up, above->object));
-	else
+	} else {
 		fill_preset(k, object);
+	}
+}
+
+/* What is not in the group comes from the same group above, member by member. */
+static void fill_group(const struct reading *rd, void *object, const struct key_object *above)
+{
+	struct config_report sub;
+	struct key_object upper;
+	char *label = report_enter(rd->report, rd->key->name, rd->setting, &sub);
+
+	fill_object(&sub, group_of(rd->key, object), group_above(rd->key, above, &upper));
+	free(label);
 }
 
 void fill_object(struct config_report *r, struct key_object o, const struct key_object *above)
@@ -357,8 +405,11 @@ void fill_object(struct config_report *r, struct key_object o, const struct key_
 	for (const struct config_key *k = o.keys; k != NULL && k->name != NULL; k++) {
 		struct reading rd = { r, k, config_setting_get_member(r->group, k->name) };
 
-		if (rd.setting != NULL && read_setting(&rd, value_of(k, o.object)))
+		if (rd.setting != NULL && read_setting(&rd, value_of(k, o.object))) {
+			if (k->type == CONFIG_GROUP)
+				fill_group(&rd, o.object, above);
 			continue;
+		}
 		/* a missing list is reported by who reads it, with an example */
 		if (rd.setting == NULL && k->required && k->type != CONFIG_GROUPS)
 			report_error(r, r->group, "missing setting \"%s\"", k->name);
@@ -368,13 +419,29 @@ void fill_object(struct config_report *r, struct key_object o, const struct key_
 
 void fill_free(struct key_object o)
 {
-	for (const struct config_key *k = o.keys; k != NULL && k->name != NULL; k++)
-		release(k, value_of(k, o.object));
+	for (const struct config_key *k = o.keys; k != NULL && k->name != NULL; k++) {
+		if (k->type == CONFIG_GROUP)
+			fill_free(group_of(k, o.object));
+		else
+			release(k, value_of(k, o.object));
+	}
+}
+
+bool fill_same(const struct config_key *k, const void *a, const void *b)
+{
+	for (; k != NULL && k->name != NULL; k++) {
+		if (!fill_equal(k, a, b))
+			return false;
+	}
+	return true;
 }
 
 bool fill_equal(const struct config_key *k, const void *a, const void *b)
 {
-	return storage_of(k->type)->equal((const char *)a + k->offset, (const char *)b + k->offset);
+	const char *x = (const char *)a + k->offset, *y = (const char *)b + k->offset;
+
+	return k->type == CONFIG_GROUP ? fill_same(k->group, x, y)
+				       : storage_of(k->type)->equal(x, y);
 }
 
 const struct config_key *key_find(const struct config_key *keys, const char *name)

@@ -26,8 +26,9 @@ void fill_object(struct config_report *r, struct key_object o, const struct key_
 /* Ends what a table allocated in its object, not the object. */
 void fill_free(struct key_object o);
 
-/* Whether a row has the same value in two objects. */
+/* Whether a row, all rows of a table, have the same value in two objects. */
 bool fill_equal(const struct config_key *k, const void *a, const void *b);
+bool fill_same(const struct config_key *keys, const void *a, const void *b);
 
 /* Sets the preset of a row. false: it is not of the row's type (the table is wrong). */
 bool fill_preset(const struct config_key *k, void *object);

@@ -23,6 +23,7 @@ enum config_type {
 	CONFIG_JSON, /* struct config_text: any setting as JSON text */
 	CONFIG_MESSAGE, /* struct config_text: a string as it is, anything else as JSON */
 	CONFIG_MODE, /* int64_t, file mode; written "0660" */
+	CONFIG_GROUP, /* a group with a table of its own, which fills the object at offset */
 	CONFIG_GROUPS, /* a list of groups, each with a table of its own; no value here */
 };
 
@@ -39,6 +40,7 @@ struct config_key {
 	bool required; /* no default: must be given */
 	int64_t min, max; /* of a number, ms, bytes; length of a string or list (max 0: any) */
 	const char *const *choices; /* NULL-terminated words of CONFIG_CHOICE */
+	const struct config_key *group; /* the table of CONFIG_GROUP */
 	bool restart; /* a change needs a restart; a reload only warns */
 };
 

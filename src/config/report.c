@@ -76,6 +76,18 @@ void config_report_error(struct config_report *r, const char *key, const char *f
 	va_end(ap);
 }
 
+char *report_enter(const struct config_report *r, const char *name, const config_setting_t *group,
+		   struct config_report *out)
+{
+	char *label = alloc_format("%s%s%s", r->label != NULL ? r->label : "",
+				   r->label != NULL ? ": " : "", name);
+
+	*out = *r;
+	out->group = group;
+	out->label = label;
+	return label;
+}
+
 char *report_given(const config_setting_t *s)
 {
 	switch (config_setting_type(s)) {

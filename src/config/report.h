@@ -35,6 +35,13 @@ void report_key(struct config_report *r, const config_setting_t *at, const char 
 void report_warning(struct config_report *r, const config_setting_t *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Begins the report of a group within r's: its label is that of r with the
+ * group's name behind it. Returns the label, which the caller frees when done.
+ */
+char *report_enter(const struct config_report *r, const char *name, const config_setting_t *group,
+		   struct config_report *out) __attribute__((warn_unused_result));
+
 /* What is given, for "..., not %s": the string "x", the number 3, a group. Caller frees. */
 char *report_given(const config_setting_t *s);
 

@@ -1,7 +1,7 @@
 /*
  * storage.c - how the values of keys lie in memory.
  *
- * Eleven types of keys share six forms. An endpoint copies from the defaults
+ * Twelve types of keys share six forms. An endpoint copies from the defaults
  * at the top, a reload compares old with new, and a snapshot ends; all by row,
  * so that a new key needs no code for any of it.
  */
@@ -141,6 +141,7 @@ const struct storage *storage_of(enum config_type type)
 		[CONFIG_JSON] = &text,
 		[CONFIG_MESSAGE] = &text,
 		[CONFIG_MODE] = &number_storage,
+		[CONFIG_GROUP] = &nothing, /* its rows have theirs */
 		[CONFIG_GROUPS] = &nothing,
 	};
 

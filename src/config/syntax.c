@@ -76,6 +76,7 @@ bool syntax_parse(const struct config_source *s, config_t *lib, struct config_er
 	bool ok = lexcheck(s, text, e, &strings);
 	size_t next = 0;
 
+	errors_end_of_scan(e);
 	config_init(lib);
 	if (ok && config_read_string(lib, text) == CONFIG_FALSE) {
 		report_parse_error(s, lib, e);

@@ -19,12 +19,28 @@ static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 #define MIB ((int64_t)1 << 20)
 #define GIB ((int64_t)1 << 30)
 
+/* zlib's window of 8 bits is none that it can decompress alone (RFC 7692 7.1.2.1 allows 8..15). */
+#define COMPRESSION(field, ...) ROW(struct config_compression, #field, field, __VA_ARGS__)
+#define WINDOW_BITS .type = CONFIG_INT, .preset = "15", .min = 9, .max = 15
+
 #define ROW(of, key, field, ...)                                                                   \
 	{                                                                                          \
 		.name = key, .offset = offsetof(of, field), __VA_ARGS__                            \
 	}
 #define GLOBAL(field, ...) ROW(struct config, #field, field, __VA_ARGS__)
 #define LISTEN(key, field, ...) ROW(struct config_listener, key, field, __VA_ARGS__)
+
+static const struct config_key compression[] = {
+	COMPRESSION(enabled, .type = CONFIG_BOOL, .preset = "false"),
+	COMPRESSION(level, .type = CONFIG_INT, .preset = "1", .min = 1, .max = 9),
+	COMPRESSION(memory_level, .type = CONFIG_INT, .preset = "8", .min = 1, .max = 9),
+	COMPRESSION(threshold, .type = CONFIG_SIZE, .preset = "64", .max = MIB),
+	COMPRESSION(server_context_takeover, .type = CONFIG_BOOL, .preset = "false"),
+	COMPRESSION(client_context_takeover, .type = CONFIG_BOOL, .preset = "false"),
+	COMPRESSION(server_max_window_bits, WINDOW_BITS),
+	COMPRESSION(client_max_window_bits, WINDOW_BITS),
+	{ 0 },
+};
 
 #define LIMIT(field, ...)                                                                          \
 	{ .name = #field,                                                                          \

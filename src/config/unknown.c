@@ -35,6 +35,10 @@ static void words_add_keys(struct words *w, const struct config_key *keys)
 /* Who else has a key of that name. */
 static void find_owners(const struct parse *p, const char *name, struct words *owners)
 {
+	for (const struct config_key *k = table_global; k->name != NULL; k++) {
+		if (k->type == CONFIG_GROUP && key_find(k->group, name) != NULL)
+			words_add(owners, k->name);
+	}
 	if (key_find(table_global, name) != NULL)
 		words_add(owners, "the top level");
 	if (key_find(table_listen, name) != NULL)
@@ -72,21 +76,42 @@ static void report_unknown(struct config_report *r, const config_setting_t *s,
 	free(known.list);
 }
 
+static void report_known_elsewhere(const struct parse *p, struct config_report *r,
+				   const config_setting_t *s, const char *scope,
+				   const struct config_key *keys, const struct config_key *more)
+{
+	struct words owners = { 0 };
+
+	find_owners(p, config_setting_name(s), &owners);
+	if (owners.count > 0)
+		report_owned(r, s, scope, &owners);
+	else
+		report_unknown(r, s, keys, more);
+	free(owners.list);
+}
+
+static void look_into_group(const struct parse *p, const struct config_report *r,
+			    const config_setting_t *s, const struct config_key *k)
+{
+	struct config_report sub;
+	char *label = report_enter(r, k->name, s, &sub);
+
+	unknown_report(p, &sub, k->name, k->group, NULL);
+	free(label);
+}
+
 void unknown_report(const struct parse *p, struct config_report *r, const char *scope,
 		    const struct config_key *keys, const struct config_key *more)
 {
 	for (int i = 0; i < config_setting_length(r->group); i++) {
 		const config_setting_t *s = config_setting_get_elem(r->group, (unsigned)i);
-		struct words owners = { 0 };
+		const struct config_key *k = key_find(keys, config_setting_name(s));
 
-		if (key_find(keys, config_setting_name(s)) != NULL ||
-		    key_find(more, config_setting_name(s)) != NULL)
-			continue;
-		find_owners(p, config_setting_name(s), &owners);
-		if (owners.count > 0)
-			report_owned(r, s, scope, &owners);
-		else
-			report_unknown(r, s, keys, more);
-		free(owners.list);
+		if (k == NULL)
+			k = key_find(more, config_setting_name(s));
+		if (k == NULL)
+			report_known_elsewhere(p, r, s, scope, keys, more);
+		else if (k->type == CONFIG_GROUP && config_setting_is_group(s))
+			look_into_group(p, r, s, k);
 	}
 }

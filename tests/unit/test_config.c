@@ -70,7 +70,8 @@ static const char all_settings[] =
 	"max_pending = \"1M\"; slow_consumer = \"drop_newest\"; handshake_timeout = \"250ms\";\n"
 	"ping_interval = \"1m\"; ping_timeout = \"2s\"; idle_timeout = \"1h\";\n"
 	"close_timeout = \"1s\"; subprotocols = ( \"a\", \"b\" ); access_log = false;\n"
-	"allowed_origins = [ \"https://x.example\" ];\n"
+	"allowed_origins = [ \"https://x.example\" ]; require_subprotocol = true; "
+	"compression = { enabled = true; level = 9; threshold = \"1K\"; };\n"
 	"listen = (\n"
 	"  { address = \"::1\"; port = 443; backlog = 5; },\n"
 	"  { unix = \"/run/x.sock\"; mode = \"600\"; }\n"
@@ -81,7 +82,8 @@ static const char all_settings[] =
 	"    max_message = \"1M\"; max_pending = \"2M\"; slow_consumer = \"close\";\n"
 	"    handshake_timeout = \"1s\"; ping_interval = \"0\"; ping_timeout = \"0\";\n"
 	"    idle_timeout = \"0\"; close_timeout = \"2s\"; subprotocols = ( );\n"
-	"    allowed_origins = ( \"*\" ); access_log = true; }\n"
+	"    allowed_origins = ( \"*\" ); access_log = true; require_subprotocol = false;\n"
+	"    compression = { level = 2; server_max_window_bits = 10; }; }\n"
 	");\n";
 
 static void test_global(void **state)
@@ -140,6 +142,11 @@ static void check_limits_of_top(const struct config_limits *l)
 	assert_string_equal(l->allowed_origins[0], "https://x.example");
 	assert_null(l->allowed_origins[1]);
 	assert_false(l->access_log);
+	assert_true(l->require_subprotocol);
+	assert_true(l->compression.enabled);
+	assert_int_equal(l->compression.level, 9);
+	assert_int_equal(l->compression.threshold, 1024);
+	assert_int_equal(l->compression.server_max_window_bits, 15);
 }
 
 static void check_limits_of_endpoint(const struct config_limits *l)
@@ -155,6 +162,24 @@ static void check_limits_of_endpoint(const struct config_limits *l)
 	assert_null(l->subprotocols);
 	assert_null(l->allowed_origins);
 	assert_true(l->access_log);
+	assert_false(l->require_subprotocol);
+	/* what its group does not say is as in the group at the top */
+	assert_true(l->compression.enabled);
+	assert_int_equal(l->compression.level, 2);
+	assert_int_equal(l->compression.threshold, 1024);
+	assert_int_equal(l->compression.server_max_window_bits, 10);
+}
+
+static void check_compression_preset(const struct config_compression *c)
+{
+	assert_false(c->enabled);
+	assert_int_equal(c->level, 1);
+	assert_int_equal(c->memory_level, 8);
+	assert_int_equal(c->threshold, 64);
+	assert_false(c->server_context_takeover);
+	assert_false(c->client_context_takeover);
+	assert_int_equal(c->server_max_window_bits, 15);
+	assert_int_equal(c->client_max_window_bits, 15);
 }
 
 /* An endpoint takes from the top what it does not set; and a copy of it. */
@@ -209,6 +234,9 @@ static void test_presets(void **state)
 	assert_null(c->endpoints[0].limits.subprotocols);
 	assert_null(c->endpoints[0].limits.allowed_origins);
 	assert_true(c->endpoints[0].limits.access_log);
+	assert_false(c->endpoints[0].limits.require_subprotocol);
+	check_compression_preset(&c->limits.compression);
+	check_compression_preset(&c->endpoints[0].limits.compression);
 	assert_null(c->endpoints[0].opts);
 	config_unref(c);
 }
@@ -343,6 +371,7 @@ static void test_diff(void **state)
 		"{ path = \"/a\"; behaviour = \"echo\"; access_log = false; }",
 		"{ path = \"/a\"; behaviour = \"echo\"; slow_consumer = \"drop_newest\"; }",
 		"{ path = \"/a\"; behaviour = \"echo\"; subprotocols = ( \"x\" ); }",
+		"{ path = \"/a\"; behaviour = \"echo\"; compression = { level = 2; }; }",
 	};
 
 	(void)state;
@@ -403,8 +432,9 @@ static void test_ref(void **state)
 /* A default is a value of its type and range, or there is none and that is meant. */
 static void check_row(const char *scope, const struct config_key *k, void *arg)
 {
-	static const char *const none[] = { "user", "runtime_dir",     "subprotocols", "address",
-					    "port", "allowed_origins", "unix",         NULL };
+	static const char *const none[] = { "user",        "runtime_dir", "subprotocols",
+					    "address",     "port",        "allowed_origins",
+					    "compression", "unix",        NULL };
 	union {
 		int64_t number;
 		int choice;
@@ -432,8 +462,8 @@ static void test_tables(void **state)
 
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
-	/* 12 and the 11 limits at the top, 5 of listeners, 2 and the limits, 10 of behaviours */
-	assert_int_equal(rows, 23 + 5 + 13 + 10);
+	/* the limits are 13 and the 8 of compression; 5 are of listeners, 10 of behaviours */
+	assert_int_equal(rows, 12 + 21 + 5 + 2 + 21 + 10);
 }
 
 /* --- anything at all --- */

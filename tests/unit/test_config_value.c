@@ -177,6 +177,7 @@ static void test_errors_are_sorted(void **state)
 	errors_add(e, false, (struct config_place){ "f", 9, 30 }, "late %d", 1);
 	errors_add(e, false, (struct config_place){ "f", 5, 5 }, "first");
 	errors_add(e, true, (struct config_place){ "g", 1, 6 }, "warning");
+	errors_end_of_scan(e);
 	errors_add(e, false, (struct config_place){ "f", 9, 30 }, "late 2");
 	errors_add(e, false, (struct config_place){ "h", 0, 0 }, "of a file");
 	errors_add(e, false, (struct config_place){ NULL, 0, 0 }, "of nothing");
@@ -184,9 +185,9 @@ static void test_errors_are_sorted(void **state)
 	assert_string_equal(all, "h: of a file\nof nothing\nf:5: first\nW g:1: warning\n"
 				 "f:9: late 1\nf:9: late 2\n");
 	assert_int_equal(config_errors_count(e), 5);
-	assert_true(errors_at(e, 5));
-	assert_false(errors_at(e, 6));
-	assert_false(errors_at(e, 7));
+	assert_true(errors_scanned_at(e, 5));
+	assert_false(errors_scanned_at(e, 6));
+	assert_false(errors_scanned_at(e, 0));
 	config_errors_free(e);
 }
 
