@@ -37,6 +37,10 @@ check-systemd: deps
 
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
 include src/config.mk
+# A system's own prefix has its configuration in /etc.
+ifeq ($(sysconfdir),/usr/etc)
+override sysconfdir = /etc
+endif
 endif
 
 src/config.mk: configure src/config.mk.in
@@ -49,7 +53,7 @@ configure: configure.ac
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings
 CPPFLAGS_ALL = -Isrc -D_GNU_SOURCE -DIGNYX_VERSION='"$(VERSION)"' \
-	-DIGNYX_CONF_FILE='"$(sysconfdir)/ignyx/ignyxd.conf"' $(LIB_CFLAGS) $(CPPFLAGS)
+	$(CONF_DEFINE) $(LIB_CFLAGS) $(CPPFLAGS)
 ifeq ($(SANITIZE),yes)
 HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 HARDEN_LINK = -fsanitize=address,undefined
@@ -90,6 +94,14 @@ $(BUILD)/obj/%.o: %.c src/config.mk Makefile
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# The one file that knows a path of the installation: built anew when that changes.
+CONF_FILE = $(sysconfdir)/ignyx/ignyxd.conf
+$(BUILD)/obj/src/main.o: CONF_DEFINE = -DIGNYX_CONF_FILE='"$(CONF_FILE)"'
+$(BUILD)/obj/src/main.o: $(BUILD)/conf-file
+$(BUILD)/conf-file: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CONF_FILE)' | cmp -s - $@ || echo '$(CONF_FILE)' >$@
+
 # Each unit test names the layers it may use in its first lines: "// links: base proto".
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
 	@mkdir -p $(@D)
@@ -113,22 +125,37 @@ lint: deps-check
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: all
-	install -D -m 0755 $(BUILD)/ignyxd $(DESTDIR)$(sbindir)/ignyxd
-	install -D -m 0644 man/ignyxd.conf.5 $(DESTDIR)$(mandir)/man5/ignyxd.conf.5
-	install -D -m 0644 conf/ignyxd.conf $(DESTDIR)$(docdir)/ignyxd.conf.sample
-	test -e $(DESTDIR)$(sysconfdir)/ignyx/ignyxd.conf || \
-		install -D -m 0644 conf/ignyxd.conf $(DESTDIR)$(sysconfdir)/ignyx/ignyxd.conf
+# MODE FILE TARGET of all that is installed, but for the configuration, which is the user's.
+define INSTALLED
+0755 $(BUILD)/ignyxd $(sbindir)/ignyxd
+0644 man/ignyxd.8 $(mandir)/man8/ignyxd.8
+0644 man/ignyxd.conf.5 $(mandir)/man5/ignyxd.conf.5
+0644 conf/ignyxd.conf $(docdir)/ignyxd.conf.sample
+0644 $(BUILD)/ignyxd.service $(unitdir)/ignyxd.service
+0644 systemd/ignyxd.sysusers $(sysusersdir)/ignyxd.conf
+endef
+export INSTALLED
+
+$(BUILD)/ignyxd.service: systemd/ignyxd.service.in FORCE
+	@sed 's,@sbindir@,$(sbindir),' $< >$@
+
+install: all $(BUILD)/ignyxd.service
+	@echo "$$INSTALLED" | while read -r mode file target; do \
+		echo "  INSTALL $(DESTDIR)$$target"; \
+		install -D -m $$mode $$file "$(DESTDIR)$$target" || exit 1; done
+	@test -e "$(DESTDIR)$(CONF_FILE)" || { echo "  INSTALL $(DESTDIR)$(CONF_FILE)"; \
+		install -D -m 0644 conf/ignyxd.conf "$(DESTDIR)$(CONF_FILE)"; }
 
 uninstall:
-	rm -f $(DESTDIR)$(sbindir)/ignyxd $(DESTDIR)$(mandir)/man5/ignyxd.conf.5 \
-		$(DESTDIR)$(docdir)/ignyxd.conf.sample
+	@echo "$$INSTALLED" | while read -r mode file target; do \
+		echo "  REMOVE  $(DESTDIR)$$target"; rm -f "$(DESTDIR)$$target"; done
+	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
-	rm -rf build/obj build/asan build/tests build/*.a build/ignyxd
+	rm -rf build/obj build/asan build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
-.PHONY: all help deps deps-check run check check-asan check-systemd unit unit-programs integration \
+.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs integration \
 	keys lint format install uninstall clean distclean
 -include $(OBJS:.o=.d) $(TESTS:=.d)

@@ -1,0 +1,54 @@
+#!/bin/bash
+# check.sh: the service under a real systemd, in a bed of its own (testbed.sh).
+#
+# What make install installs is put into a freshly booted Debian, where inside.py
+# does what an administrator does. Needs root, a Debian host (the bed has the same
+# release, so that the program runs there) and its mirror; without them it says so
+# and counts as skipped.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+work=$PWD/build/systemd
+packages=python3,libevent-core-2.1-7,libssl3,libjansson4,libconfig9,libsystemd0
+
+count() { [ -z "${IGNYX_COUNTS-}" ] || echo "$1 $2 $3" >>"$IGNYX_COUNTS"; }
+skip() { echo "SKIP: $*"; echo "0 passed, 0 failed, 1 skipped"; count 0 0 1; exit 0; }
+fail() { echo "FAIL: $*"; echo "0 passed, 1 failed"; count 0 1 0; exit 1; }
+
+[ "$(id -u)" = 0 ] || skip "a real systemd needs root"
+# shellcheck disable=SC1091
+. /etc/os-release
+[ "$ID" = debian ] || skip "the bed is a Debian, and programs that are built here may not run there"
+mkdir -p "$work" || exit 1
+if ! lack=$(tests/systemd/testbed.sh check 2>&1); then skip "$lack"; fi
+if ! tests/systemd/testbed.sh setup "$work/bed" --cache "$work/cache" --include $packages; then
+    apt-get update -q -o APT::Update::Error-Mode=any </dev/null >/dev/null 2>&1 ||
+        skip "no Debian mirror can be reached"
+    fail "the bed could not be built"
+fi
+
+rm -rf "$work/stage"
+make --no-print-directory install prefix=/usr DESTDIR="$work/stage" >"$work/install.log" ||
+    { cat "$work/install.log"; fail "make install"; }
+
+out=$work/outcome
+tests/systemd/testbed.sh run "$work/bed" --quiet --timeout 300 --journal "$work/journal.log" \
+    --bind-ro "$work/stage:/stage" --bind-ro "$PWD/tests:/tests" -- \
+    /usr/bin/python3 -B /tests/systemd/inside.py 2>&1 | tee "$out"
+status=${PIPESTATUS[0]}
+
+# The configuration is the administrator's: kept by a second install and by uninstall.
+config=$work/stage/etc/ignyx/ignyxd.conf
+passed=$(grep -c '^PASS ' "$out") failed=$(grep -c '^FAIL ' "$out")
+verdict() { if [ "$1" = 0 ]; then echo "PASS $2"; passed=$((passed + 1)); else echo "FAIL $2"; failed=$((failed + 1)); fi; }
+echo "# edited" >>"$config"
+make --no-print-directory install prefix=/usr DESTDIR="$work/stage" >/dev/null && tail -n 1 "$config" | grep -q "# edited"
+verdict $? "a second install keeps an edited configuration"
+make --no-print-directory uninstall prefix=/usr DESTDIR="$work/stage" >/dev/null &&
+    [ "$(find "$work/stage" ! -type d)" = "$config" ]
+verdict $? "uninstall removes all but the configuration"
+
+[ "$status" = 0 ] || [ "$failed" != 0 ] || failed=1
+if [ "$failed" != 0 ]; then echo "the journal is in ${work#"$PWD/"}/journal.log"; fi
+echo "$passed passed, $failed failed"
+count "$passed" "$failed" 0
+[ "$failed" = 0 ]

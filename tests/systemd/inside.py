@@ -1,0 +1,329 @@
+"""What an administrator does with the service, on a booted system; run by check.sh.
+
+Each test is one function and one line of the outcome. They run in order and build on one
+service, as a machine's life does: enabled, edited, reloaded, hurt, stopped.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+sys.path.insert(0, "/tests/integration")
+
+from harness import children, proc_stat, wait_until  # noqa: E402
+from raw import BINARY, Raw, close, frame, request, text  # noqa: E402
+
+ADDRESS = ("127.0.0.1", 8080)
+CONF = "/etc/ignyx/ignyxd.conf"
+UNIT = "ignyxd.service"
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def sh(*command, check=True):
+    """Runs a command; returns its output."""
+    done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout if check else done
+
+
+def shown(name):
+    return sh("systemctl", "show", "-p", name, "--value", UNIT).strip()
+
+
+def main_pid():
+    return int(shown("MainPID"))
+
+
+def journal(*matches):
+    """The entries of the unit as dictionaries, oldest first."""
+    sh("journalctl", "--sync")
+    out = sh("journalctl", "-u", UNIT, "-o", "json", "--no-pager", *matches)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def journal_has(regex, *matches):
+    return wait_until(f"{regex!r} in the journal", lambda: [
+        e for e in journal(*matches) if re.search(regex, e.get("MESSAGE", ""))])
+
+
+def edit(change):
+    with open(CONF, encoding="utf-8") as f:
+        before = f.read()
+    with open(CONF, "w", encoding="utf-8") as f:
+        f.write(change(before))
+    return before
+
+
+def restore(content):
+    with open(CONF, "w", encoding="utf-8") as f:
+        f.write(content)
+
+
+def echoes(path="/ws", prefix="Echo: "):
+    with Raw(ADDRESS) as c:
+        c.upgrade(path).send(text("hi"))
+        assert c.text() == prefix + "hi"
+    return True
+
+
+def drop_in(name, *lines):
+    folder = f"/run/systemd/system/{UNIT}.d"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/{name}.conf", "w", encoding="ascii") as f:
+        f.write("[Service]\n" + "\n".join(lines) + "\n")
+    sh("systemctl", "daemon-reload")
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+@test
+def installed_with_its_own_user():
+    shutil.copytree("/stage", "/", dirs_exist_ok=True, symlinks=True)
+    sh("systemd-sysusers")
+    sh("systemctl", "daemon-reload")
+    assert re.match(r"ignyxd:.*:/usr/sbin/nologin$", sh("getent", "passwd", "ignyxd").strip())
+
+
+@test
+def enabled_and_active_with_status_text():
+    sh("systemctl", "enable", "--now", UNIT)
+    assert shown("ActiveState") == "active"
+    assert re.fullmatch(r"\d+ workers, 0 connections", shown("StatusText")), shown("StatusText")
+    with Raw(ADDRESS) as c:
+        c.upgrade("/safe")
+        wait_until("the connection in the status",
+                   lambda: shown("StatusText").endswith("1 connections"))
+
+
+@test
+def the_five_endpoints():
+    echoes()
+    with Raw(ADDRESS) as c:
+        c.upgrade("/ws").send(frame(BINARY, b"\0\xff"))
+        assert c.message() == (BINARY, b"\0\xff")
+    with Raw(ADDRESS) as a, Raw(ADDRESS) as b:
+        a.upgrade("/chat"), b.upgrade("/chat")
+        a.send(text("hi"))
+        assert a.text() == b.text() == "User: hi"
+    with Raw(ADDRESS) as c:
+        c.upgrade("/notifications")
+        assert json.loads(c.text()) == {"type": "info",
+                                        "message": "Welcome to the real-time era!"}
+        c.send(text('{"content": "from a client"}'))
+        journal_has(r"^Received JSON: from a client$")
+    with Raw(ADDRESS) as c:
+        assert c.upgrade("/once").text() == "Goodbye!"
+        c.closed(1000)
+    with Raw(ADDRESS) as c:
+        c.upgrade("/safe").send(text("into the void"))
+        c.reset()
+    journal_has(r"^Client disconnected: ")
+
+
+@test
+def a_reload_serves_what_was_added():
+    with Raw(ADDRESS) as c:
+        c.upgrade("/chat")
+        edit(lambda s: s.replace("endpoints = (", "endpoints = (\n"
+                                 '\t{ path = "/new"; behaviour = "echo"; prefix = "New: "; },'))
+        sh("systemctl", "reload", UNIT)
+        echoes("/new", "New: ")
+        c.send(text("still here"))
+        assert c.text() == "User: still here"
+    assert "1 endpoints added" in journal_has(r"^configuration reloaded")[-1]["MESSAGE"]
+
+
+@test
+def a_bad_file_fails_the_reload_and_changes_nothing():
+    before = edit(lambda s: s.replace('path = "/new";', 'path = "/newer"; max_mesage = "1K";'))
+    try:
+        failed = sh("systemctl", "reload", UNIT, check=False)
+        assert failed.returncode != 0
+    finally:
+        restore(before)
+    assert shown("ActiveState") == "active"
+    found = journal_has(r"ignyxd\.conf:\d+: endpoint \"/newer\": unknown setting \"max_mesage\"",
+                        "IGNYX_EVENT=config-error")
+    assert found[-1]["PRIORITY"] == "3"
+    journal_has(r"^reload refused: 1 error in the configuration")
+    echoes("/new", "New: ")
+
+
+@test
+def entries_have_fields():
+    with Raw(ADDRESS) as c:
+        port = c.local_port
+        c.upgrade("/ws").send(text("x"))
+        c.text()
+        c.send(close(1000)).gone()
+    peer = f"127.0.0.1:{port}"
+    wait_until("both entries", lambda: len(journal(f"IGNYX_PEER={peer}")) == 2)
+    opened, closed = journal(f"IGNYX_PEER={peer}")
+    assert opened["IGNYX_EVENT"] == "conn-open" and closed["IGNYX_EVENT"] == "conn-close"
+    assert opened["IGNYX_CONN"] == closed["IGNYX_CONN"]
+    for entry in (opened, closed):
+        assert entry["IGNYX_ENDPOINT"] == "/ws" and entry["PRIORITY"] == "6"
+        assert re.fullmatch(r"\d+", entry["IGNYX_WORKER"])
+        assert int(entry["IGNYX_GENERATION"]) >= 2
+        assert entry["SYSLOG_IDENTIFIER"] == "ignyxd"
+    assert closed["IGNYX_CODE"] == "1000" and closed["IGNYX_REASON"] == "peer-closed"
+    ready = journal("IGNYX_EVENT=ready")[0]
+    assert re.fullmatch(r"[0-9a-f]{32}", ready["MESSAGE_ID"])
+    assert journal(f"MESSAGE_ID={ready['MESSAGE_ID']}")
+
+
+@test
+def what_a_peer_says_is_escaped():
+    with Raw(ADDRESS) as c:
+        c.upgrade("/notifications").text()
+        c.send(text(json.dumps({"content": "a\nPRIORITY=0\x1b[2Jb"})))
+        entry = journal_has(r"PRIORITY=0")[-1]
+    assert entry["MESSAGE"] == r"Received JSON: a\x0aPRIORITY=0\x1b[2Jb"
+    assert entry["PRIORITY"] == "6"
+
+
+@test
+def a_refused_upgrade_has_its_reason():
+    with Raw(ADDRESS) as c:
+        c.send(request("/nowhere"))
+        assert c.response().status == 404
+    entry = wait_until("the entry", lambda: journal("IGNYX_REASON=not-found"))[-1]
+    assert entry["IGNYX_EVENT"] == "conn-refused" and entry["IGNYX_CODE"] == "404"
+
+
+@test
+def a_killed_worker_comes_back():
+    master = main_pid()
+    workers = children(master)
+    os.kill(workers[0], signal.SIGKILL)
+    wait_until("a new worker", lambda: workers[0] not in children(master)
+               and len(children(master)) == len(workers))
+    assert main_pid() == master and shown("NRestarts") == "0"
+    journal_has(r"^worker \d+ \(pid \d+\) was ended by signal 9")
+    for _ in range(8):
+        echoes()
+
+
+@test
+def the_sandbox_is_in_force():
+    master = main_pid()
+    for pid in (master, *children(master)):
+        status = status_of(pid)
+        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+        assert set(status["Uid"].split("\t")) == {sh("id", "-u", "ignyxd").strip()}
+        assert int(status["CapEff"], 16) == (0x400 if pid == master else 0), status["CapEff"]
+        assert int(status["CapBnd"], 16) == 0x400
+        written = sh("nsenter", "-t", str(pid), "-m", "--", "sh", "-c",
+                     "for d in /etc /usr /var /etc/ignyx; do touch $d/x 2>/dev/null && echo $d; done;"
+                     " touch /run/ignyxd/x && rm /run/ignyxd/x")
+        assert written == "", written
+        assert os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/1/ns/mnt")
+
+
+@test
+def its_exposure_is_low():
+    out = sh("systemd-analyze", "security", "--no-pager", UNIT)
+    exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", out).group(1))
+    print(f"     systemd-analyze security: {exposure}")
+    assert exposure <= 1.5, out
+
+
+@test
+def ports_below_1024_and_unix_sockets():
+    before = edit(lambda s: s.replace(
+        "listen = (", 'listen = (\n\t{ address = "127.0.0.1"; port = 80; },\n'
+        '\t{ unix = "/run/ignyxd/ws.sock"; mode = "0666"; },'))
+    sh("systemctl", "reload", UNIT)
+    with Raw(("127.0.0.1", 80)) as tcp, Raw("/run/ignyxd/ws.sock") as unix:
+        for c in (tcp, unix):
+            c.upgrade("/ws").send(text("x"))
+            assert c.text() == "Echo: x"
+    restore(before)
+    sh("systemctl", "reload", UNIT)
+    assert not os.path.exists("/run/ignyxd/ws.sock")
+
+
+@test
+def a_restart_says_goodbye_and_serves_again():
+    with Raw(ADDRESS) as c:
+        c.upgrade("/ws")
+        master = main_pid()
+        restart = subprocess.Popen(["systemctl", "restart", UNIT])
+        c.closed(1001, "shutdown")
+        assert restart.wait(60) == 0
+    assert main_pid() != master and shown("NRestarts") == "0"
+    echoes()
+
+
+@test
+def a_stopped_master_is_restarted_by_the_watchdog():
+    drop_in("watchdog", "WatchdogSec=2", "TimeoutAbortSec=1", "RestartSec=0")
+    sh("systemctl", "restart", UNIT)
+    master = main_pid()
+    workers = children(master)
+    os.kill(master, signal.SIGSTOP)
+    wait_until("a new master", lambda: main_pid() not in (0, master)
+               and shown("ActiveState") == "active")
+    assert shown("NRestarts") == "1"
+    wait_until("the end of the old workers", lambda: not any(map(proc_stat, workers)))
+    echoes()
+
+
+@test
+def the_watchdog_is_content_with_a_running_master():
+    master, began = main_pid(), time.monotonic()
+    wait_until("three times its period", lambda: time.monotonic() - began > 6)
+    assert main_pid() == master
+
+
+@test
+def stop_is_clean():
+    master = main_pid()
+    workers = children(master)
+    sh("systemctl", "stop", UNIT)
+    assert shown("ActiveState") == "inactive" and shown("Result") == "success"
+    assert shown("ExecMainStatus") == "0"
+    assert not any(map(proc_stat, workers)) and not os.path.exists("/run/ignyxd")
+
+
+@test
+def a_wrong_file_fails_the_start_and_is_explained():
+    before = edit(lambda s: s + "\nworkerz = 1;\n")
+    assert sh("systemctl", "start", UNIT, check=False).returncode != 0
+    wait_until("the failure", lambda: shown("Result") != "success")
+    journal_has(r"ignyxd\.conf:\d+: unknown setting \"workerz\" \(did you mean \"workers\"\?\)")
+    restore(before)
+    sh("systemctl", "reset-failed", UNIT)
+    sh("systemctl", "start", UNIT)
+    echoes()
+
+
+def main():
+    failed = 0
+    for function in TESTS:
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+            print(f"PASS {name}", flush=True)
+        except Exception:  # a test that fails does not keep the others from running
+            failed += 1
+            traceback.print_exc()
+            print(f"FAIL {name}", flush=True)
+    return failed != 0
+
+
+sys.exit(main())
