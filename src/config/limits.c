@@ -83,6 +83,9 @@ void limits_check(struct config_report *r, struct config_limits *l)
 {
 	check_words(r, "subprotocols", l->subprotocols, token_valid,
 		    "names without spaces or separators");
+	if (l->require_subprotocol && l->subprotocols == NULL)
+		config_report_error(r, "require_subprotocol",
+				    "needs \"subprotocols\": nobody could connect");
 	if (is_any(l->allowed_origins)) {
 		free(l->allowed_origins[0]);
 		free(l->allowed_origins);

@@ -159,7 +159,7 @@ static void stop(void)
 
 	master.stopping = true;
 	master.stop_at = master.ticks + supervise_ticks(grace + STOP_MARGIN);
-	notify_stopping("closing connections");
+	notify_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
 	log_info(LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
 	master_check_stopped();

@@ -21,9 +21,9 @@ void notify_reloading(void)
 		   (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 }
 
-void notify_stopping(const char *status)
+void notify_stopping(const char *status, uint64_t usec)
 {
-	sd_notifyf(0, "STOPPING=1\nSTATUS=%s", status);
+	sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=%s", usec, status);
 }
 
 void notify_status(const char *status)

@@ -9,7 +9,8 @@
 
 void notify_ready(const char *status);
 void notify_reloading(void);
-void notify_stopping(const char *status);
+/* usec: how long stopping may take; the service manager waits that long. */
+void notify_stopping(const char *status, uint64_t usec);
 void notify_status(const char *status);
 
 /* How often the watchdog wants to hear from this process, microseconds; 0: never. */

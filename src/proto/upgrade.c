@@ -25,6 +25,7 @@ static const struct refusal {
 	{ REASON_BAD_UPGRADE, 400, "Bad Request", "" },
 	{ REASON_BAD_KEY, 400, "Bad Request", "" },
 	{ REASON_MISSING_VERSION, 400, "Bad Request", "" },
+	{ REASON_SUBPROTOCOL_REQUIRED, 400, "Bad Request", "" },
 	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
 	{ REASON_NOT_FOUND, 404, "Not Found", "" },
 	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "Allow: GET\r\n" },

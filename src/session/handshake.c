@@ -3,7 +3,7 @@
  *
  * The checks are made in the order that the manual gives: the head itself
  * (400), the path (404), method (405), upgrade and version (426), origin
- * (403), and whether there is room (503).
+ * (403), subprotocol (400), and whether there is room (503).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +78,34 @@ static bool admit(void)
 	return false;
 }
 
+static const char *subprotocol_of(const struct http_head *h, const struct config_limits *l)
+{
+	return upgrade_subprotocol(h, (const char *const *)l->subprotocols);
+}
+
+/* What the endpoint asks of a client that knows how to ask. */
+static enum reason check_limits(const struct http_head *h, const struct upgrade *up,
+				const struct config_limits *l)
+{
+	if (l->allowed_origins &&
+	    !upgrade_origin_allowed(up->origin, (const char *const *)l->allowed_origins))
+		return REASON_BAD_ORIGIN;
+	if (l->require_subprotocol && !subprotocol_of(h, l))
+		return REASON_SUBPROTOCOL_REQUIRED;
+	return REASON_NONE;
+}
+
+static enum reason make_room(struct conn *c)
+{
+	size_t size = c->endpoint->behaviour->state_size;
+
+	if (session.stopping)
+		return REASON_SHUTDOWN;
+	if (size > 0 && !c->state && !(c->state = calloc(1, size)))
+		return REASON_NO_MEMORY;
+	return admit() ? REASON_NONE : REASON_TOO_MANY_CONNECTIONS;
+}
+
 static enum reason check(struct conn *c, const struct http_head *h, struct upgrade *up)
 {
 	enum reason r = upgrade_parse(h, up);
@@ -90,19 +118,9 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 		return REASON_NOT_FOUND;
 	conn_set_endpoint(c, e);
 	r = upgrade_check(up);
-	if (r != REASON_NONE)
-		return r;
-	if (e->limits.allowed_origins &&
-	    !upgrade_origin_allowed(up->origin, (const char *const *)e->limits.allowed_origins))
-		return REASON_BAD_ORIGIN;
-	if (session.stopping)
-		return REASON_SHUTDOWN;
-	if (e->behaviour->state_size > 0 && !c->state) {
-		c->state = calloc(1, e->behaviour->state_size);
-		if (!c->state)
-			return REASON_NO_MEMORY;
-	}
-	return admit() ? REASON_NONE : REASON_TOO_MANY_CONNECTIONS;
+	if (r == REASON_NONE)
+		r = check_limits(h, up, &e->limits);
+	return r == REASON_NONE ? make_room(c) : r;
 }
 
 static void log_open(const struct conn *c)
@@ -121,11 +139,8 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 {
 	char response[UPGRADE_RESPONSE_MAX];
 	const struct config_limits *l = &c->endpoint->limits;
-	const char *subprotocol = NULL;
 
-	if (l->subprotocols)
-		subprotocol = upgrade_subprotocol(h, (const char *const *)l->subprotocols);
-	output_raw(c, response, upgrade_write_accept(response, up, subprotocol));
+	output_raw(c, response, upgrade_write_accept(response, up, subprotocol_of(h, l)));
 	conn_set_state(c, CONN_OPEN);
 	c->opened = conn_clock();
 	c->bytes_in = rest_len;

@@ -7,7 +7,7 @@ import pytest
 import websockets
 
 from harness import DEADLINE, ROOMY, WELCOME
-from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, run, text
+from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, request, run, text
 
 
 def connect(url, **kw):
@@ -311,6 +311,22 @@ def test_paths_are_decoded_and_queries_ignored(daemon):
         with Raw(d.address) as c:
             c.send(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n")
             assert c.response().status == 404, path
+
+
+def test_required_subprotocol(daemon):
+    d = daemon({"subprotocols": ["chat.v1"], "endpoints": [
+        {"path": "/ws", "behaviour": "echo", "require_subprotocol": True},
+        {"path": "/any", "behaviour": "echo"}]})
+    for headers in ({}, {"Sec-WebSocket-Protocol": "chat.v2, CHAT.V1"}):
+        with Raw(d.address) as c:
+            c.send(request("/ws", headers=headers))
+            r = c.response()
+            assert r.status == 400 and r.body.startswith(b"subprotocol-required: ")
+            c.ends()
+        with Raw(d.address) as c:
+            c.upgrade("/any", headers=headers)
+    with Raw(d.address) as c:
+        c.upgrade("/ws", headers={"Sec-WebSocket-Protocol": "chat.v2, chat.v1"})
 
 
 def test_subprotocols(daemon):
