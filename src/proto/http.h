@@ -36,7 +36,7 @@ enum { HTTP_MORE = 0, HTTP_BAD = -1, HTTP_TOO_LARGE = -2 };
 
 /*
  * Parses len bytes. Returns the length of the head, with its empty line, if it
- * is whole; HTTP_MORE if more bytes are needed; HTTP_BAD at the first byte that
+ * is whole; HTTP_MORE if more bytes are needed; HTTP_BAD with the first line that
  * cannot be right (control characters, white space before a colon, obs-fold,
  * not HTTP/1.x ...); HTTP_TOO_LARGE above HTTP_HEAD_MAX. The views live as
  * long as the bytes. seen: how many of the bytes were there in an earlier call
