@@ -22,3 +22,9 @@ void ws_mask(uint8_t *p, size_t n, uint32_t key, size_t offset)
 	for (; i < n; i++)
 		p[i] ^= k[i & 7];
 }
+
+utf8_state ws_unmask_text(uint8_t *p, size_t n, uint32_t key, size_t offset, utf8_state s)
+{
+	ws_mask(p, n, key, offset);
+	return utf8_feed(s, p, n);
+}
