@@ -123,7 +123,7 @@ keys: $(BUILD)/tests/keys
 lint: deps-check
 	@tests/lint/run.sh
 format:
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+	@clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
 
 # MODE FILE TARGET of all that is installed, but for the configuration, which is the user's.
 define INSTALLED

@@ -3,7 +3,7 @@
 # check) and installs it with apt-get. Says nothing when all is there.
 set -u
 
-build="gcc libc6-dev pkg-config autoconf libevent-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
+build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps"
 
 case ${1-} in
@@ -19,6 +19,7 @@ present() {
         libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
         pkg-config|autoconf|mandoc|clang-format) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
+        zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
         libjansson-dev) pkg-config --exists jansson;;
         libconfig-dev) pkg-config --exists libconfig;;

@@ -6,13 +6,18 @@
  * incomplete - a header, a frame, a fragmented message - goes into a struct
  * ws_partial, which exists only as long as there is something in it. Its buffer
  * grows with the bytes that came, not with the length that a header claims.
+ *
+ * A compressed frame that is a whole message is inflated into one buffer of the
+ * process; of any other message what was inflated is kept, never the compressed bytes.
  */
 #include "proto/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
+#include "proto/deflate.h"
 #include "proto/mask.h"
 #include "proto/utf8.h"
 
@@ -20,22 +25,19 @@ enum {
 	CLIENT_HEADER_MAX = 14,
 	FIN = 0x80,
 	RSV = 0x70,
+	RSV1 = 0x40, /* the message is compressed (RFC 7692 6) */
 	OPCODE = 0x0f,
 	MASKED = 0x80,
-	LENGTH = 0x7f
+	LENGTH = 0x7f,
+	SCRATCH_KEPT = 64 * 1024, /* bytes that the buffer below keeps */
 };
 
 struct header {
 	uint64_t payload_len;
 	uint32_t key;
 	uint8_t opcode;
-	bool fin;
+	bool fin, compressed;
 	uint8_t size; /* bytes that the header takes */
-};
-
-struct bytes {
-	uint8_t *p;
-	size_t len, size;
 };
 
 struct ws_partial {
@@ -44,12 +46,16 @@ struct ws_partial {
 	bool in_frame; /* current is being read */
 	bool lent; /* an event lends one of the buffers until the next call */
 	uint8_t message; /* opcode of the message under way, 0: none */
+	bool compressed; /* it is */
 	utf8_state utf8; /* of that message's text */
 	struct header current;
 	uint64_t done; /* payload bytes of current that came */
-	struct bytes data; /* of the message under way */
-	struct bytes control; /* of a control frame */
+	struct buffer data; /* of the message under way */
+	struct buffer control; /* of a control frame */
 };
+
+/* What came out of a whole compressed frame; lent until the next call for any decoder. */
+static struct buffer inflated;
 
 struct fault {
 	uint16_t code;
@@ -60,6 +66,7 @@ static const struct fault PROTOCOL = { WS_CLOSE_PROTOCOL_ERROR, REASON_PROTOCOL_
 static const struct fault UNMASKED = { WS_CLOSE_PROTOCOL_ERROR, REASON_NOT_MASKED };
 static const struct fault TOO_BIG = { WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG };
 static const struct fault NOT_UTF8 = { WS_CLOSE_INVALID_DATA, REASON_BAD_UTF8 };
+static const struct fault BAD_DEFLATE = { WS_CLOSE_INVALID_DATA, REASON_BAD_DEFLATE };
 static const struct fault MEMORY = { WS_CLOSE_INTERNAL, REASON_NO_MEMORY };
 
 static bool is_control(unsigned opcode)
@@ -67,12 +74,32 @@ static bool is_control(unsigned opcode)
 	return opcode >= WS_CLOSE;
 }
 
-/* What the first byte alone tells; message: opcode of the one under way, 0: none. */
-static const struct fault *check_first(uint8_t b, unsigned message)
+static const struct fault *inflate_fault(enum inflate_result r)
+{
+	static const struct fault *const faults[] = {
+		[INFLATE_OK] = NULL,          [INFLATE_BROKEN] = &BAD_DEFLATE,
+		[INFLATE_TOO_BIG] = &TOO_BIG, [INFLATE_NOT_UTF8] = &NOT_UTF8,
+		[INFLATE_MEMORY] = &MEMORY,
+	};
+
+	return faults[r];
+}
+
+/* A compressed message says so in its first frame only. */
+static bool rsv_allowed(const struct ws_decoder *d, uint8_t b)
 {
 	unsigned opcode = b & OPCODE;
 
-	if (b & RSV || opcode > WS_PONG || (opcode > WS_BINARY && opcode < WS_CLOSE))
+	return (b & RSV) == 0 ||
+	       ((b & RSV) == RSV1 && d->inflate && (opcode == WS_TEXT || opcode == WS_BINARY));
+}
+
+/* What the first byte alone tells. */
+static const struct fault *check_first(const struct ws_decoder *d, uint8_t b)
+{
+	unsigned opcode = b & OPCODE, message = d->partial ? d->partial->message : 0;
+
+	if (!rsv_allowed(d, b) || opcode > WS_PONG || (opcode > WS_BINARY && opcode < WS_CLOSE))
 		return &PROTOCOL;
 	if (is_control(opcode))
 		return b & FIN ? NULL : &PROTOCOL;
@@ -103,14 +130,14 @@ static uint64_t big_endian(const uint8_t *p, int n)
  * Reads a header from n bytes. Returns its size, 0 if more is needed, or -1
  * with *fault, each as early as the bytes tell.
  */
-static int read_header(const uint8_t *p, size_t n, unsigned message, struct header *h,
+static int read_header(const struct ws_decoder *d, const uint8_t *p, size_t n, struct header *h,
 		       const struct fault **fault)
 {
 	size_t extended;
 
 	if (n < 1)
 		return 0;
-	*fault = check_first(p[0], message);
+	*fault = check_first(d, p[0]);
 	if (!*fault && n >= 2)
 		*fault = check_second(p[0], p[1]);
 	if (*fault)
@@ -119,6 +146,7 @@ static int read_header(const uint8_t *p, size_t n, unsigned message, struct head
 		return 0;
 	h->fin = p[0] & FIN;
 	h->opcode = p[0] & OPCODE;
+	h->compressed = p[0] & RSV1;
 	h->payload_len = p[1] & LENGTH;
 	extended = h->payload_len < 126 ? 0 : h->payload_len == 126 ? 2 : 8;
 	if (extended > 0) {
@@ -138,33 +166,6 @@ static int read_header(const uint8_t *p, size_t n, unsigned message, struct head
 	return (int)(2 + extended);
 }
 
-static bool append(struct bytes *b, const uint8_t *p, size_t n)
-{
-	if (n == 0)
-		return true;
-	if (b->len + n > b->size) {
-		size_t size = b->size ? b->size : 256;
-		uint8_t *q;
-
-		while (size < b->len + n)
-			size *= 2;
-		q = realloc(b->p, size);
-		if (!q)
-			return false;
-		b->p = q;
-		b->size = size;
-	}
-	memcpy(b->p + b->len, p, n);
-	b->len += n;
-	return true;
-}
-
-static void clear(struct bytes *b)
-{
-	free(b->p);
-	*b = (struct bytes){ 0 };
-}
-
 static struct ws_partial *need_partial(struct ws_decoder *d)
 {
 	if (!d->partial)
@@ -176,8 +177,8 @@ static void drop_partial(struct ws_decoder *d)
 {
 	if (!d->partial)
 		return;
-	free(d->partial->data.p);
-	free(d->partial->control.p);
+	buffer_free(&d->partial->data);
+	buffer_free(&d->partial->control);
 	free(d->partial);
 	d->partial = NULL;
 }
@@ -190,11 +191,11 @@ static void end_loan(struct ws_decoder *d)
 	if (!s || !s->lent)
 		return;
 	s->lent = false;
-	clear(&s->control);
+	buffer_free(&s->control);
 	if (s->message == 0 && !s->in_frame && s->head_len == 0)
 		drop_partial(d);
 	else if (s->message == 0)
-		clear(&s->data);
+		buffer_free(&s->data);
 }
 
 /* A header that came in pieces is used up. */
@@ -214,14 +215,22 @@ static enum ws_result failed(const struct fault *f, uint16_t *code, enum reason 
 	return WS_FAILED;
 }
 
-/* The bound on a whole message, as soon as the header is known. */
+/*
+ * The bound on a whole message, as soon as the header is known. What cannot be
+ * compressed gets longer by it: a little with zlib, an eighth at the most
+ * elsewhere. What comes out is bounded while it is inflated.
+ */
 static const struct fault *check_size(const struct ws_decoder *d, const struct header *h)
 {
-	size_t had = d->partial && d->partial->message ? d->partial->data.len : 0;
+	const struct ws_partial *s = d->partial;
+	uint64_t had = s && s->message ? s->data.len : 0, max = d->max_message;
+	bool compressed = h->compressed || (s && s->message && s->compressed);
 
-	if (is_control(h->opcode) || h->payload_len <= (uint64_t)d->max_message - had)
-		return had <= d->max_message || is_control(h->opcode) ? NULL : &TOO_BIG;
-	return &TOO_BIG;
+	if (is_control(h->opcode))
+		return NULL;
+	if (compressed)
+		return h->payload_len <= max + max / 8 + 64 ? NULL : &TOO_BIG;
+	return had <= max && h->payload_len <= max - had ? NULL : &TOO_BIG;
 }
 
 static const struct fault *finish_close(struct ws_message *m)
@@ -239,42 +248,84 @@ static const struct fault *finish_close(struct ws_message *m)
 	return utf8_valid(m->data, m->len) ? NULL : &NOT_UTF8;
 }
 
+static const struct fault *whole_compressed(const struct ws_decoder *d, const struct header *h,
+					    const uint8_t *payload, struct ws_message *m)
+{
+	utf8_state state = UTF8_BOUNDARY, *utf8 = h->opcode == WS_TEXT ? &state : NULL;
+	enum inflate_result r;
+
+	buffer_reset(&inflated, SCRATCH_KEPT);
+	r = inflate_some(d->inflate, payload, m->len, &inflated, d->max_message, utf8);
+	if (r == INFLATE_OK)
+		r = inflate_end(d->inflate, &inflated, d->max_message, utf8);
+	m->data = inflated.p;
+	m->len = inflated.len;
+	return inflate_fault(r);
+}
+
 /* A whole frame that lies in the input, outside of any fragmented message. */
-static const struct fault *whole_frame(const struct header *h, uint8_t *payload,
-				       struct ws_message *m)
+static const struct fault *whole_frame(const struct ws_decoder *d, const struct header *h,
+				       uint8_t *payload, struct ws_message *m)
 {
 	m->opcode = h->opcode;
 	m->data = payload;
 	m->len = (size_t)h->payload_len;
+	if (h->opcode == WS_TEXT && !h->compressed)
+		return ws_unmask_text(payload, m->len, h->key, 0, UTF8_BOUNDARY) == UTF8_BOUNDARY
+			       ? NULL
+			       : &NOT_UTF8;
 	ws_mask(payload, m->len, h->key, 0);
-	if (h->opcode == WS_TEXT && !utf8_valid(payload, m->len))
-		return &NOT_UTF8;
+	if (h->compressed)
+		return whole_compressed(d, h, payload, m);
 	return h->opcode == WS_CLOSE ? finish_close(m) : NULL;
 }
 
-/* Takes payload bytes of the current frame off the input into the partial's buffer. */
-static const struct fault *take_payload(struct ws_partial *s, uint8_t **p, const uint8_t *end)
+/* Unmasks n bytes of the message under way and takes them into its buffer. */
+static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, size_t n)
 {
-	struct bytes *to = is_control(s->current.opcode) ? &s->control : &s->data;
+	struct ws_partial *s = d->partial;
+	size_t offset = (size_t)(s->done & 3);
+	bool is_text = s->message == WS_TEXT;
+
+	if (s->compressed) {
+		ws_mask(p, n, s->current.key, offset);
+		return inflate_fault(inflate_some(d->inflate, p, n, &s->data, d->max_message,
+						  is_text ? &s->utf8 : NULL));
+	}
+	if (is_text)
+		s->utf8 = ws_unmask_text(p, n, s->current.key, offset, s->utf8);
+	else
+		ws_mask(p, n, s->current.key, offset);
+	if (s->utf8 == UTF8_INVALID)
+		return &NOT_UTF8;
+	return buffer_append(&s->data, p, n) ? NULL : &MEMORY;
+}
+
+/* Takes payload bytes of the current frame off the input. */
+static const struct fault *take_payload(const struct ws_decoder *d, uint8_t **p, const uint8_t *end)
+{
+	struct ws_partial *s = d->partial;
 	uint64_t left = s->current.payload_len - s->done;
 	size_t n = (size_t)(end - *p) < left ? (size_t)(end - *p) : (size_t)left;
+	const struct fault *fault = NULL;
 
-	ws_mask(*p, n, s->current.key, (size_t)(s->done & 3));
-	if (!is_control(s->current.opcode) && s->message == WS_TEXT) {
-		s->utf8 = utf8_feed(s->utf8, *p, n);
-		if (s->utf8 == UTF8_INVALID)
-			return &NOT_UTF8;
+	if (n == 0)
+		return NULL;
+	if (is_control(s->current.opcode)) {
+		ws_mask(*p, n, s->current.key, (size_t)(s->done & 3));
+		fault = buffer_append(&s->control, *p, n) ? NULL : &MEMORY;
+	} else {
+		fault = take_data(d, *p, n);
 	}
-	if (!append(to, *p, n))
-		return &MEMORY;
 	*p += n;
 	s->done += n;
-	return NULL;
+	return fault;
 }
 
 /* The current frame is whole. Returns whether that makes an event. */
-static bool end_frame(struct ws_partial *s, struct ws_message *m, const struct fault **fault)
+static bool end_frame(const struct ws_decoder *d, struct ws_message *m, const struct fault **fault)
 {
+	struct ws_partial *s = d->partial;
 	const struct header *h = &s->current;
 
 	s->in_frame = false;
@@ -286,9 +337,12 @@ static bool end_frame(struct ws_partial *s, struct ws_message *m, const struct f
 		*fault = h->opcode == WS_CLOSE ? finish_close(m) : NULL;
 		return true;
 	}
-	*m = (struct ws_message){ s->message, 0, s->data.p, s->data.len };
-	if (s->utf8 != UTF8_BOUNDARY)
+	if (s->compressed)
+		*fault = inflate_fault(inflate_end(d->inflate, &s->data, d->max_message,
+						   s->message == WS_TEXT ? &s->utf8 : NULL));
+	else if (s->utf8 != UTF8_BOUNDARY)
 		*fault = &NOT_UTF8;
+	*m = (struct ws_message){ s->message, 0, s->data.p, s->data.len };
 	s->message = 0;
 	s->utf8 = UTF8_BOUNDARY;
 	return true;
@@ -304,8 +358,10 @@ static const struct fault *begin_frame(struct ws_decoder *d, const struct header
 	s->in_frame = true;
 	s->current = *h;
 	s->done = 0;
-	if (h->opcode == WS_TEXT || h->opcode == WS_BINARY)
+	if (h->opcode == WS_TEXT || h->opcode == WS_BINARY) {
 		s->message = h->opcode;
+		s->compressed = h->compressed;
+	}
 	return NULL;
 }
 
@@ -329,7 +385,7 @@ static int next_header(struct ws_decoder *d, uint8_t **p, const uint8_t *end, st
 		from = head;
 		n = had + take;
 	}
-	r = read_header(from, n, s ? s->message : 0, h, fault);
+	r = read_header(d, from, n, h, fault);
 	if (r > 0)
 		*fault = check_size(d, h);
 	if (r < 0 || *fault)
@@ -370,7 +426,7 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 			if (h.payload_len <= (uint64_t)(end - *p) && h.fin &&
 			    h.opcode != WS_CONTINUATION) {
 				drop_header(d);
-				fault = whole_frame(&h, *p, m);
+				fault = whole_frame(d, &h, *p, m);
 				*p += h.payload_len;
 				break;
 			}
@@ -378,12 +434,12 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 			if (fault)
 				return failed(fault, code, reason);
 		}
-		fault = take_payload(d->partial, p, end);
+		fault = take_payload(d, p, end);
 		if (fault)
 			return failed(fault, code, reason);
 		if (d->partial->done < d->partial->current.payload_len)
 			return WS_NEED_MORE;
-		if (end_frame(d->partial, m, &fault))
+		if (end_frame(d, m, &fault))
 			break;
 	}
 	return fault ? failed(fault, code, reason) : WS_EVENT;
@@ -391,13 +447,14 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)
 {
-	d->partial = NULL;
-	d->max_message = max_message;
+	*d = (struct ws_decoder){ .max_message = max_message };
 }
 
 void ws_decoder_fini(struct ws_decoder *d)
 {
 	drop_partial(d);
+	if (d->inflate)
+		inflate_fini(d->inflate);
 }
 
 size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_len)

@@ -47,7 +47,7 @@ enum {
 
 /*
  * One whole message (TEXT, BINARY) or control frame (CLOSE, PING, PONG). The
- * data are lent until the next call for the same decoder. Of a CLOSE, code is
+ * data are lent until the next call for any decoder. Of a CLOSE, code is
  * what the peer gave (WS_CLOSE_NO_STATUS: none), data and len its reason.
  */
 struct ws_message {
@@ -57,11 +57,13 @@ struct ws_message {
 	size_t len;
 };
 
+struct ws_inflate;
 struct ws_partial;
 
 struct ws_decoder {
 	struct ws_partial *partial; /* what reads left incomplete; NULL: nothing */
-	uint32_t max_message; /* bytes; may be changed between calls */
+	struct ws_inflate *inflate; /* the caller's; NULL: no compression was agreed on */
+	uint32_t max_message; /* bytes, of what is inflated; may be changed between calls */
 };
 
 enum ws_result {
@@ -78,7 +80,7 @@ enum ws_result {
 enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
 			 uint16_t *code, enum reason *reason) __attribute__((warn_unused_result));
 
-/* Starts a decoder; ws_decoder_fini frees what it holds. */
+/* Starts a decoder without inflate; ws_decoder_fini frees what it, and inflate, holds. */
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);
 

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bytes of a token (RFC 9110 5.6.2). */
-static int is_token(unsigned char c)
+int http_is_token_char(unsigned char c)
 {
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
 		return 1;
@@ -39,7 +38,7 @@ static int is_target(unsigned char c)
 static int parse_request_line(const char *p, size_t n, struct http_head *h)
 {
 	static const char version[] = "HTTP/1.";
-	size_t len = span(p, n, is_token);
+	size_t len = span(p, n, http_is_token_char);
 
 	h->method = (struct http_text){ p, len };
 	if (len == 0 || len == n || p[len] != ' ')
@@ -72,7 +71,7 @@ static struct http_text trim(const char *p, size_t n)
 
 static int parse_header(const char *p, size_t n, struct http_head *h)
 {
-	size_t name = span(p, n, is_token);
+	size_t name = span(p, n, http_is_token_char);
 
 	/* No name: an empty one, or a folded line. */
 	if (name == 0 || name == n || p[name] != ':' || h->count == HTTP_HEADERS_MAX)
@@ -127,7 +126,8 @@ ssize_t http_parse_head(const char *bytes, size_t len, size_t seen, struct http_
 	ssize_t n = HTTP_MORE;
 
 	h->count = 0;
-	if (len - at > 0 && !is_token((unsigned char)bytes[at]) && !(at == 0 && bytes[0] == '\r'))
+	if (len - at > 0 && !http_is_token_char((unsigned char)bytes[at]) &&
+	    !(at == 0 && bytes[0] == '\r'))
 		return HTTP_BAD;
 	if (may_end(bytes, len, seen) || memchr(bytes + seen, '\n', len - seen))
 		n = parse_lines(bytes, len, at, h);

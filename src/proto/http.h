@@ -45,6 +45,9 @@ enum { HTTP_MORE = 0, HTTP_BAD = -1, HTTP_TOO_LARGE = -2 };
 ssize_t http_parse_head(const char *bytes, size_t len, size_t seen, struct http_head *h)
 	__attribute__((warn_unused_result));
 
+/* Whether a byte may be in a token (RFC 9110 5.6.2). */
+int http_is_token_char(unsigned char c);
+
 /* Whether a text is a word, compared without case. */
 int http_is(struct http_text t, const char *word);
 

@@ -1,3 +1,3 @@
 #!/bin/sh
 # format.sh: clang-format finds nothing to do.
-git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format --dry-run -Werror

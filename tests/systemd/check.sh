@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$PWD/build/systemd
-packages=python3,libevent-core-2.1-7,libssl3,libjansson4,libconfig9,libsystemd0
+packages=python3,libevent-core-2.1-7,zlib1g,libssl3,libjansson4,libconfig9,libsystemd0
 
 count() { [ -z "${IGNYX_COUNTS-}" ] || echo "$1 $2 $3" >>"$IGNYX_COUNTS"; }
 skip() { echo "SKIP: $*"; echo "0 passed, 0 failed, 1 skipped"; count 0 0 1; exit 0; }

@@ -25,7 +25,10 @@ struct piece {
 	size_t len;
 };
 
-#define F(first, text) { first, text, sizeof(text) - 1 }
+#define F(first, text)                                                                             \
+	{                                                                                          \
+		first, text, sizeof(text) - 1                                                      \
+	}
 #define FIN_TEXT 0x81
 #define FIN_BINARY 0x82
 #define FIN_CONT 0x80
@@ -78,8 +81,10 @@ static void put_bytes(char *out, const uint8_t *p, size_t n)
 
 static void describe(const struct ws_message *m, char *out)
 {
-	static const char *const names[] = { [WS_TEXT] = "text ",   [WS_BINARY] = "binary ",
-					     [WS_CLOSE] = "close ", [WS_PING] = "ping ",
+	static const char *const names[] = { [WS_TEXT] = "text ",
+					     [WS_BINARY] = "binary ",
+					     [WS_CLOSE] = "close ",
+					     [WS_PING] = "ping ",
 					     [WS_PONG] = "pong " };
 
 	strcat(out, names[m->opcode]);
@@ -169,7 +174,9 @@ static const struct sample messages[] = {
 	{ "control between fragments",
 	  { F(WS_TEXT, "a"), F(FIN_PING, "p"), F(0, "b"), F(FIN_PONG, ""), F(FIN_CONT, "c") },
 	  "ping p;pong ;text abc;" },
-	{ "several", { F(FIN_TEXT, "a"), F(FIN_PING, ""), F(FIN_TEXT, "b") }, "text a;ping ;text b;" },
+	{ "several",
+	  { F(FIN_TEXT, "a"), F(FIN_PING, ""), F(FIN_TEXT, "b") },
+	  "text a;ping ;text b;" },
 	{ "as long as may be", { { FIN_BINARY, zeros, MAX } }, "binary <1000>;" },
 	{ "126", { { FIN_BINARY, zeros, 126 } }, "binary <126>;" },
 	{ "control of 125", { { FIN_PING, zeros, 125 } }, "ping <125>;" },
@@ -180,7 +187,10 @@ static const struct sample messages[] = {
 	{ "ping with bytes that are no text", { F(FIN_PING, "\xc0") }, "ping \\xc0;" },
 	{ "close", { F(FIN_CLOSE, "") }, "close 1005 ;" },
 	{ "close with code", { F(FIN_CLOSE, "\x03\xe8") }, "close 1000 ;" },
-	{ "close with reason", { F(FIN_CLOSE, "\x0f\xa0" "bye") }, "close 4000 bye;" },
+	{ "close with reason",
+	  { F(FIN_CLOSE, "\x0f\xa0"
+			 "bye") },
+	  "close 4000 bye;" },
 	{ "close between fragments", { F(WS_TEXT, "a"), F(FIN_CLOSE, "") }, "close 1005 ;" },
 };
 
@@ -201,7 +211,8 @@ static const struct sample errors[] = {
 	  { F(FIN_TEXT, "a"), F(0, "b") },
 	  "text a;" PROTOCOL_ERROR },
 	{ "text within a message", { F(WS_TEXT, "a"), F(FIN_TEXT, "b") }, PROTOCOL_ERROR },
-	{ "after what is right", { F(FIN_TEXT, "a"), F(FIN_PING, "p"), F(0x83, "") },
+	{ "after what is right",
+	  { F(FIN_TEXT, "a"), F(FIN_PING, "p"), F(0x83, "") },
 	  "text a;ping p;" PROTOCOL_ERROR },
 	{ "too long", { { FIN_BINARY, zeros, MAX + 1 } }, "failed 1009 message-too-big;" },
 	{ "too long together",
@@ -332,7 +343,10 @@ static void test_close_frames(void **state)
 	assert_int_equal(ws_encode_close(out, 1000, NULL, 0), 4);
 	assert_memory_equal(out, "\x88\x02\x03\xe8", 4);
 	assert_int_equal(ws_encode_close(out, 4999, "bye", 3), 7);
-	assert_memory_equal(out, "\x88\x05\x13\x87" "bye", 7);
+	assert_memory_equal(out,
+			    "\x88\x05\x13\x87"
+			    "bye",
+			    7);
 	/* A reason is cut between characters: of 61 two-byte ones, and a half, 61 stay. */
 	for (size_t i = 0; i < sizeof(reason); i += 2)
 		memcpy(reason + i, "\xc3\xa9", 2);

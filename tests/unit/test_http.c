@@ -185,9 +185,9 @@ static void test_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_request),    cmocka_unit_test(test_in_pieces),
-		cmocka_unit_test(test_wrong),	     cmocka_unit_test(test_nul_is_wrong),
-		cmocka_unit_test(test_length),	     cmocka_unit_test(test_number_of_headers),
+		cmocka_unit_test(test_a_request), cmocka_unit_test(test_in_pieces),
+		cmocka_unit_test(test_wrong),     cmocka_unit_test(test_nul_is_wrong),
+		cmocka_unit_test(test_length),    cmocka_unit_test(test_number_of_headers),
 		cmocka_unit_test(test_lists),
 	};
 

@@ -257,10 +257,10 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers),	     cmocka_unit_test(test_request_line),
-		cmocka_unit_test(test_paths),	     cmocka_unit_test(test_long_path),
+		cmocka_unit_test(test_headers),      cmocka_unit_test(test_request_line),
+		cmocka_unit_test(test_paths),        cmocka_unit_test(test_long_path),
 		cmocka_unit_test(test_subprotocols), cmocka_unit_test(test_origins),
-		cmocka_unit_test(test_accept),	     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_accept),       cmocka_unit_test(test_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

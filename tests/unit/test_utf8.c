@@ -84,7 +84,9 @@ static const struct row rows[] = {
 	{ "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", -1 },
 	{ "\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbd\xf4\x8f\xbf\xbf", -1 },
 	{ "\xef\xbf\xbf\xf0\x9f\xbf\xbf", -1 }, /* noncharacters are characters here */
-	{ "\xef\xbb\xbf" "bom", -1 },
+	{ "\xef\xbb\xbf"
+	  "bom",
+	  -1 },
 	{ "\xce\xba\xed\xa0\x80 edited", 3 }, /* a surrogate, at its second byte */
 	{ "\xed\xbf\xbf", 1 },
 	{ "\xc0\xaf", 0 }, /* overlong */
@@ -127,9 +129,8 @@ static void test_cut_anywhere(void **state)
 
 static void test_incomplete_is_not_valid(void **state)
 {
-	static const char *const texts[] = { "\xc3",         "\xe2",	  "\xe2\x82",
-					     "\xf0",         "\xf0\x9f", "\xf0\x9f\x98",
-					     "whole\xe2\x82" };
+	static const char *const texts[] = { "\xc3",     "\xe2",         "\xe2\x82",     "\xf0",
+					     "\xf0\x9f", "\xf0\x9f\x98", "whole\xe2\x82" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
