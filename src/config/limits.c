@@ -9,12 +9,13 @@
 #include <string.h>
 
 #include "config/parse.h"
+#include "proto/upgrade.h"
 
 typedef bool word_check(const char *word);
 
 static bool token_valid(const char *word)
 {
-	if (*word == '\0')
+	if (*word == '\0' || strlen(word) > UPGRADE_SUBPROTOCOL_MAX)
 		return false;
 	for (; *word != '\0'; word++) {
 		if (!isalnum((unsigned char)*word) && strchr("!#$%&'*+-.^_`|~", *word) == NULL)
@@ -82,7 +83,7 @@ static bool is_any(char *const *origins)
 void limits_check(struct config_report *r, struct config_limits *l)
 {
 	check_words(r, "subprotocols", l->subprotocols, token_valid,
-		    "names without spaces or separators");
+		    "names of at most 128 letters without spaces or separators");
 	if (l->require_subprotocol && l->subprotocols == NULL)
 		config_report_error(r, "require_subprotocol",
 				    "needs \"subprotocols\": nobody could connect");

@@ -457,7 +457,7 @@ void ws_decoder_fini(struct ws_decoder *d)
 		inflate_fini(d->inflate);
 }
 
-size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_len)
+size_t ws_encode_header(uint8_t *out, unsigned opcode, uint64_t payload_len)
 {
 	out[0] = (uint8_t)(FIN | opcode);
 	if (payload_len < 126) {
@@ -474,6 +474,15 @@ size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_le
 	for (int i = 0; i < 8; i++)
 		out[2 + i] = (uint8_t)(payload_len >> (56 - 8 * i));
 	return WS_HEADER_MAX;
+}
+
+size_t ws_own_header(const uint8_t *p, uint64_t *payload_len)
+{
+	*payload_len = p[1];
+	if (p[1] < 126)
+		return 2;
+	*payload_len = big_endian(p + 2, p[1] == 126 ? 2 : 8);
+	return p[1] == 126 ? 4 : WS_HEADER_MAX;
 }
 
 size_t ws_encode_close(uint8_t *out, uint16_t code, const char *text, size_t len)

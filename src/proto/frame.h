@@ -41,6 +41,7 @@ enum ws_close_code {
 
 enum {
 	WS_HEADER_MAX = 10, /* of a frame that a server sends */
+	WS_RSV1 = 0x40, /* or'ed to an opcode: the message is compressed */
 	WS_CONTROL_MAX = 125, /* payload of a control frame */
 	WS_CLOSE_REASON_MAX = 123, /* bytes of text in a close frame */
 };
@@ -86,9 +87,16 @@ void ws_decoder_fini(struct ws_decoder *d);
 
 /*
  * Writes the header of an unfragmented, unmasked frame; out must have
- * WS_HEADER_MAX bytes. Returns its length: 2, 4 or 10.
+ * WS_HEADER_MAX bytes. opcode: an enum ws_opcode, perhaps with WS_RSV1. Returns
+ * the length: 2, 4 or 10.
  */
-size_t ws_encode_header(uint8_t *out, enum ws_opcode opcode, uint64_t payload_len);
+size_t ws_encode_header(uint8_t *out, unsigned opcode, uint64_t payload_len);
+
+/*
+ * The other way round, for frames that ws_encode_header began: returns the length
+ * of the header at p, of which WS_HEADER_MAX bytes (or the whole frame) are there.
+ */
+size_t ws_own_header(const uint8_t *p, uint64_t *payload_len);
 
 /*
  * Writes a whole close frame; out must have 2 + WS_CONTROL_MAX bytes. code

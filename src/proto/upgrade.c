@@ -265,7 +265,8 @@ static void accept_key(const char *key, char out[ACCEPT_LEN + 1])
 	EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
 }
 
-size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol)
+size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol,
+			    const char *extensions)
 {
 	char accept[ACCEPT_LEN + 1];
 	int n;
@@ -276,10 +277,10 @@ size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *sub
 		     "Upgrade: websocket\r\n"
 		     "Connection: Upgrade\r\n"
 		     "Sec-WebSocket-Accept: %s\r\n"
-		     "%s%s%s"
+		     "%s%s%s%s"
 		     "\r\n",
 		     accept, subprotocol ? "Sec-WebSocket-Protocol: " : "",
-		     subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "");
+		     subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "", extensions);
 	return (size_t)n;
 }
 

@@ -18,6 +18,7 @@ enum {
 	UPGRADE_RESPONSE_MAX = 1024, /* bytes that any answer fits in */
 	UPGRADE_PATH_MAX = 1024, /* bytes of a decoded path; longer: 404 by the caller */
 	UPGRADE_KEY_LEN = 24,
+	UPGRADE_SUBPROTOCOL_MAX = 128, /* bytes of a name; the configuration has no longer one */
 };
 
 struct upgrade {
@@ -60,10 +61,12 @@ const char *upgrade_subprotocol(const struct http_head *h, const char *const *of
 bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed);
 
 /*
- * Writes the 101 response; subprotocol may be NULL. out has UPGRADE_RESPONSE_MAX
- * bytes. Returns the length.
+ * Writes the 101 response. subprotocol: at most UPGRADE_SUBPROTOCOL_MAX bytes, or
+ * NULL; extensions: whole header lines, at most 256 bytes, or "". out has
+ * UPGRADE_RESPONSE_MAX bytes. Returns the length.
  */
-size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol);
+size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol,
+			    const char *extensions);
 
 /*
  * Writes a refusal that closes: status, reason word and text, and what the

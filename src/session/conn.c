@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 
@@ -280,6 +281,7 @@ static void conn_free(struct conn *c)
 		input_unpark(c);
 	output_free(c);
 	ws_decoder_fini(&c->decoder);
+	compress_free(c);
 	transport_fini(&c->transport);
 	conn_set_endpoint(c, NULL);
 	free(c->state);

@@ -69,6 +69,7 @@ struct conn {
 		struct conn_parked *parked; /* later */
 	};
 	struct conn_pending *pending;
+	struct conn_deflate *deflate; /* NULL: messages are not compressed */
 	uint64_t id;
 	uint64_t messages_in, messages_out, bytes_in, bytes_out;
 	int64_t opened; /* milliseconds of the monotonic clock */
@@ -117,14 +118,20 @@ bool input_retry_parked(void);
 /* output.c */
 void output_cork(struct conn *c);
 void output_uncork(struct conn *c);
-/* One frame in parts, or a run of whole frames in one part. */
+/*
+ * One frame in parts, or a run of whole frames in one part; a run that was compressed
+ * for c alone may be cut short where one of its frames is dropped.
+ */
 void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t messages);
+/* One message, compressed or not as c has it; the parts, at most 2, are its payload. */
+void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count);
 void output_raw(struct conn *c, const void *bytes, size_t len); /* HTTP */
 void output_pong(struct conn *c, const void *data, size_t len);
 void output_ping(struct conn *c);
 void output_close(struct conn *c, int code, const char *text, size_t len);
 void output_writable(struct conn *c);
 void output_free(struct conn *c);
+void output_fini(void);
 
 /* timer.c */
 void timer_init(void);

@@ -14,6 +14,7 @@
 #include "behaviour.h"
 #include "config/config.h"
 #include "proto/upgrade.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 
@@ -95,13 +96,15 @@ static enum reason check_limits(const struct http_head *h, const struct upgrade 
 	return REASON_NONE;
 }
 
-static enum reason make_room(struct conn *c)
+static enum reason make_room(struct conn *c, const struct http_head *h)
 {
 	size_t size = c->endpoint->behaviour->state_size;
 
 	if (session.stopping)
 		return REASON_SHUTDOWN;
 	if (size > 0 && !c->state && !(c->state = calloc(1, size)))
+		return REASON_NO_MEMORY;
+	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
 	return admit() ? REASON_NONE : REASON_TOO_MANY_CONNECTIONS;
 }
@@ -120,7 +123,7 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 	r = upgrade_check(up);
 	if (r == REASON_NONE)
 		r = check_limits(h, up, &e->limits);
-	return r == REASON_NONE ? make_room(c) : r;
+	return r == REASON_NONE ? make_room(c, h) : r;
 }
 
 static void log_open(const struct conn *c)
@@ -137,15 +140,20 @@ static void log_open(const struct conn *c)
 static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up,
 			size_t rest_len)
 {
-	char response[UPGRADE_RESPONSE_MAX];
+	char response[UPGRADE_RESPONSE_MAX], extensions[DEFLATE_HEADER_MAX] = "";
 	const struct config_limits *l = &c->endpoint->limits;
 
-	output_raw(c, response, upgrade_write_accept(response, up, subprotocol_of(h, l)));
+	if (c->deflate)
+		deflate_write_header(extensions, &c->deflate->params);
+	output_raw(c, response,
+		   upgrade_write_accept(response, up, subprotocol_of(h, l), extensions));
 	conn_set_state(c, CONN_OPEN);
 	c->opened = conn_clock();
 	c->bytes_in = rest_len;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
+	if (c->deflate)
+		c->decoder.inflate = &c->deflate->inflate;
 	metrics_add(&session.row->opened, 1);
 	timer_update(c);
 	if (l->access_log)

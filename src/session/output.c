@@ -14,10 +14,11 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 
-enum { CORK_SIZE = 64 * 1024, PARTS_MAX = 3, PING_TOKEN = 4 };
+enum { CORK_SIZE = 64 * 1024, PARTS_MAX = 3, PING_TOKEN = 4, COMPRESSED_KEPT = 64 * 1024 };
 
 static struct {
 	struct conn *owner; /* whose output is being gathered; NULL: nobody's */
@@ -25,6 +26,14 @@ static struct {
 	size_t len;
 	uint8_t data[CORK_SIZE];
 } cork;
+
+/* A message while it is being compressed for one connection. */
+static struct buffer compressed;
+
+void output_fini(void)
+{
+	buffer_free(&compressed);
+}
 
 void output_free(struct conn *c)
 {
@@ -36,19 +45,12 @@ void output_free(struct conn *c)
 	c->pending = NULL;
 }
 
-/* The length of the frame of ours that begins at p; n bytes of it are there. */
 static size_t frame_length(const uint8_t *p)
 {
-	size_t len = p[1] & 0x7f;
+	uint64_t payload;
+	size_t header = ws_own_header(p, &payload);
 
-	if (len < 126)
-		return 2 + len;
-	if (len == 126)
-		return 4 + ((size_t)p[2] << 8 | p[3]);
-	len = 0;
-	for (int i = 2; i < 10; i++)
-		len = len << 8 | p[i];
-	return 10 + len;
+	return header + (size_t)payload;
 }
 
 static bool pending_reserve(struct conn_pending *p, size_t more)
@@ -112,6 +114,7 @@ static void drop_or_close(struct conn *c, size_t len)
 	c->messages_out--;
 	c->bytes_out -= len;
 	metrics_add(&session.row->dropped, 1);
+	compress_forget(c);
 	if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_CLOSE)
 		slow_consumer(c);
 }
@@ -143,10 +146,15 @@ static void keep_bytes(struct conn *c, const void *bytes, size_t len)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 
-/* Keeps one whole frame given in parts, by the endpoint's policy. */
-static void keep_frame(struct conn *c, const struct iovec *iov, int count)
+/*
+ * Keeps one whole frame given in parts, by the endpoint's policy. Once one of a run
+ * is dropped, no longer one that was compressed with it in mind may follow.
+ */
+static void keep_frame(struct conn *c, const struct iovec *iov, int count, bool *dropped)
 {
-	if (!is_control(iov[0].iov_base) && !fits(c, parts_length(iov, count))) {
+	if (!is_control(iov[0].iov_base) &&
+	    (!fits(c, parts_length(iov, count)) || (*dropped && compress_class(c) < 0))) {
+		*dropped = true;
 		drop_or_close(c, parts_length(iov, count));
 		return;
 	}
@@ -160,6 +168,7 @@ static void keep_frame(struct conn *c, const struct iovec *iov, int count)
  */
 static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t head)
 {
+	bool dropped = false;
 	size_t at = head;
 
 	while (at < sent)
@@ -172,7 +181,10 @@ static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t
 	while (at < len && c->state_now == CONN_OPEN) {
 		size_t n = frame_length(p + at);
 
-		keep_frame(c, &(struct iovec){ p + at, n }, 1);
+		/* A frame from the log that lies about its length ends with the run. */
+		if (n > len - at)
+			n = len - at;
+		keep_frame(c, &(struct iovec){ p + at, n }, 1, &dropped);
 		at += n;
 	}
 }
@@ -180,8 +192,10 @@ static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t
 /* The same for one frame in parts. */
 static void keep_parts(struct conn *c, const struct iovec *iov, int count, size_t sent)
 {
+	bool dropped = false;
+
 	if (sent == 0) {
-		keep_frame(c, iov, count);
+		keep_frame(c, iov, count, &dropped);
 		return;
 	}
 	for (int i = 0; i < count; i++) {
@@ -293,6 +307,17 @@ void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t 
 	put_frames(c, iov, count);
 }
 
+void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count)
+{
+	if (c->state_now != CONN_OPEN)
+		return;
+	buffer_reset(&compressed, COMPRESSED_KEPT);
+	if (compress_for(c, opcode, parts, count, &compressed))
+		output_frames(c, &(struct iovec){ compressed.p, compressed.len }, 1, 1);
+	else
+		conn_kill(c, REASON_NO_MEMORY);
+}
+
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len)
 {
@@ -303,7 +328,10 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 		{ (void *)data, len },
 	};
 
-	output_frames(c, iov, PARTS_MAX, 1);
+	if (c->deflate)
+		output_message(c, opcode, iov + 1, PARTS_MAX - 1);
+	else
+		output_frames(c, iov, PARTS_MAX, 1);
 }
 
 /* Behind a blocked socket only the newest pong is worth keeping. */

@@ -4,8 +4,9 @@
  * After each loop turn the worker reads what is new in the log, up to a
  * budget, and sorts it by room. One entry for a room goes to each member
  * straight from the log; several are gathered once and leave as one write per
- * member. A member that joined in between, or that is to be left out of its own
- * messages, gets a selection made for it.
+ * member. Members with compression get the same, compressed once for all that have
+ * the same window. A member that joined in between, or that is to be left out of its
+ * own messages, gets a selection of it.
  */
 #include "session/room.h"
 
@@ -16,10 +17,11 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 
-enum { ENTRIES_A_BATCH = 1024, BYTES_A_BATCH = 256 * 1024 };
+enum { ENTRIES_A_BATCH = 1024, BYTES_A_BATCH = 256 * 1024, RENDITION_KEPT = 1024 * 1024 };
 
 struct place {
 	struct conn *conn;
@@ -33,6 +35,17 @@ struct batched {
 	struct batched *next; /* of the same room */
 };
 
+/*
+ * A room's batch as members of one class (compress_class, 0: plain) get it: all of it,
+ * and where in it each entry ends.
+ */
+struct rendition {
+	const uint8_t *p;
+	size_t len;
+	size_t ends[ENTRIES_A_BATCH];
+	struct buffer own; /* where it lies, unless that is in the log */
+};
+
 struct room {
 	char *name;
 	struct bus_room bus;
@@ -41,7 +54,7 @@ struct room {
 	struct place *places;
 	/* the batch: */
 	struct batched *first, *last;
-	size_t entries, bytes;
+	size_t entries;
 	bool selective; /* an entry is not for its sender */
 	struct room *next_touched;
 };
@@ -52,8 +65,8 @@ static struct {
 	size_t index_count;
 	size_t rooms;
 	struct batched entries[ENTRIES_A_BATCH];
-	uint8_t *gathered;
-	size_t gathered_size;
+	struct rendition renditions[DEFLATE_BITS_MAX + 1]; /* by class; of one room at a time */
+	unsigned made; /* a bit for each that is there */
 } rooms;
 
 int room_init(size_t max_rooms)
@@ -66,10 +79,9 @@ int room_init(size_t max_rooms)
 void room_fini(void)
 {
 	free(rooms.by_index);
-	free(rooms.gathered);
 	rooms.by_index = NULL;
-	rooms.gathered = NULL;
-	rooms.gathered_size = 0;
+	for (size_t i = 0; i <= DEFLATE_BITS_MAX; i++)
+		buffer_free(&rooms.renditions[i].own);
 }
 
 _Noreturn void room_corrupt(void)
@@ -240,63 +252,122 @@ static bool is_for_all(const struct room *r, const struct place *p)
 	return true;
 }
 
-/* What most members get: all of it. */
-static struct iovec gather(const struct room *r)
+/* The payload of an entry's frame: what a process put in the log is not believed. */
+static struct iovec payload_of(const struct bus_entry *e)
 {
-	size_t len = 0;
+	uint64_t len;
+	size_t header = e->frame_len < 2 ? 0 : ws_own_header(e->frame, &len);
 
-	if (r->entries == 1)
-		return (struct iovec){ (void *)r->first->e.frame, r->bytes };
-	for (const struct batched *e = r->first; e; e = e->next) {
-		memcpy(rooms.gathered + len, e->e.frame, e->e.frame_len);
-		len += e->e.frame_len;
-	}
-	return (struct iovec){ rooms.gathered, len };
+	if (header == 0 || header > e->frame_len || len != e->frame_len - header)
+		room_corrupt();
+	return (struct iovec){ (void *)(e->frame + header), (size_t)len };
 }
 
-static bool reserve(size_t bytes)
+static bool render_entry(const struct bus_entry *e, int class, const struct config_compression *k,
+			 struct buffer *out)
 {
-	uint8_t *p;
+	struct iovec payload;
 
-	if (bytes <= rooms.gathered_size)
-		return true;
-	p = realloc(rooms.gathered, bytes);
-	if (!p)
-		return false;
-	rooms.gathered = p;
-	rooms.gathered_size = bytes;
+	if (class == 0)
+		return buffer_append(out, e->frame, e->frame_len);
+	payload = payload_of(e);
+	return compress_for_class(k, class, e->frame[0] & 0x0f, &payload, 1, out);
+}
+
+/* False: no memory. */
+static bool render(struct rendition *v, const struct room *r, int class,
+		   const struct config_compression *k)
+{
+	size_t i = 0;
+
+	v->own.len = 0;
+	for (const struct batched *e = r->first; e; e = e->next) {
+		if (!render_entry(&e->e, class, k, &v->own))
+			return false;
+		v->ends[i++] = v->own.len;
+	}
+	v->p = v->own.p;
+	v->len = v->own.len;
 	return true;
 }
 
-/* For those to whom not all of the batch goes; needs no memory of its own. */
-static void deliver_selected(const struct room *r, const struct place *p)
+/* The batch for members such as c, made when the first of them comes. NULL: no memory. */
+static const struct rendition *rendition_of(const struct room *r, const struct conn *c, int class)
 {
-	for (const struct batched *e = r->first; e; e = e->next)
+	struct rendition *v = &rooms.renditions[class];
+
+	if (rooms.made & 1u << class)
+		return v;
+	if (class == 0 && r->entries == 1) {
+		v->p = r->first->e.frame;
+		v->ends[0] = v->len = r->first->e.frame_len;
+	} else if (!render(v, r, class, &c->endpoint->limits.compression)) {
+		return NULL;
+	}
+	rooms.made |= 1u << class;
+	return v;
+}
+
+static void forget_renditions(void)
+{
+	for (unsigned i = 0; rooms.made >> i != 0; i++)
+		if (rooms.made & 1u << i)
+			buffer_reset(&rooms.renditions[i].own, RENDITION_KEPT);
+	rooms.made = 0;
+}
+
+/* For those to whom not all of the batch goes. */
+static void deliver_selected(const struct room *r, const struct place *p, const struct rendition *v)
+{
+	size_t i = 0, at = 0;
+
+	output_cork(p->conn);
+	for (const struct batched *e = r->first; e; e = e->next, at = v->ends[i++])
 		if (is_for(e, p))
 			output_frames(p->conn,
-				      &(struct iovec){ (void *)e->e.frame, e->e.frame_len }, 1, 1);
+				      &(struct iovec){ (void *)(v->p + at), v->ends[i] - at }, 1,
+				      1);
+	output_uncork(p->conn);
+}
+
+/* One by one: for a member whose messages depend on each other, or when memory is short. */
+static void deliver_singly(const struct room *r, const struct place *p)
+{
+	output_cork(p->conn);
+	for (const struct batched *e = r->first; e; e = e->next) {
+		struct iovec payload;
+
+		if (!is_for(e, p))
+			continue;
+		payload = payload_of(&e->e);
+		output_message(p->conn, e->e.frame[0] & 0x0f, &payload, 1);
+	}
+	output_uncork(p->conn);
+}
+
+static void deliver_to(const struct room *r, const struct place *p, bool selective)
+{
+	int class = compress_class(p->conn);
+	const struct rendition *v = class < 0 ? NULL : rendition_of(r, p->conn, class);
+
+	if (!v)
+		deliver_singly(r, p);
+	else if (selective && !is_for_all(r, p))
+		deliver_selected(r, p, v);
+	else
+		output_frames(p->conn, &(struct iovec){ (void *)v->p, v->len }, 1, r->entries);
 }
 
 /* Members are not added or removed meanwhile: what ends here is reaped later. */
 static void deliver(struct room *r)
 {
 	bool selective = r->selective || r->newest_after >= r->first->e.sequence;
-	bool gathered = r->entries == 1 || reserve(r->bytes);
-	struct iovec all = gathered ? gather(r) : (struct iovec){ 0 };
 
-	for (size_t i = 0; i < r->count; i++) {
-		const struct place *p = &r->places[i];
-
-		if (!gathered || (selective && !is_for_all(r, p))) {
-			output_cork(p->conn);
-			deliver_selected(r, p);
-			output_uncork(p->conn);
-		} else {
-			output_frames(p->conn, &all, 1, r->entries);
-		}
-	}
+	for (size_t i = 0; i < r->count; i++)
+		deliver_to(r, &r->places[i], selective);
+	forget_renditions();
 	r->first = r->last = NULL;
-	r->entries = r->bytes = 0;
+	r->entries = 0;
 	r->selective = false;
 }
 
@@ -312,7 +383,6 @@ static void collect(struct room *r, struct batched *e, struct room **touched)
 	}
 	r->last = e;
 	r->entries++;
-	r->bytes += e->e.frame_len;
 	r->selective |= e->e.origin != 0;
 }
 

@@ -7,6 +7,7 @@
 #include "behaviour.h"
 #include "bus/bus.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 
 struct session session;
@@ -36,6 +37,8 @@ void session_fini(void)
 {
 	session_abort();
 	room_fini();
+	output_fini();
+	compress_fini();
 	config_unref(session.config);
 	session.config = NULL;
 }

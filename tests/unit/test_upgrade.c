@@ -213,16 +213,16 @@ static void test_accept(void **state)
 
 	(void)state;
 	assert_int_equal(parse("GET /chat HTTP/1.1", HOST UPGRADE KEY VERSION), REASON_NONE);
-	n = upgrade_write_accept(out, &up, NULL);
+	n = upgrade_write_accept(out, &up, NULL, "");
 	assert_int_equal(n, strlen(out));
 	assert_string_equal(out, "HTTP/1.1 101 Switching Protocols\r\n"
 				 "Upgrade: websocket\r\n"
 				 "Connection: Upgrade\r\n"
 				 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 				 "\r\n");
-	n = upgrade_write_accept(out, &up, "chat");
+	n = upgrade_write_accept(out, &up, "chat", "X: y\r\n");
 	assert_int_equal(n, strlen(out));
-	assert_non_null(strstr(out, "\r\nSec-WebSocket-Protocol: chat\r\n"));
+	assert_non_null(strstr(out, "\r\nSec-WebSocket-Protocol: chat\r\nX: y\r\n\r\n"));
 }
 
 /* Every refusal fits, and is a response whose length is right. */

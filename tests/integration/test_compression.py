@@ -1,0 +1,189 @@
+"""permessage-deflate as a stock client sees it, and what of it shows in a room and in limits."""
+
+import asyncio
+import itertools
+import json
+import random
+import socket
+import string
+
+import pytest
+import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+from harness import DEADLINE, wait_until
+from raw import BINARY, Raw, frame, run, text
+
+ON = {"enabled": True, "threshold": "0"}
+TEXT = json.dumps([{"type": "info", "n": n, "text": "like the one before"} for n in range(40)])
+
+
+def connect(d, path, sock=None, **parameters):
+    factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
+    return websockets.connect(d.url(path), extensions=[factory], compression=None, sock=sock,
+                              open_timeout=DEADLINE, max_size=None)
+
+
+def agreed(ws):
+    return ws.response_headers.get("Sec-WebSocket-Extensions")
+
+
+PARAMETERS = [
+    {"server_no_context_takeover": s, "client_no_context_takeover": c,
+     "server_max_window_bits": sb, "client_max_window_bits": cb}
+    for (s, c), (sb, cb) in itertools.product(
+        itertools.product((False, True), repeat=2), ((None, True), (9, 9), (15, 12)))]
+
+
+@pytest.mark.parametrize("takeover", [False, True])
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_echo_with_all_parameters(daemon, takeover, parameters):
+    d = daemon({"workers": 1, "compression": {
+        **ON, "server_context_takeover": takeover, "client_context_takeover": takeover}})
+
+    async def client():
+        async with connect(d, "/ws", **parameters) as ws:
+            assert agreed(ws).startswith("permessage-deflate")
+            for message in ("", "x", TEXT, "é" * 5000, TEXT, TEXT[:100]):
+                await ws.send(message)
+                assert await ws.recv() == "Echo: " + message
+            await ws.send(TEXT.encode())
+            assert await ws.recv() == TEXT.encode()
+            # in fragments, of which the client compresses the whole
+            await ws.send([TEXT[:50], TEXT[50:60], "", TEXT[60:]])
+            assert await ws.recv() == "Echo: " + TEXT
+
+    run(client())
+
+
+def test_not_asked_for_or_off(daemon):
+    d = daemon({"endpoints": [{"path": "/on", "behaviour": "echo", "compression": ON},
+                              {"path": "/off", "behaviour": "echo"}]})
+
+    async def client():
+        async with websockets.connect(d.url("/on"), compression=None) as ws:
+            assert agreed(ws) is None
+            await ws.send(TEXT)
+            assert await ws.recv() == TEXT
+        async with websockets.connect(d.url("/off")) as ws:
+            assert agreed(ws) is None
+            await ws.send(TEXT)
+            assert await ws.recv() == TEXT
+
+    run(client())
+
+
+def inflating(d, path="/ws"):
+    """A raw client that may be sent compressed messages, to look at their first byte."""
+    c = Raw(d.address)
+    c.upgrade(path, headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
+    return c
+
+
+def test_threshold(daemon):
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo",
+                               "compression": {**ON, "threshold": "100"}}]})
+    with inflating(d) as c:
+        for size, first in ((99, 0x81), (100, 0xc1), (99, 0x81)):
+            c.send(text("x" * size))
+            assert c.frame()[0] == first
+
+
+def test_what_would_get_longer_goes_out_plain(daemon):
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "compression": ON}]})
+    noise = bytes((i * 7919 + i * i * 31) % 251 for i in range(40))
+    with inflating(d) as c:
+        c.send(frame(BINARY, noise))
+        assert c.frame() == (0x82, noise)
+
+
+def test_room_of_all_kinds(daemon):
+    """Plain members, members with each window and with takeover see the same sequence."""
+    d = daemon({"workers": 2, "endpoints": [
+        {"path": "/chat", "behaviour": "room", "compression": ON},
+        {"path": "/others", "behaviour": "room", "include_sender": False,
+         "compression": {**ON, "server_context_takeover": True}}]})
+
+    async def member(path, i, ready, **parameters):
+        async with (connect(d, path, **parameters) if parameters else
+                    websockets.connect(d.url(path), compression=None)) as ws:
+            ready[i].set()
+            await asyncio.gather(*(r.wait() for r in ready))
+            for n in range(10):
+                await ws.send(f"{i} {n} {TEXT}")
+            own = path == "/others"
+            return [await ws.recv() for _ in range(10 * (len(ready) - own))]
+
+    kinds = [{}, {"server_max_window_bits": 9}, {"server_max_window_bits": 10},
+             {"server_no_context_takeover": True}, {"client_max_window_bits": 9}, {}]
+
+    async def client():
+        for path in ("/chat", "/others"):
+            ready = [asyncio.Event() for _ in kinds]
+            seen = await asyncio.gather(*(member(path, i, ready, **k)
+                                          for i, k in enumerate(kinds)))
+            if path == "/chat":
+                assert all(s == seen[0] for s in seen)
+                continue
+            for i, s in enumerate(seen):
+                assert not any(m.startswith(f"{i} ") for m in s)
+                for j, other in enumerate(seen):
+                    both = [m for m in s if m.split(" ")[0] not in (str(i), str(j))]
+                    assert both == [m for m in other if m.split(" ")[0] not in (str(i), str(j))]
+
+    run(client())
+
+
+def test_drops_do_not_break_the_stream(daemon):
+    """A message that was compressed and then dropped must not be referred to."""
+    d = daemon({"workers": 1, "max_pending": "8K", "slow_consumer": "drop_newest",
+                "max_message": "64K", "endpoints": [
+                    {"path": "/r", "behaviour": "room", "max_message": "64K",
+                     "compression": {**ON, "server_context_takeover": True, "level": 9}}]})
+
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect(d.address)
+    chars = random.Random(1)
+
+    async def client():
+        async with connect(d, "/r", narrow, client_no_context_takeover=True) as slow, \
+                websockets.connect(d.url("/r"), compression=None, max_size=None) as speaker:
+            slow.transport.pause_reading()
+            sent = []
+            for n in range(1000):
+                # half of it is new, and half is what the one before had
+                noise = "".join(chars.choices(string.ascii_letters + string.digits, k=4000))
+                sent.append(f"{n} {noise} {sent[-1][-4000:] if sent else noise}")
+                await speaker.send(sent[-1])
+                assert await speaker.recv() == sent[-1]
+            slow.transport.resume_reading()
+            await speaker.send("end")
+            got = []
+            while not got or got[-1] != "end":
+                got.append(await slow.recv())
+                if len(got) % 50 == 0:
+                    await speaker.send("end")
+            got = [m for m in got if m != "end"]
+            assert set(got) <= set(sent) and len(got) < len(sent)
+            assert got == sorted(got, key=lambda m: int(m.split(" ")[0]))
+
+    run(client())
+
+
+def test_settings_of_a_reload(daemon):
+    """A connection keeps what it agreed on; what is sent follows the new settings."""
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "compression": ON}]})
+    with inflating(d) as c:
+        c.send(text(TEXT))
+        assert c.frame()[0] == 0xc1
+        d.change(endpoints=[{"path": "/ws", "behaviour": "echo"}])
+        d.reload()
+        c.send(text(TEXT))
+        assert c.frame() == (0x81, TEXT.encode())
+        d.change(endpoints=[{"path": "/ws", "behaviour": "echo",
+                             "compression": {**ON, "level": 9}}])
+        d.reload()
+        c.send(text(TEXT))
+        assert c.frame()[0] == 0xc1
+    wait_until("the end", lambda: "closed after" in d.log())
