@@ -37,12 +37,17 @@ static const uint8_t state_moves[] = {
 	[CONN_DEAD] = 0,
 };
 
-int64_t conn_clock(void)
+int64_t conn_clock_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t conn_clock(void)
+{
+	return conn_clock_us() / 1000;
 }
 
 static void count(_Atomic uint32_t *gauge, int by)
@@ -241,7 +246,7 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 
 static void log_end(const struct conn *c)
 {
-	char peer[NET_PEER_TEXT_MAX];
+	char peer[NET_PEER_TEXT_MAX], round_trip[48] = "";
 	int64_t ms = conn_clock() - c->opened;
 	struct log_fields f = { .event = LOG_EVENT_CONN_CLOSE,
 				.conn = c->id,
@@ -250,13 +255,16 @@ static void log_end(const struct conn *c)
 				.code = conn_close_code(c),
 				.reason = c->reason };
 
+	if (c->round_trip > 0)
+		snprintf(round_trip, sizeof(round_trip), "; round trip %u.%03u ms",
+			 c->round_trip / 1000, c->round_trip % 1000);
 	log_info(
 		&f,
 		"closed after %lld.%03d s: %llu messages, %llu bytes received; %llu messages, %llu "
-		"bytes sent",
+		"bytes sent%s",
 		(long long)(ms / 1000), (int)(ms % 1000), (unsigned long long)c->messages_in,
 		(unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
-		(unsigned long long)c->bytes_out);
+		(unsigned long long)c->bytes_out, round_trip);
 }
 
 static void end_open(struct conn *c)

@@ -76,6 +76,8 @@ struct conn {
 	uint32_t deadline; /* when conn_timer looks at it next */
 	uint32_t last_rx; /* tick of the last byte */
 	uint32_t last_data; /* tick of the last data message either way */
+	uint32_t ping; /* token of the last ping: microseconds when it left, 0: it is answered */
+	uint32_t round_trip; /* microseconds, of the last answer; 0: none came */
 	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
 	uint16_t code; /* close code, 0: none yet */
 	uint8_t state_now; /* enum conn_state */
@@ -96,7 +98,8 @@ void conn_update_interest(struct conn *c);
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 void conn_reap(void);
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
-int64_t conn_clock(void);
+int64_t conn_clock(void); /* milliseconds, monotonic */
+int64_t conn_clock_us(void);
 
 /* handshake.c */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
@@ -128,6 +131,8 @@ void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *p
 void output_raw(struct conn *c, const void *bytes, size_t len); /* HTTP */
 void output_pong(struct conn *c, const void *data, size_t len);
 void output_ping(struct conn *c);
+/* A pong came: if it answers the last ping it tells the round-trip time. */
+void output_ping_answered(struct conn *c, const void *data, size_t len);
 void output_close(struct conn *c, int code, const char *text, size_t len);
 void output_writable(struct conn *c);
 void output_free(struct conn *c);

@@ -95,6 +95,8 @@ static void handle(struct conn *c, const struct ws_message *m)
 			output_pong(c, m->data, m->len);
 		break;
 	case WS_PONG:
+		output_ping_answered(c, m->data, m->len);
+		break;
 	case WS_CONTINUATION:
 		break;
 	}

@@ -356,8 +356,19 @@ void output_ping(struct conn *c)
 	/* A blocked socket cannot be pinged; that nothing comes tells enough. */
 	if (c->pending)
 		return;
-	memcpy(frame + 2, &session.now, PING_TOKEN);
+	c->ping = (uint32_t)conn_clock_us() | 1;
+	memcpy(frame + 2, &c->ping, PING_TOKEN);
 	put_frame(c, frame, sizeof(frame));
+}
+
+void output_ping_answered(struct conn *c, const void *data, size_t len)
+{
+	if (c->ping == 0 || len != PING_TOKEN || memcmp(data, &c->ping, PING_TOKEN) != 0)
+		return;
+	c->round_trip = ((uint32_t)conn_clock_us() | 1) - c->ping + 1;
+	c->ping = 0;
+	metrics_add(&session.row->pings_answered, 1);
+	metrics_add(&session.row->round_trip, c->round_trip);
 }
 
 static void append_pong(struct conn *c)

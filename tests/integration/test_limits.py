@@ -151,6 +151,17 @@ def test_pings_come_at_their_interval(daemon):
         assert len(set(tokens)) == 4, "a pong must tell which ping it answers"
         c.send(text("alive"))
         assert c.text() == "Echo: alive"
+    d.log_contains(r"closed after .*; round trip \d+\.\d{3} ms\b")
+
+
+def test_a_wrong_pong_tells_no_round_trip(daemon):
+    d = daemon({"ping_interval": ms(200)[0], "ping_timeout": "30s"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws")
+        _, payload = c.frame()
+        c.send(frame(PONG, payload + b"x"), frame(PONG), frame(PONG, b"none"), text("x"))
+        assert c.text() == "Echo: x"
+    assert "round trip" not in d.log_contains(r"^.*closed after.*$").group()
 
 
 def test_ping_timeout(daemon):
