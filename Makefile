@@ -7,7 +7,7 @@
 BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
-SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format
+SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format fuzz
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
@@ -15,6 +15,7 @@ help:
 	@echo "make check         set up, build, and run all tests"
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
 	@echo "make check-systemd the service under a real systemd (needs root)"
+	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make unit, make integration, make lint, make format"
 	@echo "make deps          install what building needs; deps-check: and testing"
 	@echo "make install [DESTDIR= prefix=], make uninstall, make clean, make distclean"
@@ -34,6 +35,12 @@ check-asan: deps-check
 check-systemd: deps
 	@$(MAKE) --no-print-directory all
 	@tests/systemd/check.sh
+
+SECONDS ?= 60
+fuzz:
+	@.ci/deps.sh fuzz
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzz fuzz-programs
+	@tests/fuzz/run.sh $(abspath build/fuzz/fuzz) $(SECONDS)
 
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
 include src/config.mk
@@ -58,6 +65,12 @@ ifeq ($(SANITIZE),yes)
 HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 HARDEN_LINK = -fsanitize=address,undefined
 CFLAGS ?= -O1 -g
+else ifeq ($(SANITIZE),fuzz)
+HARDEN = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+HARDEN_LINK = -fsanitize=address,undefined
+FUZZ_MAIN = -fsanitize=fuzzer
+CFLAGS ?= -O1 -g
 else
 HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LINK = -pie -Wl,-z,relro,-z,now
@@ -74,6 +87,7 @@ LINK = -Wl,--start-group $(LIBS) -Wl,--end-group $(LIB_LIBS) -lpthread
 
 SRCS = $(wildcard $(LAYERS:%=src/%/*.c)) src/main.c
 OBJS = $(SRCS:%.c=$(BUILD)/obj/%.o)
+FUZZ = $(patsubst tests/fuzz/corpus/%/,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/corpus/*/))
 TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
 all: $(BUILD)/ignyxd
@@ -109,11 +123,19 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		-Wl,--start-group $(foreach l,$(shell sed -n 's,^// links: ,,p' $<),$(BUILD)/lib$(l).a) \
 		-Wl,--end-group -lcmocka $(LIB_LIBS) -lpthread
+# A target with libFuzzer, or with a main that feeds it files.
+FUZZ_MAIN ?= tests/fuzz/replay.c
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(LIBS)
+	@mkdir -p $(@D)
+	@echo "  FUZZ    $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/fuzz $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(FUZZ_MAIN) $(LINK)
+
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
 unit-programs: $(TESTS)
+fuzz-programs: $(FUZZ)
 unit: unit-programs
 	@tests/unit/run.sh $(BUILD)/tests/unit
 integration: all
@@ -152,10 +174,10 @@ uninstall:
 	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
-	rm -rf build/obj build/asan build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
+	rm -rf build/obj build/asan build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
-.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs integration \
+.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs fuzz fuzz-programs integration \
 	keys lint format install uninstall clean distclean
 -include $(OBJS:.o=.d) $(TESTS:=.d)

@@ -1,15 +1,18 @@
 #!/bin/sh
-# Finds what is missing to build (deps.sh build) or to build and test (deps.sh
-# check) and installs it with apt-get. Says nothing when all is there.
+# Finds what is missing to build (deps.sh build), to build and test (deps.sh check)
+# or to fuzz (deps.sh fuzz), and installs it with apt-get. Says nothing when all is there.
 set -u
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps"
 
+fuzz="clang libclang-rt-14-dev"
+
 case ${1-} in
     build) wanted=$build;;
     check) wanted="$build $check";;
-    *) echo "usage: deps.sh build|check" >&2; exit 2;;
+    fuzz) wanted="$build $fuzz";;
+    *) echo "usage: deps.sh build|check|fuzz" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
@@ -17,13 +20,15 @@ present() {
     case $1 in
         gcc) command -v cc;;
         libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
-        pkg-config|autoconf|mandoc|clang-format) command -v "$1";;
+        pkg-config|autoconf|mandoc|clang-format|clang) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
         libjansson-dev) pkg-config --exists jansson;;
         libconfig-dev) pkg-config --exists libconfig;;
         libsystemd-dev) pkg-config --exists libsystemd;;
+        libclang-rt-14-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+            clang -w -x c -fsanitize=fuzzer -o /dev/null -;;
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
         python3-websockets) /usr/bin/python3 -c 'import websockets';;

@@ -41,9 +41,10 @@ part() {
     fi
 }
 
-make "${make_flags[@]}" all unit-programs || { echo "0 passed, 1 failed"; [ -z "${IGNYX_COUNTS-}" ] || echo "0 1 0" >>"$IGNYX_COUNTS"; exit 1; }
+make "${make_flags[@]}" all unit-programs fuzz-programs || { echo "0 passed, 1 failed"; [ -z "${IGNYX_COUNTS-}" ] || echo "0 1 0" >>"$IGNYX_COUNTS"; exit 1; }
 [ "$mode" = asan ] || part lint tests/lint/run.sh
 part unit tests/unit/run.sh "$build/tests/unit"
+part fuzz tests/fuzz/replay.sh "$PWD/$build/fuzz"
 export IGNYXD=$PWD/$build/ignyxd
 part integration /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
 

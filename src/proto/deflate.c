@@ -105,11 +105,15 @@ struct inflater {
 /* For the next message of whoever has no state of its own. */
 static struct inflater *spare;
 
-static struct inflater *inflater_new(int bits)
+/*
+ * The window is always the largest: with a smaller one zlib takes a distance that the
+ * client must not use or refuses it, as the input happens to be split.
+ */
+static struct inflater *inflater_new(void)
 {
 	struct inflater *f = calloc(1, sizeof(*f));
 
-	if (f && inflateInit2(&f->z, -bits) != Z_OK) {
+	if (f && inflateInit2(&f->z, -DEFLATE_BITS_MAX) != Z_OK) {
 		free(f);
 		f = NULL;
 	}
@@ -127,12 +131,12 @@ static bool begin(struct ws_inflate *i)
 	if (i->state)
 		return true;
 	if (!spare) {
-		i->state = inflater_new(i->bits);
+		i->state = inflater_new();
 		return i->state != NULL;
 	}
 	i->state = spare;
 	spare = NULL;
-	return inflateReset2(&i->state->z, -(int)i->bits) == Z_OK;
+	return inflateReset(&i->state->z) == Z_OK;
 }
 
 void inflate_fini(struct ws_inflate *i)

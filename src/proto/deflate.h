@@ -80,7 +80,6 @@ struct inflater;
 
 /* Where the decompression of one connection stands; part of a frame decoder. */
 struct ws_inflate {
-	uint8_t bits; /* of the client's window */
 	bool takeover;
 	struct inflater *state; /* NULL: between messages, without takeover */
 };

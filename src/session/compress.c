@@ -38,7 +38,6 @@ int compress_agree(struct conn *c, const struct http_head *h)
 	if (!c->deflate)
 		return -1;
 	c->deflate->params = agreed;
-	c->deflate->inflate.bits = agreed.client_bits;
 	c->deflate->inflate.takeover = agreed.client_takeover;
 	return 0;
 }

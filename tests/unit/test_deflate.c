@@ -89,7 +89,7 @@ static void put_frame(struct buffer *b, uint8_t first, const void *payload, size
 static void check_bytes(const struct buffer *in, bool takeover, const char *expected)
 {
 	for (size_t step = 1; step <= in->len; step += step < 40 ? 1 : in->len) {
-		struct ws_inflate inflate = { .bits = 15, .takeover = takeover };
+		struct ws_inflate inflate = { .takeover = takeover };
 		struct buffer out = { 0 };
 		struct ws_decoder d;
 
@@ -227,7 +227,7 @@ static void round_trip(int level, int bits, bool takeover, size_t step)
 {
 	static const size_t sizes[] = { 0, 1, 16, 125, 300, 5000, 70000, 0, 0, 16 };
 	struct deflater *c = deflater_new(level, 8, bits);
-	struct ws_inflate inflate = { .bits = (uint8_t)bits, .takeover = takeover };
+	struct ws_inflate inflate = { .takeover = takeover };
 	struct buffer in = { 0 }, out = { 0 }, expected = { 0 }, z = { 0 };
 	struct ws_decoder d;
 
@@ -321,7 +321,7 @@ static void test_bomb(void **state)
 	struct deflate_part part = { zeros, len };
 	struct deflater *c = deflater_new(9, 8, 15);
 	struct buffer z = { 0 }, out = { 0 };
-	struct ws_inflate i = { .bits = 15 };
+	struct ws_inflate i = { .takeover = false };
 
 	(void)state;
 	assert_true(zeros && deflater_message(c, &part, 1, &z));
@@ -343,7 +343,7 @@ static void test_the_largest_message(void **state)
 	struct deflater *c = deflater_new(9, 1, 15);
 	struct buffer z = { 0 }, in = { 0 };
 	struct buffer out = { 0 };
-	struct ws_inflate i = { .bits = 15 };
+	struct ws_inflate i = { .takeover = false };
 	struct ws_decoder d;
 	unsigned seed = 7;
 

@@ -1,0 +1,76 @@
+/*
+ * The opening handshake: whatever a request says, the answer is well-formed,
+ * fits, and repeats nothing of the peer's that it should not.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "proto/deflate.h"
+#include "proto/upgrade.h"
+
+static const char *const subprotocols[] = { "chat.v1", "chat.v2", NULL };
+static const char *const origins[] = { "https://example.org", "*.example.com", NULL };
+
+/* Lines of printable characters, an empty one, and a body of just that length. */
+static void check_response(const char *out, size_t n, bool body)
+{
+	const char *end = memmem(out, n, "\r\n\r\n", 4), *length;
+
+	fuzz_require(n < UPGRADE_RESPONSE_MAX && end != NULL);
+	fuzz_require(strncmp(out, "HTTP/1.1 ", 9) == 0);
+	for (const char *p = out; p < end; p++) {
+		bool line_end = p[0] == '\r' && p[1] == '\n';
+
+		fuzz_require((*p >= ' ' && *p < 0x7f) || line_end);
+		p += line_end;
+	}
+	length = strstr(out, "Content-Length: ");
+	if (body)
+		fuzz_require(strtoul(length + 16, NULL, 10) == n - (size_t)(end + 4 - out));
+	else
+		fuzz_require(end + 4 == out + n);
+}
+
+static void accept(const struct http_head *h, const struct upgrade *up)
+{
+	const struct deflate_params wanted = { true, true, true, 14, 13, false };
+	char out[UPGRADE_RESPONSE_MAX], line[DEFLATE_HEADER_MAX];
+	struct deflate_params agreed;
+
+	deflate_negotiate(h, &wanted, &agreed);
+	if (agreed.on) {
+		fuzz_require(agreed.server_bits >= 9 && agreed.server_bits <= 14);
+		fuzz_require(agreed.client_bits >= 8 && agreed.client_bits <= 15);
+	}
+	fuzz_require(deflate_write_header(line, &agreed) == strlen(line));
+	check_response(out,
+		       upgrade_write_accept(out, up, upgrade_subprotocol(h, subprotocols), line),
+		       false);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct http_head head;
+	char out[UPGRADE_RESPONSE_MAX], *bytes = malloc(size + 1);
+	struct upgrade up;
+	enum reason r;
+
+	memcpy(bytes, data, size);
+	if (http_parse_head(bytes, size, 0, &head) > 0) {
+		r = upgrade_parse(&head, &up);
+		if (r == REASON_NONE) {
+			fuzz_require(strlen(up.path) <= UPGRADE_PATH_MAX);
+			r = upgrade_check(&up);
+		}
+		if (r == REASON_NONE && !upgrade_origin_allowed(up.origin, origins))
+			r = REASON_BAD_ORIGIN;
+		if (r == REASON_NONE)
+			accept(&head, &up);
+		else
+			check_response(out, upgrade_write_refusal(out, r, 0, up.head), !up.head);
+	}
+	free(bytes);
+	return 0;
+}
