@@ -1,30 +1,25 @@
 /*
- * mask.c - masking, eight bytes at a time; the compiler makes vectors of it.
+ * mask.c - masking: what is short here, what is long by the machine's kernel.
  */
 #include "proto/mask.h"
 
-#include <string.h>
+#include "proto/text.h"
 
 void ws_mask(uint8_t *p, size_t n, uint32_t key, size_t offset)
 {
-	uint8_t k[8];
-	uint64_t wide, word;
-	size_t i = 0;
-
-	for (size_t j = 0; j < sizeof(k); j++)
-		k[j] = ((const uint8_t *)&key)[(offset + j) & 3];
-	memcpy(&wide, k, sizeof(wide));
-	for (; i + sizeof(wide) <= n; i += sizeof(wide)) {
-		memcpy(&word, p + i, sizeof(word));
-		word ^= wide;
-		memcpy(p + i, &word, sizeof(word));
-	}
-	for (; i < n; i++)
-		p[i] ^= k[i & 7];
+	key = text_turn_key(key, offset);
+	if (n <= TEXT_SHORT)
+		text_mask_short(p, n, key);
+	else
+		text_best->mask(p, n, key);
 }
 
 utf8_state ws_unmask_text(uint8_t *p, size_t n, uint32_t key, size_t offset, utf8_state s)
 {
-	ws_mask(p, n, key, offset);
+	key = text_turn_key(key, offset);
+	if (n > TEXT_SHORT)
+		return text_best->unmask(p, n, key, s);
+	if (text_mask_short(p, n, key) && s == UTF8_BOUNDARY)
+		return s;
 	return utf8_feed(s, p, n);
 }

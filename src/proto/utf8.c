@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "proto/text.h"
+
 #define AWAIT(count, low, high)                                                                    \
 	((utf8_state)(count) << 4 | (utf8_state)(low) << 8 | (utf8_state)(high) << 16)
 #define ASCII_MASK 0x8080808080808080u
@@ -57,7 +59,7 @@ static size_t skip_ascii(const uint8_t *p, size_t i, size_t n)
 	return i;
 }
 
-utf8_state utf8_feed(utf8_state s, const uint8_t *p, size_t n)
+utf8_state utf8_feed_scalar(utf8_state s, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (s == UTF8_BOUNDARY) {
@@ -72,4 +74,11 @@ utf8_state utf8_feed(utf8_state s, const uint8_t *p, size_t n)
 			return s;
 	}
 	return s;
+}
+
+utf8_state utf8_feed(utf8_state s, const uint8_t *p, size_t n)
+{
+	enum { WORTH_A_KERNEL = 32 };
+
+	return n < WORTH_A_KERNEL ? utf8_feed_scalar(s, p, n) : text_best->feed(s, p, n);
 }
