@@ -17,6 +17,7 @@ help:
 	@echo "make check-systemd the service under a real systemd (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make unit, make integration, make lint, make format"
+	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make deps          install what building needs; deps-check: and testing"
 	@echo "make install [DESTDIR= prefix=], make uninstall, make clean, make distclean"
 
@@ -130,6 +131,11 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(LIBS)
 	@echo "  FUZZ    $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/fuzz $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(FUZZ_MAIN) $(LINK)
 
+$(BUILD)/tests/bench/codec: tests/bench/codec.c $(LIBS)
+	@mkdir -p $(@D)
+	@echo "  BENCH   $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+		$(BUILD)/libproto.a $(BUILD)/libbase.a
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
@@ -140,6 +146,8 @@ unit: unit-programs
 	@tests/unit/run.sh $(BUILD)/tests/unit
 integration: all
 	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+bench-codec: $(BUILD)/tests/bench/codec
+	@$<
 keys: $(BUILD)/tests/keys
 
 lint: deps-check
@@ -178,6 +186,6 @@ clean:
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
-.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs fuzz fuzz-programs integration \
-	keys lint format install uninstall clean distclean
--include $(OBJS:.o=.d) $(TESTS:=.d)
+.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
+	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec
+-include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d
