@@ -3,7 +3,7 @@
  */
 #include "proto/mask.h"
 
-#include "proto/text.h"
+#include "proto/text_short.h"
 
 void ws_mask(uint8_t *p, size_t n, uint32_t key, size_t offset)
 {

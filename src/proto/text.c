@@ -7,99 +7,16 @@
  */
 #include "proto/text.h"
 
-#include <string.h>
+#include "proto/text_short.h"
 
-typedef uint8_t vector __attribute__((vector_size(16)));
-
-enum { BLOCK = 4 * sizeof(vector) };
-
-static inline vector load(const uint8_t *p)
-{
-	vector v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline void store(uint8_t *p, vector v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static inline vector repeat(uint32_t key)
-{
-	typedef uint32_t words __attribute__((vector_size(16)));
-
-	return (vector)(words){ key, key, key, key };
-}
-
-static inline bool is_ascii(vector v)
-{
-#ifdef __SSE2__
-	typedef char signed_bytes __attribute__((vector_size(16)));
-
-	return __builtin_ia32_pmovmskb128((signed_bytes)v) == 0;
-#else
-	uint64_t halves[2];
-
-	memcpy(halves, &v, sizeof(v));
-	return ((halves[0] | halves[1]) & 0x8080808080808080u) == 0;
-#endif
-}
-
-static inline bool mask_16_to_64(uint8_t *p, size_t n, uint32_t key)
-{
-	vector k = repeat(key), k_end = repeat(text_turn_key(key, n));
-	vector first = load(p) ^ k, last = load(p + n - 16) ^ k_end, any = first | last;
-
-	if (n > 32) {
-		vector second = load(p + 16) ^ k, third = load(p + n - 32) ^ k_end;
-
-		store(p + 16, second);
-		store(p + n - 32, third);
-		any |= second | third;
-	}
-	store(p, first);
-	store(p + n - 16, last);
-	return is_ascii(any);
-}
-
-static inline bool mask_8_to_16(uint8_t *p, size_t n, uint32_t key)
-{
-	uint32_t end = text_turn_key(key, n);
-	uint64_t first, last;
-
-	memcpy(&first, p, 8);
-	memcpy(&last, p + n - 8, 8);
-	first ^= (uint64_t)key << 32 | key;
-	last ^= (uint64_t)end << 32 | end;
-	memcpy(p, &first, 8);
-	memcpy(p + n - 8, &last, 8);
-	return ((first | last) & 0x8080808080808080u) == 0;
-}
-
-/* Both ends are read before either is written, so that they may overlap. */
-bool text_mask_short(uint8_t *p, size_t n, uint32_t key)
-{
-	uint8_t any = 0;
-
-	if (n >= 16)
-		return mask_16_to_64(p, n, key);
-	if (n >= 8)
-		return mask_8_to_16(p, n, key);
-	for (size_t i = 0; i < n; i++) {
-		p[i] ^= ((const uint8_t *)&key)[i & 3];
-		any |= p[i];
-	}
-	return any < 0x80;
-}
+enum { BLOCK = TEXT_SHORT };
 
 size_t text_unmask_rest(uint8_t *p, size_t n, uint32_t *key, utf8_state *s)
 {
 	size_t i = 0;
 
 	for (; i < n && *s != UTF8_BOUNDARY && *s != UTF8_INVALID; i++) {
-		p[i] ^= *(const uint8_t *)key;
+		p[i] ^= text_key_byte(*key);
 		*key = text_turn_key(*key, 1);
 		*s = utf8_feed_scalar(*s, p + i, 1);
 	}
@@ -121,12 +38,12 @@ utf8_state text_ending(const uint8_t *p, size_t n)
 
 static void plain_mask(uint8_t *p, size_t n, uint32_t key)
 {
-	vector k = repeat(key);
+	text_vector k = text_repeat(key);
 	size_t i = 0;
 
 	for (; i + BLOCK <= n; i += BLOCK)
 		for (size_t j = i; j < i + BLOCK; j += sizeof(k))
-			store(p + j, load(p + j) ^ k);
+			text_store(p + j, text_load(p + j) ^ k);
 	text_mask_short(p + i, n - i, key);
 }
 

@@ -37,11 +37,6 @@ extern const struct text_kernel text_avx512, text_avx2, text_ssse3, text_neon, t
 /* utf8_feed byte by byte, but for ASCII: the reference for all others. */
 utf8_state utf8_feed_scalar(utf8_state s, const uint8_t *p, size_t n);
 
-enum { TEXT_SHORT = 64 };
-
-/* Masks n <= TEXT_SHORT bytes. Returns whether the result is ASCII. */
-bool text_mask_short(uint8_t *p, size_t n, uint32_t key);
-
 /*
  * The first of n bytes, until the state is a boundary (or invalid). Returns how
  * many were taken; they are unmasked, *key is turned and *s has gone on.
@@ -60,6 +55,15 @@ static inline uint32_t text_turn_key(uint32_t key, size_t offset)
 	bits = (32 - bits) & 31;
 #endif
 	return key >> bits | key << (-bits & 31);
+}
+
+/* The key's first byte; by shifts, so that the key stays in a register. */
+static inline uint8_t text_key_byte(uint32_t key)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	key >>= 24;
+#endif
+	return (uint8_t)key;
 }
 
 #endif

@@ -169,7 +169,7 @@ static TARGET void mask(uint8_t *p, size_t n, uint32_t key)
 	size_t i = 0;
 
 	if (n < WIDTH) {
-		text_mask_short(p, n, key);
+		NARROW(mask)(p, n, key);
 		return;
 	}
 	last = v_load(p + n - WIDTH) ^ v_repeat(text_turn_key(key, n));

@@ -14,6 +14,8 @@
 
 #define AWAIT(count, low, high)                                                                    \
 	((utf8_state)(count) << 4 | (utf8_state)(low) << 8 | (utf8_state)(high) << 16)
+enum { KERNEL_MIN = 32, PADDED_MIN = 12 };
+
 #define ASCII_MASK 0x8080808080808080u
 
 static utf8_state lead(uint8_t b)
@@ -76,9 +78,28 @@ utf8_state utf8_feed_scalar(utf8_state s, const uint8_t *p, size_t n)
 	return s;
 }
 
+/*
+ * A kernel begins at 32 bytes. Fewer go to their place at the end of 32: the
+ * zeros before them are text too.
+ */
+static utf8_state feed_padded(const uint8_t *p, size_t n)
+{
+	uint8_t padded[KERNEL_MIN] = { 0 };
+
+	memcpy(padded + sizeof(padded) - n, p, n);
+	return text_best->feed(UTF8_BOUNDARY, padded, sizeof(padded));
+}
+
 utf8_state utf8_feed(utf8_state s, const uint8_t *p, size_t n)
 {
-	enum { WORTH_A_KERNEL = 32 };
+	size_t ascii;
 
-	return n < WORTH_A_KERNEL ? utf8_feed_scalar(s, p, n) : text_best->feed(s, p, n);
+	if (n >= KERNEL_MIN)
+		return text_best->feed(s, p, n);
+	if (s != UTF8_BOUNDARY)
+		return utf8_feed_scalar(s, p, n);
+	ascii = skip_ascii(p, 0, n);
+	p += ascii;
+	n -= ascii;
+	return n < PADDED_MIN ? utf8_feed_scalar(s, p, n) : feed_padded(p, n);
 }
