@@ -135,12 +135,12 @@ $(BUILD)/tests/bench/codec: tests/bench/codec.c $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
-		$(BUILD)/libproto.a $(BUILD)/libbase.a
+		$(BUILD)/libproto.a $(BUILD)/libbase.a $(LIB_LIBS)
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
-unit-programs: $(TESTS)
+unit-programs: $(TESTS) $(BUILD)/tests/bench/codec
 fuzz-programs: $(FUZZ)
 unit: unit-programs
 	@tests/unit/run.sh $(BUILD)/tests/unit

@@ -5,6 +5,8 @@
  * are awaited, and the range that the next one must be in. Only the byte behind
  * a lead byte has a range of its own (RFC 3629 4): that is where overlong forms,
  * surrogates and what is beyond U+10FFFF show.
+ *
+ * This is the scalar check, and the way to the vectors of text.h for what is long.
  */
 #include "proto/utf8.h"
 
@@ -14,9 +16,10 @@
 
 #define AWAIT(count, low, high)                                                                    \
 	((utf8_state)(count) << 4 | (utf8_state)(low) << 8 | (utf8_state)(high) << 16)
-enum { KERNEL_MIN = 32, PADDED_MIN = 12 };
-
 #define ASCII_MASK 0x8080808080808080u
+
+/* Bytes: what a kernel takes, what is worth padding to that, what may be ASCII as a whole. */
+enum { KERNEL_MIN = 32, PADDED_MIN = 12, SHORT = 64 };
 
 static utf8_state lead(uint8_t b)
 {
@@ -92,14 +95,13 @@ static utf8_state feed_padded(const uint8_t *p, size_t n)
 
 utf8_state utf8_feed(utf8_state s, const uint8_t *p, size_t n)
 {
-	size_t ascii;
+	size_t ascii = s == UTF8_BOUNDARY && n <= SHORT ? skip_ascii(p, 0, n) : 0;
 
-	if (n >= KERNEL_MIN)
-		return text_best->feed(s, p, n);
-	if (s != UTF8_BOUNDARY)
-		return utf8_feed_scalar(s, p, n);
-	ascii = skip_ascii(p, 0, n);
 	p += ascii;
 	n -= ascii;
-	return n < PADDED_MIN ? utf8_feed_scalar(s, p, n) : feed_padded(p, n);
+	if (n >= KERNEL_MIN)
+		return text_best->feed(s, p, n);
+	if (s == UTF8_BOUNDARY && n >= PADDED_MIN)
+		return feed_padded(p, n);
+	return utf8_feed_scalar(s, p, n);
 }

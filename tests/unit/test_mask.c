@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -434,6 +436,49 @@ static void test_scalar_by_code_points(void **state)
 }
 
 /* The ends of each range of code points, in the form that fits them. */
+static uint8_t *page; /* between two that cannot be touched */
+static size_t page_size;
+
+static void run_in_page(const struct text_kernel *k, uint8_t *p, size_t n, const uint8_t *text)
+{
+	memcpy(p, text, n);
+	assert_int_equal(k->feed(UTF8_BOUNDARY, p, n), UTF8_BOUNDARY);
+	k->mask(p, n, 0x01020304);
+	assert_int_equal(k->unmask(p, n, 0x01020304, UTF8_BOUNDARY), UTF8_BOUNDARY);
+	ws_mask(p, n, 0x01020304, 0);
+	assert_int_equal(ws_unmask_text(p, n, 0x01020304, 0, UTF8_BOUNDARY), UTF8_BOUNDARY);
+	assert_true(utf8_valid(p, n));
+	assert_memory_equal(p, text, n);
+}
+
+static void at_both_ends(const struct text_kernel *k)
+{
+	uint8_t text[MAX];
+
+	for (size_t n = 0; n <= MAX; n++) {
+		for (int kind = 0; kind < N_TEXTS; kind++) {
+			fill(text, n, (enum text)kind);
+			run_in_page(k, page, n, text);
+			run_in_page(k, page + page_size - n, n, text);
+		}
+	}
+}
+
+/* A byte that is read or written outside of the text ends this test with a signal. */
+static void test_no_byte_outside_is_touched(void **state)
+{
+	uint8_t *pages;
+
+	(void)state;
+	page_size = (size_t)sysconf(_SC_PAGESIZE);
+	pages = mmap(NULL, 3 * page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	page = pages + page_size;
+	assert_int_equal(mprotect(page, page_size, PROT_READ | PROT_WRITE), 0);
+	each_kernel(at_both_ends);
+	munmap(pages, 3 * page_size);
+}
+
 static void boundaries(const struct text_kernel *k)
 {
 	static const struct {
@@ -478,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_short_calls),
 		cmocka_unit_test(test_mask_at_each_length),
 		cmocka_unit_test(test_valid_text_at_each_length),
+		cmocka_unit_test(test_no_byte_outside_is_touched),
 		cmocka_unit_test(test_split_at_each_byte),
 		cmocka_unit_test(test_corruption_at_each_place),
 		cmocka_unit_test(test_all_pairs_at_borders),
