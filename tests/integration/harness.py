@@ -184,8 +184,10 @@ class Notify:
 class Daemon:
     """One ignyxd. Settings are those of the file over defaults that suit tests."""
 
-    def __init__(self, directory, settings=None, text=None, args=(), env=None, notify=True):
+    def __init__(self, directory, settings=None, text=None, args=(), env=None, notify=True,
+                 wrap=()):
         self.directory = directory
+        self.wrap = list(wrap)  # a command that becomes the daemon, such as "setpriv ... --"
         self.file = os.path.join(directory, "ignyxd.conf")
         self.log_file = os.path.join(directory, "log")
         self.args = list(args)
@@ -225,19 +227,36 @@ class Daemon:
         self.settings.update(settings)
         self.write()
 
+    def place(self, regex):
+        """FILE:LINE, as an expression, of the first line of the file that the expression matches."""
+        with open(self.file, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                if re.search(regex, line):
+                    return f"{re.escape(self.file)}:{number}"
+        raise AssertionError(f"no line of the file matches {regex!r}")
+
     # --- its life ---
 
-    def launch(self):
-        """Starts the process without waiting for anything."""
-        self.process = subprocess.Popen(
-            [PROGRAM, "-c", self.file, *self.args], env=self.env, cwd=self.directory,
-            stdin=subprocess.DEVNULL, stdout=open(self.log_file + ".out", "ab"),
-            stderr=open(self.log_file, "ab"))
+    def launch(self, stderr=None):
+        """Starts the process without waiting for anything; stderr instead of the log file."""
+        with open(self.log_file + ".out", "ab") as out, open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrap, PROGRAM, "-c", self.file, *self.args], env=self.env,
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log)
         return self
 
-    def start(self):
+    def refuses(self, *errors):
+        """Starts it, which must fail with these errors (expressions); returns the log."""
+        for regex in errors:
+            self.expect_error(regex)
+        assert self.launch().wait() == 1, self.log()
+        for regex in errors:
+            assert re.search(regex, self.log()), f"no {regex!r} in\n{self.log()}"
+        return self.log()
+
+    def start(self, **kw):
         """Starts it and waits until it serves."""
-        self.launch()
+        self.launch(**kw)
         if self.notify:
             def ready():
                 if self.process.poll() is not None:

@@ -1,0 +1,73 @@
+"""What needs root: a daemon as another user, or in namespaces of its own.
+
+A network of its own has all ports free; a mount namespace can hold a journal socket that is
+ours. Where the machine does not permit that, the tests are skipped and say why.
+"""
+
+import ctypes
+import os
+import pwd
+import shutil
+import subprocess
+import threading
+
+import pytest
+
+NOBODY = pwd.getpwnam("nobody")
+CLONE_NEWNET = 0x40000000
+
+
+def permitted(*command):
+    """Whether a command does its work; False if it is not there."""
+    return shutil.which(command[0]) is not None and \
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to change the user")
+
+needs_network = pytest.mark.skipif(
+    not permitted("unshare", "-n", "ip", "link", "set", "lo", "up"),
+    reason="needs a network namespace of its own (root and iproute2)")
+
+needs_mounts = pytest.mark.skipif(
+    not permitted("unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"),
+    reason="needs a mount namespace of its own (root)")
+
+# these become the daemon, with the same pid
+OWN_NETWORK = ("unshare", "-n", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}",
+             "--clear-groups", "--inh-caps=-all", "--")
+
+
+def give_to_nobody(*paths):
+    for path in paths:
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+def in_network_of(pid, make):
+    """Calls make() in the network of a process: the sockets that it opens stay there."""
+    out = []
+
+    def run():
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open(f"/proc/{pid}/ns/net", "rb") as f:
+            # of this thread alone, which ends here
+            assert libc.setns(f.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        try:
+            out.append(make())
+        except Exception as e:  # pylint: disable=broad-except
+            out.append(e)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(out[0], Exception):
+        raise out[0]
+    return out[0]
+
+
+def status_of(pid):
+    """The fields of /proc/PID/status."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        return {k: v.strip() for k, v in (line.split(":", 1) for line in f)}

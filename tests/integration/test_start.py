@@ -1,0 +1,463 @@
+"""The command line, exit statuses, what keeps a daemon from starting, and who it runs as."""
+
+import os
+import re
+import signal
+import socket
+import stat
+
+import pytest
+
+from apart import (AS_NOBODY, NOBODY, OWN_NETWORK, give_to_nobody, in_network_of, needs_network,
+                   needs_root, status_of)
+from harness import FIVE, LOCAL, Daemon, children, free_port, run_program, taken_port, wait_until
+from raw import Raw, text
+
+BAD = """\
+workers = "many";
+listen = ( { address = "127.0.0.1"; port = 70000; } );
+endpoints = (
+	{ path = "/a"; behaviour = "ecco"; },
+	{ path = "/b"; behaviour = "echo"; max_mesage = "1K"; },
+	{ path = "/b"; behaviour = "sink"; },
+	{ path = "/c"; }
+);
+"""
+
+BAD_ERRORS = [
+    '{0}:1: "workers" must be a whole number, not the string "many"',
+    '{0}:2: listen 1: "port" must be from 0 to 65535, not 70000',
+    '{0}:4: endpoint "/a": unknown behaviour "ecco" (did you mean "echo"?)',
+    '{0}:5: endpoint "/b": unknown setting "max_mesage" (did you mean "max_message"?)',
+    '{0}:6: endpoint "/b": "path" is declared already at {0}:5',
+    '{0}:7: endpoint "/c": missing setting "behaviour"',
+]
+
+
+def answers(address, path="/ws"):
+    with Raw(address) as c:
+        c.upgrade(path).send(text("hi"))
+        return c.text() == "Echo: hi"
+
+
+def listing(directory):
+    return sorted(os.path.join(d, f) for d, _, files in os.walk(directory) for f in files)
+
+
+# --- the command line ---
+
+
+def test_version():
+    r = run_program("-V")
+    assert (r.returncode, r.stderr) == (0, "")
+    assert re.fullmatch(r"ignyxd \d+\.\d+\.\d+\S*\n", r.stdout)
+
+
+def test_help():
+    r = run_program("-h")
+    assert (r.returncode, r.stderr) == (0, "")
+    assert r.stdout.startswith("usage: ignyxd ")
+    for option in "ctrvVh":
+        assert f"\n  -{option} " in r.stdout
+
+
+@pytest.mark.parametrize("args, said", [
+    (["-x"], "'x'"),
+    (["-c"], "'c'"),
+    (["-t", "more"], '"more"'),
+    (["ignyxd.conf"], '"ignyxd.conf"'),
+])
+def test_usage_errors(args, said):
+    r = run_program(*args)
+    assert (r.returncode, r.stdout) == (2, "")
+    assert said in r.stderr.splitlines()[0]
+    assert "usage: ignyxd " in r.stderr
+
+
+# --- -t ---
+
+
+def test_check_of_a_valid_file(daemon):
+    d = daemon(start=False)
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == 0
+    assert r.stdout == f"{d.file}: configuration is valid\n"
+    # at most that it should not be root
+    assert r.stderr == "" or "running as root" in r.stderr
+
+
+def test_check_tells_all_errors_at_once(daemon):
+    d = daemon(start=False, text=BAD)
+    r = run_program("-t", "-c", d.file)
+    assert (r.returncode, r.stdout) == (1, "")
+    assert r.stderr.splitlines() == [e.format(d.file) for e in BAD_ERRORS] + \
+        [f"{d.file}: 6 errors"]
+
+
+def test_check_tells_the_included_file(daemon):
+    d = daemon(start=False, text='listen = ( { address = "127.0.0.1"; port = 0; } );\n'
+                                 'endpoints = (\n@include "more/*.conf"\n);\nworkerz = 1;\n')
+    os.mkdir(os.path.join(d.directory, "more"))
+    more = os.path.join(d.directory, "more", "a.conf")
+    with open(more, "w", encoding="utf-8") as f:
+        f.write('# one\n{ path = "/a"; behaviour = "nothing"; }\n')
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == 1
+    assert f"{more}:2: endpoint " in r.stderr
+    assert f'{d.file}:5: unknown setting "workerz" (did you mean "workers"?)' in r.stderr
+
+
+def test_check_opens_and_changes_nothing(daemon):
+    taken, port = taken_port()
+    with taken:
+        d = daemon({"listen": [{"address": "127.0.0.1", "port": port}]}, start=False)
+        path = os.path.join(d.directory, "ws.sock")
+        d.change(listen=[*d.settings["listen"], {"unix": path}],
+                 runtime_dir=os.path.join(d.directory, "run"))
+        before = listing(d.directory)
+        r = run_program("-t", "-c", d.file, env=d.env)
+        assert r.returncode == 0, r.stderr
+        assert listing(d.directory) == before
+        assert not os.path.exists(os.path.join(d.directory, "run"))
+        assert d.notify.messages == []
+
+
+def test_check_beside_a_running_daemon(five):
+    r = run_program("-t", "-c", five.file)
+    assert r.returncode == 0, r.stderr
+    assert answers(five.address)
+    with open(os.path.join(five.directory, "ignyxd.pid"), encoding="ascii") as f:
+        assert int(f.read()) == five.pid
+
+
+@needs_root
+def test_check_reads_as_the_user(daemon):
+    """What root alone can read would be missing at the first reload."""
+    d = daemon({"user": "nobody"}, start=False)
+    give_to_nobody(d.directory)
+    r = run_program("-t", "-c", d.file)
+    assert (r.returncode, r.stderr) == (0, "")
+    os.chmod(d.file, 0o600)
+    r = run_program("-t", "-c", d.file)
+    assert (r.returncode, r.stdout) == (1, "")
+    assert r.stderr.startswith(f"{d.file}: cannot read: Permission denied\n")
+    d.refuses(r"cannot read: Permission denied", "not started: ")
+
+
+def test_check_of_a_file_that_is_not_there(directory):
+    path = os.path.join(directory, "none.conf")
+    r = run_program("-t", "-c", path)
+    assert r.returncode == 1
+    assert r.stderr == f"{path}: cannot read: No such file or directory\n{path}: 1 error\n"
+    r = run_program("-t", "-c", directory)
+    assert r.returncode == 1
+    assert r.stderr.startswith(f"{directory}: cannot read: it is a directory\n")
+
+
+def test_check_does_not_wait_for_a_fifo(directory):
+    path = os.path.join(directory, "fifo")
+    os.mkfifo(path)
+    r = run_program("-t", "-c", path)
+    assert r.returncode == 1
+    assert "it is not a regular file" in r.stderr
+
+
+# --- errors at start ---
+
+
+def test_errors_of_the_file_at_start(daemon):
+    d = daemon(start=False, text=BAD)
+    log = d.refuses(*(re.escape(e.format(d.file)) for e in BAD_ERRORS), r"not started: .* \(6\)")
+    assert len(log.splitlines()) == 7
+    assert d.notify.messages == []
+
+
+def test_port_of_another_program(daemon):
+    taken, port = taken_port()
+    with taken:
+        d = daemon({"listen": [LOCAL, {"address": "127.0.0.1", "port": port}]}, start=False)
+        log = d.refuses(rf"{d.place(str(port))}: cannot listen on 127\.0\.0\.1:{port}: "
+                        "Address already in use; another program listens there")
+        assert "event=bind-failed" in log
+        assert d.notify.find("READY=1") is None
+
+
+def test_port_of_a_second_ignyxd(daemon):
+    """It shares its port between its own processes, not with a second daemon."""
+    port = free_port()
+    first = daemon({"listen": [{"address": "127.0.0.1", "port": port}]})
+    second = daemon({"listen": [{"address": "127.0.0.1", "port": port}]}, start=False)
+    second.refuses(rf"{second.place(str(port))}: cannot listen on 127\.0\.0\.1:{port}: "
+                   "Address already in use; .*perhaps a second ignyxd")
+    assert answers(first.address)
+
+
+def test_second_daemon_with_the_same_file(daemon, directory):
+    first = daemon()
+    second = Daemon(directory, notify=False)
+    second.file = first.file
+    second.refuses(f"runtime_dir {re.escape(first.directory)}: another ignyxd uses it")
+    assert answers(first.address)
+    # and its files are still there
+    assert run_program("-r", "-c", first.file).returncode == 0
+
+
+def test_runtime_dir_that_cannot_be(daemon):
+    d = daemon({"runtime_dir": "/proc/ignyxd"}, start=False)
+    d.refuses("runtime_dir /proc/ignyxd: cannot make it: No such file or directory")
+
+
+def test_address_of_another_machine(daemon):
+    d = daemon({"listen": [{"address": "192.0.2.77", "port": 0}]}, start=False)
+    d.refuses(rf"{d.place('192')}: cannot listen on 192\.0\.2\.77:0: Cannot assign requested "
+              "address; no interface of this machine has that address")
+
+
+def test_a_daemon_that_does_not_start_leaves_nothing_behind(daemon):
+    taken, port = taken_port()
+    with taken:
+        d = daemon(start=False)
+        path = os.path.join(d.directory, "ws.sock")
+        d.change(listen=[{"unix": path}, {"address": "127.0.0.1", "port": port}])
+        d.refuses("cannot listen on")
+        assert {"ws.sock", "ignyxd.pid", "reload"} & set(os.listdir(d.directory)) == set()
+
+
+def test_port_is_free_again_at_once(daemon):
+    """Connections of a daemon that is gone do not keep the next from listening."""
+    port = free_port()
+    settings = {"listen": [{"address": "127.0.0.1", "port": port}]}
+    first = daemon(settings)
+    with Raw(first.address) as c:
+        c.upgrade()
+        first.kill(signal.SIGTERM)
+        c.closed(1001)
+    assert first.wait() == 0
+    assert answers(daemon(settings).address)
+
+
+# --- unix sockets ---
+
+
+def unix_daemon(daemon, start=True, **listener):
+    d = daemon(start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[{"unix": path, **listener}])
+    return (d.start() if start else d), path
+
+
+def test_unix_socket(daemon):
+    d, path = unix_daemon(daemon, mode="0604")
+    mode = os.stat(path).st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o604
+    assert answers(path)
+    d.log_contains(r"opened event=conn-open .*peer=unix")
+    assert d.stop() == 0
+    assert not os.path.exists(path)
+
+
+def test_unix_socket_mode_by_default(daemon):
+    before = os.umask(0o077)
+    try:
+        _, path = unix_daemon(daemon)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+
+
+def test_unix_socket_in_use(daemon):
+    d, path = unix_daemon(daemon, start=False)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+        s.listen(1)
+        d.refuses(rf"{d.place('unix')}: cannot listen on unix:{re.escape(path)}: "
+                  "Address already in use")
+        assert os.path.exists(path), "it is the other's"
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(path)
+
+
+def test_stale_unix_socket_is_replaced(daemon):
+    d, path = unix_daemon(daemon, start=False)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+    d.start()
+    assert answers(path)
+
+
+def test_file_in_the_way_of_a_unix_socket(daemon):
+    d, path = unix_daemon(daemon, start=False)
+    with open(path, "w", encoding="ascii") as f:
+        f.write("precious")
+    d.refuses(rf"{d.place('unix')}: cannot listen on .*; there is a file in the way")
+    with open(path, encoding="ascii") as f:
+        assert f.read() == "precious"
+
+
+def test_unix_socket_in_a_folder_that_is_not_there(daemon):
+    d = daemon(start=False)
+    d.change(listen=[{"unix": os.path.join(d.directory, "none", "ws.sock")}])
+    d.refuses(rf"{d.place('unix')}: cannot listen on .*; the folder of the socket does not exist")
+
+
+# --- who it runs as ---
+
+
+def capabilities(pid, which="CapEff"):
+    return int(status_of(pid)[which], 16)
+
+
+BIND_SERVICE = 1 << 10
+
+
+@needs_root
+def test_becomes_the_user(daemon):
+    d = daemon({"user": "nobody"}, start=False)
+    give_to_nobody(d.directory)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    assert answers(d.address) and answers(path)
+    assert os.stat(path).st_uid == NOBODY.pw_uid
+    groups = sorted(set(os.getgrouplist("nobody", NOBODY.pw_gid)))
+    for pid in (d.pid, *d.workers()):
+        s = status_of(pid)
+        assert s["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+        assert s["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+        assert sorted(map(int, s["Groups"].split())) == groups
+        assert capabilities(pid, "CapInh") == capabilities(pid, "CapAmb") == 0
+    for which in ("CapEff", "CapPrm"):
+        assert capabilities(d.pid, which) == BIND_SERVICE
+        assert [capabilities(w, which) for w in d.workers()] == [0, 0]
+    assert [status_of(w)["NoNewPrivs"] for w in d.workers()] == ["1", "1"]
+    d.reload()
+    assert answers(d.address)
+    assert "running as root" not in d.log()
+
+
+@needs_root
+def test_root_without_a_user_is_warned(daemon):
+    d = daemon()
+    d.log_contains(r"warning: running as root: set \"user\" to an unprivileged user")
+    assert status_of(d.pid)["Uid"].split() == ["0"] * 4
+    assert [capabilities(w) for w in d.workers()] == [0, 0]
+
+
+def test_user_that_does_not_exist(daemon):
+    d = daemon({"user": "no-such-user-here"}, start=False)
+    d.refuses(rf'{d.place("user")}: "user" is "no-such-user-here", who does not exist',
+              "not started")
+
+
+@needs_root
+def test_as_an_unprivileged_user_from_the_beginning(daemon):
+    d = daemon(start=False, wrap=AS_NOBODY)
+    give_to_nobody(d.directory)
+    d.start()
+    assert answers(d.address)
+    assert capabilities(d.pid) == 0
+    assert "running as root" not in d.log()
+
+
+@needs_network
+def test_privileged_port_without_the_privilege(daemon):
+    d = daemon({"listen": [{"address": "127.0.0.1", "port": 80}]}, start=False,
+               wrap=OWN_NETWORK + AS_NOBODY)
+    give_to_nobody(d.directory)
+    d.refuses(rf"{d.place('port = 80')}: cannot listen on 127\.0\.0\.1:80: Permission denied; "
+              "a port below 1024 needs CAP_NET_BIND_SERVICE")
+
+
+@needs_network
+def test_privileged_port_as_the_user(daemon):
+    """At start, and at a reload just the same."""
+    d = daemon({"user": "nobody", "listen": [{"address": "127.0.0.1", "port": 80}]}, start=False,
+               wrap=OWN_NETWORK)
+    give_to_nobody(d.directory)
+    d.start()
+    assert in_network_of(d.pid, lambda: answers(("127.0.0.1", 80)))
+    d.change(listen=[{"address": "127.0.0.1", "port": 81}])
+    d.reload()
+    assert in_network_of(d.pid, lambda: answers(("127.0.0.1", 81)))
+    with pytest.raises(ConnectionRefusedError):
+        in_network_of(d.pid, lambda: Raw(("127.0.0.1", 80)))
+
+
+@needs_network
+def test_all_addresses_of_both_families_on_one_port(daemon):
+    d = daemon({"listen": [{"address": "0.0.0.0", "port": 8080},
+                           {"address": "::", "port": 8080}]}, wrap=OWN_NETWORK)
+    d.log_contains(r"listening on 0\.0\.0\.0:8080")
+    d.log_contains(r"listening on \[::\]:8080")
+    assert in_network_of(d.pid, lambda: answers(("127.0.0.1", 8080)))
+    assert in_network_of(d.pid, lambda: answers(("::1", 8080)))
+    d.log_contains(r"conn-open .*peer=127\.0\.0\.1:")
+    d.log_contains(r"conn-open .*peer=\[::1\]:")
+
+
+@needs_network
+def test_ipv6_address_takes_no_ipv4(daemon):
+    d = daemon({"listen": [{"address": "::", "port": 8080}]}, wrap=OWN_NETWORK)
+    assert in_network_of(d.pid, lambda: answers(("::1", 8080)))
+    with pytest.raises(ConnectionRefusedError):
+        in_network_of(d.pid, lambda: Raw(("127.0.0.1", 8080)))
+
+
+# --- the processes ---
+
+
+def test_a_worker_for_each_cpu(daemon):
+    d = daemon({"workers": 0})
+    count = min(len(os.sched_getaffinity(0)), 64)
+    assert len(d.workers()) == count
+    d.log_contains(rf"ready: {count} workers, {len(FIVE)} endpoints")
+
+
+def test_sixty_four_workers(daemon):
+    d = daemon({"workers": 64})
+    assert len(d.workers()) == 64
+    assert answers(d.address)
+
+
+def test_pid_file(daemon):
+    d = daemon()
+    path = os.path.join(d.directory, "ignyxd.pid")
+    with open(path, encoding="ascii") as f:
+        assert f.read() == f"{d.pid}\n"
+    assert d.stop() == 0
+    assert not os.path.exists(path)
+
+
+def test_pid_file_that_was_left_over(daemon):
+    d = daemon(start=False)
+    with open(os.path.join(d.directory, "ignyxd.pid"), "w", encoding="ascii") as f:
+        f.write("1234567890\n")
+    d.start()
+    with open(os.path.join(d.directory, "ignyxd.pid"), encoding="ascii") as f:
+        assert f.read() == f"{d.pid}\n"
+
+
+def test_gives_up_when_no_worker_comes_up(daemon):
+    d = daemon({"workers": 8}, start=False)
+    d.expect_error("was ended by signal 9")
+    d.expect_error("giving up: the workers do not come up; see above")
+    d.launch()
+
+    def gave_up():
+        for pid in children(d.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return "giving up" in d.log()
+
+    wait_until("that it gives up", gave_up)
+    assert d.wait() == 3, d.log()
+    assert d.notify.find(r"^READY=1$") is None
+
+
+def test_too_many_connections_for_the_limit_of_files(daemon):
+    d = daemon({"max_connections": 900}, start=False,
+               wrap=("sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"))
+    d.refuses(rf'{d.place("max_connections")}: "max_connections" must be at most \d+, not 900: '
+              r"the limit of open files \(RLIMIT_NOFILE\) is 1024", "not started")
