@@ -326,31 +326,38 @@ int master_check_config(const struct master_options *options)
 	return c ? MASTER_OK : MASTER_CONFIG_ERROR;
 }
 
-/* Where the daemon keeps its pid file: the service manager says, or the configuration. */
-static char *runtime_dir(const char *file)
+/*
+ * Where the daemon keeps its pid file: the configuration says, or the service
+ * manager. Then a file with errors is the daemon's to refuse; else they are told here.
+ */
+static char *runtime_dir(const struct config *c)
 {
-	struct config_errors *e = config_errors_new();
-	struct config_source *source;
-	struct config *c = load(file, &source, e);
 	const char *env = getenv("RUNTIME_DIRECTORY");
-	char *dir = NULL;
 
-	if (c && c->runtime_dir)
-		dir = strdup(c->runtime_dir);
-	else if (env)
-		dir = strdup(env);
-	config_unref(c);
-	config_source_free(source);
-	config_errors_free(e);
-	return dir;
+	if (c)
+		return c->runtime_dir ? strdup(c->runtime_dir) : NULL;
+	return env ? strndup(env, strcspn(env, ":")) : NULL;
 }
 
 int master_request_reload(const struct master_options *options)
 {
 	const char *pid = getenv("MAINPID");
-	char *dir = runtime_dir(options->file);
-	int r = reload_client(dir, pid ? strtol(pid, NULL, 10) : 0);
+	struct config_errors *e = config_errors_new();
+	struct config_source *source;
+	struct config *c = load(options->file, &source, e);
+	char *dir = runtime_dir(c);
+	int r = MASTER_CONFIG_ERROR;
 
+	if (c || dir) {
+		r = reload_client(dir, pid ? strtol(pid, NULL, 10) : 0);
+	} else {
+		config_errors_each(e, print_error, NULL);
+		fprintf(stderr, "%s has errors (%zu): the daemon was not asked to reload\n",
+			options->file, config_errors_count(e));
+	}
 	free(dir);
+	config_unref(c);
+	config_source_free(source);
+	config_errors_free(e);
 	return r;
 }

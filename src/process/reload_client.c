@@ -1,9 +1,9 @@
 /*
  * reload_client.c - see reload_client.h.
  *
- * The outcome file has a count. The reload that follows our signal is the next
- * one; if one was running when we looked, the next but one, for the running one may
- * have read the configuration before it was edited.
+ * The outcome file has a count, which moves when a reload begins. The one that
+ * answers our signal is the next after the count we saw: a reload that was running
+ * then may have read the configuration before it was edited.
  */
 #include "process/reload_client.h"
 
@@ -116,7 +116,7 @@ static int request(int dir, int watch, long pid)
 		return complain("no daemon runs with this runtime_dir", "");
 	if (read_outcome(dir, &o) < 0)
 		return complain("cannot read the outcome file in runtime_dir: ", strerror(errno));
-	next = o.count + (strcmp(o.state, "running") == 0 ? 2 : 1);
+	next = o.count + 1;
 	if (kill((pid_t)pid, SIGHUP) < 0)
 		return complain("cannot signal the daemon: ", strerror(errno));
 	return wait_for(dir, watch, pid, next, &o);
