@@ -130,6 +130,12 @@ def children_by_parent(pid):
     return sorted(found)
 
 
+def stand_still(pid):
+    """Stops a process and waits until it is."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(f"that {pid} stands still", lambda: proc_stat(pid)["state"] == "T")
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -278,6 +284,12 @@ class Daemon:
         pids = children(self.pid)
         self.seen.update(pids)
         return pids
+
+    def worker_at(self, slot):
+        """The pid of the worker in a slot now; the daemon must log at level debug (-v)."""
+        regex = rf"worker {slot} runs with pid (\d+)"
+        self.log_contains(regex)
+        return int(re.findall(regex, self.log())[-1])
 
     def wait_workers(self, count, but=()):
         """Waits until there are so many workers and none of those in but; returns their pids."""

@@ -11,7 +11,7 @@ import websockets
 
 from apart import give_to_nobody, needs_root
 from harness import (DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, proc_stat, run_program,
-                     taken_port, wait_until)
+                     stand_still, taken_port, wait_until)
 from raw import Member, Raw, close, request, run, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
@@ -40,17 +40,6 @@ def refused_reload(d, *errors):
 
 def summary(d, mark):
     return d.log_contains(r"configuration reloaded: (.*) event=reloaded", mark).group(1)
-
-
-def worker_at(d, slot):
-    """The pid of the worker in a slot; the daemon must log at level debug."""
-    return int(re.findall(rf"worker {slot} runs with pid (\d+)", d.log())[-1])
-
-
-def stop_process(pid):
-    os.kill(pid, signal.SIGSTOP)
-
-    wait_until("that it stands still", lambda: proc_stat(pid)["state"] == "T")
 
 
 # --- what applies ---
@@ -268,12 +257,12 @@ def test_workers_down(daemon):
         for c in by_worker.values():
             assert c.text() == "User: hi"
     for i in (3, 2, 1):
-        pid = worker_at(d, i)
+        pid = d.worker_at(i)
         with by_worker.pop(i) as c:
             c.send(close(1000)).closed(1000)
         d.log_contains(rf"worker {i} retired")
         wait_until(f"the end of worker {i}", lambda: not alive(pid))
-    assert d.workers() == [worker_at(d, 0)]
+    assert d.workers() == [d.worker_at(0)]
     by_worker[0].send(text("last"))
     assert by_worker[0].text() == "User: last"
     by_worker[0].socket.close()
@@ -313,7 +302,7 @@ def test_retiring_worker_that_is_killed_stays_away(daemon):
     d.reload()
     assert len(d.workers()) == 2
     d.expect_error("worker 1 .* was ended by signal 9")
-    os.kill(worker_at(d, 1), signal.SIGKILL)
+    os.kill(d.worker_at(1), signal.SIGKILL)
     held[-1].gone()
     d.log_contains("worker 1 .* was ended by signal 9")
     d.wait_workers(1)
@@ -576,7 +565,7 @@ def outcome(d):
 
 def test_r_waits_for_all_workers(five):
     stopped = five.workers()[0]
-    stop_process(stopped)
+    stand_still(stopped)
     try:
         r = begin_r(five)
         wait_until("the reload", lambda: " running\n" in outcome(five))
@@ -592,7 +581,7 @@ def test_r_waits_for_all_workers(five):
 def test_r_while_a_reload_is_running(five):
     """That one may have read the file too early: the answer is of the next, and comes soon."""
     stopped = five.workers()[0]
-    stop_process(stopped)
+    stand_still(stopped)
     path = os.path.join(five.directory, "ws.sock")
     try:
         five.change(listen=[LOCAL, {"unix": path}])
@@ -621,7 +610,7 @@ def test_r_several_at_once(five):
 def test_r_while_the_daemon_ends(five):
     stopped = five.workers()[0]
     five.expect_error("signal 9")
-    stop_process(stopped)
+    stand_still(stopped)
     r = begin_r(five)
     wait_until("the reload", lambda: " running\n" in outcome(five))
     five.kill(signal.SIGTERM)
@@ -658,7 +647,7 @@ def test_worker_dies_during_a_reload(five):
     five.expect_error("signal 9")
     for _ in range(2):
         victim = five.workers()[0]
-        stop_process(victim)
+        stand_still(victim)
         at = len(five.notify.messages)
         five.kill(signal.SIGHUP)
         at, _ = five.notify.wait("^RELOADING=1$", at)
@@ -684,7 +673,7 @@ def test_fewer_workers_when_one_is_in_back_off(daemon):
     d = daemon({"workers": 2, "log_level": "debug"})
     d.expect_error("signal 9")
     for n in (1, 2):
-        pid = worker_at(d, 1)
+        pid = d.worker_at(1)
         os.kill(pid, signal.SIGKILL)
         if n == 1:
             d.wait_workers(2, but=[pid])

@@ -1,0 +1,451 @@
+"""Workers that die or stand still: who notices, who does not, and what comes back."""
+
+import asyncio
+import collections
+import os
+import re
+import signal
+
+import pytest
+
+from apart import needs_root
+from harness import DEADLINE, alive, free_port, stand_still, wait_until
+from raw import Member, Raw, request, run, text
+
+DEBUG = {"log_level": "debug"}
+DOING = r"(starting|waiting for events|accepting connections|serving a connection|" \
+    "writing to a connection|delivering to rooms|looking at timers|reloading)"
+
+# a sanitizer would catch some of the signals that a test sends
+NO_HANDLERS = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
+               ":handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0"}
+
+
+def answer(address, path="/ws"):
+    with Raw(address) as c:
+        return c.upgrade(path).send(text("hi")).text()
+
+
+def client_of(d, slot, path="/ws"):
+    """A connection that the worker in that slot serves."""
+    while True:
+        c = Raw(d.address).upgrade(path)
+        if d.worker_of(c.local_port) == slot:
+            return c
+        c.socket.close()
+
+
+async def member_of(d, slot, path="/chat"):
+    while True:
+        m = await Member.open(d.address, path)
+        if d.worker_of(m.local_port) == slot:
+            return m
+        await m.end()
+
+
+def kill_worker(d, slot, sig=signal.SIGKILL):
+    """Kills the worker in a slot; returns its pid once it is gone."""
+    pid = d.worker_at(slot)
+    mark = d.log_size()
+    os.kill(pid, sig)
+    d.log_contains(rf"worker {slot} \(pid {pid}\) was ended by signal {sig.value} ", mark)
+    return pid
+
+
+# --- death ---
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS,
+                                 signal.SIGQUIT, signal.SIGALRM])
+def test_worker_that_dies_comes_back(daemon, sig):
+    d = daemon(DEBUG, env=NO_HANDLERS, wrap=("sh", "-c", 'ulimit -c 0; exec "$@"', "sh"))
+    d.expect_error("was ended by signal")
+    with client_of(d, 0) as c, client_of(d, 1) as other:
+        victim = kill_worker(d, 0, sig)
+        line = d.log_contains(rf"^.*worker 0 \(pid {victim}\) was ended by signal.*$").group()
+        assert re.match(rf"ignyxd\[master\]: error: worker 0 \(pid {victim}\) was ended by signal "
+                        rf"{sig.value} \([A-Z][a-z ]+\) while {DOING} event=worker-died", line)
+        c.gone()
+        d.wait_workers(2, but=[victim])
+        other.send(text("still"))
+        assert other.text() == "Echo: still"
+        with client_of(d, 0) as again:
+            again.send(text("hi"))
+            assert again.text() == "Echo: hi"
+    # one death is no reason to wait
+    assert "keeps dying" not in d.log()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE])
+def test_signals_that_are_not_for_workers(five, sig):
+    """As a terminal sends them to all, or an operator to the wrong process."""
+    before = five.workers()
+    with Raw(five.address) as a, Raw(five.address) as b:
+        a.upgrade()
+        b.upgrade()
+        for pid in before:
+            os.kill(pid, sig)
+        for c in (a, b):
+            c.send(text("hi"))
+            assert c.text() == "Echo: hi"
+    assert five.workers() == before
+
+
+def test_back_off(daemon):
+    """Who keeps dying is left alone for a while; the others accept for it."""
+    d = daemon(DEBUG)
+    d.expect_error("was ended by signal 9")
+    kill_worker(d, 0)
+    d.log_count("worker 0 runs with pid", 2)
+    mark = d.log_size()
+    kill_worker(d, 0)
+    d.log_contains(r"warning: worker 0 keeps dying; starting it again in 1 s", mark)
+    assert len(d.workers()) == 1
+    for _ in range(40):
+        assert answer(d.address) == "Echo: hi"
+    used = set(re.findall(r"(worker \d)\]: info: opened", d.log(mark)))
+    assert used == {"worker 1"}
+    d.log_count("worker 0 runs with pid", 3)
+    with client_of(d, 0) as c:
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+    mark = d.log_size()
+    kill_worker(d, 0)
+    d.log_contains(r"worker 0 keeps dying; starting it again in 2 s", mark)
+    # the other's deaths are its own
+    kill_worker(d, 1)
+    d.log_count("worker 1 runs with pid", 2)
+    assert answer(d.address) == "Echo: hi"
+
+
+def test_back_off_with_one_worker(daemon):
+    """Nobody can accept for it: the connections wait, and are served."""
+    d = daemon({**DEBUG, "workers": 1})
+    d.expect_error("was ended by signal 9")
+    kill_worker(d, 0)
+    d.log_count("worker 0 runs with pid", 2)
+    kill_worker(d, 0)
+    d.log_contains("worker 0 keeps dying")
+    waiting = [Raw(d.address).send(request("/ws"), text("hi")) for _ in range(10)]
+    for c in waiting:
+        assert c.response().status == 101
+        assert c.text() == "Echo: hi"
+        c.socket.close()
+
+
+def test_what_a_dead_worker_had_counts_no_more(daemon):
+    d = daemon({**DEBUG, "max_connections": 4})
+    d.expect_error("was ended by signal 9")
+    held = [client_of(d, 0), client_of(d, 0), client_of(d, 0)]
+    d.notify.wait(r"STATUS=2 workers, 3 connections")
+    kill_worker(d, 0)
+    for c in held:
+        c.gone()
+    d.notify.wait(r"STATUS=2 workers, 0 connections", len(d.notify.messages) - 1)
+    d.log_count("worker 0 runs with pid", 2)
+    again = [Raw(d.address).upgrade() for _ in range(4)]
+    with Raw(d.address) as c:
+        assert c.send(request("/ws")).response().status == 503
+    for c in (*held, *again):
+        c.socket.close()
+
+
+# --- connections that wait in its queue ---
+
+
+def queued_at(d, victim, count=40):
+    """Clients of which some are in the queue of a worker that stands still, and have asked."""
+    stand_still(victim)
+    clients = [Raw(d.address).send(request("/ws"), text("hi")) for _ in range(count)]
+    unanswered = []
+    # the other worker has answered all of its own when it answers the last of these
+    probes = [Raw(d.address).send(request("/ws"), text("hi")) for _ in range(count)]
+    for c in clients + probes:
+        c.socket.settimeout(0.05)
+        try:
+            c.fill()
+        except TimeoutError:
+            unanswered.append(c)
+        c.socket.settimeout(DEADLINE)
+    assert 0 < len(unanswered) < 2 * count
+    return clients + probes
+
+
+def check_all_served(clients):
+    for c in clients:
+        assert c.response().status == 101
+        assert c.text() == "Echo: hi"
+        c.socket.close()
+
+
+def test_queue_of_a_killed_worker_is_served(daemon):
+    d = daemon(DEBUG)
+    d.expect_error("was ended by signal 9")
+    clients = queued_at(d, d.worker_at(0), 15)
+    kill_worker(d, 0)
+    check_all_served(clients)
+
+
+def test_queue_of_a_worker_in_back_off_is_served(daemon):
+    """By another worker, at once."""
+    d = daemon(DEBUG)
+    d.expect_error("was ended by signal 9")
+    kill_worker(d, 0)
+    d.log_count("worker 0 runs with pid", 2)
+    clients = queued_at(d, d.worker_at(0), 15)
+    kill_worker(d, 0)
+    d.log_contains("worker 0 keeps dying")
+    check_all_served(clients)
+    assert len(re.findall("worker 0 runs with pid", d.log())) == 2, "it had not come back yet"
+
+
+def test_unix_socket_is_shared_by_all(daemon):
+    d = daemon(DEBUG, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[{"unix": path}])
+    d.start()
+    d.expect_error("was ended by signal 9")
+    victim = d.worker_at(0)
+    stand_still(victim)
+    # the other serves all of them, whichever the kernel would have woken
+    for _ in range(10):
+        assert answer(path) == "Echo: hi"
+    kill_worker(d, 0)
+    for _ in range(10):
+        assert answer(path) == "Echo: hi"
+
+
+# --- standing still ---
+
+
+def test_worker_that_stands_still(daemon):
+    """Ended after worker_timeout, with an entry that names what it was doing."""
+    d = daemon({**DEBUG, "worker_timeout": "1s"})
+    d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+    # a whole daemon that stands still, as on a machine that sleeps, is another matter
+    asleep = daemon({**DEBUG, "worker_timeout": "1s"})
+    their_pids = (asleep.pid, *asleep.workers())
+    with client_of(d, 0) as c, client_of(d, 1) as other:
+        for pid in their_pids:
+            stand_still(pid)
+        victim = d.worker_at(0)
+        stand_still(victim)
+        line = d.log_contains("^.*has not moved for worker_timeout.*$").group()
+        assert re.match(rf"ignyxd\[master\]: error: worker 0 \(pid {victim}\) has not moved for "
+                        rf"worker_timeout while {DOING}; ending it event=worker-stuck", line)
+        d.log_contains(rf"worker 0 \(pid {victim}\) was ended by signal 9 \(Killed\)")
+        c.gone()
+        other.send(text("still"))
+        assert other.text() == "Echo: still"
+    d.wait_workers(2, but=[victim])
+    with client_of(d, 0) as c:
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+    d.log_count("has not moved", 1)
+    for pid in their_pids:
+        os.kill(pid, signal.SIGCONT)
+    held = [Raw(asleep.address).upgrade() for _ in range(3)]
+    asleep.notify.wait("STATUS=2 workers, 3 connections")
+    for c in held:
+        c.socket.close()
+    asleep.notify.wait("STATUS=2 workers, 0 connections", len(asleep.notify.messages) - 1)
+    assert (asleep.pid, *asleep.workers()) == their_pids
+    assert "worker_timeout" not in asleep.log()
+
+
+def test_stopped_master_holds_nobody_up(five):
+    with Raw(five.address) as c, Raw(five.address) as room:
+        room.upgrade("/chat")
+        stand_still(five.pid)
+        try:
+            c.upgrade().send(text("hi"))
+            assert c.text() == "Echo: hi"
+            room.send(text("hi"))
+            assert room.text() == "User: hi"
+        finally:
+            os.kill(five.pid, signal.SIGCONT)
+    five.reload()
+
+
+# --- the master's death ---
+
+
+def test_no_worker_outlives_the_master(daemon):
+    d = daemon({"workers": 4})
+    workers = d.workers()
+    with Raw(d.address) as c:
+        address = d.address
+        c.upgrade()
+        # some may see the end of its socket before the kernel ends them
+        d.expect_error("the master is gone")
+        d.kill(signal.SIGKILL)
+        assert d.wait() == -signal.SIGKILL
+        c.gone()
+    wait_until("the end of the workers", lambda: not any(map(alive, workers)))
+    with pytest.raises(ConnectionRefusedError):
+        Raw(address)
+
+
+def test_start_after_a_master_was_killed(daemon, directory):
+    """What it left - pid file, unix socket - is in nobody's way."""
+    port = free_port()
+    path = os.path.join(directory, "ws.sock")
+    settings = {"listen": [{"address": "127.0.0.1", "port": port}, {"unix": path}],
+                "runtime_dir": directory}
+    first = daemon(settings)
+    workers = first.workers()
+    first.expect_error("the master is gone")
+    first.kill(signal.SIGKILL)
+    first.wait()
+    wait_until("the end of the workers", lambda: not any(map(alive, workers)))
+    assert os.path.exists(path)
+    second = daemon(settings)
+    assert answer(second.address) == answer(path) == "Echo: hi"
+
+
+# --- rooms ---
+
+
+class Crowd:
+    """Members of /chat who all speak; each checks what it can when all is over."""
+
+    def __init__(self):
+        self.members = {}
+        self.said = collections.Counter()
+
+    async def add(self, d, name, slot):
+        self.members[name] = await member_of(d, slot)
+
+    async def speak(self, name, stop, pause):
+        m = self.members[name]
+        while not stop.is_set() and not m.lost:
+            m.send(b"%s %d" % (name.encode(), self.said[name]))
+            self.said[name] += 1
+            await asyncio.sleep(pause)
+
+    def spoken(self, name):
+        """What that member was seen to say, by the first survivor."""
+        begin = f"User: {name} ".encode()
+        first = next(m for m in self.members.values() if not m.lost)
+        return [int(x[len(begin):]) for x in first.messages if x.startswith(begin)]
+
+
+def test_members_do_not_notice_the_death_of_other_workers(daemon):
+    """Workers 2 and 3 are killed again and again: for the others no gap, no double, one order."""
+    d = daemon({**DEBUG, "workers": 4})
+    d.expect_error("was ended by signal 9")
+    crowd = Crowd()
+    survivors = [f"s{i}" for i in range(8)]
+
+    async def client():
+        stop = asyncio.Event()
+        for i, name in enumerate(survivors):
+            await crowd.add(d, name, i % 2)
+        speakers = [asyncio.create_task(crowd.speak(n, stop, 0.001)) for n in survivors]
+        victims = []
+        for n, slot in enumerate((2, 3, 2, 3, 2)):
+            await asyncio.to_thread(d.log_count, rf"worker {slot} runs with pid", 1 + n // 2)
+            # in its own words: a member that is there when the worker dies, speaking
+            name = f"v{n}"
+            await crowd.add(d, name, slot)
+            speakers.append(asyncio.create_task(crowd.speak(name, stop, 0)))
+            victims.append(name)
+            m = crowd.members[name]
+            await m.until(lambda m=m: m.messages, "that it hears something")
+            os.kill(d.worker_at(slot), signal.SIGKILL)
+            await m.until(lambda m=m: m.lost, "its end")
+        stop.set()
+        await asyncio.gather(*speakers)
+        for name in survivors:
+            m = crowd.members[name]
+            m.send(b"end")
+        living = [crowd.members[n] for n in survivors]
+        for m in living:
+            await m.until(lambda m=m: m.messages.count(b"User: end") == len(living), "the end")
+        first = living[0].messages
+        for m in living:
+            # they joined one after the other; the first has heard all
+            assert not m.lost
+            assert m.messages == first[len(first) - len(m.messages):]
+        for name in survivors:
+            assert crowd.spoken(name) == list(range(crowd.said[name])), name
+        for name in victims:
+            # what it said last may be lost with its worker, but nothing before it
+            heard = crowd.spoken(name)
+            assert heard == list(range(len(heard))), name
+            # and what it heard is a run of what all heard
+            mine = b"\n".join(crowd.members[name].messages) + b"\n"
+            assert mine in b"\n".join(first) + b"\n"
+        await asyncio.gather(*(m.end() for m in living))
+
+    run(client())
+    d.log_count("was ended by signal 9", 5)
+
+
+def test_members_of_a_worker_that_stands_still_hold_up_and_then_not(daemon):
+    """Its cursor is back-pressure on all; when it is ended the others go on without a gap."""
+    d = daemon({**DEBUG, "workers": 2, "worker_timeout": "1s", "bus_lag": "16K",
+                "max_message": "16K", "bus_size": "256K"})
+    d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+    total = 60
+
+    async def client():
+        slow = await member_of(d, 0)
+        speaker = await member_of(d, 1)
+        listener = await member_of(d, 1)
+        stand_still(d.worker_at(0))
+        for n in range(total):
+            speaker.send(b"%03d" % n + b"." * 2000)
+        await speaker.count(5)
+        assert len(speaker.messages) < total, "nothing may be lost for the one that stands still"
+        await asyncio.gather(speaker.count(total), listener.count(total))
+        assert speaker.messages == listener.messages
+        assert [int(m[6:9]) for m in speaker.messages] == list(range(total))
+        await slow.until(lambda: slow.lost, "its end")
+
+    run(client())
+
+
+@needs_root
+def test_bus_that_is_corrupt(daemon):
+    """The worker that finds it ends, the master makes a new one, and all begin anew."""
+    d = daemon({**DEBUG, "bus_size": "1M"})
+    d.expect_error("bus corrupt|exited with status|was ended by signal 9")
+    with client_of(d, 0, "/chat") as reader, client_of(d, 1, "/chat") as writer:
+        victim, other = d.worker_at(0), d.worker_at(1)
+        stand_still(victim)
+        writer.send(text("hi"))
+        assert writer.text() == "User: hi"
+        [path] = [p for p in (f"/proc/{d.pid}/fd/{n}" for n in os.listdir(f"/proc/{d.pid}/fd"))
+                  if "memfd:ignyx-bus" in os.readlink(p)]
+        with open(path, "r+b", buffering=0) as f:
+            # the ring is at the end; what is before it is left as it is
+            f.seek(-(1 << 20), os.SEEK_END)
+            f.write(b"\xff" * (1 << 20))
+        os.kill(victim, signal.SIGCONT)
+        d.log_contains(r"worker 0\]: error: bus corrupt: .* event=bus-corrupt")
+        reader.gone()
+        writer.gone()
+    d.wait_workers(2, but=[victim, other])
+    d.log_count(r"worker \d runs with pid", 4)
+    with client_of(d, 0, "/chat") as a, client_of(d, 1, "/chat") as b:
+        a.send(text("anew"))
+        assert a.text() == b.text() == "User: anew"
+
+
+def test_deaths_leave_no_files_open(daemon):
+    """What the master keeps for a slot is used again, not made again."""
+    d = daemon({**DEBUG, "workers": 16})
+    d.expect_error("was ended by signal 9")
+
+    def files():
+        return len(os.listdir(f"/proc/{d.pid}/fd"))
+
+    before = files()
+    for slot in range(16):
+        os.kill(d.worker_at(slot), signal.SIGKILL)
+    for slot in range(16):
+        d.log_count(rf"worker {slot} runs with pid", 2)
+    assert files() == before
+    assert len(d.workers()) == 16
+    assert answer(d.address) == "Echo: hi"
