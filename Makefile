@@ -7,7 +7,8 @@
 BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
-SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format fuzz
+SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format \
+	fuzz conformance-autobahn
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
@@ -16,8 +17,9 @@ help:
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
 	@echo "make check-systemd the service under a real systemd (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
-	@echo "make unit, make integration, make lint, make format"
+	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench-codec   how fast frames are read on this machine"
+	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
 	@echo "make deps          install what building needs; deps-check: and testing"
 	@echo "make install [DESTDIR= prefix=], make uninstall, make clean, make distclean"
 
@@ -148,6 +150,10 @@ integration: all
 	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
 bench-codec: $(BUILD)/tests/bench/codec
 	@$<
+conformance: all
+	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
+conformance-autobahn:
+	@tests/conformance/autobahn.sh "$(URL)"
 keys: $(BUILD)/tests/keys
 
 lint: deps-check
@@ -187,5 +193,6 @@ distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
-	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec
+	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
+	conformance conformance-autobahn
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d

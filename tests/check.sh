@@ -47,6 +47,7 @@ part unit tests/unit/run.sh "$build/tests/unit"
 part fuzz tests/fuzz/replay.sh "$PWD/$build/fuzz"
 export IGNYXD=$PWD/$build/ignyxd
 part integration /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+part conformance /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
 
 [ -z "${IGNYX_COUNTS-}" ] || echo "$passed $failed $skipped" >>"$IGNYX_COUNTS"
 line="$passed passed, $failed failed"
