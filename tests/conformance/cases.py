@@ -36,16 +36,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Close:
-    """A close frame; reason None: any."""
+    """A close frame, without a code an empty one."""
     code: int = None
     reason: str = ""
 
     def __str__(self):
         return " ".join(map(str, filter(None, ("close", self.code or "empty", self.reason))))
-
-    def __eq__(self, other):
-        return isinstance(other, Close) and self.code == other.code and \
-            (None in (self.reason, other.reason) or self.reason == other.reason)
 
 
 @dataclass(frozen=True)

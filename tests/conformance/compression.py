@@ -32,6 +32,7 @@ ENDPOINTS = {
     "/z-small": {},  # with a max_message of 1000
 }
 SMALL = 1000
+MOST = 128 << 10  # max_message of the others
 
 OFFERS = {
     "nothing": PMD,
@@ -48,6 +49,8 @@ OFFERS = {
 @lru_cache(maxsize=None)
 def words(n, seed=1):
     """Text that compresses about as JSON does, with repeats at all distances."""
+    if n < 64:
+        return (b"%d, " % seed * n)[:n]  # shorter by compression, as short texts seldom are
     r = random.Random(seed)
     vocabulary = [f'"{r.getrandbits(40):x}": {r.getrandbits(20)}, ' for _ in range(400)]
     out = []
@@ -258,7 +261,6 @@ def reserved_bits():
 BROKEN = {
     "a block of type 3": b"\x07",
     "a stored block with a wrong complement": b"\x00\x05\x00\x00\x00Hello\x00",
-    "a stored block that is cut": b"\x00\x64\x00\x9b\xffH",
     "a distance beyond what there is": bytes.fromhex("f200110000"),
     "too many codes": b"\xfc" + b"\xff" * 20,
     "ff alone": b"\xff" * 8,
@@ -267,13 +269,17 @@ BROKEN = {
 
 
 def broken():
-    """Not DEFLATE: 1007, in a word of the daemon's choice."""
-    wrong = fails(1007, None)
+    """Not DEFLATE."""
+    wrong = fails(1007, "bad-deflate")
     for what, data in BROKEN.items():
         for opcode in (TEXT, BINARY):
             yield case(f"7.2.2 {what}, {OPCODES[opcode]}", [compressed(opcode, data), *wrong])
         yield case(f"7.2.2 {what}, in fragments of one byte",
                    [compressed(TEXT, data, len(data)), *wrong])
+    cut = b"\x00\x64\x00\x9b\xffH"
+    yield case("7.2.2 a stored block that is cut, binary", [compressed(BINARY, cut), *wrong])
+    yield case("7.2.2 a stored block that is cut, text: 00 00 ff ff becomes part of it",
+               [compressed(TEXT, cut), *BAD_UTF8])
     yield case("7.2.2 a broken message behind a good one in the same read",
                [lambda peer: peer.message(TEXT, words(500)) + compressed(TEXT, b"\x07"),
                 Frame(TEXT, words(500), Z), *wrong])
@@ -317,8 +323,13 @@ def bombs():
     yield case("10.4 a bomb behind a good message in the same read",
                [lambda peer: peer.message(TEXT, words(500)) + zeros(1 << 20)(peer),
                 Frame(TEXT, words(500), Z), *TOO_BIG])
-    yield case("10.4 too many bytes on the wire, known before the key",
-               [frame(BINARY, length=131073, rsv=4)[:-4], *TOO_BIG])
+    for n in (2 * MOST, 1 << 32, (1 << 63) - 1):
+        yield case(f"10.4 {n} bytes on the wire where {MOST} may be, known before the key",
+                   [frame(BINARY, length=n, rsv=4)[:-4], *TOO_BIG])
+    yield case(f"10.4 {MOST} bytes that got longer by it, where so many may be",
+               [lambda peer: peer.message(BINARY, noise(MOST)), any_bits(BINARY, noise(MOST))])
+    yield case(f"10.4 {MOST + 1} bytes that got longer by it, where {MOST} may be",
+               [lambda peer: peer.message(BINARY, noise(MOST + 1)), *TOO_BIG])
     yield case("10.4 a bomb in the first fragment, nothing behind it",
                [zeros(1 << 16, fin=False), *TOO_BIG], "/z-small")
 

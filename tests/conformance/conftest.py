@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 
 from cases import Case  # noqa: E402  (the path is set above)
-from compression import ENDPOINTS, PMD, SMALL  # noqa: E402
+from compression import ENDPOINTS, MOST, PMD, SMALL  # noqa: E402
 from harness import PROGRAM, ROOT, Daemon, run_program  # noqa: E402
 from raw import request  # noqa: E402
 from runner import connect, expected, run  # noqa: E402
@@ -57,7 +57,8 @@ def accepts(daemon):
 def daemon():
     """One for all cases: each has a connection of its own."""
     path = tempfile.mkdtemp(prefix="ignyxd-")
-    d = Daemon(path, {"endpoints": PLAIN + list(compressing()), "max_pending": "8M"})
+    d = Daemon(path, {"endpoints": PLAIN + list(compressing()), "max_message": str(MOST),
+                      "max_pending": "8M"})
     if not accepts(d):
         d.change(endpoints=PLAIN)
     d.start()
