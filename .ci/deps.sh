@@ -1,18 +1,20 @@
 #!/bin/sh
-# Finds what is missing to build (deps.sh build), to build and test (deps.sh check)
-# or to fuzz (deps.sh fuzz), and installs it with apt-get. Says nothing when all is there.
+# Finds what is missing to build (deps.sh build), to test (check), to test with a
+# browser (browser) or to fuzz (fuzz), and installs it with apt-get. Says nothing when
+# all is there.
 set -u
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
-check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps"
-
+check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws"
+browser="chromium"
 fuzz="clang libclang-rt-14-dev"
 
 case ${1-} in
     build) wanted=$build;;
     check) wanted="$build $check";;
+    browser) wanted="$build $check $browser";;
     fuzz) wanted="$build $fuzz";;
-    *) echo "usage: deps.sh build|check|fuzz" >&2; exit 2;;
+    *) echo "usage: deps.sh build|check|browser|fuzz" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
@@ -32,6 +34,8 @@ present() {
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
         python3-websockets) /usr/bin/python3 -c 'import websockets';;
+        node-ws) NODE_PATH=/usr/share/nodejs node -e 'require("ws")';;
+        chromium) command -v chromium;;
         procps) command -v pgrep;;
     esac >/dev/null 2>&1
 }
