@@ -17,6 +17,7 @@ help:
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
 	@echo "make check-systemd the service under a real systemd (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
+	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
@@ -154,6 +155,8 @@ conformance: all
 	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
 conformance-autobahn:
 	@tests/conformance/autobahn.sh "$(URL)"
+check-browser: all
+	@IGNYXD=$(abspath $(BUILD))/ignyxd tests/browser/check.sh
 keys: $(BUILD)/tests/keys
 
 lint: deps-check
@@ -194,5 +197,5 @@ distclean:
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
-	conformance conformance-autobahn
+	conformance conformance-autobahn check-browser
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d
