@@ -23,6 +23,8 @@
 
 enum {
 	CLIENT_HEADER_MAX = 14,
+	SHORT_HEADER = 6, /* of a frame whose length is in its second byte */
+	SHORT_MAX = 126,
 	FIN = 0x80,
 	RSV = 0x70,
 	RSV1 = 0x40, /* the message is compressed (RFC 7692 6) */
@@ -408,8 +410,10 @@ static int next_header(struct ws_decoder *d, uint8_t **p, const uint8_t *end, st
 	return 0;
 }
 
-enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
-			 uint16_t *code, enum reason *reason)
+/* Apart from ws_decode, which is to need no stack of its own. */
+static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uint8_t **p,
+						       uint8_t *end, struct ws_message *m,
+						       uint16_t *code, enum reason *reason)
 {
 	const struct fault *fault = NULL;
 	struct header h;
@@ -443,6 +447,35 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 			break;
 	}
 	return fault ? failed(fault, code, reason) : WS_EVENT;
+}
+
+/*
+ * Most frames are short messages of one frame, and lie whole in the input. What
+ * this takes is what the general way would give; anything else is left to that.
+ */
+enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
+			 uint16_t *code, enum reason *reason)
+{
+	uint8_t *b = *p;
+	size_t len;
+	uint32_t key;
+
+	if (d->partial || end - b < SHORT_HEADER ||
+	    (b[0] != (FIN | WS_TEXT) && b[0] != (FIN | WS_BINARY)))
+		return decode(d, p, end, m, code, reason);
+	len = (size_t)b[1] - MASKED; /* huge if there is no mask */
+	if (len >= SHORT_MAX || len > (size_t)(end - b - SHORT_HEADER) || len > d->max_message)
+		return decode(d, p, end, m, code, reason);
+	memcpy(&key, b + 2, sizeof(key));
+	m->opcode = b[0] & OPCODE;
+	m->data = b + SHORT_HEADER;
+	m->len = len;
+	*p = b + SHORT_HEADER + len;
+	if (m->opcode == WS_BINARY)
+		ws_mask(b + SHORT_HEADER, len, key, 0);
+	else if (ws_unmask_text(b + SHORT_HEADER, len, key, 0, UTF8_BOUNDARY) != UTF8_BOUNDARY)
+		return failed(&NOT_UTF8, code, reason);
+	return WS_EVENT;
 }
 
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)
