@@ -22,6 +22,7 @@
 #include "config/alloc.h"
 #include "config/config.h"
 #include "config/errors.h"
+#include "config/file.h"
 #include "config/lex.h"
 #include "config/source.h"
 
@@ -59,52 +60,6 @@ static void report(struct loader *l, struct frame *up, const char *name, const c
 		errors_add(l->errors, false, at, "cannot read: %s", why);
 	else
 		errors_add(l->errors, false, at, "cannot include \"%s\": %s", name, why);
-}
-
-/* Reads up to max bytes to the end of the file. Returns NULL or why not. */
-static const char *read_bytes(int fd, size_t max, char **bytes, size_t *len)
-{
-	size_t cap = 0;
-
-	*bytes = NULL;
-	*len = 0;
-	for (;;) {
-		ssize_t n;
-
-		*bytes = alloc_grow(*bytes, *len + 4096, &cap, 1);
-		n = read(fd, *bytes + *len, cap - *len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return strerror(errno);
-		if (n == 0)
-			return NULL;
-		*len += (size_t)n;
-		if (*len > max)
-			return "the configuration is larger than 4 MiB";
-	}
-}
-
-/* Opens a regular file. -1: *why says why not. */
-static int open_regular(const char *name, struct stat *st, const char **why)
-{
-	/* non-blocking, or opening a FIFO waits for a writer */
-	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0) {
-		*why = strerror(errno);
-		return -1;
-	}
-	if (fstat(fd, st) < 0)
-		*why = strerror(errno);
-	else if (S_ISDIR(st->st_mode))
-		*why = "it is a directory";
-	else if (!S_ISREG(st->st_mode))
-		*why = "it is not a regular file";
-	else
-		return fd;
-	close(fd);
-	return -1;
 }
 
 /* Whether f, one of those that include it, is this file; or there are too many. */
@@ -266,14 +221,14 @@ static void expand_file(struct loader *l, const char *name, struct frame *up)
 	struct stat st = { 0 };
 	char *bytes = NULL;
 	size_t len = 0;
-	int fd = open_regular(name, &st, &why);
+	int fd = file_open(name, &st, &why);
 
 	if (fd >= 0) {
 		f.dev = st.st_dev;
 		f.ino = st.st_ino;
 		why = check_nesting(&f);
 		if (why == NULL)
-			why = read_bytes(fd, l->budget, &bytes, &len);
+			why = file_read(fd, l->budget, &bytes, &len);
 		close(fd);
 	}
 	if (why != NULL) {

@@ -1,0 +1,65 @@
+/*
+ * file.c - see file.h.
+ */
+#include "config/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/alloc.h"
+
+const char *file_read(int fd, size_t max, char **bytes, size_t *len)
+{
+	size_t cap = 0;
+
+	*bytes = NULL;
+	*len = 0;
+	for (;;) {
+		ssize_t n;
+
+		*bytes = alloc_grow(*bytes, *len + 4096, &cap, 1);
+		n = read(fd, *bytes + *len, cap - *len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return strerror(errno);
+		if (n == 0)
+			return NULL;
+		*len += (size_t)n;
+		if (*len > max)
+			return "the configuration, with all that it names, is larger than 4 MiB";
+	}
+}
+
+int file_open(const char *name, struct stat *st, const char **why)
+{
+	/* non-blocking, or opening a FIFO waits for a writer */
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0) {
+		*why = strerror(errno);
+		return -1;
+	}
+	if (fstat(fd, st) < 0)
+		*why = strerror(errno);
+	else if (S_ISDIR(st->st_mode))
+		*why = "it is a directory";
+	else if (!S_ISREG(st->st_mode))
+		*why = "it is not a regular file";
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+char *file_beside(const char *file, const char *name)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (*name == '/' || slash == NULL)
+		return alloc_string(name);
+	return alloc_format("%.*s%s", (int)(slash - file) + 1, file, name);
+}
