@@ -116,6 +116,8 @@ static const struct fault *check_second(uint8_t first, uint8_t b)
 		return &UNMASKED;
 	if (is_control(first & OPCODE) && (b & LENGTH) > WS_CONTROL_MAX)
 		return &PROTOCOL;
+	if ((first & OPCODE) == WS_CLOSE && (b & LENGTH) == 1) /* half of a code */
+		return &PROTOCOL;
 	return NULL;
 }
 
@@ -235,19 +237,30 @@ static const struct fault *check_size(const struct ws_decoder *d, const struct h
 	return had <= max && h->payload_len <= max - had ? NULL : &TOO_BIG;
 }
 
+/* What the first n bytes of a close frame's payload tell, or all of them. */
+static const struct fault *check_close(const uint8_t *p, size_t n, bool whole)
+{
+	utf8_state s;
+
+	if (n < 2)
+		return NULL;
+	if (!ws_close_code_valid((uint16_t)big_endian(p, 2)))
+		return &PROTOCOL;
+	s = utf8_feed(UTF8_BOUNDARY, p + 2, n - 2);
+	return s == UTF8_INVALID || (whole && s != UTF8_BOUNDARY) ? &NOT_UTF8 : NULL;
+}
+
 static const struct fault *finish_close(struct ws_message *m)
 {
+	const struct fault *fault = check_close(m->data, m->len, true);
+
 	m->code = WS_CLOSE_NO_STATUS;
-	if (m->len == 0)
-		return NULL;
-	if (m->len == 1)
-		return &PROTOCOL;
+	if (fault || m->len == 0)
+		return fault;
 	m->code = (uint16_t)big_endian(m->data, 2);
 	m->data += 2;
 	m->len -= 2;
-	if (!ws_close_code_valid(m->code))
-		return &PROTOCOL;
-	return utf8_valid(m->data, m->len) ? NULL : &NOT_UTF8;
+	return NULL;
 }
 
 static const struct fault *whole_compressed(const struct ws_decoder *d, const struct header *h,
@@ -315,7 +328,10 @@ static const struct fault *take_payload(const struct ws_decoder *d, uint8_t **p,
 		return NULL;
 	if (is_control(s->current.opcode)) {
 		ws_mask(*p, n, s->current.key, (size_t)(s->done & 3));
-		fault = buffer_append(&s->control, *p, n) ? NULL : &MEMORY;
+		if (!buffer_append(&s->control, *p, n))
+			fault = &MEMORY;
+		else if (s->current.opcode == WS_CLOSE)
+			fault = check_close(s->control.p, s->control.len, false);
 	} else {
 		fault = take_data(d, *p, n);
 	}

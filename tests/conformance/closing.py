@@ -34,6 +34,21 @@ def payloads():
     yield Case("5.5.1 without a mask", [close(1000, mask=False)[:2], *NOT_MASKED])
 
 
+def early():
+    """What of a close frame is wrong is known before it is whole."""
+    yield Case("5.5.1 one byte, known by the second byte",
+               [frame(CLOSE, b"\x03")[:2], *PROTOCOL_ERROR])
+    for code in MUST_NOT:
+        begun = close(code, b"because")[:6 + 2]
+        yield Case(f"7.4 code {code}, nothing behind it", [begun, *PROTOCOL_ERROR])
+    for what, data in (("ff", b"\xff"), ("overlong", b"\xc0"), ("surrogate", b"\xed\xa0"),
+                       ("beyond U+10FFFF", b"\xf4\x90"), ("lone 80", b"ok \x80")):
+        begun = close(1000, data + b"because")[:6 + 2 + len(data)]
+        yield Case(f"5.5.1 reason, {what}, nothing behind it", [begun, *BAD_UTF8])
+        yield Case(f"5.5.1 reason, {what}, byte by byte, nothing behind it",
+                   [*pieces(begun), *BAD_UTF8])
+
+
 def reasons():
     for what, data in (("of all lengths", REASON), ("U+10FFFF", "\U0010ffff".encode()),
                        ("NUL", b"\0"), ("123 bytes", "ß".encode() * 61 + b"z")):
@@ -125,6 +140,6 @@ def no_close():
 
 
 def cases():
-    for table in (codes, payloads, reasons, behind_a_close, ahead_of_a_close, started_by_us,
+    for table in (codes, payloads, early, reasons, behind_a_close, ahead_of_a_close, started_by_us,
                   no_close):
         yield from table()
