@@ -19,8 +19,6 @@ from harness import PROGRAM, ROOT, Daemon, run_program  # noqa: E402
 from raw import request  # noqa: E402
 from runner import connect, expected, run  # noqa: E402
 
-NO_COMPRESSION = "the daemon has no permessage-deflate"
-STRICT = os.environ.get("IGNYX_CONFORMANCE_STRICT") == "1"
 BUILD = os.path.join(ROOT, "build")
 REPORT = os.path.join(os.path.dirname(PROGRAM) if PROGRAM.startswith(BUILD + os.sep) else BUILD,
                       "conformance.md")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import HERE
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def report(*behaviours):

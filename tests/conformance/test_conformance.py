@@ -8,7 +8,7 @@ import handshake
 import limits
 import pytest
 import utf8
-from conftest import NO_COMPRESSION, STRICT
+from five import NO_COMPRESSION, STRICT
 
 PLAIN = [c for m in (framing, fragments, utf8, closing, limits, handshake) for c in m.cases()]
 COMPRESSED = list(compression.cases())
