@@ -30,7 +30,7 @@ const char *file_read(int fd, size_t max, char **bytes, size_t *len)
 			return NULL;
 		*len += (size_t)n;
 		if (*len > max)
-			return "the configuration, with all that it names, is larger than 4 MiB";
+			return "the configuration is larger than 4 MiB";
 	}
 }
 
