@@ -33,6 +33,7 @@ struct log_fields {
 	const char *peer;
 	const char *endpoint;
 	const char *room;
+	const char *client; /* of its verified certificate */
 };
 
 /*

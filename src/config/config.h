@@ -20,6 +20,7 @@ struct behaviour;
 enum {
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_WORKERS_MAX = 64,
+	CONFIG_CERTIFICATES_MAX = 64, /* of one listener */
 	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
 	CONFIG_ENTRY_ROOM = 8192,
 	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
@@ -51,12 +52,41 @@ struct config_limits {
 	struct config_compression compression;
 };
 
+/* A certificate with its chain and key. The objects are OpenSSL's. */
+struct config_certificate {
+	char *certificate, *key; /* names of the files, as configured */
+	struct x509_st *leaf;
+	struct stack_st_X509 *chain; /* those above the leaf, perhaps none */
+	struct evp_pkey_st *private_key;
+	char **names; /* DNS names and "*.host" patterns in lower case, NULL-terminated */
+	int64_t expires; /* seconds since the epoch */
+	const char *file; /* where it stands in the configuration */
+	int line;
+};
+
+enum config_verify { VERIFY_NONE, VERIFY_OPTIONAL, VERIFY_REQUIRED };
+
+struct config_tls {
+	bool on;
+	int min_version; /* index: 0 is TLS 1.2, 1 is TLS 1.3 */
+	char *ciphers, *ciphersuites, *curves; /* as OpenSSL writes them; NULL: its own */
+	char *client_ca, *crl; /* names of files; NULL: none */
+	int verify; /* enum config_verify */
+	bool session_tickets, prefer_server_ciphers;
+	size_t certificate_count;
+	struct config_certificate *certificates; /* the first one is the default */
+	struct stack_st_X509 *authorities; /* of client_ca */
+	struct stack_st_X509_CRL *revoked; /* of crl */
+};
+
 struct config_listener {
 	char *address; /* IPv4 or IPv6 literal; NULL for a unix socket */
 	int64_t port;
 	int64_t backlog;
 	char *unix_path; /* NULL for TCP */
 	int64_t mode;
+	int64_t accept_rate; /* connections a second and worker, 0: any number */
+	struct config_tls tls;
 	const char *file; /* where it stands in the configuration */
 	int line;
 };
@@ -113,12 +143,12 @@ struct config_source *config_source_unpack(const void *bytes, size_t len);
 
 /*
  * Makes a snapshot (refs 1). behaviours: NULL-terminated. generation is noted
- * in it. NULL: everything that is wrong is in e. Warnings may be in e in any
- * case.
+ * in it. Files that the text names (certificates, keys) are read, once, and kept in
+ * s, to be handed on with it. NULL: everything that is wrong is in e. Warnings may
+ * be in e in any case.
  */
-struct config *config_parse(const struct config_source *s,
-			    const struct behaviour *const *behaviours, uint64_t generation,
-			    struct config_errors *e);
+struct config *config_parse(struct config_source *s, const struct behaviour *const *behaviours,
+			    uint64_t generation, struct config_errors *e);
 
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
@@ -128,6 +158,14 @@ const struct config_endpoint *config_find(const struct config *c, const char *pa
 
 /* Whether any endpoint needs the bus. */
 bool config_uses_bus(const struct config *c);
+
+/*
+ * Calls fn with each certificate that expires within 21 days of now, or has; days
+ * is negative then.
+ */
+void config_expiring(const struct config *c, int64_t now,
+		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
+		     void *arg);
 
 /*
  * Calls fn with the name of each changed key that needs a restart

@@ -84,6 +84,7 @@ void config_each_key(const struct behaviour *const *list,
 {
 	each_row("", table_global, fn, arg);
 	each_row("listen", table_listen, fn, arg);
+	each_row("certificates", table_certificate, fn, arg);
 	each_row("endpoint", table_endpoint, fn, arg);
 	for (; *list != NULL; list++)
 		each_row((*list)->name, (*list)->keys, fn, arg);

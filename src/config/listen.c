@@ -114,6 +114,8 @@ static void parse_listener(struct parse *p, const config_setting_t *group, int n
 	parse_place(p, group, &l->file, &l->line);
 	unknown_report(p, &r, "a listener", table_listen, NULL);
 	fill_object(&r, (struct key_object){ table_listen, l }, NULL);
+	if (given(&r, "tls"))
+		tls_parse(p, &r, &l->tls);
 	check_kind(&r, l);
 	check_duplicate(p, &r, l);
 	free(label);
@@ -142,5 +144,6 @@ void listen_parse(struct parse *p)
 
 void listener_free(struct config_listener *l)
 {
+	tls_free(&l->tls);
 	fill_free((struct key_object){ table_listen, l });
 }

@@ -152,7 +152,7 @@ static void snapshot_free(struct snapshot *n)
 	free(n);
 }
 
-struct config *config_parse(const struct config_source *s, const struct behaviour *const *known,
+struct config *config_parse(struct config_source *s, const struct behaviour *const *known,
 			    uint64_t generation, struct config_errors *e)
 {
 	size_t before = config_errors_count(e);

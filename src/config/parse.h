@@ -17,7 +17,7 @@ struct snapshot {
 };
 
 struct parse {
-	const struct config_source *source;
+	struct config_source *source;
 	const struct behaviour *const *behaviours;
 	struct config_errors *errors;
 	struct snapshot *snapshot;
@@ -53,6 +53,10 @@ void unknown_report(const struct parse *p, struct config_report *r, const char *
 void listen_parse(struct parse *p);
 void endpoints_parse(struct parse *p);
 void listener_free(struct config_listener *l);
+
+/* What the rows of a listener's group `tls` cannot say; r is of the listener. */
+void tls_parse(struct parse *p, struct config_report *r, struct config_tls *t);
+void tls_free(struct config_tls *t);
 void endpoint_free(struct config_endpoint *e);
 
 /* The checks of limits at the top (p->top) or of an endpoint. */

@@ -5,7 +5,8 @@
  * speak of the same files and lines. So the text travels with a map: runs of
  * lines that came from one file. Packed it is
  *
- *	header, runs, the names of the files (each with its NUL), the text
+ *	header, runs, the names of the files (each with its NUL), the text, then of
+ *	each attached file its length, its name (with its NUL) and its bytes
  *
  * in the byte order of the machine, for it never leaves it. Unpacking trusts
  * no number of it.
@@ -14,15 +15,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/alloc.h"
 #include "config/config.h"
+#include "config/file.h"
 
-static const uint32_t PACK_MAGIC = 0x69677931;
+static const uint32_t PACK_MAGIC = 0x69677932;
 
 struct pack_header {
 	uint32_t magic, run_count, file_count, lines;
-	uint64_t names_len, text_len;
+	uint64_t names_len, text_len, attached_len;
 };
 
 static void append(struct config_source *s, const char *p, size_t len)
@@ -90,10 +93,62 @@ uint32_t source_file(const struct config_source *s, unsigned line)
 	return find_run(s, line)->file;
 }
 
+static void attach(struct config_source *s, const char *name, char *bytes, size_t len)
+{
+	s->attachments = alloc_grow(s->attachments, s->attachment_count, &s->attachment_cap,
+				    sizeof(*s->attachments));
+	s->attachments[s->attachment_count++] =
+		(struct source_attachment){ alloc_string(name), bytes, len };
+}
+
+static const char *read_whole(const char *name, char **bytes, size_t *len)
+{
+	const char *why = NULL;
+	struct stat st;
+	int fd = file_open(name, &st, &why);
+
+	if (fd < 0)
+		return why;
+	why = file_read(fd, SOURCE_BYTES_MAX, bytes, len);
+	close(fd);
+	return why;
+}
+
+const struct source_attachment *source_attach(struct config_source *s, const char *name,
+					      const char **why)
+{
+	char *bytes = NULL;
+	size_t len;
+
+	for (size_t i = 0; i < s->attachment_count; i++)
+		if (strcmp(s->attachments[i].name, name) == 0)
+			return &s->attachments[i];
+	*why = s->unpacked ? "it did not come with the configuration"
+			   : read_whole(name, &bytes, &len);
+	if (*why != NULL) {
+		free(bytes);
+		return NULL;
+	}
+	attach(s, name, bytes, len);
+	return &s->attachments[s->attachment_count - 1];
+}
+
+/* Keys are among them. */
+static void free_attachments(struct config_source *s)
+{
+	for (size_t i = 0; i < s->attachment_count; i++) {
+		explicit_bzero(s->attachments[i].bytes, s->attachments[i].len);
+		free(s->attachments[i].bytes);
+		free(s->attachments[i].name);
+	}
+	free(s->attachments);
+}
+
 void config_source_free(struct config_source *s)
 {
 	if (s == NULL)
 		return;
+	free_attachments(s);
 	for (size_t i = 0; i < s->file_count; i++)
 		free(s->files[i]);
 	free(s->files);
@@ -114,13 +169,24 @@ void *config_source_pack(const struct config_source *s, size_t *len)
 
 	for (size_t i = 0; i < s->file_count; i++)
 		h.names_len += strlen(s->files[i]) + 1;
-	*len = sizeof(h) + runs_len + h.names_len + s->len;
+	for (size_t i = 0; i < s->attachment_count; i++)
+		h.attached_len += sizeof(uint64_t) + strlen(s->attachments[i].name) + 1 +
+				  s->attachments[i].len;
+	*len = sizeof(h) + runs_len + h.names_len + s->len + h.attached_len;
 	p = bytes = alloc_zero(*len, 1);
 	p = mempcpy(p, &h, sizeof(h));
 	p = mempcpy(p, s->runs, runs_len);
 	for (size_t i = 0; i < s->file_count; i++)
 		p = stpcpy(p, s->files[i]) + 1;
-	memcpy(p, s->text, s->len);
+	p = mempcpy(p, s->text, s->len);
+	for (size_t i = 0; i < s->attachment_count; i++) {
+		const struct source_attachment *a = &s->attachments[i];
+		uint64_t n = a->len;
+
+		p = mempcpy(p, &n, sizeof(n));
+		p = stpcpy(p, a->name) + 1;
+		p = mempcpy(p, a->bytes, a->len);
+	}
 	return bytes;
 }
 
@@ -131,8 +197,32 @@ static bool header_fits(const struct pack_header *h, size_t len)
 
 	return h->magic == PACK_MAGIC && h->run_count > 0 && h->file_count > 0 &&
 	       h->run_count <= rest / sizeof(struct source_run) && h->names_len <= rest &&
-	       h->text_len <= rest &&
-	       h->run_count * sizeof(struct source_run) + h->names_len + h->text_len == rest;
+	       h->text_len <= rest && h->attached_len <= rest &&
+	       h->run_count * sizeof(struct source_run) + h->names_len + h->text_len +
+			       h->attached_len ==
+		       rest;
+}
+
+static bool unpack_attachments(struct config_source *s, const char *p, size_t len)
+{
+	while (len > 0) {
+		const char *name = p + sizeof(uint64_t), *nul = NULL;
+		uint64_t n = 0;
+		size_t head;
+
+		if (len > sizeof(n))
+			nul = memchr(name, '\0', len - sizeof(n));
+		if (nul == NULL)
+			return false;
+		memcpy(&n, p, sizeof(n));
+		head = (size_t)(nul + 1 - p);
+		if (n > len - head)
+			return false;
+		attach(s, name, alloc_bytes(nul + 1, (size_t)n), (size_t)n);
+		p += head + n;
+		len -= head + (size_t)n;
+	}
+	return true;
 }
 
 static bool unpack_names(struct config_source *s, const char *p, size_t len, uint32_t count)
@@ -183,7 +273,7 @@ struct config_source *config_source_unpack(const void *bytes, size_t len)
 	append(s, text, h.text_len);
 	if (memchr(text, '\0', h.text_len) != NULL ||
 	    !unpack_names(s, p + sizeof(h) + runs_len, h.names_len, h.file_count) ||
-	    !runs_are_sound(s)) {
+	    !unpack_attachments(s, text + h.text_len, h.attached_len) || !runs_are_sound(s)) {
 		config_source_free(s);
 		return NULL;
 	}

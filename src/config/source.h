@@ -20,6 +20,13 @@ struct source_run {
 	uint32_t first, file, line;
 };
 
+/* A file that the text names, as it was when it was read. */
+struct source_attachment {
+	char *name;
+	char *bytes;
+	size_t len;
+};
+
 struct config_source {
 	char *text; /* NUL-terminated, no NUL within, ends with a line break */
 	size_t len, cap;
@@ -28,6 +35,8 @@ struct config_source {
 	size_t run_count, run_cap;
 	char **files; /* files[0] is the one that was asked for */
 	size_t file_count, file_cap;
+	struct source_attachment *attachments;
+	size_t attachment_count, attachment_cap;
 	bool unpacked; /* made by another process, which has checked it */
 };
 
@@ -35,6 +44,13 @@ struct config_source {
 void source_add_line(struct config_source *s, const char *line, size_t len);
 uint32_t source_add_file(struct config_source *s, const char *name);
 void source_add_run(struct config_source *s, uint32_t file, unsigned line);
+
+/*
+ * The file of a name, which is read at the first call and never again. NULL: *why
+ * says why it cannot be read. An unpacked source has what it came with.
+ */
+const struct source_attachment *source_attach(struct config_source *s, const char *name,
+					      const char **why);
 
 /* The place of a line of the expanded text; line 0 counts as the first. */
 struct config_place source_place(const struct config_source *s, unsigned line);

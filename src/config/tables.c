@@ -76,12 +76,49 @@ const struct config_key table_global[] = {
 	{ 0 },
 };
 
+#define TLS(field, ...) ROW(struct config_tls, #field, field, __VA_ARGS__)
+
+/*
+ * Forward secrecy and authenticated encryption only; what TLS 1.3 has is of that
+ * kind anyway.
+ */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+static const char *const versions[] = { "1.2", "1.3", NULL };
+static const char *const verifications[] = { "none", "optional", "required", NULL };
+
+static const struct config_key tls[] = {
+	{ .name = "certificates", .type = CONFIG_GROUPS, .required = true },
+	TLS(min_version, .type = CONFIG_CHOICE, .preset = "1.2", .choices = versions),
+	TLS(ciphers, .type = CONFIG_STRING, .preset = CIPHERS, .min = 1, .max = 2048),
+	TLS(ciphersuites, .type = CONFIG_STRING, .min = 1, .max = 2048),
+	TLS(curves, .type = CONFIG_STRING, .min = 1, .max = 2048),
+	TLS(client_ca, .type = CONFIG_STRING, .min = 1, .max = 4096),
+	TLS(crl, .type = CONFIG_STRING, .min = 1, .max = 4096),
+	TLS(verify, .type = CONFIG_CHOICE, .preset = "none", .choices = verifications),
+	TLS(session_tickets, .type = CONFIG_BOOL, .preset = "true"),
+	TLS(prefer_server_ciphers, .type = CONFIG_BOOL, .preset = "true"),
+	{ 0 },
+};
+
+#define CERTIFICATE(field)                                                                         \
+	ROW(struct config_certificate, #field, field, .type = CONFIG_STRING, .required = true,     \
+	    .min = 1, .max = 4096)
+
+const struct config_key table_certificate[] = {
+	CERTIFICATE(certificate),
+	CERTIFICATE(key),
+	{ 0 },
+};
+
 const struct config_key table_listen[] = {
 	LISTEN("address", address, .type = CONFIG_STRING),
 	LISTEN("port", port, .type = CONFIG_INT, .max = 65535),
 	LISTEN("backlog", backlog, .type = CONFIG_INT, .preset = "4096", .min = 1, .max = 65535),
 	LISTEN("unix", unix_path, .type = CONFIG_STRING, .min = 1, .max = 107),
 	LISTEN("mode", mode, .type = CONFIG_MODE, .preset = "0660", .max = 0777),
+	LISTEN("accept_rate", accept_rate, .type = CONFIG_INT, .preset = "0", .max = 1000000),
+	LISTEN("tls", tls, .type = CONFIG_GROUP, .group = tls),
 	{ 0 },
 };
 

@@ -14,6 +14,7 @@ struct endpoint_draft {
 
 extern const struct config_key table_global[]; /* fills struct config */
 extern const struct config_key table_listen[]; /* fills struct config_listener */
+extern const struct config_key table_certificate[]; /* fills struct config_certificate */
 extern const struct config_key table_endpoint[]; /* fills struct endpoint_draft */
 
 /* The rows of struct config_limits, as they are in both tables: for comparing. */

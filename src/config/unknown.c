@@ -32,17 +32,25 @@ static void words_add_keys(struct words *w, const struct config_key *keys)
 		words_add(w, keys->name);
 }
 
-/* Who else has a key of that name. */
-static void find_owners(const struct parse *p, const char *name, struct words *owners)
+static void find_group_owners(const struct config_key *k, const char *name, struct words *owners)
 {
-	for (const struct config_key *k = table_global; k->name != NULL; k++) {
+	for (; k->name != NULL; k++) {
 		if (k->type == CONFIG_GROUP && key_find(k->group, name) != NULL)
 			words_add(owners, k->name);
 	}
+}
+
+/* Who else has a key of that name. */
+static void find_owners(const struct parse *p, const char *name, struct words *owners)
+{
+	find_group_owners(table_global, name, owners);
+	find_group_owners(table_listen, name, owners);
 	if (key_find(table_global, name) != NULL)
 		words_add(owners, "the top level");
 	if (key_find(table_listen, name) != NULL)
 		words_add(owners, "a listener");
+	if (key_find(table_certificate, name) != NULL)
+		words_add(owners, "a certificate");
 	if (key_find(table_endpoint, name) != NULL)
 		words_add(owners, "an endpoint");
 	for (size_t i = 0; p->behaviours[i] != NULL; i++) {

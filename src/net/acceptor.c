@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,12 +22,17 @@
 enum { ACCEPTS_A_TURN = 64, DRAIN_MAX = 65536 };
 
 static const struct timeval PAUSE = { .tv_usec = 250000 };
+static const struct timeval TENTH = { .tv_usec = 100000 };
 
 struct acceptor {
 	struct event *event;
 	struct event *resume;
 	acceptor_fn fn;
+	void *arg;
 	int fd;
+	unsigned rate; /* connections a second, 0: any number */
+	unsigned left; /* of them, until the end of this tenth of a second */
+	int64_t tenth; /* which one that is, of the monotonic clock */
 };
 
 /* One for the process: all acceptors run out at the same moment. */
@@ -79,7 +85,7 @@ static bool accept_one(struct acceptor *a)
 
 	if (fd >= 0) {
 		net_peer_set(&peer, &sa);
-		a->fn(fd, &peer);
+		a->fn(fd, &peer, a->arg);
 		return true;
 	}
 	if (out_of_files(errno)) {
@@ -90,9 +96,41 @@ static bool accept_one(struct acceptor *a)
 	return errno != EAGAIN && errno != EINVAL && errno != EBADF;
 }
 
+static int64_t now_in_tenths(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 10 + t.tv_nsec / 100000000;
+}
+
+/*
+ * Whether the rate allows one more. It is dealt out in tenths of a second, the
+ * remainder of the division to the first ones of each second.
+ */
+static bool take_turn(struct acceptor *a)
+{
+	int64_t now;
+
+	if (a->rate == 0)
+		return true;
+	now = now_in_tenths();
+	if (now != a->tenth) {
+		a->tenth = now;
+		a->left = a->rate / 10 + ((unsigned)(now % 10) < a->rate % 10);
+	}
+	if (a->left > 0) {
+		a->left--;
+		return true;
+	}
+	event_del(a->event);
+	event_add(a->resume, &TENTH);
+	return false;
+}
+
 static void accept_some(struct acceptor *a)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(a); i++)
+	for (int i = 0; i < ACCEPTS_A_TURN && take_turn(a) && accept_one(a); i++)
 		;
 }
 
@@ -112,7 +150,7 @@ static void resume_cb(evutil_socket_t fd, short what, void *arg)
 	event_add(a->event, NULL);
 }
 
-struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn)
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, void *arg)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
 
@@ -123,6 +161,7 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn)
 	open_spare();
 	a->fd = fd;
 	a->fn = fn;
+	a->arg = arg;
 	a->event = event_new(base, fd, EV_READ | EV_PERSIST, accept_cb, a);
 	a->resume = evtimer_new(base, resume_cb, a);
 	if (!a->event || !a->resume || event_add(a->event, NULL) < 0) {
@@ -130,6 +169,12 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn)
 		return NULL;
 	}
 	return a;
+}
+
+void acceptor_set(struct acceptor *a, void *arg, unsigned rate)
+{
+	a->arg = arg;
+	a->rate = rate;
 }
 
 void acceptor_finish(struct acceptor *a)

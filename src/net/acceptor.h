@@ -11,7 +11,7 @@
 struct acceptor;
 
 /* fd is non-blocking and now the callee's; it may close it at once. */
-typedef void (*acceptor_fn)(int fd, const struct net_peer *peer);
+typedef void (*acceptor_fn)(int fd, const struct net_peer *peer, void *arg);
 
 /*
  * Accepts on fd, which it takes over, a bounded number a loop turn. When the
@@ -19,7 +19,10 @@ typedef void (*acceptor_fn)(int fd, const struct net_peer *peer);
  * connection away with a spare one, instead of spinning. NULL: no memory; fd is
  * then closed.
  */
-struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn);
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, void *arg);
+
+/* From the next connection on: what fn is called with, and how many are accepted a second (0: any). */
+void acceptor_set(struct acceptor *a, void *arg, unsigned rate);
 
 /* Accepts what waits in the queue, closes the socket, frees. */
 void acceptor_finish(struct acceptor *a);

@@ -11,6 +11,8 @@ int transport_init(struct transport *t, struct event_base *base, int fd,
 {
 	t->ops = ops;
 	t->tls = NULL;
+	t->unflushed = 0;
+	t->want_write = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);
@@ -56,6 +58,12 @@ static ssize_t plain_write(struct transport *t, const struct iovec *iov, int cou
 	return sendmsg(event_get_fd(&t->event), &m, MSG_NOSIGNAL);
 }
 
+static int plain_flush(struct transport *t)
+{
+	t->want_write = false;
+	return 0;
+}
+
 static void plain_shutdown(struct transport *t)
 {
 	shutdown(event_get_fd(&t->event), SHUT_WR);
@@ -75,6 +83,7 @@ static void plain_fini(struct transport *t)
 const struct transport_ops transport_plain = {
 	.read = plain_read,
 	.write = plain_write,
+	.flush = plain_flush,
 	.shutdown = plain_shutdown,
 	.pending = plain_pending,
 	.fini = plain_fini,

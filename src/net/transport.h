@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -19,6 +20,8 @@ struct transport_ops {
 	/* As recv and sendmsg: bytes moved, 0 at the end of the stream, -1 with errno (EAGAIN: wait). */
 	ssize_t (*read)(struct transport *t, void *buf, size_t n);
 	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count);
+	/* Sends what counts as written and is not: 0, or -1 with errno (EAGAIN: wait). */
+	int (*flush)(struct transport *t);
 	/* Ends the outgoing direction. */
 	void (*shutdown)(struct transport *t);
 	/* Bytes that were received and wait inside, for which no event will come. */
@@ -30,7 +33,9 @@ struct transport_ops {
 struct transport {
 	struct event event;
 	const struct transport_ops *ops;
-	void *tls; /* of the kind */
+	void *tls; /* the kind's own */
+	uint16_t unflushed; /* bytes that count as written and are not */
+	bool want_write; /* the last call waits until it can be written */
 };
 
 extern const struct transport_ops transport_plain;

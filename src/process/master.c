@@ -18,17 +18,39 @@
 
 #include "base/log.h"
 #include "behaviour.h"
+#include "config/errors.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
 #include "process/reload_client.h"
 #include "process/runtime.h"
 #include "process/user.h"
 #include "process/worker.h"
+#include "session/listener.h"
 
 struct master master;
 
 /* Workers cut what is left at shutdown_grace themselves; this is for one that does not. */
 enum { STOP_MARGIN = 2000 };
+
+/* What only making it shows, such as a key that is too short for OpenSSL's taste. */
+bool master_check_listeners(const struct config *c, struct config_errors *e)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct config_listener *l = &c->listeners[i];
+		const char *why;
+		struct listener *made = listener_new(l, NULL, &why);
+
+		listener_unref(made);
+		if (made)
+			continue;
+		errors_add(e, false, (struct config_place){ l->file, (unsigned)l->line, 0 },
+			   "listen %zu: tls: OpenSSL cannot use this: %s", i + 1, why);
+		ok = false;
+	}
+	return ok;
+}
 
 static struct config *load(const char *file, struct config_source **source, struct config_errors *e)
 {
@@ -37,6 +59,10 @@ static struct config *load(const char *file, struct config_source **source, stru
 	*source = config_load(file, e);
 	if (*source)
 		c = config_parse(*source, behaviours, 1, e);
+	if (c && !master_check_listeners(c, e)) {
+		config_unref(c);
+		c = NULL;
+	}
 	if (!c) {
 		config_source_free(*source);
 		*source = NULL;
@@ -118,7 +144,8 @@ static int make_shared(void)
 						 .lag = (size_t)c->bus_lag,
 						 .max_rooms = (uint32_t)c->max_rooms };
 	master.metrics = metrics_new();
-	if (!master.metrics)
+	master.tickets = tickets_new();
+	if (!master.metrics || !master.tickets)
 		return -1;
 	if (master_new_bus() < 0) {
 		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size",

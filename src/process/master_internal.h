@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "bus/bus.h"
 #include "config/config.h"
+#include "net/tickets.h"
 #include "process/master.h"
 #include "process/sockets.h"
 
@@ -55,6 +56,7 @@ struct master {
 	struct config_source *source;
 	struct metrics *metrics;
 	struct bus *bus;
+	struct tickets *tickets;
 	struct bus_limits bus_limits;
 	int wakeups[BUS_SLOTS];
 	struct slot slots[CONFIG_WORKERS_MAX];
@@ -100,6 +102,7 @@ uint64_t supervise_ticks(int64_t ms);
 
 /* master.c */
 int master_new_bus(void);
+bool master_check_listeners(const struct config *c, struct config_errors *e);
 void master_check_ready(void);
 void master_check_stopped(void);
 void master_give_up(const char *why);

@@ -172,6 +172,10 @@ void reload_start(void)
 	source = config_load(master.options->file, e);
 	if (source)
 		new = config_parse(source, behaviours, master.config->generation + 1, e);
+	if (new && !master_check_listeners(new, e)) {
+		config_unref(new);
+		new = NULL;
+	}
 	reload_log_errors(e, true);
 	if (new) {
 		apply(new, source);

@@ -123,6 +123,7 @@ _Noreturn static void run_child(struct slot *s, pid_t parent)
 		.bus = master.bus,
 		.max_rooms = master.bus_limits.max_rooms,
 		.metrics = master.metrics,
+		.tickets = master.tickets,
 		.verbose = master.options->verbose,
 	};
 

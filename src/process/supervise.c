@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "process/master_internal.h"
@@ -15,6 +16,9 @@
 
 /* How long a lock may be held without a move, in milliseconds. */
 enum { LOCK_STUCK = 1000 };
+
+/* The same unit. */
+enum { DAY = 24 * 60 * 60 * 1000 };
 
 uint64_t supervise_ticks(int64_t ms)
 {
@@ -112,11 +116,34 @@ static void feed_watchdog(bool any_beat)
 		notify_watchdog();
 }
 
+static void warn_expiring(const struct config_certificate *k, int64_t days, void *arg)
+{
+	(void)arg;
+	if (days < 0)
+		log_warning(LOG_OF(CONFIG_WARNING), "%s:%d: certificate \"%s\" has expired",
+			    k->file, k->line, k->certificate);
+	else
+		log_warning(LOG_OF(CONFIG_WARNING),
+			    "%s:%d: certificate \"%s\" expires in %lld days", k->file, k->line,
+			    k->certificate, (long long)days);
+}
+
+/* The parser warns at start and at a reload; this is for those who do neither for weeks. */
+static void look_after_tls(void)
+{
+	if (master.ticks % supervise_ticks(DAY) == 0)
+		config_expiring(master.config, (int64_t)time(NULL), warn_expiring, NULL);
+	if (master.ticks % supervise_ticks(TICKET_ROTATION * 1000) == 0 &&
+	    tickets_rotate(master.tickets) < 0)
+		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
+}
+
 void supervise_tick(void)
 {
 	bool any;
 
 	master.ticks++;
+	look_after_tls();
 	any = check_heartbeats();
 	check_lock();
 	feed_watchdog(any);

@@ -24,11 +24,13 @@
 #include "net/socket.h"
 #include "process/control.h"
 #include "process/user.h"
+#include "session/listener.h"
 #include "session/session.h"
 
 /* A listening socket that this worker accepts on; owner is another slot while it is adopted. */
 struct listening {
 	struct acceptor *acceptor;
+	struct listener *listener;
 	int owner;
 	char key[SOCKET_NAME_MAX];
 };
@@ -64,8 +66,18 @@ static struct listening *find_listening(const char *key, int owner)
 	return NULL;
 }
 
+/* What its next connections are told; of the configuration that is in force now. */
+static void set_listener(struct listening *l, struct listener *listener, int64_t rate)
+{
+	listener_ref(listener);
+	listener_unref(l->listener);
+	l->listener = listener;
+	acceptor_set(l->acceptor, listener, (unsigned)rate);
+}
+
 /* Takes fd over. */
-static int add_listening(const char *key, int owner, int fd)
+static int add_listening(const char *key, int owner, int fd, struct listener *listener,
+			 int64_t rate)
 {
 	struct listening *l = realloc(worker.listening, (worker.listening_count + 1) * sizeof(*l));
 
@@ -76,10 +88,12 @@ static int add_listening(const char *key, int owner, int fd)
 	worker.listening = l;
 	l += worker.listening_count;
 	l->owner = owner;
+	l->listener = NULL;
 	strcpy(l->key, key);
-	l->acceptor = acceptor_new(worker.base, fd, session_accept);
+	l->acceptor = acceptor_new(worker.base, fd, session_accept, NULL);
 	if (!l->acceptor)
 		return -1;
+	set_listener(l, listener, rate);
 	worker.listening_count++;
 	return 0;
 }
@@ -90,6 +104,7 @@ static void remove_listening(struct listening *l, bool accept_rest)
 		acceptor_finish(l->acceptor);
 	else
 		acceptor_free(l->acceptor);
+	listener_unref(l->listener);
 	*l = worker.listening[--worker.listening_count];
 }
 
@@ -120,23 +135,44 @@ static bool is_configured(const struct config *c, const char *key)
 	return false;
 }
 
+/* Accepts on one socket for an owner, or goes on with that with new settings. Takes fd over. */
+static int listen_on_one(const struct config_listener *c, int owner, int fd)
+{
+	char key[SOCKET_NAME_MAX];
+	struct listening *l;
+	struct listener *listener;
+	const char *why;
+	int r = 0;
+
+	socket_name(c, (int)c->port, key);
+	l = find_listening(key, owner);
+	listener = listener_new(c, worker.start->tickets, &why);
+	if (l || !listener)
+		close(fd);
+	if (!listener) {
+		log_err(NULL, "cannot listen on %s: %s", key, why);
+		return -1;
+	}
+	if (l)
+		set_listener(l, listener, c->accept_rate);
+	else
+		r = add_listening(key, owner, fd, listener, c->accept_rate);
+	listener_unref(listener);
+	return r;
+}
+
 /* fds: one for each listener of the configuration; all are taken over. */
 static int listen_on(const struct config *c, int owner, const int *fds)
 {
-	char key[SOCKET_NAME_MAX];
 	int r = 0;
 
 	for (size_t i = worker.listening_count; i-- > 0;)
 		if (worker.listening[i].owner == owner &&
 		    !is_configured(c, worker.listening[i].key))
 			remove_listening(&worker.listening[i], true);
-	for (size_t i = 0; i < c->listener_count; i++) {
-		socket_name(&c->listeners[i], (int)c->listeners[i].port, key);
-		if (find_listening(key, owner))
-			close(fds[i]);
-		else if (add_listening(key, owner, fds[i]) < 0)
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (listen_on_one(&c->listeners[i], owner, fds[i]) < 0)
 			r = -1;
-	}
 	return r;
 }
 
@@ -321,6 +357,8 @@ static void set_signals(void)
 		sigaction(ignored[i], &sa, NULL);
 	sa.sa_handler = SIG_DFL;
 	sigaction(SIGCHLD, &sa, NULL);
+	/* A shell leaves it ignored in what it runs in the background. */
+	sigaction(SIGQUIT, &sa, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -12,6 +12,7 @@
 
 struct bus;
 struct metrics;
+struct tickets;
 
 /* What the master leaves to a worker across the fork. */
 struct worker_start {
@@ -24,6 +25,7 @@ struct worker_start {
 	struct bus *bus;
 	size_t max_rooms;
 	struct metrics *metrics;
+	const struct tickets *tickets;
 	bool verbose; /* log at debug level whatever the configuration says */
 };
 

@@ -21,6 +21,7 @@ static const struct refusal {
 	const char *headers;
 } refusals[] = {
 	{ REASON_BAD_REQUEST, 400, "Bad Request", "" },
+	{ REASON_PLAIN_HTTP, 400, "Bad Request", "" },
 	{ REASON_MISSING_HOST, 400, "Bad Request", "" },
 	{ REASON_BAD_UPGRADE, 400, "Bad Request", "" },
 	{ REASON_BAD_KEY, 400, "Bad Request", "" },

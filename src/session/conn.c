@@ -20,8 +20,10 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "net/tls.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/listener.h"
 #include "session/session.h"
 
 static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
@@ -103,22 +105,40 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
 
 static void event_cb(evutil_socket_t fd, short what, void *arg);
 
-void session_accept(int fd, const struct net_peer *peer)
+static struct conn *new_conn(int fd, struct listener *l)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	metrics_add(&session.row->accepted, 1);
-	if (!c ||
-	    transport_init(&c->transport, session.base, fd, &transport_plain, event_cb, c) < 0) {
+	if (!c)
+		return NULL;
+	if (transport_init(&c->transport, session.base, fd, &transport_plain, event_cb, c) < 0) {
 		free(c);
+		return NULL;
+	}
+	if (l->tls && tls_start(&c->transport, l->tls) < 0) {
+		event_del(&c->transport.event);
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void session_accept(int fd, const struct net_peer *peer, void *arg)
+{
+	struct listener *l = arg;
+	struct conn *c = new_conn(fd, l);
+
+	metrics_add(&session.row->accepted, 1);
+	if (!c) {
 		close(fd);
 		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);
 		return;
 	}
 	c->id = session.next_conn++;
 	c->peer = *peer;
-	c->state_now = CONN_UPGRADE;
-	count_state(CONN_UPGRADE, 1);
+	c->listener = listener_ref(l);
+	c->state_now = l->tls ? CONN_TLS : CONN_UPGRADE;
+	count_state(c->state_now, 1);
 	c->mark = c->last_rx = session.now;
 	timer_add(c, handshake_deadline(c));
 	session.conns++;
@@ -148,8 +168,15 @@ void conn_update_interest(struct conn *c)
 
 	if (c->state_now == CONN_DEAD)
 		return;
-	if (transport_want(&c->transport, !parked, c->pending != NULL) < 0)
+	if (transport_want(&c->transport, !parked, c->pending || c->transport.want_write) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
+}
+
+/* What came with the last bytes and waits inside, for which no event will come. */
+void conn_read_rest(struct conn *c)
+{
+	if (c->state_now != CONN_DEAD && c->transport.ops->pending(&c->transport) > 0)
+		event_active(&c->transport.event, EV_READ, 0);
 }
 
 /*
@@ -170,7 +197,7 @@ void conn_end_output(struct conn *c, enum reason reason)
 	if (!c->shut) {
 		c->shut = true;
 		output_uncork(c);
-		if (!c->pending && c->state_now != CONN_DEAD)
+		if (!c->pending && !c->transport.want_write && c->state_now != CONN_DEAD)
 			c->transport.ops->shutdown(&c->transport);
 	}
 }
@@ -205,6 +232,18 @@ void conn_close_word(struct conn *c, int code, enum reason reason)
 	conn_close(c, code, reason, word, strlen(word));
 }
 
+static enum reason why_broken(int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+		return REASON_PING_TIMEOUT;
+	case EPROTO:
+		return REASON_TLS_ERROR;
+	default:
+		return REASON_RESET;
+	}
+}
+
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[256 * 1024];
@@ -212,7 +251,7 @@ static void read_some(struct conn *c)
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			conn_kill(c, errno == ETIMEDOUT ? REASON_PING_TIMEOUT : REASON_RESET);
+			conn_kill(c, why_broken(errno));
 		return;
 	}
 	if (n == 0) {
@@ -226,16 +265,22 @@ static void read_some(struct conn *c)
 		handshake_input(c, buffer, buffer + n);
 	else
 		input_bytes(c, buffer, buffer + n);
+	if ((size_t)n == sizeof(buffer))
+		conn_read_rest(c);
 }
 
 static void handle_event(struct conn *c, short what)
 {
 	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+	if (c->state_now == CONN_TLS && !secure_go_on(c))
+		return;
 	if (what & EV_WRITE && c->state_now != CONN_DEAD)
 		output_writable(c);
 	if (what & EV_READ && c->state_now != CONN_DEAD)
 		read_some(c);
+	if (c->transport.want_write)
+		conn_update_interest(c);
 }
 
 static void event_cb(evutil_socket_t fd, short what, void *arg)
@@ -244,17 +289,24 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 	handle_event(arg, what);
 }
 
+struct log_fields conn_fields(const struct conn *c, enum log_event event,
+			      char peer[NET_PEER_TEXT_MAX])
+{
+	return (struct log_fields){ .event = event,
+				    .conn = c->id,
+				    .peer = net_peer_format(&c->peer, peer),
+				    .endpoint = c->endpoint ? c->endpoint->path : NULL,
+				    .client = c->client };
+}
+
 static void log_end(const struct conn *c)
 {
 	char peer[NET_PEER_TEXT_MAX], round_trip[48] = "";
 	int64_t ms = conn_clock() - c->opened;
-	struct log_fields f = { .event = LOG_EVENT_CONN_CLOSE,
-				.conn = c->id,
-				.peer = net_peer_format(&c->peer, peer),
-				.endpoint = c->endpoint->path,
-				.code = conn_close_code(c),
-				.reason = c->reason };
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_CLOSE, peer);
 
+	f.code = conn_close_code(c);
+	f.reason = c->reason;
 	if (c->round_trip > 0)
 		snprintf(round_trip, sizeof(round_trip), "; round trip %u.%03u ms",
 			 c->round_trip / 1000, c->round_trip % 1000);
@@ -292,6 +344,8 @@ static void conn_free(struct conn *c)
 	compress_free(c);
 	transport_fini(&c->transport);
 	conn_set_endpoint(c, NULL);
+	listener_unref(c->listener);
+	free(c->client);
 	free(c->state);
 	free(c);
 	session.conns--;
@@ -316,6 +370,7 @@ void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 void conn_log(const struct conn *c, const char *fmt, ...)
 {
 	char peer[NET_PEER_TEXT_MAX], text[2048];
+	struct log_fields f;
 	va_list ap;
 
 	if (!log_enabled(LOG_INFO))
@@ -323,9 +378,6 @@ void conn_log(const struct conn *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_info((&(struct log_fields){ .event = LOG_EVENT_BEHAVIOUR,
-					.conn = c->id,
-					.peer = net_peer_format(&c->peer, peer),
-					.endpoint = c->endpoint->path }),
-		 "%s", text);
+	f = conn_fields(c, LOG_EVENT_BEHAVIOUR, peer);
+	log_info(&f, "%s", text);
 }

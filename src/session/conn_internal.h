@@ -1,8 +1,8 @@
 /*
  * conn_internal.h - a connection as the files of src/session share it.
  *
- * conn.c: its life and state. handshake.c: before it is open. input.c: frames
- * in. output.c: frames out. timer.c: when it has waited long enough. room.c:
+ * conn.c: its life and state. secure.c: the TLS handshake. handshake.c: the
+ * request head. input.c: frames in. output.c: frames out. timer.c: when it has waited long enough. room.c:
  * membership and delivery.
  */
 #ifndef SESSION_CONN_INTERNAL_H
@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "base/log.h"
 #include "base/reason.h"
 #include "bus/bus.h"
 #include "net/peer.h"
@@ -70,6 +71,8 @@ struct conn {
 	};
 	struct conn_pending *pending;
 	struct conn_deflate *deflate; /* NULL: messages are not compressed */
+	struct listener *listener; /* until it is open: a reference */
+	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t id;
 	uint64_t messages_in, messages_out, bytes_in, bytes_out;
 	int64_t opened; /* milliseconds of the monotonic clock */
@@ -95,11 +98,21 @@ void conn_close(struct conn *c, int code, enum reason reason, const char *text, 
 void conn_close_word(struct conn *c, int code, enum reason reason);
 void conn_end_output(struct conn *c, enum reason reason);
 void conn_update_interest(struct conn *c);
+void conn_read_rest(struct conn *c);
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 void conn_reap(void);
+/* The fields of an entry about c; peer is where its address is written. */
+struct log_fields conn_fields(const struct conn *c, enum log_event event,
+			      char peer[NET_PEER_TEXT_MAX]);
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 int64_t conn_clock(void); /* milliseconds, monotonic */
 int64_t conn_clock_us(void);
+
+/* secure.c */
+/* Goes on with the TLS handshake; true: it is done, and the request head may be there. */
+bool secure_go_on(struct conn *c);
+void secure_timeout(struct conn *c);
+void secure_turn_end(void);
 
 /* handshake.c */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);

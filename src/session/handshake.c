@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "net/tls.h"
 #include "proto/upgrade.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/listener.h"
 #include "session/session.h"
 
 uint32_t handshake_deadline(const struct conn *c)
@@ -29,14 +31,11 @@ uint32_t handshake_deadline(const struct conn *c)
 static void log_refusal(const struct conn *c, enum reason reason, int status)
 {
 	char peer[NET_PEER_TEXT_MAX];
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, peer);
 
-	log_info((&(struct log_fields){ .event = LOG_EVENT_CONN_REFUSED,
-					.conn = c->id,
-					.peer = net_peer_format(&c->peer, peer),
-					.endpoint = c->endpoint ? c->endpoint->path : NULL,
-					.code = status,
-					.reason = reason }),
-		 "refused with %d: %s", status, reason_text(reason));
+	f.code = status;
+	f.reason = reason;
+	log_info(&f, "refused with %d: %s", status, reason_text(reason));
 }
 
 static void forget_head(struct conn *c)
@@ -128,13 +127,12 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 
 static void log_open(const struct conn *c)
 {
-	char peer[NET_PEER_TEXT_MAX];
+	char peer[NET_PEER_TEXT_MAX], tls[96] = "";
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_OPEN, peer);
 
-	log_info((&(struct log_fields){ .event = LOG_EVENT_CONN_OPEN,
-					.conn = c->id,
-					.peer = net_peer_format(&c->peer, peer),
-					.endpoint = c->endpoint->path }),
-		 "opened");
+	if (c->transport.tls)
+		tls_describe(&c->transport, tls, sizeof(tls));
+	log_info(&f, "opened%s%s", *tls ? " with " : "", tls);
 }
 
 static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up,
@@ -155,6 +153,8 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	if (c->deflate)
 		c->decoder.inflate = &c->deflate->inflate;
 	metrics_add(&session.row->opened, 1);
+	listener_unref(c->listener);
+	c->listener = NULL;
 	timer_update(c);
 	if (l->access_log)
 		log_open(c);

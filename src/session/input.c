@@ -216,6 +216,8 @@ static void resume(struct conn *c)
 		input_bytes(c, rest, rest + len);
 	free(rest);
 	conn_update_interest(c);
+	if (!c->parked)
+		conn_read_rest(c);
 }
 
 bool input_retry_parked(void)

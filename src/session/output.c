@@ -236,8 +236,13 @@ static void write_out(struct conn *c, const struct iovec *iov, int count)
 	cork.len = 0;
 	if (!c->pending)
 		sent = write_parts(c, all, n);
-	if (sent < 0 || (size_t)sent == len)
+	if (sent < 0)
 		return;
+	if ((size_t)sent == len) {
+		if (c->transport.want_write)
+			conn_update_interest(c);
+		return;
+	}
 	if ((size_t)sent < corked) {
 		keep_run(c, cork.data, corked, (size_t)sent, cork.head);
 		sent = (ssize_t)corked;
@@ -407,8 +412,13 @@ void output_writable(struct conn *c)
 	struct conn_pending *p = c->pending;
 	ssize_t n;
 
+	if (c->transport.ops->flush(&c->transport) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			conn_kill(c, REASON_RESET);
+		return;
+	}
 	if (!p) {
-		conn_update_interest(c);
+		drained(c);
 		return;
 	}
 	n = write_parts(c, &(struct iovec){ p->data + p->start, p->end - p->start }, 1);

@@ -56,6 +56,7 @@ bool session_turn_end(void)
 	note(ACTIVITY_DELIVERING);
 	more = room_deliver();
 	waiting = input_retry_parked();
+	secure_turn_end();
 	conn_reap();
 	bus_wake_readers(session.bus);
 	/* Having read to the end itself, this worker may have made the room it waits for. */
@@ -118,6 +119,8 @@ static void stop_conn(struct conn *c, void *arg)
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
 	else if (c->state_now == CONN_UPGRADE)
 		handshake_refuse(c, REASON_SHUTDOWN, false);
+	else if (c->state_now == CONN_TLS)
+		conn_kill(c, REASON_SHUTDOWN);
 }
 
 void session_stop(void)

@@ -46,8 +46,8 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 		 struct config *config, size_t max_rooms);
 void session_fini(void);
 
-/* Takes over an accepted descriptor; an acceptor_fn. */
-void session_accept(int fd, const struct net_peer *peer);
+/* Takes over an accepted descriptor; an acceptor_fn whose argument is a struct listener. */
+void session_accept(int fd, const struct net_peer *peer, void *listener);
 
 /*
  * The end of a loop turn: frees what ended, reads the bus and delivers, goes on

@@ -152,6 +152,8 @@ static void fire(struct conn *c)
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	switch (c->state_now) {
 	case CONN_TLS:
+		secure_timeout(c);
+		break;
 	case CONN_UPGRADE:
 		handshake_refuse(c, REASON_HANDSHAKE_TIMEOUT, false);
 		break;

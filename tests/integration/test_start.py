@@ -414,7 +414,8 @@ def test_a_worker_for_each_cpu(daemon):
 
 
 def test_sixty_four_workers(daemon):
-    d = daemon({"workers": 64})
+    # on a slow machine they wait for each other
+    d = daemon({"workers": 64, "worker_timeout": "5m"})
     assert len(d.workers()) == 64
     assert answers(d.address)
 

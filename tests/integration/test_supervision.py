@@ -446,6 +446,6 @@ def test_deaths_leave_no_files_open(daemon):
         os.kill(d.worker_at(slot), signal.SIGKILL)
     for slot in range(16):
         d.log_count(rf"worker {slot} runs with pid", 2)
-    assert files() == before
+    wait_until("no descriptor more, and none less", lambda: files() == before)
     assert len(d.workers()) == 16
     assert answer(d.address) == "Echo: hi"

@@ -1,0 +1,388 @@
+/*
+ * tls.c - what a listener with TLS needs: certificates, keys, authorities.
+ *
+ * Files are read and checked here, with the configuration and as its user, so that a
+ * pair that does not match is an error of the file and not of the first client. What
+ * came of them stays in the snapshot as OpenSSL's objects.
+ */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "config/alloc.h"
+#include "config/file.h"
+#include "config/parse.h"
+#include "config/source.h"
+#include "config/tables.h"
+
+enum { DAY = 24 * 60 * 60, WARN_DAYS = 21, NAMES_MAX = 256 };
+
+/* The last thing that OpenSSL found wrong, in words. */
+static const char *openssl_reason(void)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	ERR_clear_error();
+	return reason != NULL ? reason : "it is not in PEM format";
+}
+
+/* A file that a setting names, read. NULL: reported. */
+static BIO *open_file(struct parse *p, struct config_report *r, const char *key, const char *name)
+{
+	const struct source_attachment *a;
+	const char *file, *why = NULL;
+	char *path;
+	int line;
+
+	parse_place(p, r->group, &file, &line);
+	path = file_beside(file, name);
+	a = source_attach(p->source, path, &why);
+	if (a == NULL)
+		config_report_error(r, key, "\"%s\" cannot be read: %s", path, why);
+	free(path);
+	return a != NULL ? BIO_new_mem_buf(a->bytes, (int)a->len) : NULL;
+}
+
+/* At the end of a PEM file there is "no start line", which is no error. */
+static bool is_end(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+
+	if (end)
+		ERR_clear_error();
+	return end;
+}
+
+/* All certificates of a file. NULL: reported. */
+static STACK_OF(X509) * read_certificates(struct parse *p, struct config_report *r, const char *key,
+					  const char *name)
+{
+	STACK_OF(X509) *all = sk_X509_new_null();
+	BIO *bio = open_file(p, r, key, name);
+	X509 *x;
+
+	if (bio == NULL)
+		goto fail;
+	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		sk_X509_push(all, x);
+	if (!is_end()) {
+		config_report_error(r, key, "\"%s\" has a certificate that cannot be read: %s",
+				    name, openssl_reason());
+		goto fail;
+	}
+	if (sk_X509_num(all) == 0) {
+		config_report_error(r, key, "\"%s\" has no certificate in PEM format", name);
+		goto fail;
+	}
+	BIO_free(bio);
+	return all;
+fail:
+	BIO_free(bio);
+	sk_X509_pop_free(all, X509_free);
+	return NULL;
+}
+
+static void read_revoked(struct parse *p, struct config_report *r, struct config_tls *t)
+{
+	BIO *bio = open_file(p, r, "crl", t->crl);
+	X509_CRL *x;
+
+	if (bio == NULL)
+		return;
+	t->revoked = sk_X509_CRL_new_null();
+	while ((x = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL)
+		sk_X509_CRL_push(t->revoked, x);
+	if (!is_end() || sk_X509_CRL_num(t->revoked) == 0)
+		config_report_error(r, "crl", "\"%s\" has no revocation list in PEM format",
+				    t->crl);
+	BIO_free(bio);
+}
+
+/* --- a certificate and its key --- */
+
+/* Nobody can be asked for a passphrase; that one was wanted is all there is to know. */
+static int refuse_passphrase(char *buf, int size, int writing, void *wanted)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)wanted = true;
+	return -1;
+}
+
+static void read_key(struct parse *p, struct config_report *r, struct config_certificate *c)
+{
+	BIO *bio = open_file(p, r, "key", c->key);
+	bool encrypted = false;
+
+	if (bio == NULL)
+		return;
+	c->private_key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &encrypted);
+	if (encrypted)
+		config_report_error(r, "key",
+				    "\"%s\" is encrypted; a daemon cannot ask for a passphrase: "
+				    "store the key without one and guard it by the file's mode",
+				    c->key);
+	else if (c->private_key == NULL)
+		config_report_error(r, "key", "\"%s\" has no private key in PEM format: %s", c->key,
+				    openssl_reason());
+	ERR_clear_error();
+	BIO_free(bio);
+}
+
+static void add_name(char **names, const unsigned char *name, int len)
+{
+	size_t n = 0;
+
+	/* A NUL within is a trick that no client plays by mistake. */
+	if (len <= 0 || memchr(name, '\0', (size_t)len) != NULL)
+		return;
+	while (names[n] != NULL)
+		n++;
+	if (n == NAMES_MAX)
+		return;
+	names[n] = alloc_bytes(name, (size_t)len);
+	for (char *p = names[n]; *p != '\0'; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
+}
+
+static void add_common_name(char **names, X509 *x)
+{
+	X509_NAME *subject = X509_get_subject_name(x);
+	int i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	const ASN1_STRING *s;
+
+	if (i < 0)
+		return;
+	s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i));
+	add_name(names, ASN1_STRING_get0_data(s), ASN1_STRING_length(s));
+}
+
+/* The DNS names of the certificate; the common name counts if there are none. */
+static char **names_of(X509 *x)
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	char **names = alloc_zero(NAMES_MAX + 1, sizeof(*names));
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
+
+		if (g->type == GEN_DNS)
+			add_name(names, ASN1_STRING_get0_data(g->d.dNSName),
+				 ASN1_STRING_length(g->d.dNSName));
+	}
+	if (names[0] == NULL)
+		add_common_name(names, x);
+	GENERAL_NAMES_free(all);
+	return names;
+}
+
+static int64_t expires_of(const X509 *x)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
+		return 0;
+	return (int64_t)timegm(&tm);
+}
+
+static void warn_expiry(const struct parse *p, struct config_report *r,
+			const struct config_certificate *c)
+{
+	int64_t days = (c->expires - (int64_t)time(NULL)) / DAY;
+	const config_setting_t *at = config_setting_get_member(r->group, "certificate");
+
+	if (p->source->unpacked)
+		return;
+	if (c->expires <= (int64_t)time(NULL))
+		report_warning(r, at, "\"%s\" has expired", c->certificate);
+	else if (days < WARN_DAYS)
+		report_warning(r, at, "\"%s\" expires in %lld days", c->certificate,
+			       (long long)days);
+}
+
+static void read_certificate(struct parse *p, struct config_report *r, struct config_certificate *c)
+{
+	STACK_OF(X509) *all = read_certificates(p, r, "certificate", c->certificate);
+
+	read_key(p, r, c);
+	if (all == NULL)
+		return;
+	c->leaf = sk_X509_shift(all);
+	c->chain = all;
+	c->names = names_of(c->leaf);
+	c->expires = expires_of(c->leaf);
+	if (c->private_key != NULL && X509_check_private_key(c->leaf, c->private_key) != 1)
+		config_report_error(r, "key", "\"%s\" is not the key of \"%s\"", c->key,
+				    c->certificate);
+	ERR_clear_error();
+	warn_expiry(p, r, c);
+}
+
+/* A name that both have. NULL: none, or they are told apart by the kind of key. */
+static const char *common_name(const struct config_certificate *a,
+			       const struct config_certificate *b)
+{
+	if (EVP_PKEY_get_base_id(a->private_key) != EVP_PKEY_get_base_id(b->private_key))
+		return NULL;
+	for (char **x = a->names; *x != NULL; x++)
+		for (char **y = b->names; *y != NULL; y++)
+			if (strcmp(*x, *y) == 0)
+				return *x;
+	return NULL;
+}
+
+static void check_names(struct config_report *r, const struct config_tls *t)
+{
+	const struct config_certificate *last = &t->certificates[t->certificate_count - 1];
+
+	if (last->leaf == NULL || last->private_key == NULL)
+		return;
+	for (const struct config_certificate *c = t->certificates; c < last; c++) {
+		const char *name = NULL;
+
+		if (c->leaf != NULL && c->private_key != NULL)
+			name = common_name(c, last);
+		if (name == NULL)
+			continue;
+		config_report_error(r, "certificate",
+				    "is for \"%s\", for which there is one with a key of the same "
+				    "kind at %s:%d",
+				    name, c->file, c->line);
+		return;
+	}
+}
+
+static void parse_certificates(struct parse *p, struct config_report *r, struct config_tls *t)
+{
+	const config_setting_t *group, *list = config_setting_get_member(r->group, "certificates");
+	int index = 0;
+
+	if (list == NULL || config_setting_length(list) == 0)
+		config_report_error(r, NULL,
+				    "needs a certificate: certificates = ( { certificate = "
+				    "\"chain.pem\"; key = \"key.pem\"; } );");
+	if (list == NULL || !config_setting_is_list(list))
+		return;
+	if (config_setting_length(list) > CONFIG_CERTIFICATES_MAX) {
+		report_error(r, list, "\"certificates\" has %d of them; at most %d are possible",
+			     config_setting_length(list), CONFIG_CERTIFICATES_MAX);
+		return;
+	}
+	t->certificates = alloc_zero((size_t)config_setting_length(list), sizeof(*t->certificates));
+	while ((group = parse_next_group(p, list, "certificate", &index)) != NULL) {
+		struct config_certificate *c = &t->certificates[t->certificate_count++];
+		struct config_report sub;
+		char *label = report_enter(r, "certificate", group, &sub);
+
+		parse_place(p, group, &c->file, &c->line);
+		unknown_report(p, &sub, "a certificate", table_certificate, NULL);
+		fill_object(&sub, (struct key_object){ table_certificate, c }, NULL);
+		if (c->certificate != NULL && c->key != NULL) {
+			read_certificate(p, &sub, c);
+			check_names(&sub, t);
+		}
+		free(label);
+	}
+}
+
+/* --- the rest of the group --- */
+
+static void check_list(struct config_report *r, const char *key, const char *value,
+		       int (*set)(SSL_CTX *, const char *), const char *what)
+{
+	SSL_CTX *ctx;
+
+	if (value == NULL)
+		return;
+	ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx != NULL && set(ctx, value) != 1)
+		config_report_error(r, key, "has nothing that OpenSSL knows as %s: \"%s\"", what,
+				    value);
+	ERR_clear_error();
+	SSL_CTX_free(ctx);
+}
+
+static int set_curves(SSL_CTX *ctx, const char *list)
+{
+	return (int)SSL_CTX_set1_groups_list(ctx, list);
+}
+
+static void check_clients(struct parse *p, struct config_report *r, struct config_tls *t)
+{
+	if (t->verify != VERIFY_NONE && t->client_ca == NULL)
+		config_report_error(r, "verify",
+				    "needs \"client_ca\": who may sign certificates "
+				    "of clients");
+	if (t->verify == VERIFY_NONE && t->client_ca != NULL)
+		config_report_error(
+			r, "client_ca",
+			"is not used unless \"verify\" is \"optional\" or \"required\"");
+	if (t->crl != NULL && t->client_ca == NULL)
+		config_report_error(r, "crl", "needs \"client_ca\"");
+	if (t->client_ca != NULL)
+		t->authorities = read_certificates(p, r, "client_ca", t->client_ca);
+	if (t->crl != NULL)
+		read_revoked(p, r, t);
+}
+
+void tls_parse(struct parse *p, struct config_report *listener, struct config_tls *t)
+{
+	const config_setting_t *group = config_setting_get_member(listener->group, "tls");
+	struct config_report r;
+	char *label;
+
+	if (!config_setting_is_group(group))
+		return;
+	label = report_enter(listener, "tls", group, &r);
+	t->on = true;
+	parse_certificates(p, &r, t);
+	check_clients(p, &r, t);
+	check_list(&r, "ciphers", t->ciphers, SSL_CTX_set_cipher_list, "a cipher of TLS 1.2");
+	check_list(&r, "ciphersuites", t->ciphersuites, SSL_CTX_set_ciphersuites,
+		   "a cipher suite of TLS 1.3");
+	check_list(&r, "curves", t->curves, set_curves, "a list of curves");
+	free(label);
+}
+
+static void certificate_free(struct config_certificate *c)
+{
+	X509_free(c->leaf);
+	sk_X509_pop_free(c->chain, X509_free);
+	EVP_PKEY_free(c->private_key);
+	for (size_t i = 0; c->names != NULL && c->names[i] != NULL; i++)
+		free(c->names[i]);
+	free(c->names);
+	fill_free((struct key_object){ table_certificate, c });
+}
+
+void tls_free(struct config_tls *t)
+{
+	for (size_t i = 0; i < t->certificate_count; i++)
+		certificate_free(&t->certificates[i]);
+	free(t->certificates);
+	sk_X509_pop_free(t->authorities, X509_free);
+	sk_X509_CRL_pop_free(t->revoked, X509_CRL_free);
+}
+
+void config_expiring(const struct config *c, int64_t now,
+		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
+		     void *arg)
+{
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct config_tls *t = &c->listeners[i].tls;
+
+		for (size_t k = 0; k < t->certificate_count; k++) {
+			int64_t left = t->certificates[k].expires - now;
+
+			if (left < (int64_t)WARN_DAYS * DAY)
+				fn(&t->certificates[k], left < 0 ? -1 : left / DAY, arg);
+		}
+	}
+}

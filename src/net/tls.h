@@ -1,0 +1,55 @@
+/*
+ * tls.h - encrypted transports.
+ *
+ * A tls_server is what a listener offers: certificates by name, who may connect. It is
+ * counted; connections keep what they began with, over reloads.
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/transport.h"
+
+struct config_tls;
+struct tickets;
+struct tls_server;
+
+/*
+ * Makes one of its configuration, which may go away afterwards. tickets is lent for
+ * ever. NULL: no memory, or OpenSSL would not; *why says what in a few words.
+ */
+struct tls_server *tls_server_new(const struct config_tls *c, const struct tickets *tickets,
+				  const char **why);
+void tls_server_free(struct tls_server *s);
+
+/*
+ * Makes a transport that was begun as plain an encrypted one, ahead of its first byte.
+ * -1: no memory; it is then still plain.
+ */
+int tls_start(struct transport *t, struct tls_server *s);
+
+enum tls_result {
+	TLS_DONE, /* messages can go both ways */
+	TLS_WAIT, /* for what t->want_write and the read event say */
+	TLS_PLAIN, /* the peer speaks HTTP without TLS */
+	TLS_FAILED, /* *why says what was wrong, in OpenSSL's words */
+};
+
+/* Goes on with the handshake. */
+enum tls_result tls_handshake(struct transport *t, const char **why);
+
+/* Takes the encryption off again: what is written then goes out as it is. */
+void tls_abandon(struct transport *t);
+
+/*
+ * Subject and names of the peer's verified certificate, as text: "CN=x DNS:a
+ * email:b". Returns its length, cut to size - 1; 0: it has shown none.
+ */
+size_t tls_peer_identity(const struct transport *t, char *out, size_t size);
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; lent. */
+void tls_describe(const struct transport *t, char *out, size_t size);
+
+#endif

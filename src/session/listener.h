@@ -1,0 +1,25 @@
+/*
+ * listener.h - what a connection has to know of the socket that it came in by.
+ *
+ * Made by the worker for each listener of each configuration; a connection holds a
+ * reference until it is open.
+ */
+#ifndef SESSION_LISTENER_H
+#define SESSION_LISTENER_H
+
+struct config_listener;
+struct tickets;
+struct tls_server;
+
+struct listener {
+	unsigned refs;
+	struct tls_server *tls; /* NULL: plain */
+};
+
+/* refs is 1. NULL: *why says in a few words why it cannot be made. */
+struct listener *listener_new(const struct config_listener *c, const struct tickets *tickets,
+			      const char **why);
+struct listener *listener_ref(struct listener *l);
+void listener_unref(struct listener *l); /* NULL: does nothing */
+
+#endif

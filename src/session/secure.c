@@ -1,0 +1,89 @@
+/*
+ * secure.c - a connection while its TLS handshake goes on.
+ *
+ * Handshakes cost a thousand times what a message does, so each loop turn takes on a
+ * bounded number of steps; who has to wait is reported again by the next turn.
+ * Scanners fail here all day: that is worth a line, not an alarm.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "net/tls.h"
+#include "session/conn_internal.h"
+#include "session/listener.h"
+#include "session/session.h"
+
+enum { STEPS_A_TURN = 16, IDENTITY_MAX = 512 };
+
+static int steps_left = STEPS_A_TURN;
+
+void secure_turn_end(void)
+{
+	steps_left = STEPS_A_TURN;
+}
+
+/* The peer's certificate goes with every line about the connection. */
+static void note_identity(struct conn *c)
+{
+	char text[IDENTITY_MAX];
+
+	if (tls_peer_identity(&c->transport, text, sizeof(text)) > 0)
+		c->client = strdup(text);
+}
+
+static void log_failure(const struct conn *c, enum reason reason, const char *why)
+{
+	char peer[NET_PEER_TEXT_MAX];
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, peer);
+
+	f.reason = reason;
+	log_info(&f, "TLS handshake failed: %s", why);
+}
+
+/* In the clear, for that is all that such a peer understands. */
+static void answer_plainly(struct conn *c)
+{
+	tls_abandon(&c->transport);
+	conn_set_state(c, CONN_UPGRADE);
+	handshake_refuse(c, REASON_PLAIN_HTTP, false);
+}
+
+static void fail(struct conn *c, const char *why)
+{
+	log_failure(c, REASON_TLS_HANDSHAKE, why);
+	conn_kill(c, REASON_TLS_HANDSHAKE);
+}
+
+void secure_timeout(struct conn *c)
+{
+	log_failure(c, REASON_HANDSHAKE_TIMEOUT, "it did not come to an end in time");
+	conn_kill(c, REASON_HANDSHAKE_TIMEOUT);
+}
+
+bool secure_go_on(struct conn *c)
+{
+	const char *why = NULL;
+
+	if (steps_left == 0)
+		return false;
+	steps_left--;
+	switch (tls_handshake(&c->transport, &why)) {
+	case TLS_DONE:
+		note_identity(c);
+		conn_set_state(c, CONN_UPGRADE);
+		conn_update_interest(c);
+		return c->state_now == CONN_UPGRADE;
+	case TLS_WAIT:
+		conn_update_interest(c);
+		return false;
+	case TLS_PLAIN:
+		answer_plainly(c);
+		return false;
+	case TLS_FAILED:
+		fail(c, why);
+		return false;
+	}
+	return false;
+}
