@@ -1,0 +1,24 @@
+#!/bin/bash
+# words.sh: what an operator may look for is in the manuals: every event, reason, field of the
+# journal and option in ignyxd(8), every reason in ignyxd.conf(5) too. Message ids are unique.
+bad=0
+complain() { echo "$*"; bad=1; }
+# manual WORD FILE: the word stands there by itself.
+manual() { grep -Eq -- "(^|[ ,(])$1([ ,.)]|\$)" "$2" || complain "${2#man/} lacks $1"; }
+# words FILE MACRO: the second argument of each call.
+words() { tr '\n' ' ' <"$1" | grep -Eo "$2\([A-Z0-9_]+, *\"[^\"]+\"" | cut -d'"' -f2; }
+
+events=$(words src/base/log_event.def LOG_EVENT) reasons=$(words src/base/reason.def REASON)
+fields=$(grep -Eo 'IGNYX_[A-Z]+=' src/base/log.c | tr -d =)
+options=$(sed -n 's/^\t"  -\([A-Za-z]\) .*/\1/p' src/main.c)
+for list in events reasons fields options; do
+    [ -n "${!list}" ] || complain "no $list were found in the source"
+done
+for w in $events $reasons $fields; do manual "$w" man/ignyxd.8; done
+for w in $reasons; do manual "$w" man/ignyxd.conf.5; done
+for o in $options; do grep -q "^\.It Fl $o\b" man/ignyxd.8 || complain "ignyxd.8 lacks -$o"; done
+
+ids=$(grep -Eo '"[^"]*"\)$' src/base/log_event.def | tr -d '")' | sort)
+for id in $(uniq -d <<<"$ids"); do complain "two events have the id $id"; done
+for id in $ids; do [[ $id =~ ^[0-9a-f]{32}$ ]] || complain "not a message id: $id"; done
+exit $bad
