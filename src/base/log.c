@@ -99,16 +99,26 @@ static void put_escaped(struct text *t, const char *s)
 		size_t n = printable(p);
 		char hex[5];
 
+		if ((n ? n : sizeof(hex) - 1) > t->size - t->len)
+			return;
 		if (n == 0) {
 			snprintf(hex, sizeof(hex), "\\x%02x", *p++);
 			put(t, hex);
 			continue;
 		}
-		if (n > t->size - t->len)
-			return;
 		put_bytes(t, p, n);
 		p += n;
 	}
+}
+
+/* Half of the entry at most: escapes make a message long, and a peer must not push the fields out. */
+static void put_message(struct text *t, const char *message)
+{
+	size_t whole = t->size;
+
+	t->size = whole / 2;
+	put_escaped(t, message);
+	t->size = whole;
 }
 
 static void put_number(struct text *t, const char *name, long long n, const char *end)
@@ -141,7 +151,9 @@ static void put_conn(struct text *t, const char *name, uint64_t conn, const char
 static void journal_entry(struct text *t, int level, const struct log_fields *f,
 			  const char *message)
 {
-	put_word(t, "MESSAGE=", message, "\n");
+	put(t, "MESSAGE=");
+	put_message(t, message);
+	put(t, "\n");
 	put_number(t, "PRIORITY=", level, "\n");
 	put_word(t, "SYSLOG_IDENTIFIER=", sink.identifier, "\n");
 	put_word(t, "MESSAGE_ID=", events[f->event].id, "\n");
@@ -168,7 +180,7 @@ static void plain_line(struct text *t, int level, const struct log_fields *f, co
 		put(t, "[master]: ");
 	put(t, level_name(level));
 	put(t, ": ");
-	put_escaped(t, message);
+	put_message(t, message);
 	put_word(t, " event=", events[f->event].word, "");
 	put_conn(t, " conn=", f->conn, "");
 	put_word(t, " peer=", f->peer, "");

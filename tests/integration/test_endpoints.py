@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 import websockets
@@ -141,6 +142,16 @@ def test_notifications_log_the_content(shared, sent, logged):
         c.send(close(1000)).closed(1000)
     shared.log_contains(r"closed after .*/notifications", mark)
     shared.log_count("Received JSON: ", 1, mark)
+
+
+def test_what_a_client_sends_cuts_no_fields_off(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text(json.dumps({"content": "\x01" * 4000})))
+        line = shared.log_contains(r"^.*Received JSON: \\x01.*$", mark).group()
+    assert re.search(r"\\x01 event=behaviour conn=\S+ peer=\S+ endpoint=/notifications$", line)
+    assert len(line) < 4096
 
 
 def test_notifications_log_another_member(daemon):
