@@ -95,13 +95,14 @@ def installed_with_its_own_user():
     shutil.copytree("/stage", "/", dirs_exist_ok=True, symlinks=True)
     sh("systemd-sysusers")
     sh("systemctl", "daemon-reload")
+    assert sh("systemd-analyze", "verify", "--man=no", UNIT, check=False).stderr == ""
     assert re.match(r"ignyxd:.*:/usr/sbin/nologin$", sh("getent", "passwd", "ignyxd").strip())
 
 
 @test
 def enabled_and_active_with_status_text():
     sh("systemctl", "enable", "--now", UNIT)
-    assert shown("ActiveState") == "active"
+    assert shown("ActiveState") == "active" and shown("UnitFileState") == "enabled"
     assert re.fullmatch(r"\d+ workers, 0 connections", shown("StatusText")), shown("StatusText")
     with Raw(ADDRESS) as c:
         c.upgrade("/safe")
@@ -149,17 +150,18 @@ def a_reload_serves_what_was_added():
 
 @test
 def a_bad_file_fails_the_reload_and_changes_nothing():
-    before = edit(lambda s: s.replace('path = "/new";', 'path = "/newer"; max_mesage = "1K";'))
+    before = edit(lambda s: s.replace('path = "/new";', 'path = "/newer"; max_mesage = "1K";')
+                  + "\nworkerz = 1;\n")
     try:
-        failed = sh("systemctl", "reload", UNIT, check=False)
-        assert failed.returncode != 0
+        assert sh("systemctl", "reload", UNIT, check=False).returncode != 0
     finally:
         restore(before)
     assert shown("ActiveState") == "active"
     found = journal_has(r"ignyxd\.conf:\d+: endpoint \"/newer\": unknown setting \"max_mesage\"",
                         "IGNYX_EVENT=config-error")
     assert found[-1]["PRIORITY"] == "3"
-    journal_has(r"^reload refused: 1 error in the configuration")
+    journal_has(r"ignyxd\.conf:\d+: unknown setting \"workerz\"", "IGNYX_EVENT=config-error")
+    journal_has(r"^reload refused: 2 errors in the configuration")
     echoes("/new", "New: ")
 
 
@@ -192,8 +194,11 @@ def what_a_peer_says_is_escaped():
         c.upgrade("/notifications").text()
         c.send(text(json.dumps({"content": "a\nPRIORITY=0\x1b[2Jb"})))
         entry = journal_has(r"PRIORITY=0")[-1]
+        c.send(text(json.dumps({"content": "\x01" * 4000})))
+        long = journal_has(r"^Received JSON: (\\x01){500,}$")[-1]
     assert entry["MESSAGE"] == r"Received JSON: a\x0aPRIORITY=0\x1b[2Jb"
-    assert entry["PRIORITY"] == "6"
+    for e in (entry, long):
+        assert e["PRIORITY"] == "6" and e["IGNYX_ENDPOINT"] == "/notifications"
 
 
 @test
