@@ -189,6 +189,8 @@ static void stop(void)
 	notify_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
 	log_info(LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
+	/* Who comes now is to be refused, not to wait for the end in a queue. */
+	sockets_close(&master.sockets);
 	master_check_stopped();
 }
 

@@ -257,8 +257,9 @@ static void adopt(const struct control_message *m, const int *fds, size_t count)
 
 static void stop(const struct control_message *m)
 {
+	/* Who waits already gets an answer. */
 	for (size_t i = worker.listening_count; i-- > 0;)
-		remove_listening(&worker.listening[i], false);
+		remove_listening(&worker.listening[i], true);
 	worker.stop_at = session.now + (uint32_t)(m->grace / SESSION_TICK) + 1;
 	session_stop();
 }

@@ -1,0 +1,281 @@
+"""The end: nobody new comes in, all are told, and none can hold it up for ever."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+import websockets
+
+from harness import DEADLINE, LOCAL, SLOW, children, stand_still, wait_until
+from raw import BINARY, Member, Raw, close, frame, request, run
+
+LONG = {"shutdown_grace": "60s", "close_timeout": "60s"}
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_all_are_told(five, sig):
+    paths = ["/ws", "/chat", "/notifications", "/safe"]
+
+    async def client():
+        members = [await Member.open(five.address, p) for p in paths * 5]
+        five.kill(sig)
+        for m in members:
+            await m.until(lambda m=m: m.lost, "its end")
+            assert (m.code, m.reason) == (1001, "shutdown")
+
+    run(client())
+    assert five.wait() == 0
+    five.log_count(r"closed after .*code=1001 reason=shutdown", 20)
+    lines = [x for x in five.log().splitlines() if x.startswith("ignyxd[master]")]
+    assert lines[-2:] == ["ignyxd[master]: info: stopping event=stopping",
+                          "ignyxd[master]: info: stopped event=stopped"]
+
+
+def test_stock_client(five):
+    async def client():
+        async with websockets.connect(five.url("/chat")) as ws:
+            await ws.send("hi")
+            assert await ws.recv() == "User: hi"
+            five.kill(signal.SIGTERM)
+            with pytest.raises(websockets.ConnectionClosedOK):
+                await ws.recv()
+            assert (ws.close_code, ws.close_reason) == (1001, "shutdown")
+
+    run(client())
+    assert five.wait() == 0
+
+
+def test_without_connections(five):
+    assert five.stop() == 0
+    assert sorted(os.listdir(five.directory)) == ["ignyxd.conf", "log", "log.out", "notify"]
+
+
+def test_files_are_removed(daemon):
+    d = daemon(start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    assert {"ignyxd.pid", "reload", "ws.sock"} < set(os.listdir(d.directory))
+    assert d.stop() == 0
+    assert sorted(os.listdir(d.directory)) == ["ignyxd.conf", "log", "log.out", "notify"]
+
+
+def test_it_waits_for_the_answers(daemon):
+    d = daemon(LONG)
+    with Raw(d.address) as quick, Raw(d.address) as slow:
+        quick.upgrade()
+        slow.upgrade("/chat")
+        d.kill(signal.SIGTERM)
+        quick.closed(1001, "shutdown")
+        quick.socket.close()
+        d.log_contains(r"closed after .*endpoint=/ws code=1001 reason=shutdown")
+        assert slow.closing() == (1001, "shutdown")
+        assert d.running(), "one has not answered yet"
+        slow.send(close(1001)).ends()
+    assert d.wait() == 0
+    d.log_contains(r"closed after .*endpoint=/chat code=1001 reason=shutdown")
+
+
+def test_nobody_new_comes_in(daemon):
+    d = daemon(LONG, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    address = d.address
+    with Raw(address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        assert c.closing()[0] == 1001
+
+        def refused(where):
+            try:
+                Raw(where).socket.close()
+                return False
+            except (ConnectionRefusedError, FileNotFoundError):
+                return True
+
+        wait_until("that it is closed", lambda: refused(address) and refused(path))
+        assert d.running()
+        c.send(close(1001)).ends()
+    assert d.wait() == 0
+
+
+def test_handshakes_are_refused(daemon):
+    d = daemon(LONG)
+    with Raw(d.address) as half, Raw(d.address) as silent, Raw(d.address) as opened:
+        half.send(request("/ws")[:50])
+        opened.upgrade()
+        # both have been accepted once those who came later to their workers are served
+        workers = set()
+        while len(workers) < 2:
+            with Raw(d.address) as c:
+                workers.add(d.worker_of(c.upgrade().local_port))
+        d.kill(signal.SIGTERM)
+        for c in (half, silent):
+            r = c.response()
+            assert r.status == 503
+            assert int(r.header("retry-after")) > 0
+            assert r.header("connection") == "close"
+            assert r.body
+            c.ends()
+        opened.closed(1001, "shutdown")
+    assert d.wait() == 0
+    d.log_count(r"refused with 503: .* reason=shutdown", 2)
+
+
+def test_queued_connections_are_refused_too(daemon):
+    """They came before the end was near: an answer is better than a reset."""
+    d = daemon({**LONG, "workers": 1})
+    [worker] = d.workers()
+    stand_still(worker)
+    queued = [Raw(d.address).send(request("/ws")) for _ in range(5)]
+    d.kill(signal.SIGTERM)
+    d.notify.wait("STOPPING=1")
+    os.kill(worker, signal.SIGCONT)
+    for c in queued:
+        assert c.response().status in (101, 503)
+        c.socket.close()
+    assert d.wait() == 0
+
+
+def test_what_was_sent_before_arrives(daemon):
+    """The close waits behind what a slow reader has not had yet."""
+    d = daemon({**LONG, "max_pending": "8M"})
+    with Raw(d.address, rcvbuf=4096) as c:
+        c.upgrade()
+        for i in range(20):
+            c.send(frame(BINARY, bytes([i]) * 100000))
+        for i in range(10):
+            assert c.message() == (BINARY, bytes([i]) * 100000)
+        d.kill(signal.SIGTERM)
+        d.notify.wait("STOPPING=1")
+        n = 10
+        while True:
+            opcode, payload = c.message()
+            if opcode != BINARY:
+                break
+            assert payload == bytes([n]) * 100000
+            n += 1
+        assert payload[:2] == b"\x03\xe9"
+        assert n > 10
+        c.send(close(1001)).ends()
+    assert d.wait() == 0
+
+
+def test_who_never_answers_is_cut(daemon):
+    grace = 0.5 * SLOW
+    d = daemon({"shutdown_grace": f"{int(grace * 1000)}ms", "close_timeout": "60s"})
+    with Raw(d.address) as c:
+        c.upgrade()
+        began = time.monotonic()
+        d.kill(signal.SIGTERM)
+        assert c.closing() == (1001, "shutdown")
+        assert c.gone() == b""
+        assert time.monotonic() - began >= grace - 0.1
+        assert d.wait() == 0
+    d.log_contains(r"closed after .*code=1001 reason=shutdown")
+
+
+def test_close_timeout_is_the_shorter_one(daemon):
+    d = daemon({"shutdown_grace": "60s", "close_timeout": "300ms"})
+    with Raw(d.address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        assert c.closing() == (1001, "shutdown")
+        assert c.gone() == b""
+    assert d.wait() == 0
+
+
+def test_no_grace(daemon):
+    d = daemon({"shutdown_grace": "0", "close_timeout": "60s"})
+    with Raw(d.address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        assert c.closing() == (1001, "shutdown")
+        assert d.wait() == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(daemon, second):
+    d = daemon(LONG)
+    d.expect_error("was ended by signal 9")
+    with Raw(d.address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        assert c.closing() == (1001, "shutdown")
+        d.kill(second)
+        assert d.wait() == 0
+        assert c.gone() == b""
+
+
+def test_worker_that_stands_still_does_not_hold_it_up(daemon):
+    d = daemon({**LONG, "worker_timeout": "1s"})
+    d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+    victim = d.workers()[0]
+    stand_still(victim)
+    assert d.stop() == 0
+
+
+def test_reload_while_it_stops_is_ignored(daemon):
+    d = daemon(LONG)
+    with Raw(d.address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        assert c.closing()[0] == 1001
+        d.kill(signal.SIGHUP)
+        c.send(close(1001)).ends()
+    assert d.wait() == 0
+    assert d.notify.find("RELOADING") is None
+
+
+def test_stop_while_a_worker_is_in_back_off(daemon):
+    d = daemon({"log_level": "debug"})
+    d.expect_error("was ended by signal 9")
+    for n in (1, 2):
+        d.log_count("worker 0 runs with pid", n)
+        os.kill(d.worker_at(0), signal.SIGKILL)
+    d.log_contains("worker 0 keeps dying")
+    assert d.stop() == 0
+    d.log_count("worker 0 runs with pid", 2)
+
+
+def test_stop_before_it_is_ready(daemon):
+    d = daemon({"workers": 16}, start=False).launch()
+    wait_until("the first worker", lambda: children(d.pid))
+    d.kill(signal.SIGTERM)
+    assert d.wait() == 0
+    assert "info: stopped event=stopped" in d.log()
+
+
+def test_members_hear_what_was_said_before(daemon):
+    """What was published before the stop reaches the members of all workers before the close."""
+    d = daemon({**LONG, "workers": 4})
+
+    async def client():
+        members = [await Member.open(d.address) for _ in range(20)]
+        for n in range(50):
+            members[0].send(b"%d" % n)
+        await members[0].count(50)
+        d.kill(signal.SIGTERM)
+        for m in members:
+            await m.until(lambda m=m: m.lost, "its end", 2 * DEADLINE)
+            assert m.code == 1001
+            assert m.messages == members[0].messages[:50]
+
+    run(client())
+    assert d.wait() == 0
+
+
+def test_all_at_once(daemon):
+    d = daemon({**LONG, "access_log": False})
+
+    async def client():
+        members = await asyncio.gather(*(Member.open(d.address, "/ws") for _ in range(500)))
+        d.kill(signal.SIGTERM)
+        await asyncio.gather(*(m.until(lambda m=m: m.lost, "its end") for m in members))
+        assert {(m.code, m.reason) for m in members} == {(1001, "shutdown")}
+
+    run(client())
+    assert d.wait() == 0
