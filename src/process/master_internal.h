@@ -62,6 +62,7 @@ struct master {
 	struct slot slots[CONFIG_WORKERS_MAX];
 	struct sockets sockets;
 	uint64_t ticks;
+	uint64_t beat_tick; /* when any worker last moved */
 	uint64_t lock_count; /* bus lock: acquisitions when it last moved, */
 	uint64_t lock_tick; /* and when that was */
 	struct reload_state reload;

@@ -3,7 +3,8 @@
  *
  * Time is counted in the master's ticks: when the machine was suspended, or
  * this process stopped, nobody has missed a heartbeat. The service manager's
- * watchdog follows this loop and is withheld only when no worker has beaten.
+ * watchdog follows this loop and is withheld only when no worker has beaten for
+ * worker_timeout, be it that all stand still or that there is none.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static void note_beat(struct slot *s)
 	if (beats == s->beats)
 		return;
 	s->beats = beats;
-	s->beat_tick = master.ticks;
+	s->beat_tick = master.beat_tick = master.ticks;
 }
 
 static void end_stuck(struct slot *s, const char *what)
@@ -49,24 +50,17 @@ static void end_stuck(struct slot *s, const char *what)
 	s->beat_tick = master.ticks;
 }
 
-/* Returns whether any worker has beaten in time. */
-static bool check_heartbeats(void)
+static void check_heartbeats(uint64_t limit)
 {
-	uint64_t limit = supervise_ticks(master.config->worker_timeout);
-	bool any = false;
-
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 
 		if (!slot_alive(s))
 			continue;
 		note_beat(s);
-		if (master.ticks - s->beat_tick < limit || limit == 0)
-			any = true;
-		else
+		if (master.ticks - s->beat_tick >= limit)
 			end_stuck(s, "has not moved for worker_timeout");
 	}
-	return any;
 }
 
 /* Who holds the bus lock and stands still stops every publisher. */
@@ -107,12 +101,13 @@ static void update_status(void)
 		notify_status(master.status);
 }
 
-static void feed_watchdog(bool any_beat)
+static void feed_watchdog(uint64_t limit)
 {
 	uint64_t usec = notify_watchdog_usec();
 	uint64_t every = usec / (MASTER_TICK * 1000ull) / 4;
 
-	if (usec > 0 && any_beat && (every == 0 || master.ticks % every == 0))
+	if (usec > 0 && master.ticks - master.beat_tick < limit &&
+	    (every == 0 || master.ticks % every == 0))
 		notify_watchdog();
 }
 
@@ -140,13 +135,13 @@ static void look_after_tls(void)
 
 void supervise_tick(void)
 {
-	bool any;
+	uint64_t limit = supervise_ticks(master.config->worker_timeout);
 
 	master.ticks++;
 	look_after_tls();
-	any = check_heartbeats();
+	check_heartbeats(limit);
 	check_lock();
-	feed_watchdog(any);
+	feed_watchdog(limit);
 	if (!master.stopping) {
 		slots_start_waiting();
 		if (master.ready && !master.reload.active)
