@@ -48,12 +48,18 @@ static int notify_open(struct conn *c, const void *opts, void *state)
 	return room_join(c, state);
 }
 
-/* Strings as they are, everything else as JSON. */
+static bool is_plain(const json_t *value)
+{
+	return json_is_string(value) &&
+	       strlen(json_string_value(value)) == json_string_length(value);
+}
+
+/* Strings as they are, everything else - and what a NUL would cut short - as JSON. */
 static void log_member(struct conn *c, const json_t *value)
 {
 	char *text;
 
-	if (json_is_string(value)) {
+	if (is_plain(value)) {
 		conn_log(c, "Received JSON: %s", json_string_value(value));
 		return;
 	}

@@ -1,0 +1,605 @@
+"""What is logged, in which form, and that a log that is not read holds nobody up."""
+
+import asyncio
+import os
+import re
+import select
+import signal
+import socket
+import threading
+
+import pytest
+
+from apart import needs_mounts
+from harness import DEADLINE, config_text, free_port, wait_until
+from raw import BINARY, PING, Member, Raw, close, frame, request, run, text
+
+SAFE = {"path": "/safe", "behaviour": "sink"}
+ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
+
+LINE = re.compile(r"ignyxd\[(master|worker \d+)\]: (error|warning|info|debug): [^\0-\x1f\x7f]+")
+
+
+# --- plain lines ---
+
+
+def test_form_of_a_line(daemon):
+    d = daemon({"log_level": "debug"})
+    with Raw(d.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content": "hi"}'), close(1000)).closed(1000)
+    assert d.stop() == 0
+    lines = d.log().splitlines()
+    assert len(lines) > 10
+    for line in lines:
+        assert LINE.fullmatch(line), line
+    assert {LINE.fullmatch(x).group(2) for x in lines} >= {"info", "debug"}
+
+
+def test_life_of_the_daemon(daemon):
+    d = daemon()
+    port = d.port
+    d.reload()
+    assert d.stop() == 0
+    lines = [x for x in d.log().splitlines() if "running as root" not in x]
+    assert [re.sub(r"ignyxd \S+ starting", "ignyxd V starting", x) for x in lines] == [
+        f"ignyxd[master]: info: ignyxd V starting with {d.file} event=started",
+        f"ignyxd[master]: info: listening on 127.0.0.1:{port} event=listening",
+        "ignyxd[master]: info: ready: 2 workers, 5 endpoints event=ready",
+        "ignyxd[master]: info: configuration reloaded: 0 endpoints added, 0 changed, 0 removed; "
+        "0 connections kept, 0 closed event=reloaded",
+        "ignyxd[master]: info: stopping event=stopping",
+        "ignyxd[master]: info: stopped event=stopped",
+    ]
+
+
+CLOSED = re.compile(
+    r"ignyxd\[worker \d\]: info: closed after (\d+\.\d{3}) s: (\d+) messages, (\d+) bytes "
+    r"received; (\d+) messages, (\d+) bytes sent event=conn-close conn=([0-9a-f]+) "
+    r"peer=(\S+) endpoint=(\S+) code=(\d+) reason=(\S+)")
+
+
+def test_a_line_at_the_beginning_and_one_at_the_end(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/ws")
+        peer = f"127.0.0.1:{c.local_port}"
+        shared.log_contains("opened event=conn-open", mark)
+        # as frames on the wire: 6 + 2, 6 + 1, 6 + 2 (fragments), 6 + 3, close 6 + 2
+        sent = [text("hi"), frame(1, b"a", fin=False), frame(0, b"bc"), frame(BINARY, b"xyz")]
+        c.send(*sent)
+        answers = [c.message() for _ in range(3)]
+        assert [len(a) for _, a in answers] == [8, 9, 3]
+        c.send(close(1000, b"bye")).closed(1000)
+    lines = shared.log_count(r"event=conn-(open|close) ", 2, mark)
+    opened = re.fullmatch(r"ignyxd\[worker (\d)\]: info: opened event=conn-open "
+                          rf"conn=([0-9a-f]+) peer={peer} endpoint=/ws", lines[0])
+    closed = CLOSED.fullmatch(lines[1])
+    assert closed.group(6) == opened.group(2), "both have the connection's number"
+    assert closed.group(7, 8, 9, 10) == (peer, "/ws", "1000", "peer-closed")
+    assert closed.group(2, 4) == ("3", "3")
+    assert int(closed.group(3)) == sum(map(len, sent)) + len(close(1000, b"bye")) + len(close(1000))
+    # headers of two bytes; the close that answers has a code
+    assert int(closed.group(5)) == 8 + 9 + 3 + 3 * 2 + 4
+    assert 0 <= float(closed.group(1)) < DEADLINE
+
+
+def test_numbers_of_connections_are_unique(shared):
+    mark = shared.log_size()
+    for _ in range(10):
+        with Raw(shared.address) as c:
+            c.upgrade("/ws")
+    lines = shared.log_count("event=conn-open", 10, mark)
+    assert len({re.search(r"conn=(\S+)", x).group(1) for x in lines}) == 10
+
+
+@pytest.mark.parametrize("end, code, reason", [
+    (lambda c: c.send(close(1000)).closed(1000), 1000, "peer-closed"),
+    (lambda c: c.send(close(4321, b"own")).closed(4321), 4321, "peer-closed"),
+    (lambda c: c.send(close()).closing(), 1005, "peer-closed"),
+    (lambda c: c.socket.shutdown(socket.SHUT_WR), 1006, "peer-gone"),
+    (lambda c: c.reset(), 1006, "reset"),
+    (lambda c: c.send(frame(3)).closed(1002), 1002, "protocol-error"),
+    (lambda c: c.send(frame(1, b"x", mask=False)).closed(1002), 1002, "not-masked"),
+    (lambda c: c.send(frame(1, b"\xff")).closed(1007), 1007, "bad-utf8"),
+    (lambda c: c.send(frame(1, b"", length=1 << 40)).closed(1009), 1009, "message-too-big"),
+])
+def test_code_and_reason(shared, end, code, reason):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        end(c.upgrade("/ws"))
+    line = shared.log_contains("^.*closed after.*$", mark).group()
+    assert CLOSED.fullmatch(line).group(9, 10) == (str(code), reason)
+
+
+def test_refusals(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        peer = f"127.0.0.1:{c.local_port}"
+        c.send(request("/none")).response()
+    line = shared.log_contains("^.*conn-refused.*$", mark).group()
+    assert re.fullmatch(r"ignyxd\[worker \d\]: info: refused with 404: no endpoint has this path "
+                        rf"event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 "
+                        "reason=not-found", line)
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.send(request("/ws", method="POST")).response()
+    shared.log_contains("refused with 405: .* endpoint=/ws code=405 reason=method-not-allowed$",
+                        mark)
+
+
+def test_who_says_nothing_is_not_logged(shared):
+    mark = shared.log_size()
+    for _ in range(5):
+        with Raw(shared.address):
+            pass
+    with Raw(shared.address) as c:
+        c.upgrade()
+    shared.log_contains("closed after", mark)
+    assert len(shared.log(mark).splitlines()) == 2
+
+
+def test_access_log(daemon):
+    d = daemon({"endpoints": [{**SAFE, "access_log": False, "log": False}, ECHO]})
+    with Raw(d.address) as c:
+        c.upgrade("/safe").send(text("x"), close(1000)).closed(1000)
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    d.log_contains("closed after .*endpoint=/ws")
+    assert "/safe" not in d.log()
+
+
+def test_access_log_of_all(daemon):
+    d = daemon({"access_log": False, "endpoints": [ECHO, {**SAFE, "access_log": True}]})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    with Raw(d.address) as c:
+        c.upgrade("/safe").send(close(1000)).closed(1000)
+    d.log_contains("closed after .*endpoint=/safe")
+    assert "endpoint=/ws" not in d.log()
+    # what is refused is no access
+    with Raw(d.address) as c:
+        c.send(request("/ws", method="POST")).response()
+    d.log_contains("refused with 405")
+
+
+@pytest.mark.parametrize("level, shown", [
+    ("error", set()), ("warning", {"warning"}), ("info", {"warning", "info"}),
+    ("debug", {"warning", "info", "debug"}),
+])
+def test_levels(daemon, level, shown):
+    d = daemon({"log_level": level})
+    d.change(bus_size="2M", listen=[{"address": "127.0.0.1", "port": free_port()}])
+    d.reload()
+    with Raw(("127.0.0.1", d.settings["listen"][0]["port"])) as c:
+        c.upgrade().send(close(1000)).closed(1000)
+    assert d.stop() == 0
+    lines = [x for x in d.log().splitlines() if "running as root" not in x]
+    assert {LINE.fullmatch(x).group(2) for x in lines} == shown
+
+
+def test_v_is_debug_whatever_the_file_says(daemon):
+    d = daemon({"log_level": "error"}, args=["-v"])
+    d.log_contains("debug: worker 1 runs with pid")
+    mark = d.log_size()
+    d.reload()
+    with Raw(d.address) as c:
+        c.upgrade()
+    d.log_contains("debug: UPGRADE -> OPEN", mark)
+
+
+# --- what a peer says ---
+
+
+ESCAPED = r"a\x0aignyxd[master]: error: b\x0d\x1b[31m\x07\x7f"
+
+
+def test_json_cannot_forge_lines(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content": "a\\nignyxd[master]: error: b\\r\\u001b[31m\\u0007\\u007f'
+                    '\\u0085\\u009b!"}'))
+        c.send(close(1000)).closed(1000)
+    shared.log_contains("closed after", mark)
+    log = shared.log(mark)
+    assert "Received JSON: " + ESCAPED + r"\xc2\x85\xc2\x9b!" in log
+    for line in log.splitlines():
+        assert LINE.fullmatch(line), line
+        assert line.startswith("ignyxd[worker ")
+
+
+def test_nul_does_not_cut_a_line(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content": "cut\\u0000short"}'), close(1000)).closed(1000)
+    assert shared.log_contains("Received JSON: (.*) event=", mark).group(1) == \
+        r'"cut\u0000short"'
+
+
+def test_reason_of_a_close_cannot_forge_lines(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/safe")
+        c.send(close(1000, b"bye\nignyxd[master]: error: x\x1b[2J")).closed(1000)
+    shared.log_contains("closed after", mark)
+    for line in shared.log(mark).splitlines():
+        assert re.match(r"ignyxd\[worker \d\]: info: ", line) and LINE.fullmatch(line), line
+
+
+def test_configuration_cannot_forge_lines(daemon):
+    d = daemon(start=False)
+    d.write(config_text(d.settings).replace('"/safe"', r'"/a\tb\n\x1b[2J"')
+            .replace("Echo: ", "\x1b[31mEcho: ").replace('"sink"', '"s\u009bnk"'))
+    log = d.refuses(r'endpoint "/a\\x09b\\x0a\\x1b\[2J": ', "unknown behaviour", "not started")
+    assert r's\xc2\x9bnk' in log
+    for line in log.splitlines():
+        assert LINE.fullmatch(line), line
+
+
+def test_requests_cannot_forge_lines(shared):
+    mark = shared.log_size()
+    for head in (b"GET /%0a%1b[0m HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /\xff\x1b HTTP/1.1\r\n\r\n",
+                 b"\x1b[31m\n\n\r\n\r\n", b"\xff" * 100 + b"\r\n\r\n"):
+        with Raw(shared.address) as c:
+            c.send(head)
+            assert c.response().status in (400, 404)
+    lines = shared.log_count("conn-refused", 4, mark)
+    for line in shared.log(mark).splitlines():
+        assert LINE.fullmatch(line), line
+    assert len(lines) == len(shared.log(mark).splitlines())
+
+
+def test_long_content_is_cut_to_one_line(shared):
+    mark = shared.log_size()
+    with Raw(shared.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content": "' + "\\n" * 20000 + '"}'))
+        c.send(text('{"content": "' + "\N{GRINNING FACE}" * 20000 + '"}'))
+        c.send(close(1000)).closed(1000)
+    shared.log_contains("closed after", mark)
+    lines = shared.log(mark).splitlines()
+    assert len([x for x in lines if "Received JSON: " in x]) == 2
+    for line in lines:
+        assert len(line.encode("utf-8", "surrogateescape")) < 4096
+        assert not re.search("[\udc80-\udcff]", line), "a character was cut in the middle"
+
+
+# --- a log that is not read ---
+
+
+def talk(address, rounds):
+    for i in range(rounds):
+        with Raw(address) as c:
+            c.upgrade("/ws").send(text(f"{i}"))
+            assert c.text() == f"Echo: {i}"
+            c.send(close(1000)).closed(1000)
+
+
+def unread(daemon, stderr):
+    """A daemon whose log goes there; it says on which port it listens by our choice."""
+    port = free_port()
+    d = daemon({"workers": 1, "listen": [{"address": "127.0.0.1", "port": port}]}, start=False)
+    d.launch(stderr=stderr)
+    d.notify.wait("READY=1")
+    d.workers()
+    return d, ("127.0.0.1", port)
+
+
+def check_dropped(data, rounds):
+    """What came is whole lines, and what is missing was counted."""
+    lines = data.decode().splitlines()
+    for line in lines:
+        assert LINE.fullmatch(line), line
+    opened = sum("event=conn-open" in x for x in lines)
+    closed = sum("event=conn-close" in x for x in lines)
+    dropped = [int(m.group(1)) for m in
+               (re.search(r"warning: (\d+) log entries were dropped: the log was not read "
+                          "event=log-dropped", x) for x in lines) if m]
+    assert opened + closed < 2 * rounds
+    assert dropped
+    return opened, closed, sum(dropped)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_log_that_is_not_read_blocks_nobody(daemon, kind):
+    if kind == "pipe":
+        r, w = os.pipe()
+    else:
+        a, b = socket.socketpair()
+        b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        r, w = a.detach(), b.detach()
+    try:
+        d, address = unread(daemon, w)
+        rounds = 600
+        talk(address, rounds)
+        # now it is read, and the next entry is preceded by the count
+        data = b""
+        while select.select([r], [], [], 0)[0]:
+            data += os.read(r, 1 << 20)
+        talk(address, 1)
+        assert d.stop() == 0
+        os.close(w)
+        w = -1
+        while True:
+            more = os.read(r, 1 << 20)
+            if not more:
+                break
+            data += more
+    finally:
+        os.close(r)
+        if w >= 0:
+            os.close(w)
+    opened, closed, dropped = check_dropped(data, rounds)
+    # all are accounted for: those of the worker are the only ones that were dropped
+    assert opened + closed + dropped == 2 * (rounds + 1)
+
+
+def test_log_whose_reader_is_gone(daemon):
+    r, w = os.pipe()
+    d, address = unread(daemon, w)
+    os.close(w)
+    os.close(r)
+    talk(address, 20)
+    d.reload()
+    assert d.stop() == 0
+
+
+def test_pipe_of_another_program_stays_blocking(daemon):
+    """The pipe is opened anew to be non-blocking: who shares it must not notice."""
+    r, w = os.pipe()
+    try:
+        d, address = unread(daemon, w)
+        talk(address, 1)
+        assert os.get_blocking(w)
+        assert d.stop() == 0
+    finally:
+        os.close(r)
+        os.close(w)
+
+
+# --- the journal ---
+
+
+class Journal:
+    """A journal of our own: a daemon in a mount namespace sees this socket as the real one's."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "journal")
+        os.makedirs(self.path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(os.path.join(self.path, "socket"))
+        os.chmod(os.path.join(self.path, "socket"), 0o666)
+        # what its stderr is connected to; nothing is to come there
+        self.stream, self.stderr = socket.socketpair()
+        self.stream.settimeout(0)
+        stat = os.fstat(self.stderr.fileno())
+        self.name = f"{stat.st_dev}:{stat.st_ino}"
+        self.raw = []
+        self.entries = []
+        self.reading = None
+
+    def wrap(self):
+        return ("unshare", "-m", "--", "sh", "-c",
+                f"mount -t tmpfs none /run && mkdir -p /run/systemd/journal && "
+                f"mount --bind '{self.path}' /run/systemd/journal && exec \"$@\"", "sh")
+
+    def read(self):
+        """Begins to read, in the background."""
+        def loop():
+            while True:
+                data = self.socket.recv(1 << 20)
+                if data == b"end of the test":
+                    return
+                self.raw.append(data)
+                self.entries.append(self.parse(data))
+
+        self.reading = threading.Thread(target=loop, daemon=True)
+        self.reading.start()
+
+    @staticmethod
+    def parse(data):
+        """An entry in the native protocol, in its simple form: lines NAME=value."""
+        entry = {}
+        assert data.endswith(b"\n"), data
+        for line in data.decode().split("\n")[:-1]:
+            name, equals, value = line.partition("=")
+            assert equals and re.fullmatch(r"[A-Z][A-Z0-9_]*", name), data
+            assert name not in entry, data
+            assert not re.search(r"[\x00-\x1f\x7f-\x9f]", value), data
+            entry[name] = value
+        return entry
+
+    def wait(self, **fields):
+        def found():
+            return next((e for e in list(self.entries)
+                         if all(e.get(k) == v for k, v in fields.items())), None)
+        return wait_until(f"an entry with {fields}; there are {self.entries[-20:]}", found)
+
+    def of(self, event):
+        return [e for e in self.entries if e.get("IGNYX_EVENT") == event]
+
+    def close(self):
+        if self.reading:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                s.sendto(b"end of the test", os.path.join(self.path, "socket"))
+            self.reading.join()
+        for s in (self.socket, self.stream, self.stderr):
+            s.close()
+
+
+@pytest.fixture
+def journal(directory):
+    j = Journal(directory)
+    yield j
+    j.close()
+
+
+def with_journal(daemon, journal, settings=None, **kw):
+    port = free_port()
+    d = daemon({"listen": [{"address": "127.0.0.1", "port": port}], **(settings or {})},
+               start=False, wrap=journal.wrap(), env={"JOURNAL_STREAM": journal.name}, **kw)
+    d.launch(stderr=journal.stderr)
+    d.notify.wait("READY=1")
+    d.workers()
+    return d, ("127.0.0.1", port)
+
+
+LIFE = ["started", "listening", "ready", "reloaded", "stopping", "stopped"]
+
+
+@needs_mounts
+def test_journal(daemon, journal):
+    journal.read()
+    d, address = with_journal(daemon, journal)
+    with Raw(address) as c:
+        c.upgrade("/safe")
+        peer = f"127.0.0.1:{c.local_port}"
+        c.send(text("hi"), close(4000, b"enough")).closed(4000)
+    journal.wait(IGNYX_EVENT="conn-close")
+    with Raw(address) as c:
+        c.send(request("/none")).response()
+    journal.wait(IGNYX_EVENT="conn-refused")
+    d.reload()
+    with Raw(address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    assert d.stop() == 0
+    journal.wait(IGNYX_EVENT="stopped")
+
+    for e in journal.entries:
+        assert e["SYSLOG_IDENTIFIER"] == "ignyxd"
+        assert e["MESSAGE"] and e["PRIORITY"] in "34567"
+    life = [e for e in journal.entries if e.get("IGNYX_EVENT") in LIFE]
+    assert [e["IGNYX_EVENT"] for e in life] == LIFE
+    for e in life:
+        assert re.fullmatch("[0-9a-f]{32}", e["MESSAGE_ID"])
+        assert e["PRIORITY"] == "6"
+        assert "IGNYX_WORKER" not in e
+    assert len({e["MESSAGE_ID"] for e in life}) == len(LIFE)
+
+    first, last = journal.of("conn-open")[0], journal.of("conn-close")[0]
+    for e in (first, last):
+        assert (e["IGNYX_PEER"], e["IGNYX_ENDPOINT"]) == (peer, "/safe")
+        assert e["IGNYX_WORKER"] in "01"
+        assert e["IGNYX_GENERATION"] == "1"
+        assert "MESSAGE_ID" not in e
+    assert first["IGNYX_CONN"] == last["IGNYX_CONN"]
+    assert first["MESSAGE"] == "opened"
+    assert (last["IGNYX_CODE"], last["IGNYX_REASON"]) == ("4000", "peer-closed")
+    assert re.fullmatch(r"closed after \d+\.\d{3} s: 1 messages, \d+ bytes received; 0 messages, "
+                        r"\d+ bytes sent", last["MESSAGE"])
+    [sink] = journal.of("behaviour")
+    assert sink["IGNYX_CONN"] == first["IGNYX_CONN"]
+    assert "Client disconnected" in sink["MESSAGE"]
+    [refused] = journal.of("conn-refused")
+    assert (refused["IGNYX_CODE"], refused["IGNYX_REASON"]) == ("404", "not-found")
+    # what came after the reload is of the second configuration
+    assert [e["IGNYX_GENERATION"] for e in journal.of("conn-open")] == ["1", "2"]
+    with pytest.raises(BlockingIOError):
+        journal.stream.recv(1)
+
+
+@needs_mounts
+def test_journal_of_errors(daemon, journal):
+    journal.read()
+    d, address = with_journal(daemon, journal, {"log_level": "debug"})
+    started = [e for e in journal.entries if e.get("IGNYX_EVENT") == "worker-started"]
+    assert {e["IGNYX_WORKER"] for e in started} == {"0", "1"}
+    assert {e["PRIORITY"] for e in started} == {"7"}
+    d.write("workerz = 1;\n" + config_text(d.settings))
+    d.kill(signal.SIGHUP)
+    refused = journal.wait(IGNYX_EVENT="reload-refused")
+    assert refused["PRIORITY"] == "3"
+    assert refused["MESSAGE"].startswith("reload refused: 1 error in the configuration")
+    error = journal.wait(IGNYX_EVENT="config-error")
+    assert error["MESSAGE"] == \
+        f'{d.file}:1: unknown setting "workerz" (did you mean "workers"?)'
+    assert error["PRIORITY"] == "3" and "MESSAGE_ID" in error
+    d.write()
+    victim = d.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    died = journal.wait(IGNYX_EVENT="worker-died")
+    assert died["PRIORITY"] == "3" and str(victim) in died["MESSAGE"]
+    d.wait_workers(2, but=[victim])
+    with Raw(address) as c:
+        c.upgrade()
+
+
+@needs_mounts
+def test_journal_takes_no_forged_fields(daemon, journal):
+    journal.read()
+    _, address = with_journal(daemon, journal)
+    with Raw(address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content": "a\\nPRIORITY=0\\nMESSAGE_ID=x"}'))
+        c.send(text('{"content": "\\u001b[2J\\u009b"}'))
+        c.send(close(1000, b"x\nIGNYX_CODE=1")).closed(1000)
+    journal.wait(IGNYX_EVENT="conn-close")
+    first, second = journal.of("behaviour")
+    assert first["MESSAGE"].startswith(r"Received JSON: a\x0aPRIORITY=0\x0aMESSAGE_ID=x")
+    assert first["PRIORITY"] == "6"
+    assert second["MESSAGE"] == r"Received JSON: \x1b[2J\xc2\x9b"
+
+
+@needs_mounts
+def test_journal_that_is_full_blocks_nobody(daemon, journal):
+    """Nobody reads it for a while; then what is missing is told."""
+    d, address = with_journal(daemon, journal, {"workers": 1})
+    talk(address, 300)
+    d.reload()
+    journal.read()
+    wait_until("that the journal has read what it was sent", lambda: len(journal.entries) > 5)
+    talk(address, 1)
+    warning = journal.wait(IGNYX_EVENT="log-dropped", IGNYX_WORKER="0")
+    assert warning["PRIORITY"] == "4"
+    dropped = int(re.fullmatch(r"(\d+) log entries were dropped: the log was not read",
+                               warning["MESSAGE"]).group(1))
+    assert dropped > 500
+    assert d.stop() == 0
+    journal.wait(IGNYX_EVENT="stopped")
+    total = sum(int(e["MESSAGE"].split()[0]) for e in journal.of("log-dropped")
+                if e.get("IGNYX_WORKER") == "0")
+    assert len(journal.of("conn-open")) + len(journal.of("conn-close")) + total == 602
+
+
+@needs_mounts
+def test_journal_that_is_gone_and_comes_back(daemon, journal):
+    """As when journald restarts: its socket is another one then."""
+    journal.read()
+    _, address = with_journal(daemon, journal)
+    name = os.path.join(journal.path, "socket")
+    os.rename(name, name + ".old")
+    talk(address, 5)
+    os.rename(name + ".old", name)
+    talk(address, 1)
+    journal.wait(IGNYX_EVENT="log-dropped")
+    journal.wait(IGNYX_EVENT="conn-close")
+
+
+@needs_mounts
+def test_stderr_that_is_not_the_journal(daemon, journal):
+    """JOURNAL_STREAM is inherited: it counts only if it names our own stderr."""
+    journal.read()
+    d = daemon(wrap=journal.wrap(), env={"JOURNAL_STREAM": journal.name})
+    assert d.stop() == 0
+    d.log_contains("event=stopped")
+    assert journal.entries == []
+
+
+def test_two_hundred_connections_are_two_lines_each(daemon):
+    d = daemon({"workers": 2})
+
+    async def client():
+        members = await asyncio.gather(*(Member.open(d.address, "/ws") for _ in range(200)))
+        for m in members:
+            m.send(b"p", PING)
+            m.send(b"x")
+        await asyncio.gather(*(m.count(1) for m in members))
+        await asyncio.gather(*(m.end() for m in members))
+
+    run(client())
+    lines = d.log_count("event=conn-close", 200)
+    # a ping is no message
+    assert all(CLOSED.fullmatch(x).group(2, 4) == ("1", "1") for x in lines)
+    d.log_count("event=conn-open", 200)
