@@ -39,7 +39,7 @@ static void check_line(bool warning, const char *line, void *arg)
 	++*(size_t *)arg;
 }
 
-static struct config *parse(const struct config_source *s)
+static struct config *parse(struct config_source *s)
 {
 	struct config_errors *e = config_errors_new();
 	struct config *c = config_parse(s, behaviours, 1, e);
@@ -52,7 +52,7 @@ static struct config *parse(const struct config_source *s)
 	return c;
 }
 
-static void check_copy(const struct config_source *s, const struct config *c)
+static void check_copy(struct config_source *s, const struct config *c)
 {
 	size_t len;
 	void *bytes = config_source_pack(s, &len);

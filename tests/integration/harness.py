@@ -234,7 +234,7 @@ class Daemon:
         self.write()
 
     def place(self, regex):
-        """FILE:LINE, as an expression, of the first line of the file that the expression matches."""
+        """FILE:LINE, as an expression, of the first line that the other expression matches."""
         with open(self.file, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 if re.search(regex, line):

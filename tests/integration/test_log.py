@@ -20,6 +20,17 @@ ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
 LINE = re.compile(r"ignyxd\[(master|worker \d+)\]: (error|warning|info|debug): [^\0-\x1f\x7f]+")
 
 
+@pytest.fixture
+def still(shared):
+    """The shared daemon, once the ends of all earlier connections are in its log."""
+    def ended():
+        log = shared.log()
+        return log.count(" event=conn-open ") == log.count(" event=conn-close ")
+
+    wait_until("the end of earlier connections", ended)
+    return shared
+
+
 # --- plain lines ---
 
 
@@ -59,19 +70,19 @@ CLOSED = re.compile(
     r"peer=(\S+) endpoint=(\S+) code=(\d+) reason=(\S+)")
 
 
-def test_a_line_at_the_beginning_and_one_at_the_end(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_a_line_at_the_beginning_and_one_at_the_end(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.upgrade("/ws")
         peer = f"127.0.0.1:{c.local_port}"
-        shared.log_contains("opened event=conn-open", mark)
+        still.log_contains("opened event=conn-open", mark)
         # as frames on the wire: 6 + 2, 6 + 1, 6 + 2 (fragments), 6 + 3, close 6 + 2
         sent = [text("hi"), frame(1, b"a", fin=False), frame(0, b"bc"), frame(BINARY, b"xyz")]
         c.send(*sent)
         answers = [c.message() for _ in range(3)]
         assert [len(a) for _, a in answers] == [8, 9, 3]
         c.send(close(1000, b"bye")).closed(1000)
-    lines = shared.log_count(r"event=conn-(open|close) ", 2, mark)
+    lines = still.log_count(r"event=conn-(open|close) ", 2, mark)
     opened = re.fullmatch(r"ignyxd\[worker (\d)\]: info: opened event=conn-open "
                           rf"conn=([0-9a-f]+) peer={peer} endpoint=/ws", lines[0])
     closed = CLOSED.fullmatch(lines[1])
@@ -84,12 +95,12 @@ def test_a_line_at_the_beginning_and_one_at_the_end(shared):
     assert 0 <= float(closed.group(1)) < DEADLINE
 
 
-def test_numbers_of_connections_are_unique(shared):
-    mark = shared.log_size()
+def test_numbers_of_connections_are_unique(still):
+    mark = still.log_size()
     for _ in range(10):
-        with Raw(shared.address) as c:
+        with Raw(still.address) as c:
             c.upgrade("/ws")
-    lines = shared.log_count("event=conn-open", 10, mark)
+    lines = still.log_count("event=conn-open", 10, mark)
     assert len({re.search(r"conn=(\S+)", x).group(1) for x in lines}) == 10
 
 
@@ -104,39 +115,39 @@ def test_numbers_of_connections_are_unique(shared):
     (lambda c: c.send(frame(1, b"\xff")).closed(1007), 1007, "bad-utf8"),
     (lambda c: c.send(frame(1, b"", length=1 << 40)).closed(1009), 1009, "message-too-big"),
 ])
-def test_code_and_reason(shared, end, code, reason):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_code_and_reason(still, end, code, reason):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         end(c.upgrade("/ws"))
-    line = shared.log_contains("^.*closed after.*$", mark).group()
+    line = still.log_contains("^.*closed after.*$", mark).group()
     assert CLOSED.fullmatch(line).group(9, 10) == (str(code), reason)
 
 
-def test_refusals(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_refusals(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         peer = f"127.0.0.1:{c.local_port}"
         c.send(request("/none")).response()
-    line = shared.log_contains("^.*conn-refused.*$", mark).group()
+    line = still.log_contains("^.*conn-refused.*$", mark).group()
     assert re.fullmatch(r"ignyxd\[worker \d\]: info: refused with 404: no endpoint has this path "
                         rf"event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 "
                         "reason=not-found", line)
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.send(request("/ws", method="POST")).response()
-    shared.log_contains("refused with 405: .* endpoint=/ws code=405 reason=method-not-allowed$",
+    still.log_contains("refused with 405: .* endpoint=/ws code=405 reason=method-not-allowed$",
                         mark)
 
 
-def test_who_says_nothing_is_not_logged(shared):
-    mark = shared.log_size()
+def test_who_says_nothing_is_not_logged(still):
+    mark = still.log_size()
     for _ in range(5):
-        with Raw(shared.address):
+        with Raw(still.address):
             pass
-    with Raw(shared.address) as c:
+    with Raw(still.address) as c:
         c.upgrade()
-    shared.log_contains("closed after", mark)
-    assert len(shared.log(mark).splitlines()) == 2
+    still.log_contains("closed after", mark)
+    assert len(still.log(mark).splitlines()) == 2
 
 
 def test_access_log(daemon):
@@ -194,37 +205,37 @@ def test_v_is_debug_whatever_the_file_says(daemon):
 ESCAPED = r"a\x0aignyxd[master]: error: b\x0d\x1b[31m\x07\x7f"
 
 
-def test_json_cannot_forge_lines(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_json_cannot_forge_lines(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.upgrade("/notifications").text()
         c.send(text('{"content": "a\\nignyxd[master]: error: b\\r\\u001b[31m\\u0007\\u007f'
                     '\\u0085\\u009b!"}'))
         c.send(close(1000)).closed(1000)
-    shared.log_contains("closed after", mark)
-    log = shared.log(mark)
+    still.log_contains("closed after", mark)
+    log = still.log(mark)
     assert "Received JSON: " + ESCAPED + r"\xc2\x85\xc2\x9b!" in log
     for line in log.splitlines():
         assert LINE.fullmatch(line), line
         assert line.startswith("ignyxd[worker ")
 
 
-def test_nul_does_not_cut_a_line(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_nul_does_not_cut_a_line(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.upgrade("/notifications").text()
         c.send(text('{"content": "cut\\u0000short"}'), close(1000)).closed(1000)
-    assert shared.log_contains("Received JSON: (.*) event=", mark).group(1) == \
+    assert still.log_contains("Received JSON: (.*) event=", mark).group(1) == \
         r'"cut\u0000short"'
 
 
-def test_reason_of_a_close_cannot_forge_lines(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_reason_of_a_close_cannot_forge_lines(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.upgrade("/safe")
         c.send(close(1000, b"bye\nignyxd[master]: error: x\x1b[2J")).closed(1000)
-    shared.log_contains("closed after", mark)
-    for line in shared.log(mark).splitlines():
+    still.log_contains("closed after", mark)
+    for line in still.log(mark).splitlines():
         assert re.match(r"ignyxd\[worker \d\]: info: ", line) and LINE.fullmatch(line), line
 
 
@@ -238,28 +249,28 @@ def test_configuration_cannot_forge_lines(daemon):
         assert LINE.fullmatch(line), line
 
 
-def test_requests_cannot_forge_lines(shared):
-    mark = shared.log_size()
+def test_requests_cannot_forge_lines(still):
+    mark = still.log_size()
     for head in (b"GET /%0a%1b[0m HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /\xff\x1b HTTP/1.1\r\n\r\n",
                  b"\x1b[31m\n\n\r\n\r\n", b"\xff" * 100 + b"\r\n\r\n"):
-        with Raw(shared.address) as c:
+        with Raw(still.address) as c:
             c.send(head)
             assert c.response().status in (400, 404)
-    lines = shared.log_count("conn-refused", 4, mark)
-    for line in shared.log(mark).splitlines():
+    lines = still.log_count("conn-refused", 4, mark)
+    for line in still.log(mark).splitlines():
         assert LINE.fullmatch(line), line
-    assert len(lines) == len(shared.log(mark).splitlines())
+    assert len(lines) == len(still.log(mark).splitlines())
 
 
-def test_long_content_is_cut_to_one_line(shared):
-    mark = shared.log_size()
-    with Raw(shared.address) as c:
+def test_long_content_is_cut_to_one_line(still):
+    mark = still.log_size()
+    with Raw(still.address) as c:
         c.upgrade("/notifications").text()
         c.send(text('{"content": "' + "\\n" * 20000 + '"}'))
         c.send(text('{"content": "' + "\N{GRINNING FACE}" * 20000 + '"}'))
         c.send(close(1000)).closed(1000)
-    shared.log_contains("closed after", mark)
-    lines = shared.log(mark).splitlines()
+    still.log_contains("closed after", mark)
+    lines = still.log(mark).splitlines()
     assert len([x for x in lines if "Received JSON: " in x]) == 2
     for line in lines:
         assert len(line.encode("utf-8", "surrogateescape")) < 4096
