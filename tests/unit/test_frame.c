@@ -372,6 +372,76 @@ static void test_close_codes(void **state)
 	}
 }
 
+/* What a decoder of so large messages makes of the first n bytes of a frame. */
+static void decode_part(const struct buffer *b, size_t n, size_t max, char *out)
+{
+	struct ws_decoder d;
+
+	*out = '\0';
+	ws_decoder_init(&d, (uint32_t)max);
+	feed(&d, b->bytes, n, out);
+	ws_decoder_fini(&d);
+}
+
+/*
+ * A short frame has a way of its own: each length around its borders, with just
+ * as much as it needs of bytes and of max_message, and with one too few.
+ */
+static void test_short_frames(void **state)
+{
+	static const char *const names[] = { [WS_TEXT] = "text", [WS_BINARY] = "binary" };
+	static char payload[130], out[EVENTS_MAX], event[EVENTS_MAX];
+
+	(void)state;
+	memset(payload, 'x', sizeof(payload));
+	for (size_t i = 0; i < 2 * sizeof(payload); i++) {
+		uint8_t opcode = i % 2 ? WS_TEXT : WS_BINARY;
+		struct piece f = { 0x80 | opcode, payload, i / 2 };
+		struct buffer b = { .len = 0 };
+
+		put_frame(&b, &f);
+		sprintf(event, "%s ", names[opcode]);
+		put_bytes(event, (const uint8_t *)payload, f.len);
+		strcat(event, ";");
+		decode_part(&b, b.len, f.len, out);
+		assert_string_equal(out, event);
+		decode_part(&b, b.len - 1, f.len, out);
+		assert_string_equal(out, "");
+		if (f.len == 0)
+			continue;
+		decode_part(&b, b.len, f.len - 1, out);
+		assert_string_equal(out, "failed 1009 message-too-big;");
+	}
+}
+
+/* The length and the bytes are right; what the header says besides is not. */
+static void test_short_frames_with_a_wrong_header(void **state)
+{
+	static const struct {
+		uint8_t first, second;
+		const char *events;
+	} rows[] = {
+		{ FIN_TEXT, 0x02, "failed 1002 not-masked;" },
+		{ FIN_BINARY, 0x02, "failed 1002 not-masked;" },
+		{ 0xc1, 0x82, PROTOCOL_ERROR },
+		{ 0xc2, 0x82, PROTOCOL_ERROR },
+		{ 0x83, 0x82, PROTOCOL_ERROR },
+		{ FIN_CONT, 0x82, PROTOCOL_ERROR },
+		{ WS_TEXT, 0x82, "" },
+		{ WS_BINARY, 0x82, "" },
+		{ FIN_PING, 0x82, "ping hi;" },
+	};
+	char out[EVENTS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct buffer b = { { rows[i].first, rows[i].second, 0, 0, 0, 0, 'h', 'i' }, 8 };
+
+		decode_part(&b, b.len, MAX, out);
+		assert_string_equal(out, rows[i].events);
+	}
+}
+
 /* An idle decoder owns nothing, whatever went through it. */
 static void test_idle_owns_nothing(void **state)
 {
@@ -422,6 +492,8 @@ int main(void)
 		cmocka_unit_test(test_header_lengths),
 		cmocka_unit_test(test_close_frames),
 		cmocka_unit_test(test_close_codes),
+		cmocka_unit_test(test_short_frames),
+		cmocka_unit_test(test_short_frames_with_a_wrong_header),
 		cmocka_unit_test(test_idle_owns_nothing),
 		cmocka_unit_test(test_claims_cost_nothing),
 	};
