@@ -59,18 +59,21 @@ int upgrade_status(enum reason r)
 static int find_path(struct http_text *t)
 {
 	static const char *const schemes[] = { "http://", "https://", "ws://", "wss://" };
-	const char *slash;
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
-		size_t n = strlen(schemes[i]);
+		size_t n = strlen(schemes[i]), host;
 
 		if (t->len <= n || strncasecmp(t->p, schemes[i], n) != 0)
 			continue;
-		slash = memchr(t->p + n, '/', t->len - n);
-		if (!slash)
+		/* Not a slash of the query, in "ws://host?a=/b". */
+		host = n;
+		while (n < t->len && !strchr("/?#", t->p[n]))
+			n++;
+		if (n == host)
 			return -1;
-		t->len -= (size_t)(slash - t->p);
-		t->p = slash;
+		t->p += n;
+		t->len -= n;
+		break;
 	}
 	return t->len > 0 && t->p[0] == '/' ? 0 : -1;
 }
@@ -136,9 +139,12 @@ static int is_key(struct http_text t)
 /* A GET has no body; one announced here would be taken for frames. */
 static int has_body(const struct http_head *h)
 {
-	const struct http_header *length = http_find(h, "Content-Length", NULL);
+	const struct http_header *length = NULL;
 
-	return http_find(h, "Transfer-Encoding", NULL) || (length && !http_is(length->value, "0"));
+	while ((length = http_find(h, "Content-Length", length)))
+		if (!http_is(length->value, "0"))
+			return 1;
+	return http_find(h, "Transfer-Encoding", NULL) != NULL;
 }
 
 static enum reason parse_websocket(const struct http_head *h, struct upgrade *up)
