@@ -78,8 +78,9 @@ static void note(struct buffer *events, const struct ws_message *m)
 	put(events, m->data, m->len);
 }
 
-/* A decoded message comes back from a frame of its own. */
-static void check_again(const struct ws_message *m)
+/* A message comes back from a frame of its own: as it is, or compressed if inflate is there. */
+static void check_frame(const struct ws_message *m, uint8_t first, const uint8_t *payload,
+			size_t len, struct ws_inflate *inflate)
 {
 	struct ws_decoder d;
 	struct buffer b = { 0 };
@@ -88,15 +89,34 @@ static void check_again(const struct ws_message *m)
 	uint16_t code;
 	uint8_t *p;
 
-	put_frame(&b, (uint8_t)(0x80 | m->opcode), m->data, m->len, 0x12345678);
+	put_frame(&b, first, payload, len, 0x12345678);
 	p = b.p;
 	ws_decoder_init(&d, UINT32_MAX);
+	d.inflate = inflate;
 	fuzz_require(ws_decode(&d, &p, b.p + b.len, &again, &code, &reason) == WS_EVENT);
 	fuzz_require(again.opcode == m->opcode && again.len == m->len);
 	fuzz_require(m->len == 0 || memcmp(again.data, m->data, m->len) == 0);
 	fuzz_require(p == b.p + b.len);
 	ws_decoder_fini(&d);
 	buffer_free(&b);
+}
+
+static void check_again(const struct ws_message *m)
+{
+	static struct deflater *deflater;
+	const struct deflate_part part = { m->data, m->len };
+	struct ws_inflate inflate = { .takeover = false };
+	struct buffer z = { 0 };
+
+	check_frame(m, (uint8_t)(0x80 | m->opcode), m->data, m->len, NULL);
+	if (m->opcode != WS_TEXT && m->opcode != WS_BINARY)
+		return;
+	if (!deflater)
+		deflater = deflater_new(1, 1, 9);
+	fuzz_require(deflater && deflater_message(deflater, &part, 1, &z));
+	deflater_forget(deflater);
+	check_frame(m, (uint8_t)(0x80 | WS_RSV1 | m->opcode), z.p, z.len, &inflate);
+	buffer_free(&z);
 }
 
 /* Returns whether the decoder takes more. */
