@@ -162,6 +162,7 @@ static void journal_entry(struct text *t, int level, const struct log_fields *f,
 	put_word(t, "IGNYX_PEER=", f->peer, "\n");
 	put_word(t, "IGNYX_ENDPOINT=", f->endpoint, "\n");
 	put_word(t, "IGNYX_ROOM=", f->room, "\n");
+	put_word(t, "IGNYX_PROXY=", f->proxy, "\n");
 	put_word(t, "IGNYX_CLIENT=", f->client, "\n");
 	if (f->code)
 		put_number(t, "IGNYX_CODE=", f->code, "\n");
@@ -186,6 +187,7 @@ static void plain_line(struct text *t, int level, const struct log_fields *f, co
 	put_word(t, " peer=", f->peer, "");
 	put_word(t, " endpoint=", f->endpoint, "");
 	put_word(t, " room=", f->room, "");
+	put_word(t, " proxy=", f->proxy, "");
 	put_word(t, " client=", f->client, "");
 	if (f->code)
 		put_number(t, " code=", f->code, "");

@@ -34,6 +34,7 @@ struct log_fields {
 	const char *endpoint;
 	const char *room;
 	const char *client; /* of its verified certificate */
+	const char *proxy; /* address of the proxy that speaks for the peer */
 };
 
 /*

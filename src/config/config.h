@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cidr.h"
 #include "config/key.h"
 
 struct behaviour;
@@ -85,7 +86,13 @@ struct config_listener {
 	int64_t backlog;
 	char *unix_path; /* NULL for TCP */
 	int64_t mode;
+	char *group; /* of the unix socket's file; NULL: the user's own */
+	unsigned gid; /* the same as a number; in the master only */
 	int64_t accept_rate; /* connections a second and worker, 0: any number */
+	bool proxy_protocol; /* a connection begins with a PROXY header */
+	int forwarded; /* enum forwarded_kind */
+	char **trusted; /* blocks of addresses, as written; NULL: none */
+	struct cidr *blocks; /* the same, to be matched; ended by one of no family */
 	struct config_tls tls;
 	const char *file; /* where it stands in the configuration */
 	int line;

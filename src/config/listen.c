@@ -7,11 +7,14 @@
  * are found to be one.
  */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/alloc.h"
 #include "config/parse.h"
+#include "config/source.h"
 #include "config/tables.h"
 
 static bool given(const struct config_report *r, const char *key)
@@ -67,19 +70,38 @@ static void check_duplicate(struct parse *p, struct config_report *r,
 
 static void check_tcp(struct config_report *r, const struct config_listener *l)
 {
+	static const char *const of_unix[] = { "mode", "group" };
 	unsigned char bytes[17];
 
 	if (!given(r, "address"))
 		config_report_error(r, NULL, "missing setting \"address\"");
 	if (!given(r, "port"))
 		config_report_error(r, NULL, "missing setting \"port\"");
-	if (given(r, "mode"))
-		config_report_error(r, "mode", "is for unix sockets only");
+	for (int i = 0; i < 2; i++)
+		if (given(r, of_unix[i]))
+			config_report_error(r, of_unix[i], "is for unix sockets only");
 	if (l->address != NULL && address_bytes(l->address, bytes) == 0)
 		config_report_error(r, "address",
 				    "must be an IPv4 or IPv6 address such as \"127.0.0.1\" or "
 				    "\"::1\", not \"%s\"",
 				    l->address);
+}
+
+/* A worker, which has unpacked the source, opens nothing. */
+static void find_group(const struct parse *p, struct config_report *r, struct config_listener *l)
+{
+	const struct group *g;
+
+	if (l->group == NULL || p->source->unpacked)
+		return;
+	errno = 0;
+	g = getgrnam(l->group);
+	if (g != NULL)
+		l->gid = g->gr_gid;
+	else
+		config_report_error(r, "group", "is \"%s\", which %s%s", l->group,
+				    errno == 0 ? "does not exist" : "cannot be looked up: ",
+				    errno == 0 ? "" : strerror(errno));
 }
 
 static void check_unix(struct config_report *r, const struct config_listener *l)
@@ -91,6 +113,36 @@ static void check_unix(struct config_report *r, const struct config_listener *l)
 	if (l->unix_path != NULL && *l->unix_path != '/')
 		config_report_error(r, "unix", "must be an absolute path, not \"%s\"",
 				    l->unix_path);
+}
+
+/* Who may say for whom it speaks; on a unix socket the file's mode has decided that. */
+static void check_trust(struct config_report *r, const struct config_listener *l)
+{
+	bool believes = l->proxy_protocol || l->forwarded != 0;
+
+	if (believes && l->trusted == NULL && !given(r, "unix"))
+		config_report_error(r, l->proxy_protocol ? "proxy_protocol" : "forwarded",
+				    "needs \"trusted\": anybody could claim to be anybody. For "
+				    "example: trusted = ( \"10.0.0.0/8\" );");
+	if (!believes && l->trusted != NULL)
+		config_report_error(r, "trusted",
+				    "is not used without \"proxy_protocol\" or \"forwarded\"");
+}
+
+static void parse_blocks(struct config_report *r, struct config_listener *l)
+{
+	const config_setting_t *list = config_setting_get_member(r->group, "trusted");
+	size_t n = 0;
+
+	while (l->trusted != NULL && l->trusted[n] != NULL)
+		n++;
+	l->blocks = alloc_zero(n + 1, sizeof(*l->blocks));
+	for (size_t i = 0; i < n; i++)
+		if (!cidr_parse(l->trusted[i], &l->blocks[i]))
+			report_key(r, config_setting_get_elem(list, (unsigned)i), "trusted",
+				   "must have blocks such as \"10.0.0.0/8\" or \"2001:db8::1\", "
+				   "without bits behind the prefix, not \"%s\"",
+				   l->trusted[i]);
 }
 
 static void check_kind(struct config_report *r, const struct config_listener *l)
@@ -117,6 +169,9 @@ static void parse_listener(struct parse *p, const config_setting_t *group, int n
 	if (given(&r, "tls"))
 		tls_parse(p, &r, &l->tls);
 	check_kind(&r, l);
+	check_trust(&r, l);
+	find_group(p, &r, l);
+	parse_blocks(&r, l);
 	check_duplicate(p, &r, l);
 	free(label);
 }
@@ -145,5 +200,6 @@ void listen_parse(struct parse *p)
 void listener_free(struct config_listener *l)
 {
 	tls_free(&l->tls);
+	free(l->blocks);
 	fill_free((struct key_object){ table_listen, l });
 }

@@ -84,6 +84,9 @@ const struct config_key table_global[] = {
  */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+/* In the order of enum forwarded_kind. */
+static const char *const forwarded_headers[] = { "none", "x-forwarded-for", "forwarded",
+						 "x-real-ip", NULL };
 static const char *const versions[] = { "1.2", "1.3", NULL };
 static const char *const verifications[] = { "none", "optional", "required", NULL };
 
@@ -117,6 +120,11 @@ const struct config_key table_listen[] = {
 	LISTEN("backlog", backlog, .type = CONFIG_INT, .preset = "4096", .min = 1, .max = 65535),
 	LISTEN("unix", unix_path, .type = CONFIG_STRING, .min = 1, .max = 107),
 	LISTEN("mode", mode, .type = CONFIG_MODE, .preset = "0660", .max = 0777),
+	LISTEN("group", group, .type = CONFIG_STRING, .min = 1, .max = 256),
+	LISTEN("proxy_protocol", proxy_protocol, .type = CONFIG_BOOL, .preset = "false"),
+	LISTEN("forwarded", forwarded, .type = CONFIG_CHOICE, .preset = "none",
+	       .choices = forwarded_headers),
+	LISTEN("trusted", trusted, .type = CONFIG_STRINGS, .max = 1024),
 	LISTEN("accept_rate", accept_rate, .type = CONFIG_INT, .preset = "0", .max = 1000000),
 	LISTEN("tls", tls, .type = CONFIG_GROUP, .group = tls),
 	{ 0 },

@@ -84,7 +84,7 @@ static bool accept_one(struct acceptor *a)
 	int fd = accept4(a->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		net_peer_set(&peer, &sa);
+		net_peer_set(&peer, &sa, fd);
 		a->fn(fd, &peer, a->arg);
 		return true;
 	}

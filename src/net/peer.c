@@ -8,7 +8,37 @@
 #include <stdio.h>
 #include <string.h>
 
-void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa)
+struct credentials {
+	uint32_t known, uid, pid;
+};
+
+/* Those of when the peer connected; it may have given the socket to others since. */
+static void set_credentials(struct net_peer *p, int fd)
+{
+	struct credentials c = { .known = 1 };
+	struct ucred u;
+	socklen_t len = sizeof(u);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) < 0)
+		return;
+	c.uid = u.uid;
+	c.pid = (uint32_t)u.pid;
+	memcpy(p->address, &c, sizeof(c));
+}
+
+static const char *format_unix(const struct net_peer *p, char out[NET_PEER_TEXT_MAX])
+{
+	struct credentials c;
+
+	memcpy(&c, p->address, sizeof(c));
+	if (c.known)
+		snprintf(out, NET_PEER_TEXT_MAX, "unix:uid=%u,pid=%u", c.uid, c.pid);
+	else
+		snprintf(out, NET_PEER_TEXT_MAX, "unix");
+	return out;
+}
+
+void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd)
 {
 	memset(p, 0, sizeof(*p));
 	p->family = (uint8_t)sa->ss_family;
@@ -22,6 +52,8 @@ void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa)
 
 		memcpy(p->address, &in6->sin6_addr, 16);
 		p->port = ntohs(in6->sin6_port);
+	} else {
+		set_credentials(p, fd);
 	}
 }
 
@@ -30,9 +62,11 @@ const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX
 	char text[INET6_ADDRSTRLEN];
 
 	if (p->family != AF_INET && p->family != AF_INET6)
-		snprintf(out, NET_PEER_TEXT_MAX, "unix");
-	else if (!inet_ntop(p->family, p->address, text, sizeof(text)))
+		return format_unix(p, out);
+	if (!inet_ntop(p->family, p->address, text, sizeof(text)))
 		snprintf(out, NET_PEER_TEXT_MAX, "?");
+	else if (p->port == 0)
+		snprintf(out, NET_PEER_TEXT_MAX, "%s", text);
 	else
 		snprintf(out, NET_PEER_TEXT_MAX, p->family == AF_INET ? "%s:%u" : "[%s]:%u", text,
 			 p->port);

@@ -10,14 +10,18 @@
 enum { NET_PEER_TEXT_MAX = 64 };
 
 struct net_peer {
-	uint8_t address[16]; /* network order; IPv4 uses the first four */
-	uint16_t port; /* host order; 0 for a unix socket */
+	uint8_t address[16]; /* network order; IPv4 uses the first four; of unix: uid and pid */
+	uint16_t port; /* host order; 0: not known */
 	uint8_t family; /* AF_INET, AF_INET6 or AF_UNIX */
 };
 
-void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa);
+/* fd: of the connection, which is asked who is at the other end of a unix socket. */
+void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd);
 
-/* Writes "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix"; returns out. */
+/*
+ * Writes "192.0.2.1:4711", "[2001:db8::1]:4711", either without the port if that is not
+ * known, "unix:uid=1000,pid=42" or "unix"; returns out.
+ */
 const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX]);
 
 #endif

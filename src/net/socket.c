@@ -140,22 +140,34 @@ static int make_way(const char *path, const union address *a, socklen_t len)
 	return unlink(path);
 }
 
+int socket_set_rights(const struct config_listener *l)
+{
+	if (l->group && chown(l->unix_path, (uid_t)-1, (gid_t)l->gid) < 0)
+		return -1;
+	return chmod(l->unix_path, (mode_t)l->mode);
+}
+
 static int listen_unix(const struct config_listener *l)
 {
 	union address a;
 	socklen_t len = make_address(l, 0, &a);
-	int fd;
+	int fd, saved;
 
 	if (len == 0 || make_way(l->unix_path, &a, len) < 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	/* Nobody can connect before listen, so the mode is right in time. */
-	if (bind(fd, &a.sa, len) < 0 || chmod(l->unix_path, (mode_t)l->mode) < 0 ||
-	    listen(fd, (int)l->backlog) < 0)
+	if (bind(fd, &a.sa, len) < 0)
 		return close_with_errno(fd);
-	return fd;
+	/* Nobody can connect before listen, so the rights are right in time. */
+	if (socket_set_rights(l) == 0 && listen(fd, (int)l->backlog) == 0)
+		return fd;
+	close_with_errno(fd);
+	saved = errno;
+	unlink(l->unix_path);
+	errno = saved;
+	return -1;
 }
 
 int socket_listen(const struct config_listener *l, int port)

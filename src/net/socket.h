@@ -28,6 +28,9 @@ int socket_probe(const struct config_listener *l) __attribute__((warn_unused_res
  */
 int socket_listen(const struct config_listener *l, int port) __attribute__((warn_unused_result));
 
+/* Gives a unix socket's file its mode and group. -1: errno is set. */
+int socket_set_rights(const struct config_listener *l) __attribute__((warn_unused_result));
+
 /* How the socket is named in logs: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x". */
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX]);
 

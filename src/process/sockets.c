@@ -92,8 +92,7 @@ static const char *advice(int error)
 	case EACCES:
 	case EPERM:
 		return "; a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder "
-		       "that "
-		       "the user may write to";
+		       "that the user may write to and a \"group\" that the user is in";
 	case EADDRNOTAVAIL:
 		return "; no interface of this machine has that address";
 	case EAFNOSUPPORT:
@@ -174,8 +173,9 @@ static void update(struct listen_socket *l, const struct config_listener *c, int
 	for (int i = 0; i < slots; i++)
 		if (!l->unix_path || i == 0)
 			listen(l->fds[i], (int)c->backlog);
-	if (l->unix_path && chmod(l->unix_path, (mode_t)c->mode) < 0)
-		log_warning(NULL, "cannot set the mode of %s: %s", l->unix_path, strerror(errno));
+	if (l->unix_path && socket_set_rights(c) < 0)
+		log_warning(NULL, "cannot set mode and group of %s: %s%s", l->unix_path,
+			    strerror(errno), advice(errno));
 }
 
 static const struct config_listener *configured(const struct config *c, const char *key)

@@ -1,9 +1,9 @@
 /*
  * conn.c - the life of one connection.
  *
- *	UPGRADE -> OPEN -> CLOSING -> DEAD
+ *	PROXY -> TLS -> UPGRADE -> OPEN -> CLOSING -> DEAD
  *
- * (TLS comes before UPGRADE, and every state may go to DEAD.) Nothing is freed
+ * (The first two where the listener has them; every state may go to DEAD.) Nothing is freed
  * inside a callback: what is DEAD waits in a list for conn_reap, once after the
  * loop turn. An end is never a reset that could swallow our last bytes: we end our
  * direction behind them and read on until the peer has ended its own, or
@@ -28,10 +28,11 @@
 
 static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
 
-static const char *const state_names[] = { "TLS", "UPGRADE", "OPEN", "CLOSING", "DEAD" };
+static const char *const state_names[] = { "PROXY", "TLS", "UPGRADE", "OPEN", "CLOSING", "DEAD" };
 
 /* Which moves there are: a bit for each state that may follow. */
 static const uint8_t state_moves[] = {
+	[CONN_PROXY] = 1 << CONN_TLS | 1 << CONN_UPGRADE | 1 << CONN_DEAD,
 	[CONN_TLS] = 1 << CONN_UPGRADE | 1 << CONN_CLOSING | 1 << CONN_DEAD,
 	[CONN_UPGRADE] = 1 << CONN_OPEN | 1 << CONN_CLOSING | 1 << CONN_DEAD,
 	[CONN_OPEN] = 1 << CONN_CLOSING | 1 << CONN_DEAD,
@@ -61,7 +62,7 @@ static void count(_Atomic uint32_t *gauge, int by)
 
 static void count_state(int state, int by)
 {
-	if (state == CONN_TLS || state == CONN_UPGRADE)
+	if (state <= CONN_UPGRADE)
 		count(&session.row->handshakes, by);
 	/* OPEN counts itself when it is admitted; see handshake.c. */
 }
@@ -115,7 +116,7 @@ static struct conn *new_conn(int fd, struct listener *l)
 		free(c);
 		return NULL;
 	}
-	if (l->tls && tls_start(&c->transport, l->tls) < 0) {
+	if (l->tls && !l->proxy_protocol && tls_start(&c->transport, l->tls) < 0) {
 		event_del(&c->transport.event);
 		free(c);
 		return NULL;
@@ -137,7 +138,7 @@ void session_accept(int fd, const struct net_peer *peer, void *arg)
 	c->id = session.next_conn++;
 	c->peer = *peer;
 	c->listener = listener_ref(l);
-	c->state_now = l->tls ? CONN_TLS : CONN_UPGRADE;
+	c->state_now = l->proxy_protocol ? CONN_PROXY : l->tls ? CONN_TLS : CONN_UPGRADE;
 	count_state(c->state_now, 1);
 	c->mark = c->last_rx = session.now;
 	timer_add(c, handshake_deadline(c));
@@ -273,6 +274,8 @@ static void handle_event(struct conn *c, short what)
 {
 	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+	if (c->state_now == CONN_PROXY && !origin_go_on(c))
+		return;
 	if (c->state_now == CONN_TLS && !secure_go_on(c))
 		return;
 	if (what & EV_WRITE && c->state_now != CONN_DEAD)
@@ -289,21 +292,26 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 	handle_event(arg, what);
 }
 
-struct log_fields conn_fields(const struct conn *c, enum log_event event,
-			      char peer[NET_PEER_TEXT_MAX])
+struct log_fields conn_fields(const struct conn *c, enum log_event event, struct conn_texts *texts)
 {
-	return (struct log_fields){ .event = event,
-				    .conn = c->id,
-				    .peer = net_peer_format(&c->peer, peer),
-				    .endpoint = c->endpoint ? c->endpoint->path : NULL,
-				    .client = c->client };
+	struct log_fields f = { .event = event,
+				.conn = c->id,
+				.peer = net_peer_format(&c->peer, texts->peer),
+				.endpoint = c->endpoint ? c->endpoint->path : NULL };
+
+	if (c->origin)
+		f.client = c->origin->client;
+	if (c->origin && c->origin->proxy.family != 0)
+		f.proxy = net_peer_format(&c->origin->proxy, texts->proxy);
+	return f;
 }
 
 static void log_end(const struct conn *c)
 {
-	char peer[NET_PEER_TEXT_MAX], round_trip[48] = "";
+	struct conn_texts texts;
+	char round_trip[48] = "";
 	int64_t ms = conn_clock() - c->opened;
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_CLOSE, peer);
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_CLOSE, &texts);
 
 	f.code = conn_close_code(c);
 	f.reason = c->reason;
@@ -345,7 +353,7 @@ static void conn_free(struct conn *c)
 	transport_fini(&c->transport);
 	conn_set_endpoint(c, NULL);
 	listener_unref(c->listener);
-	free(c->client);
+	origin_free(c);
 	free(c->state);
 	free(c);
 	session.conns--;
@@ -361,6 +369,23 @@ void conn_reap(void)
 	}
 }
 
+struct conn_head *conn_gather(struct conn *c, const void *p, size_t n)
+{
+	size_t had = c->head ? c->head->len : 0;
+	struct conn_head *head = realloc(c->head, sizeof(*head) + had + n);
+
+	if (!head) {
+		conn_kill(c, REASON_NO_MEMORY);
+		return NULL;
+	}
+	if (!c->head)
+		head->len = head->seen = 0;
+	c->head = head;
+	memcpy(head->bytes + had, p, n);
+	head->len = had + n;
+	return head;
+}
+
 /* All that are not dead. */
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {
@@ -369,7 +394,8 @@ void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 
 void conn_log(const struct conn *c, const char *fmt, ...)
 {
-	char peer[NET_PEER_TEXT_MAX], text[2048];
+	struct conn_texts texts;
+	char text[2048];
 	struct log_fields f;
 	va_list ap;
 
@@ -378,6 +404,6 @@ void conn_log(const struct conn *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	f = conn_fields(c, LOG_EVENT_BEHAVIOUR, peer);
+	f = conn_fields(c, LOG_EVENT_BEHAVIOUR, &texts);
 	log_info(&f, "%s", text);
 }

@@ -22,17 +22,19 @@
 #include "session/conn.h"
 
 struct config_endpoint;
+struct http_head;
 struct net_peer;
 
 /*
- * Only conn_set_state writes it. TLS: its handshake. UPGRADE: the request head.
+ * Only conn_set_state writes it. PROXY: its header. TLS: the handshake. UPGRADE: the
+ * request head.
  * OPEN: messages. CLOSING: our last bytes are under way; until the peer has
  * answered the close frame (await_close) or ended its side. DEAD: to be freed
  * after the loop turn.
  */
-enum conn_state { CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
+enum conn_state { CONN_PROXY, CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
-/* A request head that has not come whole. */
+/* A PROXY header or a request head that has not come whole. */
 struct conn_head {
 	size_t len, seen;
 	char bytes[];
@@ -57,6 +59,12 @@ struct conn_parked {
 	uint8_t *frame, *rest;
 };
 
+/* What is known of the client beyond the address. */
+struct conn_origin {
+	struct net_peer proxy; /* who speaks for it, family 0: nobody */
+	char *client; /* who it is by its certificate; NULL: it has shown none */
+};
+
 TAILQ_HEAD(conn_list, conn);
 
 struct conn {
@@ -66,13 +74,13 @@ struct conn {
 	void *state; /* the behaviour's */
 	struct ws_decoder decoder;
 	union {
-		struct conn_head *head; /* UPGRADE */
+		struct conn_head *head; /* PROXY, UPGRADE */
 		struct conn_parked *parked; /* later */
 	};
 	struct conn_pending *pending;
 	struct conn_deflate *deflate; /* NULL: messages are not compressed */
 	struct listener *listener; /* until it is open: a reference */
-	char *client; /* who it is by its certificate; NULL: it has shown none */
+	struct conn_origin *origin; /* NULL: nothing is known but the peer */
 	uint64_t id;
 	uint64_t messages_in, messages_out, bytes_in, bytes_out;
 	int64_t opened; /* milliseconds of the monotonic clock */
@@ -101,14 +109,30 @@ void conn_update_interest(struct conn *c);
 void conn_read_rest(struct conn *c);
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 void conn_reap(void);
-/* The fields of an entry about c; peer is where its address is written. */
-struct log_fields conn_fields(const struct conn *c, enum log_event event,
-			      char peer[NET_PEER_TEXT_MAX]);
+/* The fields of an entry about c; texts is where addresses are written. */
+struct conn_texts {
+	char peer[NET_PEER_TEXT_MAX], proxy[NET_PEER_TEXT_MAX];
+};
+struct log_fields conn_fields(const struct conn *c, enum log_event event, struct conn_texts *texts);
+/* Joins bytes to c's head. NULL: no memory, and c is dead. */
+struct conn_head *conn_gather(struct conn *c, const void *p, size_t n);
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 int64_t conn_clock(void); /* milliseconds, monotonic */
 int64_t conn_clock_us(void);
 
+/* origin.c */
+/* Goes on with the PROXY header; true: it is over, and what follows it may be there. */
+bool origin_go_on(struct conn *c);
+void origin_timeout(struct conn *c);
+/* By the headers of the request, if the listener believes them. */
+void origin_from_request(struct conn *c, const struct http_head *h);
+/* Who the client is by a certificate. */
+void origin_set_client(struct conn *c, const char *name);
+void origin_free(struct conn *c);
+
 /* secure.c */
+/* Begins the handshake. False: no memory, and c is dead. */
+bool secure_begin(struct conn *c);
 /* Goes on with the TLS handshake; true: it is done, and the request head may be there. */
 bool secure_go_on(struct conn *c);
 void secure_timeout(struct conn *c);

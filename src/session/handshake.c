@@ -30,8 +30,8 @@ uint32_t handshake_deadline(const struct conn *c)
 
 static void log_refusal(const struct conn *c, enum reason reason, int status)
 {
-	char peer[NET_PEER_TEXT_MAX];
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, peer);
+	struct conn_texts texts;
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
 
 	f.code = status;
 	f.reason = reason;
@@ -113,6 +113,7 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 	enum reason r = upgrade_parse(h, up);
 	const struct config_endpoint *e;
 
+	origin_from_request(c, h);
 	if (r != REASON_NONE)
 		return r;
 	e = config_find(session.config, up->path);
@@ -127,8 +128,9 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 
 static void log_open(const struct conn *c)
 {
-	char peer[NET_PEER_TEXT_MAX], tls[96] = "";
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_OPEN, peer);
+	struct conn_texts texts;
+	char tls[96] = "";
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_OPEN, &texts);
 
 	if (c->transport.tls)
 		tls_describe(&c->transport, tls, sizeof(tls));
@@ -159,24 +161,6 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	if (l->access_log)
 		log_open(c);
 	input_open(c);
-}
-
-/* Joins what came to what was there; NULL: there is nothing more to do for c. */
-static struct conn_head *gather(struct conn *c, const uint8_t *p, size_t n)
-{
-	size_t had = c->head ? c->head->len : 0;
-	struct conn_head *head = realloc(c->head, sizeof(*head) + had + n);
-
-	if (!head) {
-		conn_kill(c, REASON_NO_MEMORY);
-		return NULL;
-	}
-	if (!c->head)
-		head->len = head->seen = 0;
-	c->head = head;
-	memcpy(head->bytes + had, p, n);
-	head->len = had + n;
-	return head;
 }
 
 /*
@@ -227,7 +211,7 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 	ssize_t n;
 
 	if (c->head) {
-		head = gather(c, p, (size_t)(end - p));
+		head = conn_gather(c, p, (size_t)(end - p));
 		if (!head)
 			return;
 		p = (uint8_t *)head->bytes;
@@ -240,7 +224,7 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 		finish(c, &h, p + n, end);
 		free(head);
 	} else if (n == HTTP_MORE) {
-		head = head ? head : gather(c, p, (size_t)(end - p));
+		head = head ? head : conn_gather(c, p, (size_t)(end - p));
 		if (head) {
 			head->seen = head->len;
 			note_endpoint(c);

@@ -4,9 +4,25 @@
 #include "session/listener.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
+#include "base/cidr.h"
 #include "config/config.h"
 #include "net/tls.h"
+
+static struct cidr *copy_blocks(const struct cidr *from)
+{
+	struct cidr *to;
+	size_t n = 0;
+
+	while (from[n].family != 0)
+		n++;
+	to = calloc(n + 1, sizeof(*to));
+	if (to)
+		memcpy(to, from, n * sizeof(*to));
+	return to;
+}
 
 struct listener *listener_new(const struct config_listener *c, const struct tickets *tickets,
 			      const char **why)
@@ -17,12 +33,16 @@ struct listener *listener_new(const struct config_listener *c, const struct tick
 	if (!l)
 		return NULL;
 	l->refs = 1;
-	if (!c->tls.on)
+	l->proxy_protocol = c->proxy_protocol;
+	l->forwarded = c->forwarded;
+	l->trusted = copy_blocks(c->blocks);
+	if (l->trusted && !c->tls.on)
 		return l;
-	l->tls = tls_server_new(&c->tls, tickets, why);
+	if (l->trusted)
+		l->tls = tls_server_new(&c->tls, tickets, why);
 	if (l->tls)
 		return l;
-	free(l);
+	listener_unref(l);
 	return NULL;
 }
 
@@ -38,5 +58,16 @@ void listener_unref(struct listener *l)
 		return;
 	if (l->tls)
 		tls_server_free(l->tls);
+	free(l->trusted);
 	free(l);
+}
+
+bool listener_trusts(const struct listener *l, uint8_t family, const uint8_t *address)
+{
+	if (family == AF_UNIX)
+		return true;
+	for (const struct cidr *c = l->trusted; c->family != 0; c++)
+		if (cidr_match(c, family, address))
+			return true;
+	return false;
 }

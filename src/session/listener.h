@@ -7,6 +7,10 @@
 #ifndef SESSION_LISTENER_H
 #define SESSION_LISTENER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cidr;
 struct config_listener;
 struct tickets;
 struct tls_server;
@@ -14,6 +18,9 @@ struct tls_server;
 struct listener {
 	unsigned refs;
 	struct tls_server *tls; /* NULL: plain */
+	bool proxy_protocol;
+	int forwarded; /* enum forwarded_kind */
+	struct cidr *trusted; /* ended by one of no family */
 };
 
 /* refs is 1. NULL: *why says in a few words why it cannot be made. */
@@ -21,5 +28,8 @@ struct listener *listener_new(const struct config_listener *c, const struct tick
 			      const char **why);
 struct listener *listener_ref(struct listener *l);
 void listener_unref(struct listener *l); /* NULL: does nothing */
+
+/* Whether an address may speak for others here. Who comes by a unix socket may. */
+bool listener_trusts(const struct listener *l, uint8_t family, const uint8_t *address);
 
 #endif

@@ -5,9 +5,6 @@
  * bounded number of steps; who has to wait is reported again by the next turn.
  * Scanners fail here all day: that is worth a line, not an alarm.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/log.h"
 #include "config/config.h"
 #include "net/tls.h"
@@ -30,13 +27,13 @@ static void note_identity(struct conn *c)
 	char text[IDENTITY_MAX];
 
 	if (tls_peer_identity(&c->transport, text, sizeof(text)) > 0)
-		c->client = strdup(text);
+		origin_set_client(c, text);
 }
 
 static void log_failure(const struct conn *c, enum reason reason, const char *why)
 {
-	char peer[NET_PEER_TEXT_MAX];
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, peer);
+	struct conn_texts texts;
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
 
 	f.reason = reason;
 	log_info(&f, "TLS handshake failed: %s", why);
@@ -60,6 +57,14 @@ void secure_timeout(struct conn *c)
 {
 	log_failure(c, REASON_HANDSHAKE_TIMEOUT, "it did not come to an end in time");
 	conn_kill(c, REASON_HANDSHAKE_TIMEOUT);
+}
+
+bool secure_begin(struct conn *c)
+{
+	if (tls_start(&c->transport, c->listener->tls) == 0)
+		return true;
+	conn_kill(c, REASON_NO_MEMORY);
+	return false;
 }
 
 bool secure_go_on(struct conn *c)

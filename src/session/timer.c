@@ -114,6 +114,7 @@ static uint32_t close_deadline(const struct conn *c)
 void timer_update(struct conn *c)
 {
 	switch (c->state_now) {
+	case CONN_PROXY:
 	case CONN_TLS:
 	case CONN_UPGRADE:
 		timer_set(c, handshake_deadline(c));
@@ -151,6 +152,9 @@ static void fire(struct conn *c)
 {
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	switch (c->state_now) {
+	case CONN_PROXY:
+		origin_timeout(c);
+		break;
 	case CONN_TLS:
 		secure_timeout(c);
 		break;

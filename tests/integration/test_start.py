@@ -1,5 +1,6 @@
 """The command line, exit statuses, what keeps a daemon from starting, and who it runs as."""
 
+import grp
 import os
 import re
 import signal
@@ -251,9 +252,23 @@ def test_unix_socket(daemon):
     mode = os.stat(path).st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o604
     assert answers(path)
-    d.log_contains(r"opened event=conn-open .*peer=unix")
+    d.log_contains(rf"opened event=conn-open .*peer=unix:uid={os.getuid()},pid={os.getpid()}\b")
     assert d.stop() == 0
     assert not os.path.exists(path)
+
+
+def test_unix_socket_group(daemon):
+    others = [g for g in os.getgroups() if g != os.getgid()] or [grp.getgrnam("nogroup").gr_gid]
+    if os.getuid() != 0 and others[0] not in os.getgroups():
+        pytest.skip("this user is in one group only")
+    _, path = unix_daemon(daemon, group=grp.getgrgid(others[0]).gr_name)
+    assert os.stat(path).st_gid == others[0]
+    assert answers(path)
+
+
+def test_unix_socket_group_that_is_none(daemon):
+    d, _ = unix_daemon(daemon, start=False, group="no-such-group")
+    d.refuses(r'listen 1: "group" is "no-such-group", which does not exist')
 
 
 def test_unix_socket_mode_by_default(daemon):

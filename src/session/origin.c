@@ -1,0 +1,160 @@
+/*
+ * origin.c - who the client is, where a proxy is in between.
+ *
+ * A listener may take the PROXY protocol, or a header of the request, from those it
+ * trusts. The client's address is then the connection's peer, for logs and limits;
+ * the proxy's is kept beside it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "proto/forwarded.h"
+#include "proto/proxy.h"
+#include "session/conn_internal.h"
+#include "session/listener.h"
+
+static struct conn_origin *need_origin(struct conn *c)
+{
+	if (!c->origin)
+		c->origin = calloc(1, sizeof(*c->origin));
+	return c->origin;
+}
+
+void origin_free(struct conn *c)
+{
+	if (c->origin)
+		free(c->origin->client);
+	free(c->origin);
+}
+
+void origin_set_client(struct conn *c, const char *name)
+{
+	if (!need_origin(c))
+		return;
+	free(c->origin->client);
+	c->origin->client = strdup(name);
+}
+
+static void refuse(struct conn *c, enum reason reason)
+{
+	struct conn_texts texts;
+	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
+
+	f.reason = reason;
+	log_info(&f, "closed: %s", reason_text(reason));
+	conn_kill(c, reason);
+}
+
+void origin_timeout(struct conn *c)
+{
+	refuse(c, REASON_HANDSHAKE_TIMEOUT);
+}
+
+/* The first proxy that is met is the one that is told of. */
+static void set_peer(struct conn *c, uint8_t family, const uint8_t *address, uint16_t port)
+{
+	if (need_origin(c) && c->origin->proxy.family == 0)
+		c->origin->proxy = c->peer;
+	c->peer = (struct net_peer){ .family = family, .port = port };
+	memcpy(c->peer.address, address, sizeof(c->peer.address));
+}
+
+static void take_header(struct conn *c, const struct proxy_header *h)
+{
+	char name[PROXY_NAME_MAX + sizeof("CN=")];
+
+	if (h->local)
+		return;
+	set_peer(c, h->family, h->source, h->source_port);
+	if (!h->client_verified || !h->client_name.p)
+		return;
+	snprintf(name, sizeof(name), "CN=%.*s", (int)h->client_name.len, h->client_name.p);
+	origin_set_client(c, name);
+}
+
+static void forget_head(struct conn *c)
+{
+	free(c->head);
+	c->head = NULL;
+}
+
+/* The header is over; what follows it is still in the socket. */
+static bool finish(struct conn *c)
+{
+	forget_head(c);
+	if (!c->listener->tls) {
+		conn_set_state(c, CONN_UPGRADE);
+		return true;
+	}
+	if (!secure_begin(c))
+		return false;
+	conn_set_state(c, CONN_TLS);
+	return true;
+}
+
+/* Takes n bytes out of the socket that were looked at before. */
+static bool consume(struct conn *c, void *bytes, size_t n)
+{
+	if (recv(event_get_fd(&c->transport.event), bytes, n, 0) == (ssize_t)n)
+		return true;
+	conn_kill(c, REASON_RESET);
+	return false;
+}
+
+/*
+ * Not a byte behind the header may be taken out of the socket, for TLS reads that itself.
+ * So bytes are looked at first, and taken when it is known that they belong to it.
+ */
+bool origin_go_on(struct conn *c)
+{
+	static uint8_t bytes[PROXY_HEADER_MAX];
+	size_t had = c->head ? c->head->len : 0;
+	struct proxy_header h;
+	ssize_t n, whole;
+
+	if (!listener_trusts(c->listener, c->peer.family, c->peer.address)) {
+		refuse(c, REASON_UNTRUSTED_PROXY);
+		return false;
+	}
+	if (had > 0)
+		memcpy(bytes, c->head->bytes, had);
+	n = recv(event_get_fd(&c->transport.event), bytes + had, sizeof(bytes) - had, MSG_PEEK);
+	if (n <= 0) {
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			conn_kill(c, n == 0 ? REASON_PEER_GONE : REASON_RESET);
+		return false;
+	}
+	whole = proxy_parse(bytes, had + (size_t)n, &h);
+	if (whole == PROXY_BAD || (whole == PROXY_MORE && had + (size_t)n == sizeof(bytes))) {
+		refuse(c, REASON_BAD_PROXY_HEADER);
+		return false;
+	}
+	if (whole == PROXY_MORE) {
+		if (consume(c, bytes + had, (size_t)n))
+			conn_gather(c, bytes + had, (size_t)n);
+		return false;
+	}
+	take_header(c, &h);
+	return consume(c, bytes + had, (size_t)whole - had) && finish(c);
+}
+
+static bool is_trusted(const struct forwarded_address *a, void *listener)
+{
+	return listener_trusts(listener, a->family, a->address);
+}
+
+void origin_from_request(struct conn *c, const struct http_head *h)
+{
+	struct forwarded_address a;
+
+	if (!c->listener || c->listener->forwarded == FORWARDED_NONE ||
+	    !listener_trusts(c->listener, c->peer.family, c->peer.address))
+		return;
+	if (forwarded_client(h, c->listener->forwarded, is_trusted, c->listener, &a))
+		set_peer(c, a.family, a.address, a.port);
+}
