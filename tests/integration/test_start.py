@@ -268,6 +268,7 @@ def test_unix_socket_group(daemon):
 
 def test_unix_socket_group_that_is_none(daemon):
     d, _ = unix_daemon(daemon, start=False, group="no-such-group")
+    d.expect_error("not started")
     d.refuses(r'listen 1: "group" is "no-such-group", which does not exist')
 
 

@@ -195,6 +195,8 @@ static const struct {
 	/* a checksum of another length, and a wrong one */
 	{ BYTES(V2_TCP4("\0\x12") "\x03\0\x03\0\0\0") },
 	{ BYTES(V2_TCP4("\0\x13") "\x03\0\x04\0\0\0\0") },
+	/* right but for its length */
+	{ BYTES(V2_TCP4("\0\x14") "\x03\0\x05\x15\x1f\x6b\x20\0") },
 	/* twice */
 	{ BYTES(V2_TCP4("\0\x14") "\x02\0\x01"
 				  "a\x02\0\x01"
