@@ -171,6 +171,7 @@ define INSTALLED
 0644 man/ignyxd.conf.5 $(mandir)/man5/ignyxd.conf.5
 0644 conf/ignyxd.conf $(docdir)/ignyxd.conf.sample
 0644 $(BUILD)/ignyxd.service $(unitdir)/ignyxd.service
+0644 systemd/ignyxd.socket $(unitdir)/ignyxd.socket
 0644 systemd/ignyxd.sysusers $(sysusersdir)/ignyxd.conf
 endef
 export INSTALLED

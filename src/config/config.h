@@ -85,6 +85,7 @@ struct config_listener {
 	int64_t port;
 	int64_t backlog;
 	char *unix_path; /* NULL for TCP */
+	char *systemd; /* name of the sockets that the service manager hands in; NULL: we open it */
 	int64_t mode;
 	char *group; /* of the unix socket's file; NULL: the user's own */
 	unsigned gid; /* the same as a number; in the master only */

@@ -1,7 +1,8 @@
 /*
  * listen.c - the groups of `listen`.
  *
- * A listener has an address and a port, or the path of a unix socket. Addresses
+ * A listener has an address and a port, the path of a unix socket, or the name of
+ * sockets that the service manager opens. Addresses
  * are literals: a name could stand for many, or for others tomorrow. They are
  * compared in the form the kernel has them, so that "::1" and "0:0:0:0:0:0:0:1"
  * are found to be one.
@@ -47,6 +48,9 @@ static bool same_address(const char *a, const char *b)
 /* Port 0 is any free port, another one each time. */
 static bool same_listener(const struct config_listener *a, const struct config_listener *b)
 {
+	if (a->systemd != NULL || b->systemd != NULL)
+		return a->systemd != NULL && b->systemd != NULL &&
+		       strcmp(a->systemd, b->systemd) == 0;
 	if (a->unix_path != NULL || b->unix_path != NULL)
 		return a->unix_path != NULL && b->unix_path != NULL &&
 		       strcmp(a->unix_path, b->unix_path) == 0;
@@ -120,7 +124,7 @@ static void check_trust(struct config_report *r, const struct config_listener *l
 {
 	bool believes = l->proxy_protocol || l->forwarded != 0;
 
-	if (believes && l->trusted == NULL && !given(r, "unix"))
+	if (believes && l->trusted == NULL && !given(r, "unix") && !given(r, "systemd"))
 		config_report_error(r, l->proxy_protocol ? "proxy_protocol" : "forwarded",
 				    "needs \"trusted\": anybody could claim to be anybody. For "
 				    "example: trusted = ( \"10.0.0.0/8\" );");
@@ -145,14 +149,30 @@ static void parse_blocks(struct config_report *r, struct config_listener *l)
 				   l->trusted[i]);
 }
 
+static void check_systemd(struct config_report *r)
+{
+	static const char *const others[] = {
+		"address", "port", "unix", "mode", "group", "backlog"
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (given(r, others[i]))
+			config_report_error(r, others[i],
+					    "is decided by the socket unit where \"systemd\" is "
+					    "set");
+}
+
 static void check_kind(struct config_report *r, const struct config_listener *l)
 {
-	if (given(r, "unix"))
+	if (given(r, "systemd"))
+		check_systemd(r);
+	else if (given(r, "unix"))
 		check_unix(r, l);
 	else if (given(r, "address") || given(r, "port"))
 		check_tcp(r, l);
 	else
-		config_report_error(r, NULL, "needs \"address\" and \"port\", or \"unix\"");
+		config_report_error(r, NULL,
+				    "needs \"address\" and \"port\", or \"unix\", or \"systemd\"");
 }
 
 static void parse_listener(struct parse *p, const config_setting_t *group, int number)

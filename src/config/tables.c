@@ -119,6 +119,7 @@ const struct config_key table_listen[] = {
 	LISTEN("port", port, .type = CONFIG_INT, .max = 65535),
 	LISTEN("backlog", backlog, .type = CONFIG_INT, .preset = "4096", .min = 1, .max = 65535),
 	LISTEN("unix", unix_path, .type = CONFIG_STRING, .min = 1, .max = 107),
+	LISTEN("systemd", systemd, .type = CONFIG_STRING, .min = 1, .max = 120),
 	LISTEN("mode", mode, .type = CONFIG_MODE, .preset = "0660", .max = 0777),
 	LISTEN("group", group, .type = CONFIG_STRING, .min = 1, .max = 256),
 	LISTEN("proxy_protocol", proxy_protocol, .type = CONFIG_BOOL, .preset = "false"),

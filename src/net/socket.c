@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -86,13 +87,15 @@ static int open_tcp(const union address *a, bool reuse_port)
 	return fd;
 }
 
-static int bound_port(int fd)
+int socket_port(int fd)
 {
 	union address a;
 	socklen_t len = sizeof(a);
 
 	if (getsockname(fd, &a.sa, &len) < 0)
 		return -1;
+	if (a.sa.sa_family != AF_INET && a.sa.sa_family != AF_INET6)
+		return 0;
 	return ntohs(a.sa.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
 }
 
@@ -104,7 +107,7 @@ int socket_probe(const struct config_listener *l)
 
 	if (len == 0 || (fd = open_tcp(&a, false)) < 0)
 		return -1;
-	if (bind(fd, &a.sa, len) < 0 || listen(fd, 1) < 0 || (port = bound_port(fd)) < 0)
+	if (bind(fd, &a.sa, len) < 0 || listen(fd, 1) < 0 || (port = socket_port(fd)) < 0)
 		return close_with_errno(fd);
 	close(fd);
 	return port;
@@ -186,9 +189,25 @@ int socket_listen(const struct config_listener *l, int port)
 	return fd;
 }
 
+int socket_adopt(int fd, const struct config_listener *l)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), flags = own < 0 ? -1 : fcntl(own, F_GETFL);
+
+	if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    (!l->systemd && listen(own, (int)l->backlog) < 0))
+		return own < 0 ? -1 : close_with_errno(own);
+	if (socket_port(own) > 0) {
+		set_option(own, IPPROTO_TCP, TCP_NODELAY, 1);
+		set_option(own, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
+	}
+	return own;
+}
+
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX])
 {
-	if (l->unix_path)
+	if (l->systemd)
+		snprintf(out, SOCKET_NAME_MAX, "systemd:%s", l->systemd);
+	else if (l->unix_path)
 		snprintf(out, SOCKET_NAME_MAX, "unix:%s", l->unix_path);
 	else
 		snprintf(out, SOCKET_NAME_MAX, strchr(l->address, ':') ? "[%s]:%d" : "%s:%d",

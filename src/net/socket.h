@@ -28,10 +28,19 @@ int socket_probe(const struct config_listener *l) __attribute__((warn_unused_res
  */
 int socket_listen(const struct config_listener *l, int port) __attribute__((warn_unused_result));
 
+/*
+ * Makes a copy of a listening socket that somebody else opened, and of it what
+ * socket_listen would have made. Returns it, the caller's to close, or -1 with errno.
+ */
+int socket_adopt(int fd, const struct config_listener *l) __attribute__((warn_unused_result));
+
+/* The port that a socket is bound to, 0 if it has none; -1: errno is set. */
+int socket_port(int fd);
+
 /* Gives a unix socket's file its mode and group. -1: errno is set. */
 int socket_set_rights(const struct config_listener *l) __attribute__((warn_unused_result));
 
-/* How the socket is named in logs: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x". */
+/* How the socket is named in logs: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x", "systemd:ws". */
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX]);
 
 #endif

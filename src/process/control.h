@@ -31,6 +31,7 @@ struct control_message {
 	uint64_t generation;
 	int64_t grace;
 	uint32_t moved, closed;
+	uint32_t keep_waiting; /* STOP: who is not accepted yet is left in the queue */
 };
 
 /* fds[0] is the master's end. Both are non-blocking. -1: errno is set. */

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/errors.h"
+#include "process/fdstore.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
 #include "process/reload_client.h"
@@ -260,6 +261,18 @@ static int add_events(void)
 	return slots_init();
 }
 
+static bool is_configured(const char *name, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < master.config->listener_count; i++) {
+		const char *wanted = master.config->listeners[i].systemd;
+
+		if (wanted && strcmp(wanted, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int open_sockets(void)
 {
 	char error[512];
@@ -269,6 +282,7 @@ static int open_sockets(void)
 		return -1;
 	}
 	sockets_commit(&master.sockets, master.config);
+	fdstore_close_rest(is_configured, NULL);
 	return 0;
 }
 
@@ -284,6 +298,7 @@ static int start(void)
 		 master.options->file);
 	if (runtime_open(master.config->runtime_dir) < 0)
 		return -1;
+	fdstore_receive();
 	if (make_shared() < 0 || open_sockets() < 0)
 		return -1;
 	if (add_events() < 0) {

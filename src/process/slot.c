@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "process/control.h"
+#include "process/fdstore.h"
 #include "process/master_internal.h"
 #include "process/worker.h"
 #include "session/session.h"
@@ -110,6 +111,7 @@ static void let_go(const struct slot *own)
 	event_base_free(master.base);
 	sockets_keep_only(&master.sockets, own->index);
 	config_source_free(master.source);
+	fdstore_close_all();
 }
 
 _Noreturn static void run_child(struct slot *s, pid_t parent)
@@ -363,7 +365,10 @@ void slot_retire_or_reload(struct slot *s, bool retire, int source_fd)
 
 void slots_stop(int64_t grace)
 {
-	struct control_message m = { .type = CONTROL_STOP, .grace = grace };
+	/* Who waits to be accepted waits for the next run, if there is to be one. */
+	struct control_message m = { .type = CONTROL_STOP,
+				     .grace = grace,
+				     .keep_waiting = fdstore_enabled() };
 
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];

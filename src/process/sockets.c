@@ -2,7 +2,8 @@
  * sockets.c - see sockets.h.
  *
  * A new address is probed once without SO_REUSEPORT, so that a second daemon on
- * it is an error and not a silent half of the connections.
+ * it is an error and not a silent half of the connections. One that the service
+ * manager kept for us needs no probe: it is in use, by ourselves.
  */
 #include "process/sockets.h"
 
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "process/fdstore.h"
 
 static void key_of(const struct config_listener *l, char out[SOCKET_NAME_MAX])
 {
@@ -46,6 +48,14 @@ static void free_socket(struct listen_socket *l, bool remove_file)
 	free(l);
 }
 
+/* Of a socket that an earlier run stored, or one that is free. */
+static int find_port(const struct config_listener *c, const char *key)
+{
+	int fd;
+
+	return fdstore_find(key, &fd, 1) > 0 ? socket_port(fd) : socket_probe(c);
+}
+
 static struct listen_socket *new_socket(const struct config_listener *c)
 {
 	struct listen_socket *l = calloc(1, sizeof(*l));
@@ -56,16 +66,35 @@ static struct listen_socket *new_socket(const struct config_listener *c)
 		l->fds[i] = -1;
 	l->fresh = true;
 	key_of(c, l->key);
+	l->handed_in = c->systemd != NULL;
 	if (c->unix_path)
 		l->unix_path = strdup(c->unix_path);
-	else
-		l->port = socket_probe(c);
+	else if (!l->handed_in)
+		l->port = find_port(c, l->key);
 	if ((c->unix_path && !l->unix_path) || l->port < 0) {
 		free(l);
 		return NULL;
 	}
 	socket_name(c, l->port, l->name);
 	return l;
+}
+
+/* A socket for a slot: one that was handed in or stored, or a new one. */
+static int open_slot(const struct listen_socket *l, const struct config_listener *c, int slot)
+{
+	int fds[CONFIG_WORKERS_MAX];
+	size_t n = fdstore_find(l->handed_in ? c->systemd : l->key, fds, CONFIG_WORKERS_MAX);
+
+	if (l->handed_in && n == 0) {
+		errno = ENXIO;
+		return -1;
+	}
+	/* Where there are fewer than workers, they are shared. */
+	if (l->handed_in)
+		return socket_adopt(fds[(size_t)slot % n], c);
+	if ((size_t)slot < n)
+		return socket_adopt(fds[slot], c);
+	return socket_listen(c, l->port);
 }
 
 /* Opens what is missing for slots below `slots`. */
@@ -77,7 +106,7 @@ static int open_slots(struct listen_socket *l, const struct config_listener *c, 
 		if (l->unix_path && i > 0)
 			l->fds[i] = l->fds[0];
 		else
-			l->fds[i] = socket_listen(c, l->port);
+			l->fds[i] = open_slot(l, c, i);
 		if (l->fds[i] < 0)
 			return -1;
 	}
@@ -97,6 +126,9 @@ static const char *advice(int error)
 		return "; no interface of this machine has that address";
 	case EAFNOSUPPORT:
 		return "; this machine has that kind of address switched off";
+	case ENXIO:
+		return "; the service manager handed in no socket of that name: see "
+		       "FileDescriptorName= in its socket unit";
 	case ENOENT:
 		return "; the folder of the socket does not exist";
 	case EEXIST:
@@ -170,7 +202,7 @@ int sockets_open(struct sockets *s, const struct config *c, char *error, size_t 
 /* What may change without a new socket: the backlog, a unix socket's mode. */
 static void update(struct listen_socket *l, const struct config_listener *c, int slots)
 {
-	for (int i = 0; i < slots; i++)
+	for (int i = 0; i < slots && !l->handed_in; i++)
 		if (!l->unix_path || i == 0)
 			listen(l->fds[i], (int)c->backlog);
 	if (l->unix_path && socket_set_rights(c) < 0)
@@ -190,6 +222,17 @@ static const struct config_listener *configured(const struct config *c, const ch
 	return NULL;
 }
 
+/* Has the service manager keep what changed. */
+static void keep(struct listen_socket *l, int slots)
+{
+	if (l->unix_path)
+		slots = 1;
+	if (l->handed_in || l->stored == slots)
+		return;
+	l->stored = slots;
+	fdstore_keep(l->key, l->fds, (size_t)slots);
+}
+
 void sockets_commit(struct sockets *s, const struct config *c)
 {
 	for (size_t i = s->count; i-- > 0;) {
@@ -197,6 +240,7 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		const struct config_listener *cl = configured(c, l->key);
 
 		if (!cl) {
+			fdstore_forget(l->key);
 			free_socket(l, true);
 			s->items[i] = s->items[--s->count];
 			continue;
@@ -207,6 +251,7 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		for (int k = (int)c->workers; k < CONFIG_WORKERS_MAX; k++)
 			close_slot(l, k);
 		update(l, cl, (int)c->workers);
+		keep(l, (int)c->workers);
 	}
 }
 
@@ -233,6 +278,6 @@ void sockets_keep_only(struct sockets *s, int slot)
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		free_socket(s->items[i], true);
+		free_socket(s->items[i], !fdstore_enabled());
 	s->count = 0;
 }

@@ -16,7 +16,9 @@ struct listen_socket {
 	char name[SOCKET_NAME_MAX]; /* with the port that is in use */
 	char *unix_path;
 	int port;
+	bool handed_in; /* by the service manager's socket unit, whose it stays */
 	bool fresh; /* opened for a reload that is not decided yet */
+	int stored; /* slots whose sockets the service manager keeps */
 	int fds[CONFIG_WORKERS_MAX];
 };
 
@@ -43,7 +45,7 @@ size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 /* In a child: closes every socket but those of this slot. */
 void sockets_keep_only(struct sockets *s, int slot);
 
-/* Closes all; removes the files of unix sockets. */
+/* Closes all; removes the files of unix sockets, unless they are kept for the next run. */
 void sockets_close(struct sockets *s);
 
 #endif

@@ -259,7 +259,7 @@ static void stop(const struct control_message *m)
 {
 	/* Who waits already gets an answer. */
 	for (size_t i = worker.listening_count; i-- > 0;)
-		remove_listening(&worker.listening[i], true);
+		remove_listening(&worker.listening[i], !m->keep_waiting);
 	worker.stop_at = session.now + (uint32_t)(m->grace / SESSION_TICK) + 1;
 	session_stop();
 }

@@ -433,9 +433,11 @@ static void test_ref(void **state)
 static void check_row(const char *scope, const struct config_key *k, void *arg)
 {
 	static const char *const none[] = {
-		"user", "runtime_dir", "subprotocols", "address", "port",         "allowed_origins",
-		"unix", "compression", "tls",          "curves",  "ciphersuites", "client_ca",
-		"crl",  "trusted",     "group",        NULL
+		"user", "runtime_dir",     "subprotocols", "address",
+		"port", "allowed_origins", "unix",         "compression",
+		"tls",  "curves",          "ciphersuites", "client_ca",
+		"crl",  "systemd",         "trusted",      "group",
+		NULL
 	};
 	union {
 		int64_t number;
@@ -466,8 +468,8 @@ static void test_tables(void **state)
 
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
-	/* the limits are 13 and the 8 of compression; a listener's 11, 10 of tls, and 2 */
-	assert_int_equal(rows, 12 + 21 + 23 + 2 + 21 + 10);
+	/* the limits are 13 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
+	assert_int_equal(rows, 12 + 21 + 24 + 2 + 21 + 10);
 }
 
 /* --- anything at all --- */
