@@ -12,6 +12,9 @@
 
 struct session session;
 
+/* More than what may be unread at most (bus_lag), and an end in any case. */
+enum { BATCHES_AT_STOP = 4096 };
+
 /* Ids stay unique over workers and their restarts: slot, then time, then a count. */
 static uint64_t first_conn_id(int slot)
 {
@@ -123,8 +126,11 @@ static void stop_conn(struct conn *c, void *arg)
 		conn_kill(c, REASON_SHUTDOWN);
 }
 
+/* What was published before the end reaches the members before the close. */
 void session_stop(void)
 {
+	for (int i = 0; i < BATCHES_AT_STOP && room_deliver(); i++)
+		note(ACTIVITY_DELIVERING);
 	session.stopping = true;
 	conn_each(stop_conn, NULL);
 }
