@@ -202,15 +202,50 @@ static void set_options(SSL_CTX *ctx, const struct config_tls *c)
 	SSL_CTX_set_alpn_select_cb(ctx, alpn_cb, NULL);
 }
 
+static bool add_authorities(EVP_MD_CTX *md, const struct config_tls *c)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n;
+
+	for (int i = 0; i < sk_X509_num(c->authorities); i++)
+		if (X509_digest(sk_X509_value(c->authorities, i), EVP_sha256(), digest, &n) != 1 ||
+		    EVP_DigestUpdate(md, digest, n) != 1)
+			return false;
+	for (int i = 0; i < sk_X509_CRL_num(c->revoked); i++)
+		if (X509_CRL_digest(sk_X509_CRL_value(c->revoked, i), EVP_sha256(), digest, &n) !=
+			    1 ||
+		    EVP_DigestUpdate(md, digest, n) != 1)
+			return false;
+	return true;
+}
+
+/*
+ * A session is resumed without a look at the client's certificate. So it counts only where
+ * clients are looked at in the way that it was begun with: the same authorities, the same
+ * revocations. All listeners share their ticket keys, and those outlive a reload.
+ */
+static bool set_session_context(SSL_CTX *ctx, const struct config_tls *c)
+{
+	unsigned char id[EVP_MAX_MD_SIZE];
+	unsigned n;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		  EVP_DigestUpdate(md, &c->verify, sizeof(c->verify)) == 1 &&
+		  add_authorities(md, c) && EVP_DigestFinal_ex(md, id, &n) == 1 &&
+		  SSL_CTX_set_session_id_context(ctx, id, n) == 1;
+
+	EVP_MD_CTX_free(md);
+	return ok;
+}
+
 static SSL_CTX *new_context(const struct config_tls *c, const struct tickets *tickets)
 {
-	static const unsigned char id[] = "ignyxd";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (index_of_tickets < 0)
 		index_of_tickets = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	if (!ctx || index_of_tickets < 0 || !set_ciphers(ctx, c) || !set_clients(ctx, c) ||
-	    SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) != 1 ||
+	    !set_session_context(ctx, c) ||
 	    SSL_CTX_set_ex_data(ctx, index_of_tickets, (void *)tickets) != 1 ||
 	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_cb) != 1) {
 		SSL_CTX_free(ctx);
