@@ -8,7 +8,8 @@
  *
  * Writing: OpenSSL encrypts a record whole and may then find the socket full. The bytes
  * of that record count as written for the caller, who could not take them back any
- * more; what is left of it is flushed ahead of the next record.
+ * more; what is left of it is flushed ahead of the next record. So one call must never
+ * make two records: a client that asked for short ones (RFC 6066 4) gets them one by one.
  */
 #include "net/tls.h"
 
@@ -444,8 +445,19 @@ static ssize_t write_record(struct transport *t, const void *p, size_t n)
 	return (ssize_t)n;
 }
 
+/* How long a record may be; the peer may have asked for short ones. */
+static size_t record_limit(const struct transport *t)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->tls));
+
+	return code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096
+		       ? (size_t)256 << code
+		       : RECORD;
+}
+
 /* The next record's bytes: in place if they lie together, else gathered. */
-static const void *next_record(const struct iovec *iov, int count, size_t skip, size_t *n)
+static const void *next_record(const struct iovec *iov, int count, size_t skip, size_t limit,
+			       size_t *n)
 {
 	static char record[RECORD];
 	size_t len = 0;
@@ -455,14 +467,14 @@ static const void *next_record(const struct iovec *iov, int count, size_t skip, 
 		iov++;
 		count--;
 	}
-	if (count > 0 && (count == 1 || iov->iov_len - skip >= RECORD)) {
-		*n = iov->iov_len - skip < RECORD ? iov->iov_len - skip : RECORD;
+	if (count > 0 && (count == 1 || iov->iov_len - skip >= limit)) {
+		*n = iov->iov_len - skip < limit ? iov->iov_len - skip : limit;
 		return (const char *)iov->iov_base + skip;
 	}
-	for (; count > 0 && len < RECORD; iov++, count--, skip = 0) {
+	for (; count > 0 && len < limit; iov++, count--, skip = 0) {
 		size_t part = iov->iov_len - skip;
 
-		part = part < RECORD - len ? part : RECORD - len;
+		part = part < limit - len ? part : limit - len;
 		memcpy(record + len, (const char *)iov->iov_base + skip, part);
 		len += part;
 	}
@@ -472,14 +484,14 @@ static const void *next_record(const struct iovec *iov, int count, size_t skip, 
 
 static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count)
 {
-	size_t sent = 0, n;
+	size_t limit = record_limit(t), sent = 0, n;
 
 	ERR_clear_error();
 	t->want_write = false;
 	if (flush(t) < 0)
 		return -1;
 	for (;;) {
-		const void *p = next_record(iov, count, sent, &n);
+		const void *p = next_record(iov, count, sent, limit, &n);
 		ssize_t r;
 
 		if (n == 0)
