@@ -408,8 +408,12 @@ static ssize_t tls_read(struct transport *t, void *buf, size_t n)
 			continue;
 		}
 		r = translate(t, r);
-		/* The end, or an error, is told with the next call. */
-		return have > 0 ? (ssize_t)have : r;
+		if (have == 0)
+			return r;
+		/* The end, or an error, is told with the next call, which no event may bring. */
+		if (r == 0 || errno != EAGAIN)
+			event_active(&t->event, EV_READ, 0);
+		return (ssize_t)have;
 	}
 	return (ssize_t)have;
 }
@@ -528,8 +532,13 @@ static size_t tls_pending(struct transport *t)
 	return SSL_has_pending(t->tls) ? 1 : 0;
 }
 
+/* A peer that says goodbye is answered, if nothing else was said to it yet. */
 static void tls_fini(struct transport *t)
 {
+	if (SSL_get_shutdown(t->tls) == SSL_RECEIVED_SHUTDOWN) {
+		SSL_shutdown(t->tls);
+		ERR_clear_error();
+	}
 	SSL_free(t->tls);
 	t->tls = NULL;
 }

@@ -276,8 +276,12 @@ static void handle_event(struct conn *c, short what)
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	if (c->state_now == CONN_PROXY && !origin_go_on(c))
 		return;
-	if (c->state_now == CONN_TLS && !secure_go_on(c))
-		return;
+	if (c->state_now == CONN_TLS) {
+		if (!secure_go_on(c))
+			return;
+		/* The request may have come with the end of the handshake. */
+		what |= EV_READ;
+	}
 	if (what & EV_WRITE && c->state_now != CONN_DEAD)
 		output_writable(c);
 	if (what & EV_READ && c->state_now != CONN_DEAD)
