@@ -120,9 +120,13 @@ class Response:
 
 
 class Raw:
-    """A connection: address is (host, port), or the path of a unix socket."""
+    """A connection: address is (host, port), or the path of a unix socket.
 
-    def __init__(self, address, rcvbuf=None, timeout=DEADLINE):
+    tls is a client's context, or None to speak in the clear; name is asked for and checked.
+    """
+
+    def __init__(self, address, rcvbuf=None, timeout=DEADLINE, tls=None, name="localhost",
+                 session=None):
         family = socket.AF_UNIX if isinstance(address, str) else \
             socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family)
@@ -132,6 +136,11 @@ class Raw:
         self.data = bytearray()
         try:
             self.socket.connect(address)
+            if tls:
+                # a message is several records, and so several writes
+                if family != socket.AF_UNIX:
+                    self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.socket = tls.wrap_socket(self.socket, server_hostname=name, session=session)
         except OSError:
             self.socket.close()
             raise
