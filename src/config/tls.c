@@ -264,7 +264,7 @@ static void parse_certificates(struct parse *p, struct config_report *r, struct 
 	const config_setting_t *group, *list = config_setting_get_member(r->group, "certificates");
 	int index = 0;
 
-	if (list == NULL || config_setting_length(list) == 0)
+	if (list == NULL || (config_setting_is_list(list) && config_setting_length(list) == 0))
 		config_report_error(r, NULL,
 				    "needs a certificate: certificates = ( { certificate = "
 				    "\"chain.pem\"; key = \"key.pem\"; } );");
