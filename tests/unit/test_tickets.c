@@ -1,0 +1,115 @@
+/*
+ * Keys of session tickets: the newest seals, it and the two before it open.
+ */
+// links: base proto bus config net
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net/tickets.h"
+
+static bool same(const struct ticket_key *a, const struct ticket_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool opens(const struct tickets *t, const struct ticket_key *k, bool *old)
+{
+	struct ticket_key found;
+
+	return tickets_find(t, k->name, &found, old) && same(&found, k);
+}
+
+static void test_new(void **state)
+{
+	static const uint8_t zeros[TICKET_KEY_LEN];
+	struct tickets *t = tickets_new(), *other = tickets_new();
+	struct ticket_key k, theirs;
+	bool old = true;
+
+	(void)state;
+	assert_non_null(t);
+	assert_non_null(other);
+	k = tickets_current(t);
+	theirs = tickets_current(other);
+	assert_memory_not_equal(k.name, zeros, sizeof(k.name));
+	assert_memory_not_equal(k.aes, zeros, sizeof(k.aes));
+	assert_memory_not_equal(k.hmac, zeros, sizeof(k.hmac));
+	assert_memory_not_equal(k.aes, k.hmac, sizeof(k.aes));
+	assert_true(opens(t, &k, &old));
+	assert_false(old);
+	/* another daemon's, and what nobody has made */
+	assert_false(opens(t, &theirs, &old));
+	assert_false(tickets_find(t, zeros, &k, &old));
+}
+
+static void test_rotation(void **state)
+{
+	enum { ROUNDS = 20 };
+	struct tickets *t = tickets_new();
+	struct ticket_key made[ROUNDS], now;
+	bool old;
+
+	(void)state;
+	assert_non_null(t);
+	for (int i = 0; i < ROUNDS; i++) {
+		made[i] = tickets_current(t);
+		for (int k = 0; k <= i; k++) {
+			assert_int_equal(opens(t, &made[k], &old), i - k < 3);
+			if (i - k < 3)
+				assert_int_equal(old, k < i);
+		}
+		assert_int_equal(tickets_rotate(t), 0);
+		now = tickets_current(t);
+		assert_false(same(&made[i], &now));
+	}
+}
+
+/* A process that was forked before sees the rotation. */
+static void test_shared(void **state)
+{
+	struct tickets *t = tickets_new();
+	struct ticket_key seen, now;
+	int back[2], go[2], status;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(t);
+	assert_int_equal(pipe(back), 0);
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ticket_key k;
+
+		if (read(go[0], &byte, 1) != 1)
+			_exit(1);
+		k = tickets_current(t);
+		_exit(write(back[1], &k, sizeof(k)) == (ssize_t)sizeof(k) ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(tickets_rotate(t), 0);
+	now = tickets_current(t);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(read(back[0], &seen, sizeof(seen)), sizeof(seen));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(same(&seen, &now));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_new),
+		cmocka_unit_test(test_rotation),
+		cmocka_unit_test(test_shared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
