@@ -186,7 +186,9 @@ static void plain_line(struct text *t, int level, const struct log_fields *f, co
 	put_conn(t, " conn=", f->conn, "");
 	put_word(t, " peer=", f->peer, "");
 	put_word(t, " endpoint=", f->endpoint, "");
-	put_word(t, " room=", f->room, "");
+	/* Most rooms have the name of their endpoint; once is enough for a reader. */
+	if (f->room && (!f->endpoint || strcmp(f->room, f->endpoint) != 0))
+		put_word(t, " room=", f->room, "");
 	put_word(t, " proxy=", f->proxy, "");
 	put_word(t, " client=", f->client, "");
 	if (f->code)

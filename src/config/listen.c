@@ -45,7 +45,17 @@ static bool same_address(const char *a, const char *b)
 	return len != 0 && len == address_bytes(b, y) && memcmp(x, y, len) == 0;
 }
 
-/* Port 0 is any free port, another one each time. */
+/* Whether one of two addresses of a family stands for all. */
+static bool overlap(const char *a, const char *b)
+{
+	static const unsigned char any[16];
+	unsigned char x[17], y[17];
+	size_t len = address_bytes(a, x);
+
+	return len != 0 && len == address_bytes(b, y) &&
+	       (memcmp(x + 1, any, len - 1) == 0 || memcmp(y + 1, any, len - 1) == 0);
+}
+
 static bool same_listener(const struct config_listener *a, const struct config_listener *b)
 {
 	if (a->systemd != NULL || b->systemd != NULL)
@@ -54,7 +64,7 @@ static bool same_listener(const struct config_listener *a, const struct config_l
 	if (a->unix_path != NULL || b->unix_path != NULL)
 		return a->unix_path != NULL && b->unix_path != NULL &&
 		       strcmp(a->unix_path, b->unix_path) == 0;
-	return a->address != NULL && b->address != NULL && a->port == b->port && a->port != 0 &&
+	return a->address != NULL && b->address != NULL && a->port == b->port &&
 	       same_address(a->address, b->address);
 }
 
@@ -64,11 +74,19 @@ static void check_duplicate(struct parse *p, struct config_report *r,
 	const struct config_listener *first = p->config->listeners;
 
 	for (; first < l; first++) {
-		if (!same_listener(first, l))
-			continue;
-		config_report_error(r, NULL, "the same as the listener at %s:%d", first->file,
-				    first->line);
-		return;
+		if (same_listener(first, l)) {
+			config_report_error(r, NULL, "the same as the listener at %s:%d",
+					    first->file, first->line);
+			return;
+		}
+		if (first->address != NULL && l->address != NULL && first->port == l->port &&
+		    l->port != 0 && overlap(first->address, l->address)) {
+			config_report_error(r, NULL,
+					    "overlaps with the listener at %s:%d: one of the two "
+					    "addresses stands for all",
+					    first->file, first->line);
+			return;
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "process/master.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +294,7 @@ static int start(void)
 	if (load_config() < 0)
 		return -1;
 	worker_set_log_level(master.config, master.options->verbose);
+	master.started = config_ref(master.config);
 	log_set_generation(master.config->generation);
 	log_info(LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
 		 master.options->file);
@@ -323,6 +325,7 @@ static void release(void)
 	event_base_free(master.base);
 out:
 	bus_free(master.bus);
+	config_unref(master.started);
 	config_unref(master.config);
 	config_source_free(master.source);
 }
@@ -370,17 +373,28 @@ int master_check_config(const struct master_options *options)
 	return c ? MASTER_OK : MASTER_CONFIG_ERROR;
 }
 
+static bool is_in_use(const char *dir)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/" RUNTIME_PID_FILE, dir);
+	return access(file, F_OK) == 0;
+}
+
 /*
- * Where the daemon keeps its pid file: the configuration says, or the service
- * manager. Then a file with errors is the daemon's to refuse; else they are told here.
+ * Where the daemon keeps its pid file: the configuration says, or the service manager,
+ * also when the file was edited to say something else, which needs a restart. A file
+ * with errors is then the daemon's to refuse; else they are told here.
  */
 static char *runtime_dir(const struct config *c)
 {
 	const char *env = getenv("RUNTIME_DIRECTORY");
+	char *dir = env ? strndup(env, strcspn(env, ":")) : NULL;
 
-	if (c)
-		return c->runtime_dir ? strdup(c->runtime_dir) : NULL;
-	return env ? strndup(env, strcspn(env, ":")) : NULL;
+	if (!c || !c->runtime_dir || (dir && is_in_use(dir) && !is_in_use(c->runtime_dir)))
+		return dir;
+	free(dir);
+	return strdup(c->runtime_dir);
 }
 
 int master_request_reload(const struct master_options *options)

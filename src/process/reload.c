@@ -108,7 +108,7 @@ static void commit(struct config *new, struct config_source *source, int fd)
 {
 	struct config *old = master.config;
 
-	config_restart_keys(old, new, warn_restart, NULL);
+	config_restart_keys(master.started, new, warn_restart, NULL);
 	master.reload.endpoints = config_diff_endpoints(old, new);
 	master.reload.moved = master.reload.closed = 0;
 	master.config = new;

@@ -48,15 +48,27 @@ static void free_socket(struct listen_socket *l, bool remove_file)
 	free(l);
 }
 
+/* Whether we listen on the port already, if by another address. */
+static bool is_ours(const struct sockets *s, const struct config_listener *c)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i]->port == c->port && c->port != 0 &&
+		    (strchr(s->items[i]->key, '[') != NULL) == (strchr(c->address, ':') != NULL))
+			return true;
+	return false;
+}
+
 /* Of a socket that an earlier run stored, or one that is free. */
-static int find_port(const struct config_listener *c, const char *key)
+static int find_port(const struct sockets *s, const struct config_listener *c, const char *key)
 {
 	int fd;
 
-	return fdstore_find(key, &fd, 1) > 0 ? socket_port(fd) : socket_probe(c);
+	if (fdstore_find(key, &fd, 1) > 0)
+		return socket_port(fd);
+	return is_ours(s, c) ? (int)c->port : socket_probe(c);
 }
 
-static struct listen_socket *new_socket(const struct config_listener *c)
+static struct listen_socket *new_socket(const struct sockets *s, const struct config_listener *c)
 {
 	struct listen_socket *l = calloc(1, sizeof(*l));
 
@@ -70,7 +82,7 @@ static struct listen_socket *new_socket(const struct config_listener *c)
 	if (c->unix_path)
 		l->unix_path = strdup(c->unix_path);
 	else if (!l->handed_in)
-		l->port = find_port(c, l->key);
+		l->port = find_port(s, c, l->key);
 	if ((c->unix_path && !l->unix_path) || l->port < 0) {
 		free(l);
 		return NULL;
@@ -145,7 +157,7 @@ static int open_one(struct sockets *s, const struct config_listener *c, int slot
 	key_of(c, key);
 	l = find(s, key);
 	if (!l) {
-		l = new_socket(c);
+		l = new_socket(s, c);
 		if (!l)
 			return -1;
 		s->items[s->count++] = l;

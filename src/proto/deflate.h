@@ -37,9 +37,9 @@ struct deflate_params {
 
 /*
  * Chooses from the client's offers the first that can be met, and says in *out
- * what is agreed on: no more than `wanted`. An offer that is malformed, has an
- * unknown parameter or one twice is passed over. out->on is false if there is
- * none; then nothing is wrong, and the connection goes on without.
+ * what is agreed on: no more than `wanted`. An offer with a wrong value, an unknown
+ * parameter or one twice is passed over; text that is no offer ends its header. out->on
+ * is false if there is none; then nothing is wrong, and the connection goes on without.
  */
 void deflate_negotiate(const struct http_head *h, const struct deflate_params *wanted,
 		       struct deflate_params *out);

@@ -303,6 +303,9 @@ struct log_fields conn_fields(const struct conn *c, enum log_event event, struct
 				.peer = net_peer_format(&c->peer, texts->peer),
 				.endpoint = c->endpoint ? c->endpoint->path : NULL };
 
+	/* A room has the name of its endpoint's path. */
+	if (c->endpoint && c->endpoint->behaviour->uses_bus)
+		f.room = c->endpoint->path;
 	if (c->origin)
 		f.client = c->origin->client;
 	if (c->origin && c->origin->proxy.family != 0)
