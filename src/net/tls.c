@@ -529,7 +529,9 @@ static void tls_shutdown(struct transport *t)
 
 static size_t tls_pending(struct transport *t)
 {
-	return SSL_has_pending(t->tls) ? 1 : 0;
+	bool ended = SSL_get_shutdown(t->tls) & SSL_RECEIVED_SHUTDOWN;
+
+	return SSL_has_pending(t->tls) || ended ? 1 : 0;
 }
 
 /* A peer that says goodbye is answered, if nothing else was said to it yet. */

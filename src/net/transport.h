@@ -24,7 +24,7 @@ struct transport_ops {
 	int (*flush)(struct transport *t);
 	/* Ends the outgoing direction. */
 	void (*shutdown)(struct transport *t);
-	/* Bytes that were received and wait inside, for which no event will come. */
+	/* Bytes, or the end, that were received and wait inside, for which no event will come. */
 	size_t (*pending)(struct transport *t);
 	/* Frees what the kind holds; not the descriptor. */
 	void (*fini)(struct transport *t);

@@ -173,10 +173,15 @@ void conn_update_interest(struct conn *c)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 
-/* What came with the last bytes and waits inside, for which no event will come. */
+/*
+ * What came with the last bytes and waits inside, for which no event will come. A parked
+ * connection leaves it there: it is read when that one goes on.
+ */
 void conn_read_rest(struct conn *c)
 {
-	if (c->state_now != CONN_DEAD && c->transport.ops->pending(&c->transport) > 0)
+	bool parked = c->state_now >= CONN_OPEN && c->parked;
+
+	if (c->state_now != CONN_DEAD && !parked && c->transport.ops->pending(&c->transport) > 0)
 		event_active(&c->transport.event, EV_READ, 0);
 }
 
