@@ -403,7 +403,8 @@ static void drained(struct conn *c)
 {
 	output_free(c);
 	conn_update_interest(c);
-	if (c->shut && c->state_now != CONN_DEAD)
+	/* The last record may count as written, and is not out. */
+	if (c->shut && !c->transport.want_write && c->state_now != CONN_DEAD)
 		c->transport.ops->shutdown(&c->transport);
 }
 
