@@ -164,10 +164,12 @@ static void keep_frame(struct conn *c, const struct iovec *iov, int count, bool 
 
 /*
  * Of a run of whole frames behind `head` other bytes, `sent` bytes have left:
- * keeps the rest of the frame that was cut, in any case, then the others.
+ * keeps the rest of the frame that was cut, in any case, then the others, unless one of
+ * them is too much and c is closed for it.
  */
 static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t head)
 {
+	const uint8_t state = c->state_now;
 	bool dropped = false;
 	size_t at = head;
 
@@ -178,7 +180,7 @@ static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t
 		if (c->pending)
 			c->pending->boundary = c->pending->end;
 	}
-	while (at < len && c->state_now == CONN_OPEN) {
+	while (at < len && c->state_now == state) {
 		size_t n = frame_length(p + at);
 
 		/* A frame from the log that lies about its length ends with the run. */

@@ -1,11 +1,12 @@
 """Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
 
+import os
 import struct
 import time
 
 import pytest
 
-from harness import ROOMY, SLOW
+from harness import LOCAL, ROOMY, SLOW
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 
 ECHO = {"path": "/ws", "behaviour": "echo"}
@@ -270,3 +271,26 @@ def test_close_frame_behind_much_output(daemon):
             assert c.message() == (BINARY, struct.pack("!I", i) * 250000)
         assert c.closing()[0] == 1000
         c.ends()
+
+
+def test_close_in_one_turn_with_messages(daemon):
+    """The socket is full in the midst of what was gathered: all of it goes out, and the close."""
+    d = daemon({"workers": 1, "max_pending": "1M"}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    with Raw(path) as other:
+        other.upgrade()
+        for before in range(100000, 260000, 16000):
+            with Raw(path) as c:
+                c.upgrade().send(*[frame(BINARY, b"b" * 1000)] * (before // 1000))
+                # what came first is answered first
+                other.send(text("x"))
+                assert other.text() == "Echo: x"
+                c.send(*(text(f"{n} " + "x" * 1000) for n in range(50)), close(1000))
+                for _ in range(before // 1000):
+                    assert c.message() == (BINARY, b"b" * 1000)
+                for n in range(50):
+                    assert c.text() == f"Echo: {n} " + "x" * 1000
+                assert c.closing()[0] == 1000
+                c.ends()
