@@ -139,11 +139,18 @@ $(BUILD)/tests/bench/codec: tests/bench/codec.c $(LIBS)
 	@echo "  BENCH   $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		$(BUILD)/libproto.a $(BUILD)/libbase.a $(LIB_LIBS)
+$(BUILD)/tests/bench/load: tests/bench/load.c tests/bench/client.c tests/bench/histogram.c \
+		tests/bench/client.h tests/bench/histogram.h
+	@mkdir -p $(@D)
+	@echo "  BENCH   $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) -lssl -lcrypto -lz
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
-unit-programs: $(TESTS) $(BUILD)/tests/bench/codec
+BENCH = $(addprefix $(BUILD)/tests/bench/,codec load)
+
+unit-programs: $(TESTS) $(BENCH)
 fuzz-programs: $(FUZZ)
 unit: unit-programs
 	@tests/unit/run.sh $(BUILD)/tests/unit

@@ -1,0 +1,75 @@
+/*
+ * client.h - one WebSocket connection of the load generator.
+ *
+ * What a client sends is one frame, ready-made, over and over; so where it is in
+ * its output is a number. Of what it receives only the frame headers are looked at.
+ */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The stream that all clients send: the same masked frame `copies` times. */
+struct stream {
+	uint8_t *bytes;
+	size_t frame_len, copies;
+	uint8_t answer; /* opcode of the frames that count as an answer, see client_read */
+	const uint8_t *payload; /* what an echo has to bring back */
+	size_t payload_len;
+};
+
+struct client {
+	int fd;
+	SSL *ssl;
+	uint64_t skip; /* payload that is still to come, of the frame that is being received */
+	uint64_t queued, sent; /* bytes of the stream */
+	uint8_t head[14]; /* a frame's header that is not whole yet */
+	uint8_t head_len;
+	bool counts; /* the frame that is being received is the end of an answer */
+	bool closed; /* a close frame came */
+	bool blocked; /* waits for its socket to take more */
+	/* for load.c: */
+	unsigned credit; /* answers since it sent */
+	uint32_t first, pending; /* a ring of times at which it sent, see load.c */
+	uint64_t *times;
+};
+
+struct target {
+	int port;
+	const char *path; /* "%d" in it stands for the number of the room */
+	SSL_CTX *tls; /* NULL: plain */
+	bool compress; /* offers permessage-deflate, and the server has to take it */
+	unsigned addresses; /* how many addresses of 127.0.0.0/8 to come from; 0: not bound */
+};
+
+/*
+ * Makes a stream of frames with that opcode and payload (copied); compress: as
+ * permessage-deflate has it. The caller frees bytes and payload, or ends.
+ */
+void stream_init(struct stream *s, uint8_t opcode, const void *payload, size_t len, size_t copies,
+		 bool compress);
+
+/* Where connection number i comes from and goes to; returns a non-blocking fd, or -1 with errno. */
+int client_socket(const struct target *t, unsigned i);
+
+/* The request for a room, for sending. Returns its length. */
+size_t client_request(const struct target *t, unsigned room, char *out, size_t size);
+
+/* Connects, waits for the upgrade; the fd does not block afterwards. -1: said why on stderr. */
+int client_open(struct client *c, const struct target *t, unsigned i, unsigned room);
+void client_close(struct client *c);
+
+/* Sends what is queued, as far as the socket takes it. -1: the connection is lost. */
+int client_flush(struct client *c, const struct stream *s);
+
+/*
+ * Receives once and returns how many answers ended in it, or -1 when the connection is
+ * lost. *payload, if not NULL, is where the payload of the last of them begins, if it
+ * came as a whole.
+ */
+int client_read(struct client *c, const struct stream *s, const uint8_t **payload);
+
+#endif
