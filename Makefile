@@ -144,11 +144,15 @@ $(BUILD)/tests/bench/load: tests/bench/load.c tests/bench/client.c tests/bench/h
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) -lssl -lcrypto -lz
+$(BUILD)/tests/bench/floor: tests/bench/floor.c
+	@mkdir -p $(@D)
+	@echo "  BENCH   $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lssl -lcrypto
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
-BENCH = $(addprefix $(BUILD)/tests/bench/,codec load)
+BENCH = $(addprefix $(BUILD)/tests/bench/,codec load floor)
 
 unit-programs: $(TESTS) $(BENCH)
 fuzz-programs: $(FUZZ)
