@@ -8,7 +8,7 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format \
-	fuzz conformance-autobahn
+	fuzz conformance-autobahn bench bench-instructions
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
@@ -19,6 +19,8 @@ help:
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
+	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
+	@echo "make bench-instructions  the same in instructions, compared with the committed figures"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
 	@echo "make deps          install what building needs; deps-check: and testing"
@@ -45,6 +47,16 @@ fuzz:
 	@.ci/deps.sh fuzz
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzz fuzz-programs
 	@tests/fuzz/run.sh $(abspath build/fuzz/fuzz) $(SECONDS)
+
+# BENCH_FLAGS: scenarios and options, see tests/bench/run.py --help.
+bench:
+	@.ci/deps.sh bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run.py $(BENCH_FLAGS)
+bench-instructions:
+	@.ci/deps.sh bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/instructions.py $(BENCH_FLAGS)
 
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
 include src/config.mk
@@ -155,6 +167,7 @@ $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 BENCH = $(addprefix $(BUILD)/tests/bench/,codec load floor)
 
 unit-programs: $(TESTS) $(BENCH)
+bench-programs: $(BENCH)
 fuzz-programs: $(FUZZ)
 unit: unit-programs
 	@tests/unit/run.sh $(BUILD)/tests/unit
@@ -209,5 +222,5 @@ distclean:
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
-	conformance conformance-autobahn check-browser
+	conformance conformance-autobahn check-browser bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d

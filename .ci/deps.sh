@@ -1,12 +1,13 @@
 #!/bin/sh
 # Finds what is missing to build (deps.sh build), to test (check), to test with a
-# browser (browser) or to fuzz (fuzz), and installs it with apt-get. Says nothing when
-# all is there.
+# browser (browser), to fuzz (fuzz) or to measure (bench), and installs it with apt-get.
+# Says nothing when all is there.
 set -u
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws"
 browser="chromium"
+bench="valgrind openssl python3"
 fuzz="clang libclang-rt-14-dev"
 
 case ${1-} in
@@ -14,7 +15,8 @@ case ${1-} in
     check) wanted="$build $check";;
     browser) wanted="$build $check $browser";;
     fuzz) wanted="$build $fuzz";;
-    *) echo "usage: deps.sh build|check|browser|fuzz" >&2; exit 2;;
+    bench) wanted="$build $bench";;
+    *) echo "usage: deps.sh build|check|browser|fuzz|bench" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
@@ -22,7 +24,7 @@ present() {
     case $1 in
         gcc) command -v cc;;
         libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
-        pkg-config|autoconf|mandoc|clang-format|clang) command -v "$1";;
+        pkg-config|autoconf|mandoc|clang-format|clang|valgrind|openssl|python3) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;

@@ -155,11 +155,18 @@ static ssize_t receive(struct client *c, void *p, size_t n)
 	return c->ssl ? SSL_read(c->ssl, p, (int)n) : recv(c->fd, p, n, 0);
 }
 
-/* Byte by byte, so that what follows the head stays where it is. */
+/* Up to the end of the head and not further. Most heads come whole, so they are looked at first. */
 static int read_answer(struct client *c, char *out, size_t size)
 {
+	ssize_t there = c->ssl ? 0 : recv(c->fd, out, size - 1, MSG_PEEK);
+	const char *end = there > 0 ? memmem(out, (size_t)there, "\r\n\r\n", 4) : NULL;
 	size_t n = 0;
 
+	if (end) {
+		n = (size_t)(end - out) + 4;
+		out[n] = '\0';
+		return recv(c->fd, out, n, 0) == (ssize_t)n ? 0 : -1;
+	}
 	while (n + 1 < size && receive(c, out + n, 1) == 1) {
 		out[++n] = '\0';
 		if (n >= 4 && memcmp(out + n - 4, "\r\n\r\n", 4) == 0)
@@ -168,12 +175,22 @@ static int read_answer(struct client *c, char *out, size_t size)
 	return -1;
 }
 
-static int upgrade(struct client *c, const struct target *t, unsigned room)
+static int ask(struct client *c, const struct target *t, unsigned room)
 {
-	char text[ANSWER_SIZE] = "";
+	char text[ANSWER_SIZE];
 	size_t n = client_request(t, room, text, sizeof(text));
 
-	if (send_all(c, text, n) < 0 || read_answer(c, text, sizeof(text)) < 0) {
+	if (send_all(c, text, n) == 0)
+		return 0;
+	fprintf(stderr, "load: cannot send a request\n");
+	return -1;
+}
+
+static int hear(struct client *c, const struct target *t)
+{
+	char text[ANSWER_SIZE] = "";
+
+	if (read_answer(c, text, sizeof(text)) < 0) {
 		fprintf(stderr, "load: no answer to the request\n");
 		return -1;
 	}
@@ -203,7 +220,7 @@ static int set_blocking(int fd, bool blocking)
 	return fcntl(fd, F_SETFL, blocking ? 0 : O_NONBLOCK);
 }
 
-int client_open(struct client *c, const struct target *t, unsigned i, unsigned room)
+int client_begin(struct client *c, const struct target *t, unsigned i, unsigned room)
 {
 	memset(c, 0, sizeof(*c));
 	c->fd = client_socket(t, i);
@@ -211,11 +228,14 @@ int client_open(struct client *c, const struct target *t, unsigned i, unsigned r
 		fprintf(stderr, "load: connection %u: %s\n", i, strerror(errno));
 		return -1;
 	}
-	if ((t->tls && start_tls(c, t) < 0) || upgrade(c, t, room) < 0) {
-		fprintf(stderr, "load: this was connection %u\n", i);
+	return t->tls ? 0 : ask(c, t, room);
+}
+
+int client_finish(struct client *c, const struct target *t, unsigned room)
+{
+	if (t->tls && (start_tls(c, t) < 0 || ask(c, t, room) < 0))
 		return -1;
-	}
-	return set_blocking(c->fd, false);
+	return hear(c, t) < 0 ? -1 : set_blocking(c->fd, false);
 }
 
 void client_close(struct client *c)

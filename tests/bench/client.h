@@ -58,8 +58,13 @@ int client_socket(const struct target *t, unsigned i);
 /* The request for a room, for sending. Returns its length. */
 size_t client_request(const struct target *t, unsigned room, char *out, size_t size);
 
-/* Connects, waits for the upgrade; the fd does not block afterwards. -1: said why on stderr. */
-int client_open(struct client *c, const struct target *t, unsigned i, unsigned room);
+/*
+ * Connection number i, in two steps, so that many can be on their way at once: connects
+ * and, if plain, asks for the upgrade / waits for it; the fd does not block afterwards.
+ * -1: said why on stderr.
+ */
+int client_begin(struct client *c, const struct target *t, unsigned i, unsigned room);
+int client_finish(struct client *c, const struct target *t, unsigned room);
 void client_close(struct client *c);
 
 /* Sends what is queued, as far as the socket takes it. -1: the connection is lost. */

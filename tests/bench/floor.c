@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -504,6 +505,7 @@ int main(int argc, char **argv)
 	if (argc == 5)
 		make_tls(argv[3], argv[4]);
 	raise_files();
+	signal(SIGPIPE, SIG_IGN);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	listener = listen_on(atoi(argv[2]));
 	for (;;) {

@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ enum {
 	EVENTS = 512,
 	PORTS_OF_AN_ADDRESS = 28000, /* Linux lends about so many */
 	CHURN_ADDRESSES = 16,
+	AT_ONCE = 128, /* connections that wait for their upgrade */
 	COPIES_BYTES = 256 * 1024,
 	WARM_UP_MS = 50,
 	PATIENCE_MS = 20000, /* without one answer */
@@ -392,21 +394,33 @@ static void verify(struct client *c)
 	c->blocked = false;
 }
 
+static void finish(unsigned i)
+{
+	struct client *c = &load.clients[i];
+
+	if (client_finish(c, &option.target, i % option.rooms) < 0)
+		exit(1);
+	if (publishes(i))
+		c->times = calloc(option.inflight, sizeof(*c->times));
+	if (publishes(i) && !c->times)
+		die("no memory");
+}
+
 static void open_all(void)
 {
+	unsigned finished = 0;
+
 	load.clients = calloc(option.connections, sizeof(*load.clients));
 	if (!load.clients)
 		die("no memory");
 	for (unsigned i = 0; i < option.connections; i++) {
-		struct client *c = &load.clients[i];
-
-		if (client_open(c, &option.target, i, i % option.rooms) < 0)
+		if (client_begin(&load.clients[i], &option.target, i, i % option.rooms) < 0)
 			exit(1);
-		if (publishes(i))
-			c->times = calloc(option.inflight, sizeof(*c->times));
-		if (publishes(i) && !c->times)
-			die("no memory");
+		if (i - finished == AT_ONCE)
+			finish(finished++);
 	}
+	while (finished < option.connections)
+		finish(finished++);
 	if (load.members == 1)
 		verify(&load.clients[0]);
 	for (unsigned i = 0; i < option.connections; i++)
@@ -664,6 +678,7 @@ int main(int argc, char **argv)
 	    option.rooms == 0 || option.connections < option.rooms)
 		set_option('?', NULL);
 	raise_files();
+	signal(SIGPIPE, SIG_IGN);
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->run();
 	return 0;

@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""Instructions that a message costs the daemon, counted by callgrind: repeatable where time
+is not.
+
+The daemon runs under valgrind with one worker, twice for each scenario, with so many messages
+and with more; the difference of what the worker did is the price of the messages alone. Each
+scenario is such that every message has a loop turn of its own (or a batch has), whatever the
+machine does meanwhile. Fails when one costs more than the committed figure and the limit.
+"""
+
+import argparse
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import servers
+from servers import Failed, Load
+
+BASELINE = os.path.join(servers.HERE, "instructions.json")
+LIMIT = 0.03
+
+# name, load, few messages, many, and how many deliveries one message is
+SCENARIOS = [
+    ("echo, 32 B", "echo --connections 1", 1000, 6000, 1),
+    ("echo, 32 B, 16 in flight", "echo --connections 1 --inflight 16", 3200, 32000, 1),
+    ("echo, 16 KiB", "echo --connections 1 --size 16384", 500, 3000, 1),
+    ("room of 50, one publisher, per delivery", "room --path /room --connections 50", 50, 300, 50),
+    ("ping and pong", "echo --connections 1 --opcode 9", 1000, 6000, 1),
+]
+
+
+def total(file):
+    with open(file, encoding="utf-8", errors="replace") as f:
+        found = re.findall(r"^(?:totals|summary): (\d+)", f.read(), re.M)
+    if not found:
+        raise Failed(f"callgrind left no total in {file}")
+    return int(found[-1])
+
+
+def worker_of(server):
+    pids = [p for p in server.pids() if p != server.process.pid]
+    if len(pids) != 1:
+        raise Failed(f"one worker was expected, not {len(pids)}:\n{server.text()}")
+    return pids[0]
+
+
+def count(load, messages, keep=None):
+    """Instructions of the worker, from its start to its end. keep: copies what callgrind wrote."""
+    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
+        wrap = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=yes",
+                f"--callgrind-out-file={directory}/out.%p"]
+        server = servers.ignyxd(wrap=wrap)
+        try:
+            running = Load(server, [*load.split(), "--messages", str(messages)])
+            worker = worker_of(server)
+            if running.start()["messages"] != messages:
+                raise Failed("the load sent another number of messages")
+            running.stop()
+        finally:
+            server.stop()
+        file = glob.glob(f"{directory}/out.{worker}")
+        if not file:
+            raise Failed("callgrind wrote nothing about the worker")
+        if keep:
+            shutil.copy(file[0], keep)
+        return total(file[0])
+
+
+def measure(load, few, many, deliveries, keep=None):
+    return (count(load, many, keep) - count(load, few)) / ((many - few) * deliveries)
+
+
+def kind_of_machine():
+    """Which of the daemon's vector code runs under valgrind, which knows no AVX-512."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        avx2 = re.search(r"\bavx2\b", f.read())
+    return platform.machine() + (" avx2" if avx2 else "")
+
+
+def compare(name, now, base):
+    """True if it is not worse than the limit allows."""
+    if base is None:
+        print(f"{name}: {now:.1f}, and there is no figure to compare it with")
+        return False
+    change = now / base - 1
+    word = "ok"
+    if change > LIMIT:
+        word = f"FAILED: more than {LIMIT:.0%} worse"
+    elif change < -LIMIT:
+        word = "better: keep it with --update"
+    print(f"{name}: {now:.1f} instructions, was {base:.1f} ({change:+.1%}) {word}", flush=True)
+    return change <= LIMIT
+
+
+def read_options():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("--update", action="store_true", help="write the figures that are compared to")
+    p.add_argument("--keep", metavar="DIRECTORY", help="leave callgrind's files there")
+    return p.parse_args()
+
+
+def main():
+    options = read_options()
+    if not shutil.which("valgrind"):
+        print("there is no valgrind", file=sys.stderr)
+        return 1
+    with open(BASELINE, encoding="utf-8") as f:
+        baseline = json.load(f)
+    kind = kind_of_machine()
+    figures = baseline.get(kind, {})
+    if not figures and not options.update:
+        print(f"no figures of {kind} to compare with; --update makes them")
+        return 0
+    good = True
+    for i, (name, load, few, many, deliveries) in enumerate(SCENARIOS):
+        keep = options.keep and os.path.join(options.keep, f"callgrind.{i}")
+        now = measure(load, few, many, deliveries, keep)
+        if options.update:
+            figures[name] = round(now, 1)
+            print(f"{name}: {now:.1f} instructions", flush=True)
+        else:
+            good &= compare(name, now, figures.get(name))
+    if options.update:
+        with open(BASELINE, "w", encoding="utf-8") as f:
+            json.dump({**baseline, kind: figures}, f, indent=1)
+            f.write("\n")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Failed, subprocess.SubprocessError) as e:
+        print(e, file=sys.stderr)
+        sys.exit(1)

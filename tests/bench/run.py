@@ -1,0 +1,313 @@
+#!/usr/bin/python3
+"""The benchmark: what a message costs ignyxd, the floor and peers, side by side.
+
+The server runs on one CPU, the load on another. The servers of a scenario take turns over
+several rounds; a server's figure is the median over the rounds, and its ratio to the floor
+is the median of the ratios within each round, so that what slows the whole machine for a
+while counts little. What is measured is CPU time of all of the server's processes.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+
+import servers
+from servers import Failed, Load, Missing
+
+ECHO_PEERS = ("libwebsockets", "python-websockets", "node-ws")
+ROOM_PEERS = ("nchan", "python-websockets", "node-ws")
+COMPRESSING_PEERS = ("python-websockets", "node-ws")
+IDLE_FIRST, IDLE_MORE, IDLE_TLS = 1000, 10000, 2000
+
+
+class Scenario:
+    """One row of the table. per: what the time is divided by. target: the most that is wanted,
+    as a ratio to the floor, for rows of kind "idle" in KiB."""
+
+    def __init__(self, name, title, load, per="messages", floor="echo", target=None, peers=(),
+                 tls=False, workers=(1,), slow=False):
+        self.name, self.title, self.load, self.per = name, title, load.split(), per
+        self.floor, self.target, self.peers = floor, target, peers
+        self.tls, self.workers, self.slow = tls, workers, slow
+
+
+def echo(name, title, load, **kw):
+    return Scenario(name, title, f"echo {load}", **kw)
+
+
+def room(name, title, load, **kw):
+    kw.setdefault("floor", "room")
+    return Scenario(name, title, f"room --path /room {load}", per="deliveries", **kw)
+
+
+SCENARIOS = [
+    echo("echo", "echo, 64 connections, 32 B, 1 in flight", "--connections 64",
+         target=1.05, peers=ECHO_PEERS),
+    echo("echo-16", "the same, 16 in flight", "--connections 64 --inflight 16",
+         target=1.10, peers=ECHO_PEERS),
+    echo("echo-16k", "echo, 16 connections, 16 KiB text", "--connections 16 --size 16384",
+         target=1.10, peers=ECHO_PEERS),
+    echo("echo-1m", "echo, 8 connections, 1 MiB text", "--connections 8 --size 1048576",
+         target=1.10),
+    room("room", "room, 500 members, one publisher, per delivery", "--connections 500",
+         target=1.03, peers=ROOM_PEERS),
+    room("room-all", "room, 100 members all publishing, per delivery",
+         "--connections 100 --publishers 0", target=1.25, peers=ROOM_PEERS),
+    Scenario("rooms", "2,000 endpoints that are rooms of 2, per delivery",
+             "room --path /room/%d --connections 4000 --rooms 2000", per="deliveries",
+             floor="room"),
+    Scenario("churn", "connect, upgrade, close", "churn --connections 64 --path /echo",
+             target=1.20, peers=ECHO_PEERS),
+    room("workers", "room of 500 over 1 and 2 workers, per delivery", "--connections 500",
+         workers=(1, 2)),
+    echo("tls-echo", "TLS echo, 64 connections, 32 B, 1 in flight", "--connections 64 --tls",
+         target=1.10, tls=True),
+    echo("tls-echo-16", "the same, 16 in flight", "--connections 64 --inflight 16 --tls",
+         target=1.10, tls=True),
+    echo("tls-echo-16k", "TLS echo, 16 connections, 16 KiB text",
+         "--connections 16 --size 16384 --tls", target=1.10, tls=True),
+    room("tls-room", "TLS room, 500 members, one publisher, per delivery",
+         "--connections 500 --tls", target=1.10, tls=True),
+    echo("deflate-256", "compressed echo, 256 B of JSON",
+         "--path /echo-compressed --compress --json --size 256", floor=None,
+         peers=COMPRESSING_PEERS),
+    echo("deflate-4k", "compressed echo, 4 KiB of JSON",
+         "--path /echo-compressed --compress --json --size 4096", floor=None,
+         peers=COMPRESSING_PEERS),
+    Scenario("deflate-room-256", "compressed room of 500, 256 B of JSON, per delivery",
+             "room --path /room-compressed --compress --json --size 256 --connections 500",
+             per="deliveries", floor=None, peers=COMPRESSING_PEERS),
+    Scenario("deflate-room-4k", "compressed room of 500, 4 KiB of JSON, per delivery",
+             "room --path /room-compressed --compress --json --size 4096 --connections 500",
+             per="deliveries", floor=None),
+    echo("scale-10", "echo, 32 B, 10 connections", "--connections 10"),
+    echo("scale-100", "echo, 32 B, 100 connections", "--connections 100"),
+    echo("scale-1000", "echo, 32 B, 1,000 connections", "--connections 1000"),
+    echo("scale-10000", "echo, 32 B, 10,000 connections", "--connections 10000", target=1.10,
+         slow=True),
+    Scenario("idle", f"idle plain connection of {IDLE_MORE}, KiB of PSS", "idle", per="idle",
+             target=0.375, slow=True),
+    Scenario("tls-idle", f"idle TLS connection of {IDLE_TLS}, KiB of PSS", "idle --tls",
+             per="idle", target=16.5, tls=True, slow=True),
+]
+
+
+class Bench:
+    """What one run of the benchmark shares."""
+
+    def __init__(self, options, directory):
+        self.options = options
+        cpus = sorted(os.sched_getaffinity(0))
+        self.server_cpu, self.client_cpu = (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
+        if self.server_cpu is None:
+            print("there is one CPU: the load runs on that of the server", file=sys.stderr)
+        self.missing = {}
+        self.pair = servers.certificate(directory)
+        self.ignyxd_tls = self.pair is not None and servers.ignyxd_accepts(self.pair)
+        if not self.ignyxd_tls:
+            print("left out: ignyxd with TLS, which its configuration does not know",
+                  file=sys.stderr)
+
+    def starters(self, s):
+        """The servers of a scenario, by name, as functions that start them."""
+        cpu, pair = self.server_cpu, self.pair if s.tls else None
+        found = {}
+        if s.floor:
+            found["floor"] = lambda: servers.floor(s.floor, cpu, pair)
+        for n in s.workers:
+            if not s.tls or self.ignyxd_tls:
+                name = "ignyxd" if len(s.workers) == 1 else f"ignyxd, {n} worker{'s' * (n > 1)}"
+                found[name] = lambda n=n: servers.ignyxd(cpu, n, pair)
+        for name in s.peers:
+            if self.options.peers and name not in self.missing:
+                found[name] = lambda name=name: servers.peer(name, cpu)
+        return found
+
+    def start_all(self, s):
+        running = {}
+        for name, start in self.starters(s).items():
+            try:
+                running[name] = start()
+            except Missing as e:
+                self.missing[name] = str(e)
+                print(f"left out: {e}", file=sys.stderr)
+        return running
+
+    def measure(self, s, server):
+        """Microseconds of CPU for each of what is counted, and the figures of the load."""
+        load = Load(server, [*s.load, "--seconds", str(self.options.seconds)], self.client_cpu)
+        try:
+            pids = server.pids()
+            before = servers.cpu_of_all(pids)
+            figures = load.start()
+            used = servers.cpu_of_all(pids) - before
+        finally:
+            load.stop()
+        if figures[s.per] == 0:
+            raise Failed(f"nothing was answered by {server.name}")
+        return {"us": used * 1e6 / figures[s.per], **figures}
+
+    def measure_rounds(self, s):
+        """A list of rounds for each server."""
+        running = self.start_all(s)
+        rounds = {name: [] for name in running}
+        names = list(running)
+        try:
+            for i in range(self.options.rounds):
+                for j in range(len(names)):
+                    name = names[(i + j) % len(names)]
+                    if rounds[name] is not None:
+                        rounds[name].append(self.measure(s, running[name]))
+        finally:
+            for server in running.values():
+                server.stop()
+        return rounds
+
+    def measure_idle(self, s):
+        """KiB for each connection: what more of them add to those that are there."""
+        more = min(IDLE_TLS if s.tls else IDLE_MORE, self.options.idle)
+        rounds = {}
+        for name, start in self.starters(s).items():
+            server = start()
+            loads = []
+            try:
+                for n in (IDLE_FIRST, more):
+                    loads.append(Load(server, [*s.load, "--connections", str(n)], self.client_cpu))
+                    loads[-1].pss = server.pss()
+                rounds[name] = [{"kib": (loads[1].pss - loads[0].pss) / more,
+                                 "connections": more}]
+            finally:
+                for load in loads:
+                    load.stop()
+                server.stop()
+        return rounds
+
+
+def summarise(s, rounds):
+    """A row: for each server its median, and its ratio to the floor."""
+    unit = "kib" if s.per == "idle" else "us"
+    row = {"name": s.name, "title": s.title, "unit": unit, "target": s.target, "servers": {}}
+    for name, measured in rounds.items():
+        values = [r[unit] for r in measured]
+        entry = {"median": statistics.median(values), "rounds": measured}
+        if "floor" in rounds and unit == "us":
+            entry["ratio"] = statistics.median(
+                r[unit] / f[unit] for r, f in zip(measured, rounds["floor"]))
+        if "latency_us" in measured[0]:
+            entry["p99_us"] = statistics.median(r["latency_us"]["p99"] for r in measured)
+        row["servers"][name] = entry
+    return row
+
+
+def figure(row, name):
+    value = row["servers"][name]["median"]
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def times(row, name):
+    ratio = row["servers"][name].get("ratio")
+    return "-" if ratio is None else f"{ratio:.2f} x"
+
+
+def goal(row):
+    if row["target"] is None:
+        return "-"
+    return f"{row['target']} KiB" if row["unit"] == "kib" else f"{row['target']:.2f} x"
+
+
+def lines_of(row):
+    """Its lines in the table: more than one if the daemon ran in more than one way."""
+    found = row["servers"]
+    ours = [name for name in found if name.startswith("ignyxd")]
+    peers = [f"{name} {times(row, name)}" if "ratio" in found[name] else
+             f"{name} {figure(row, name)}" for name in found if name != "floor" and name not in ours]
+    for name in ours or [None]:
+        title = row["title"] if name in ("ignyxd", None) else f"{row['title']}: {name}"
+        yield [title, figure(row, "floor") if "floor" in found else "-",
+               figure(row, name) if name else "-", times(row, name) if name else "-",
+               goal(row), ", ".join(peers) or "-"]
+
+
+def table(rows):
+    head = ["CPU of the server, us, for each message", "floor", "ignyxd", "x floor", "to reach",
+            "others"]
+    lines = [head, ["---", "--:", "--:", "--:", "--:", "---"]]
+    for row in rows:
+        lines.extend(lines_of(row))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def machine():
+    return {"date": datetime.date.today().isoformat(), "kernel": platform.release(),
+            "cpu": cpu_model(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+
+
+def read_options():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("scenario", nargs="*", help="which ones; all by default")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--seconds", type=float, default=1.0, help="of each server in each round")
+    p.add_argument("--idle", type=int, default=IDLE_MORE, help="how many idle connections")
+    p.add_argument("--quick", action="store_true", help="a glance: few short rounds, no peers")
+    p.add_argument("--no-peers", dest="peers", action="store_false")
+    p.add_argument("--list", action="store_true", help="the scenarios")
+    p.add_argument("--json", default=os.path.join(servers.BUILD, "bench.json"))
+    options = p.parse_args()
+    unknown = set(options.scenario) - {s.name for s in SCENARIOS}
+    if unknown:
+        p.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    if options.quick:
+        options.rounds, options.seconds, options.peers = 3, 0.3, False
+    return options
+
+
+def run(options):
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
+        bench = Bench(options, directory)
+        for s in SCENARIOS:
+            if options.scenario and s.name not in options.scenario:
+                continue
+            if s.tls and bench.pair is None:
+                print(f"left out: {s.name}: there is no openssl to make a certificate with",
+                      file=sys.stderr)
+                continue
+            print(f"{s.name} ...", file=sys.stderr)
+            rounds = bench.measure_idle(s) if s.per == "idle" else bench.measure_rounds(s)
+            rows.append(summarise(s, rounds))
+    return rows
+
+
+def main():
+    options = read_options()
+    if options.list:
+        for s in SCENARIOS:
+            print(f"{s.name:18} {s.title}")
+        return 0
+    try:
+        rows = run(options)
+    except Failed as e:
+        print(e, file=sys.stderr)
+        return 1
+    os.makedirs(os.path.dirname(options.json), exist_ok=True)
+    with open(options.json, "w", encoding="utf-8") as f:
+        json.dump({"machine": machine(), "rows": rows}, f, indent=1)
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""The servers that the benchmark measures: how they start, what they used, how they end."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+PROGRAM = os.path.abspath(os.environ.get("IGNYXD", os.path.join(BUILD, "ignyxd")))
+LOAD = os.path.join(BUILD, "tests", "bench", "load")
+FLOOR = os.path.join(BUILD, "tests", "bench", "floor")
+
+DEADLINE = 60
+NOT_INSTALLED = 3  # exit status of a script in peers/
+ROOMS_OF_TWO = 2000
+
+
+class Missing(Exception):
+    """A server that this machine does not have."""
+
+
+class Failed(Exception):
+    """A server or a load that did not do what it is for."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def pinned(cpu):
+    """What a child does first, to run on that CPU alone; None: on any."""
+    return None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
+
+
+# --- what a process used ---
+
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            text = f.read()
+    except OSError:
+        return None
+    return int(text[text.rindex(")") + 2:].split()[1])
+
+
+def tree(pid):
+    """A process and all below it."""
+    parents = {int(p): parent_of(p) for p in os.listdir("/proc") if p.isdigit()}
+    found = [pid]
+    for p in found:
+        found.extend(child for child, parent in parents.items() if parent == p)
+    return found
+
+
+def cpu_of(pid):
+    """Seconds of CPU of all threads of one process, user and system, to the nanosecond where
+    the kernel tells, else to its tick."""
+    try:
+        total = 0
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+    except FileNotFoundError:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        fields = text[text.rindex(")") + 2:].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_all(pids):
+    return sum(map(cpu_of, pids))
+
+
+def pss_of(pid):
+    """KiB of memory, shared pages by their share."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        for line in f:
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    raise Failed(f"no Pss of process {pid}")
+
+
+# --- servers ---
+
+class Server:
+    """A process that serves on a port of 127.0.0.1."""
+
+    def __init__(self, name, command, cpu=None, env=None, port=None):
+        self.name = name
+        self.directory = tempfile.mkdtemp(prefix="ignyx-bench-")
+        self.port = port or free_port()
+        self.log = os.path.join(self.directory, "log")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [word.replace("{port}", str(self.port)) for word in command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                env={**os.environ, **(env or {})}, preexec_fn=pinned(cpu))
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self):
+        """Until it accepts connections."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            if self.process.poll() == NOT_INSTALLED:
+                raise Missing(self.text().strip())
+            if self.process.poll() is not None:
+                raise Failed(f"{self.name} ended:\n{self.text()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise Failed(f"{self.name} does not listen:\n{self.text()}")
+
+    def text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def pids(self):
+        return tree(self.process.pid)
+
+    def pss(self):
+        return sum(map(pss_of, self.pids()))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def floor(mode, cpu=None, tls=None):
+    return Server("floor", [FLOOR, mode, "{port}", *(tls or ())], cpu)
+
+
+def peer(name, cpu=None):
+    return Server(name, [os.path.join(HERE, "peers", name), "{port}"], cpu)
+
+
+CONFIG = """\
+workers = {workers};
+runtime_dir = "{directory}";
+access_log = false;
+ping_interval = "0";
+listen = ( {{ address = "127.0.0.1"; port = {port};{tls} }} );
+endpoints = (
+{endpoints}
+);
+"""
+
+
+def endpoint(path, behaviour, more=""):
+    return f'\t{{ path = "{path}"; behaviour = "{behaviour}";{more} }}'
+
+
+def config_text(directory, port, workers=1, tls=None):
+    compressed = " compression = { enabled = true; };"
+    endpoints = [
+        endpoint("/echo", "echo"),
+        endpoint("/room", "room"),
+        endpoint("/echo-compressed", "echo", compressed),
+        endpoint("/room-compressed", "room", compressed),
+        *(endpoint(f"/room/{i}", "room") for i in range(ROOMS_OF_TWO)),
+    ]
+    pair = tls and f' tls = {{ certificates = ( {{ certificate = "{tls[0]}"; key = "{tls[1]}"; }} ); }};'
+    return CONFIG.format(workers=workers, directory=directory, port=port, tls=pair or "",
+                         endpoints=",\n".join(endpoints))
+
+
+def ignyxd(cpu=None, workers=1, tls=None, wrap=()):
+    """The daemon; wrap: a command that runs it."""
+    port = free_port()
+    directory = tempfile.mkdtemp(prefix="ignyx-bench-")
+    file = os.path.join(directory, "ignyxd.conf")
+    with open(file, "w", encoding="utf-8") as f:
+        f.write(config_text(directory, port, workers, tls))
+    server = None
+    try:
+        server = Server("ignyxd", [*wrap, PROGRAM, "-c", file], cpu, {"NOTIFY_SOCKET": ""}, port)
+        return server
+    finally:
+        if server is None:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            server.stop_first = server.stop
+            server.stop = lambda: (server.stop_first(), shutil.rmtree(directory, True))
+
+
+def ignyxd_accepts(tls):
+    """Whether the daemon's configuration knows that."""
+    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
+        file = os.path.join(directory, "ignyxd.conf")
+        with open(file, "w", encoding="utf-8") as f:
+            f.write(config_text(directory, 1, 1, tls))
+        return subprocess.run([PROGRAM, "-t", "-c", file], capture_output=True,
+                              check=False).returncode == 0
+
+
+def certificate(directory):
+    """Makes a self-signed certificate; returns the names of it and of its key, or None."""
+    pair = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+               "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-days", "30",
+               "-out", pair[0], "-keyout", pair[1]]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return pair
+
+
+# --- the load ---
+
+class Load:
+    """The load generator, connected and waiting for start()."""
+
+    def __init__(self, server, arguments, cpu=None):
+        self.server = server
+        self.process = subprocess.Popen(
+            [LOAD, *arguments, "--port", str(server.port), "--wait"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu))
+        self.first = self._line()
+
+    def _line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            raise Failed(f"the load on {self.server.name} ended\n{self.server.text()}")
+        return json.loads(line)
+
+    def start(self):
+        """Runs it; returns its figures."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.stdout.read()
+        self.process.wait()
+        self.process.stdout.close()
