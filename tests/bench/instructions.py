@@ -9,7 +9,7 @@ machine does meanwhile. Fails when one costs more than the committed figure and 
 """
 
 import argparse
-import glob
+import collections
 import json
 import os
 import platform
@@ -25,6 +25,8 @@ from servers import Failed, Load
 BASELINE = os.path.join(servers.HERE, "instructions.json")
 LIMIT = 0.03
 
+COST = re.compile(r"[+*\d-]")
+
 # name, load, few messages, many, and how many deliveries one message is
 SCENARIOS = [
     ("echo, 32 B", "echo --connections 1", 1000, 6000, 1),
@@ -35,12 +37,27 @@ SCENARIOS = [
 ]
 
 
-def total(file):
+def functions(file):
+    """What callgrind wrote about a process: instructions of each function itself."""
+    names, costs, name, called = {}, collections.Counter(), None, False
     with open(file, encoding="utf-8", errors="replace") as f:
-        found = re.findall(r"^(?:totals|summary): (\d+)", f.read(), re.M)
-    if not found:
-        raise Failed(f"callgrind left no total in {file}")
-    return int(found[-1])
+        for line in f:
+            if line.startswith("fn="):
+                number, _, text = line[3:].strip().partition(" ")
+                name = names.setdefault(number, text)
+            elif line.startswith("cfn="):
+                number, _, text = line[4:].strip().partition(" ")
+                names.setdefault(number, text)
+            elif line.startswith("calls="):
+                called = True
+            elif name and COST.match(line):
+                # the line behind "calls=" is what the callee took
+                if not called:
+                    costs[name] += int(line.split()[1])
+                called = False
+    if not costs:
+        raise Failed(f"callgrind left nothing in {file}")
+    return costs
 
 
 def worker_of(server):
@@ -50,8 +67,8 @@ def worker_of(server):
     return pids[0]
 
 
-def count(load, messages, keep=None):
-    """Instructions of the worker, from its start to its end. keep: copies what callgrind wrote."""
+def count(load, messages):
+    """Instructions of the worker from its start to its end, by function."""
     with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
         wrap = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=yes",
                 f"--callgrind-out-file={directory}/out.%p"]
@@ -64,16 +81,20 @@ def count(load, messages, keep=None):
             running.stop()
         finally:
             server.stop()
-        file = glob.glob(f"{directory}/out.{worker}")
-        if not file:
-            raise Failed("callgrind wrote nothing about the worker")
-        if keep:
-            shutil.copy(file[0], keep)
-        return total(file[0])
+        return functions(os.path.join(directory, f"out.{worker}"))
 
 
-def measure(load, few, many, deliveries, keep=None):
-    return (count(load, many, keep) - count(load, few)) / ((many - few) * deliveries)
+def measure(load, few, many, deliveries):
+    """Instructions for each message or delivery, by function."""
+    costs = count(load, many)
+    costs.subtract(count(load, few))
+    return {name: n / ((many - few) * deliveries) for name, n in costs.items()}
+
+
+def print_functions(costs):
+    for name, n in sorted(costs.items(), key=lambda item: -item[1]):
+        if n >= 0.5:
+            print(f"  {n:10.1f}  {name}")
 
 
 def kind_of_machine():
@@ -101,7 +122,7 @@ def compare(name, now, base):
 def read_options():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("--update", action="store_true", help="write the figures that are compared to")
-    p.add_argument("--keep", metavar="DIRECTORY", help="leave callgrind's files there")
+    p.add_argument("--functions", action="store_true", help="also by function")
     return p.parse_args()
 
 
@@ -118,14 +139,16 @@ def main():
         print(f"no figures of {kind} to compare with; --update makes them")
         return 0
     good = True
-    for i, (name, load, few, many, deliveries) in enumerate(SCENARIOS):
-        keep = options.keep and os.path.join(options.keep, f"callgrind.{i}")
-        now = measure(load, few, many, deliveries, keep)
+    for name, *scenario in SCENARIOS:
+        costs = measure(*scenario)
+        now = sum(costs.values())
         if options.update:
             figures[name] = round(now, 1)
             print(f"{name}: {now:.1f} instructions", flush=True)
         else:
             good &= compare(name, now, figures.get(name))
+        if options.functions:
+            print_functions(costs)
     if options.update:
         with open(BASELINE, "w", encoding="utf-8") as f:
             json.dump({**baseline, kind: figures}, f, indent=1)

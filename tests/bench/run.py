@@ -30,10 +30,10 @@ class Scenario:
     as a ratio to the floor, for rows of kind "idle" in KiB."""
 
     def __init__(self, name, title, load, per="messages", floor="echo", target=None, peers=(),
-                 tls=False, workers=(1,), slow=False):
+                 tls=False, workers=(1,), rooms=0):
         self.name, self.title, self.load, self.per = name, title, load.split(), per
         self.floor, self.target, self.peers = floor, target, peers
-        self.tls, self.workers, self.slow = tls, workers, slow
+        self.tls, self.workers, self.rooms = tls, workers, rooms
 
 
 def echo(name, title, load, **kw):
@@ -60,7 +60,7 @@ SCENARIOS = [
          "--connections 100 --publishers 0", target=1.25, peers=ROOM_PEERS),
     Scenario("rooms", "2,000 endpoints that are rooms of 2, per delivery",
              "room --path /room/%d --connections 4000 --rooms 2000", per="deliveries",
-             floor="room"),
+             floor="room", rooms=2000),
     Scenario("churn", "connect, upgrade, close", "churn --connections 64 --path /echo",
              target=1.20, peers=ECHO_PEERS),
     room("workers", "room of 500 over 1 and 2 workers, per delivery", "--connections 500",
@@ -88,12 +88,11 @@ SCENARIOS = [
     echo("scale-10", "echo, 32 B, 10 connections", "--connections 10"),
     echo("scale-100", "echo, 32 B, 100 connections", "--connections 100"),
     echo("scale-1000", "echo, 32 B, 1,000 connections", "--connections 1000"),
-    echo("scale-10000", "echo, 32 B, 10,000 connections", "--connections 10000", target=1.10,
-         slow=True),
+    echo("scale-10000", "echo, 32 B, 10,000 connections", "--connections 10000", target=1.10),
     Scenario("idle", f"idle plain connection of {IDLE_MORE}, KiB of PSS", "idle", per="idle",
-             target=0.375, slow=True),
+             target=0.375),
     Scenario("tls-idle", f"idle TLS connection of {IDLE_TLS}, KiB of PSS", "idle --tls",
-             per="idle", target=16.5, tls=True, slow=True),
+             per="idle", target=16.5, tls=True),
 ]
 
 
@@ -122,7 +121,7 @@ class Bench:
         for n in s.workers:
             if not s.tls or self.ignyxd_tls:
                 name = "ignyxd" if len(s.workers) == 1 else f"ignyxd, {n} worker{'s' * (n > 1)}"
-                found[name] = lambda n=n: servers.ignyxd(cpu, n, pair)
+                found[name] = lambda n=n: servers.ignyxd(cpu, n, pair, s.rooms)
         for name in s.peers:
             if self.options.peers and name not in self.missing:
                 found[name] = lambda name=name: servers.peer(name, cpu)

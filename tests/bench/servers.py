@@ -18,7 +18,6 @@ FLOOR = os.path.join(BUILD, "tests", "bench", "floor")
 
 DEADLINE = 60
 NOT_INSTALLED = 3  # exit status of a script in peers/
-ROOMS_OF_TWO = 2000
 
 
 class Missing(Exception):
@@ -170,27 +169,27 @@ def endpoint(path, behaviour, more=""):
     return f'\t{{ path = "{path}"; behaviour = "{behaviour}";{more} }}'
 
 
-def config_text(directory, port, workers=1, tls=None):
+def config_text(directory, port, workers=1, tls=None, rooms=0):
     compressed = " compression = { enabled = true; };"
     endpoints = [
         endpoint("/echo", "echo"),
         endpoint("/room", "room"),
         endpoint("/echo-compressed", "echo", compressed),
         endpoint("/room-compressed", "room", compressed),
-        *(endpoint(f"/room/{i}", "room") for i in range(ROOMS_OF_TWO)),
+        *(endpoint(f"/room/{i}", "room") for i in range(rooms)),
     ]
     pair = tls and f' tls = {{ certificates = ( {{ certificate = "{tls[0]}"; key = "{tls[1]}"; }} ); }};'
     return CONFIG.format(workers=workers, directory=directory, port=port, tls=pair or "",
                          endpoints=",\n".join(endpoints))
 
 
-def ignyxd(cpu=None, workers=1, tls=None, wrap=()):
-    """The daemon; wrap: a command that runs it."""
+def ignyxd(cpu=None, workers=1, tls=None, rooms=0, wrap=()):
+    """The daemon; rooms: how many there are at /room/0 and so on; wrap: a command that runs it."""
     port = free_port()
     directory = tempfile.mkdtemp(prefix="ignyx-bench-")
     file = os.path.join(directory, "ignyxd.conf")
     with open(file, "w", encoding="utf-8") as f:
-        f.write(config_text(directory, port, workers, tls))
+        f.write(config_text(directory, port, workers, tls, rooms))
     server = None
     try:
         server = Server("ignyxd", [*wrap, PROGRAM, "-c", file], cpu, {"NOTIFY_SOCKET": ""}, port)
