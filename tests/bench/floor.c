@@ -10,6 +10,8 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -441,13 +443,12 @@ static void handle(struct conn *c, uint32_t events)
 
 static void accept_all(int listener)
 {
-	int fd, on = 1;
+	int fd;
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct conn *c = must(calloc(1, sizeof(*c)));
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		c->fd = fd;
 		if (tls) {
 			c->ssl = must(SSL_new(tls));
@@ -466,6 +467,8 @@ static int listen_on(int port)
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Those that are accepted inherit it. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4096) < 0 ||
 	    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
 		die("floor: listen");
@@ -505,6 +508,9 @@ int main(int argc, char **argv)
 	if (argc == 5)
 		make_tls(argv[3], argv[4]);
 	raise_files();
+	/* Memory of large messages stays here, and comes without being cleared by the kernel. */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	signal(SIGPIPE, SIG_IGN);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	listener = listen_on(atoi(argv[2]));

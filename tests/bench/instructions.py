@@ -33,6 +33,7 @@ SCENARIOS = [
     ("echo, 32 B, 16 in flight", "echo --connections 1 --inflight 16", 3200, 32000, 1),
     ("echo, 16 KiB", "echo --connections 1 --size 16384", 500, 3000, 1),
     ("room of 50, one publisher, per delivery", "room --path /room --connections 50", 50, 300, 50),
+    ("connect, upgrade, close", "churn --connections 1 --path /echo", 100, 600, 1),
     ("ping and pong", "echo --connections 1 --opcode 9", 1000, 6000, 1),
 ]
 
@@ -122,6 +123,7 @@ def compare(name, now, base):
 def read_options():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("--update", action="store_true", help="write the figures that are compared to")
+    p.add_argument("--only", metavar="TEXT", default="", help="scenarios with that in their name")
     p.add_argument("--functions", action="store_true", help="also by function")
     return p.parse_args()
 
@@ -140,6 +142,8 @@ def main():
         return 0
     good = True
     for name, *scenario in SCENARIOS:
+        if options.only not in name:
+            continue
         costs = measure(*scenario)
         now = sum(costs.values())
         if options.update:

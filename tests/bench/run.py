@@ -96,6 +96,11 @@ SCENARIOS = [
 ]
 
 
+def stop_all(running):
+    for server in running.values():
+        server.stop()
+
+
 class Bench:
     """What one run of the benchmark shares."""
 
@@ -135,6 +140,9 @@ class Bench:
             except Missing as e:
                 self.missing[name] = str(e)
                 print(f"left out: {e}", file=sys.stderr)
+            except BaseException:
+                stop_all(running)
+                raise
         return running
 
     def measure(self, s, server):
@@ -160,11 +168,9 @@ class Bench:
             for i in range(self.options.rounds):
                 for j in range(len(names)):
                     name = names[(i + j) % len(names)]
-                    if rounds[name] is not None:
-                        rounds[name].append(self.measure(s, running[name]))
+                    rounds[name].append(self.measure(s, running[name]))
         finally:
-            for server in running.values():
-                server.stop()
+            stop_all(running)
         return rounds
 
     def measure_idle(self, s):
