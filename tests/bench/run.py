@@ -22,6 +22,7 @@ from servers import Failed, Load, Missing
 ECHO_PEERS = ("libwebsockets", "python-websockets", "node-ws")
 ROOM_PEERS = ("nchan", "python-websockets", "node-ws")
 COMPRESSING_PEERS = ("python-websockets", "node-ws")
+PEER_ROUNDS = 3  # every third round is enough for them
 IDLE_FIRST, IDLE_MORE, IDLE_TLS = 1000, 10000, 2000
 
 
@@ -168,7 +169,8 @@ class Bench:
             for i in range(self.options.rounds):
                 for j in range(len(names)):
                     name = names[(i + j) % len(names)]
-                    rounds[name].append(self.measure(s, running[name]))
+                    if name not in s.peers or i % PEER_ROUNDS == 0:
+                        rounds[name].append({"round": i, **self.measure(s, running[name])})
         finally:
             stop_all(running)
         return rounds
@@ -193,6 +195,12 @@ class Bench:
         return rounds
 
 
+def ratios(measured, floor, unit):
+    """How often the floor of the same round, in order."""
+    by_round = {f["round"]: f[unit] for f in floor}
+    return sorted(r[unit] / by_round[r["round"]] for r in measured)
+
+
 def summarise(s, rounds):
     """A row: for each server its median, and its ratio to the floor."""
     unit = "kib" if s.per == "idle" else "us"
@@ -201,8 +209,10 @@ def summarise(s, rounds):
         values = [r[unit] for r in measured]
         entry = {"median": statistics.median(values), "rounds": measured}
         if "floor" in rounds and unit == "us":
-            entry["ratio"] = statistics.median(
-                r[unit] / f[unit] for r, f in zip(measured, rounds["floor"]))
+            all_ratios = ratios(measured, rounds["floor"], unit)
+            quarter = len(all_ratios) // 4
+            entry["ratio"] = statistics.median(all_ratios)
+            entry["half"] = [all_ratios[quarter], all_ratios[-1 - quarter]]
         if "latency_us" in measured[0]:
             entry["p99_us"] = statistics.median(r["latency_us"]["p99"] for r in measured)
         row["servers"][name] = entry
@@ -217,6 +227,12 @@ def figure(row, name):
 def times(row, name):
     ratio = row["servers"][name].get("ratio")
     return "-" if ratio is None else f"{ratio:.2f} x"
+
+
+def spread(row, name):
+    """Between which ratios the middle half of the rounds lies."""
+    half = row["servers"][name].get("half")
+    return "-" if half is None else f"{half[0]:.2f}-{half[1]:.2f}"
 
 
 def goal(row):
@@ -235,13 +251,13 @@ def lines_of(row):
         title = row["title"] if name in ("ignyxd", None) else f"{row['title']}: {name}"
         yield [title, figure(row, "floor") if "floor" in found else "-",
                figure(row, name) if name else "-", times(row, name) if name else "-",
-               goal(row), ", ".join(peers) or "-"]
+               spread(row, name) if name else "-", goal(row), ", ".join(peers) or "-"]
 
 
 def table(rows):
-    head = ["CPU of the server, us, for each message", "floor", "ignyxd", "x floor", "to reach",
-            "others"]
-    lines = [head, ["---", "--:", "--:", "--:", "--:", "---"]]
+    head = ["CPU of the server, us, for each message", "floor", "ignyxd", "x floor",
+            "half of the rounds", "to reach", "others"]
+    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "---"]]
     for row in rows:
         lines.extend(lines_of(row))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -260,11 +276,16 @@ def machine():
             "cpu": cpu_model(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
 
 
+def describe(m):
+    return (f"{m['date']}, {m['cpus']} CPUs ({m['cpu']}), Linux {m['kernel']}, "
+            f"load average {m['load']:.1f}")
+
+
 def read_options():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("scenario", nargs="*", help="which ones; all by default")
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--seconds", type=float, default=1.0, help="of each server in each round")
+    p.add_argument("--rounds", type=int, default=9)
+    p.add_argument("--seconds", type=float, default=0.5, help="of each server in each round")
     p.add_argument("--idle", type=int, default=IDLE_MORE, help="how many idle connections")
     p.add_argument("--quick", action="store_true", help="a glance: few short rounds, no peers")
     p.add_argument("--no-peers", dest="peers", action="store_false")
@@ -311,6 +332,7 @@ def main():
     with open(options.json, "w", encoding="utf-8") as f:
         json.dump({"machine": machine(), "rows": rows}, f, indent=1)
     print(table(rows))
+    print(f"\n{describe(machine())}")
     return 0
 
 
