@@ -245,8 +245,9 @@ def lines_of(row):
     """Its lines in the table: more than one if the daemon ran in more than one way."""
     found = row["servers"]
     ours = [name for name in found if name.startswith("ignyxd")]
-    peers = [f"{name} {times(row, name)}" if "ratio" in found[name] else
-             f"{name} {figure(row, name)}" for name in found if name != "floor" and name not in ours]
+    others = [name for name in found if name != "floor" and name not in ours]
+    peers = [f"{name} {(times if 'ratio' in found[name] else figure)(row, name)}"
+             for name in others]
     for name in ours or [None]:
         title = row["title"] if name in ("ignyxd", None) else f"{row['title']}: {name}"
         yield [title, figure(row, "floor") if "floor" in found else "-",

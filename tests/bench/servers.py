@@ -178,8 +178,9 @@ def config_text(directory, port, workers=1, tls=None, rooms=0):
         endpoint("/room-compressed", "room", compressed),
         *(endpoint(f"/room/{i}", "room") for i in range(rooms)),
     ]
-    pair = tls and f' tls = {{ certificates = ( {{ certificate = "{tls[0]}"; key = "{tls[1]}"; }} ); }};'
-    return CONFIG.format(workers=workers, directory=directory, port=port, tls=pair or "",
+    pair = tls and 'certificate = "{}"; key = "{}";'.format(*tls)
+    group = f" tls = {{ certificates = ( {{ {pair} }} ); }};" if tls else ""
+    return CONFIG.format(workers=workers, directory=directory, port=port, tls=group,
                          endpoints=",\n".join(endpoints))
 
 
