@@ -141,9 +141,11 @@ def main():
         print(f"no figures of {kind} to compare with; --update makes them")
         return 0
     good = True
-    for name, *scenario in SCENARIOS:
-        if options.only not in name:
-            continue
+    wanted = [s for s in SCENARIOS if options.only in s[0]]
+    if not wanted:
+        print("no such scenario", file=sys.stderr)
+        return 2
+    for name, *scenario in wanted:
         costs = measure(*scenario)
         now = sum(costs.values())
         if options.update:
