@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,9 @@
 #include "process/user.h"
 #include "session/listener.h"
 #include "session/session.h"
+
+/* Bytes of free memory that a worker keeps. */
+enum { HEAP_KEPT = 32 * 1024 * 1024 };
 
 /* A listening socket that this worker accepts on; owner is another slot while it is adopted. */
 struct listening {
@@ -376,10 +380,21 @@ static struct event_base *make_base(void)
 	return base;
 }
 
+/*
+ * Buffers of long messages come and go with each of them. Giving their pages back to
+ * the kernel in between costs more than all the rest of such a message.
+ */
+static void keep_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+}
+
 static int prepare(void)
 {
 	const struct worker_start *s = worker.start;
 
+	keep_heap();
 	if (user_drop_capabilities() < 0 || user_die_with_parent(s->master) < 0)
 		return -1;
 	worker.base = make_base();

@@ -295,6 +295,19 @@ static const struct fault *whole_frame(const struct ws_decoder *d, const struct 
 	return h->opcode == WS_CLOSE ? finish_close(m) : NULL;
 }
 
+/*
+ * Room for more than what came, if much came: who has sent a quarter of a message is
+ * believed about the rest, and a long one is not copied again for every doubling.
+ */
+static bool reserve_ahead(struct ws_partial *s, size_t n)
+{
+	uint64_t left = s->current.payload_len - s->done, ahead = 3 * (s->data.len + n);
+
+	if (left < ahead)
+		ahead = left;
+	return buffer_reserve(&s->data, ahead > n ? (size_t)ahead : n);
+}
+
 /* Unmasks n bytes of the message under way and takes them into its buffer. */
 static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, size_t n)
 {
@@ -313,7 +326,7 @@ static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, siz
 		ws_mask(p, n, s->current.key, offset);
 	if (s->utf8 == UTF8_INVALID)
 		return &NOT_UTF8;
-	return buffer_append(&s->data, p, n) ? NULL : &MEMORY;
+	return reserve_ahead(s, n) && buffer_append(&s->data, p, n) ? NULL : &MEMORY;
 }
 
 /* Takes payload bytes of the current frame off the input. */
