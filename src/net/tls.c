@@ -545,7 +545,7 @@ static void tls_fini(struct transport *t)
 	t->tls = NULL;
 }
 
-static const struct transport_ops transport_tls = {
+const struct transport_ops transport_tls = {
 	.read = tls_read,
 	.write = tls_write,
 	.flush = tls_flush,
@@ -565,7 +565,6 @@ int tls_start(struct transport *t, struct tls_server *s)
 	}
 	SSL_set_accept_state(ssl);
 	t->tls = ssl;
-	t->ops = &transport_tls;
 	return 0;
 }
 
@@ -595,7 +594,6 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 void tls_abandon(struct transport *t)
 {
 	tls_fini(t);
-	t->ops = &transport_plain;
 	t->want_write = false;
 	t->unflushed = 0;
 }

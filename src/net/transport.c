@@ -6,10 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int transport_init(struct transport *t, struct event_base *base, int fd,
-		   const struct transport_ops *ops, event_callback_fn cb, void *arg)
+int transport_init(struct transport *t, struct event_base *base, int fd, event_callback_fn cb,
+		   void *arg)
 {
-	t->ops = ops;
 	t->tls = NULL;
 	t->unflushed = 0;
 	t->want_write = false;
@@ -23,7 +22,7 @@ void transport_fini(struct transport *t)
 	int fd = event_get_fd(&t->event);
 
 	event_del(&t->event);
-	t->ops->fini(t);
+	transport_ops(t)->fini(t);
 	close(fd);
 }
 

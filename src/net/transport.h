@@ -32,20 +32,25 @@ struct transport_ops {
 
 struct transport {
 	struct event event;
-	const struct transport_ops *ops;
-	void *tls; /* the kind's own */
+	void *tls; /* of an encrypted one; NULL: it is plain */
 	uint16_t unflushed; /* bytes that count as written and are not */
 	bool want_write; /* the last call waits until it can be written */
 };
 
-extern const struct transport_ops transport_plain;
+extern const struct transport_ops transport_plain, transport_tls;
+
+/* Not kept in each transport, of which there are very many. */
+static inline const struct transport_ops *transport_ops(const struct transport *t)
+{
+	return t->tls ? &transport_tls : &transport_plain;
+}
 
 /*
- * Takes over fd and calls cb(fd, EV_READ and/or EV_WRITE, arg) as wanted; at
+ * Begins a plain one: takes over fd and calls cb(fd, EV_READ and/or EV_WRITE, arg) as wanted; at
  * first, when it is readable. -1: no memory; fd is then still the caller's.
  */
-int transport_init(struct transport *t, struct event_base *base, int fd,
-		   const struct transport_ops *ops, event_callback_fn cb, void *arg);
+int transport_init(struct transport *t, struct event_base *base, int fd, event_callback_fn cb,
+		   void *arg);
 
 /* Closes the descriptor. */
 void transport_fini(struct transport *t);

@@ -112,7 +112,7 @@ static struct conn *new_conn(int fd, struct listener *l)
 
 	if (!c)
 		return NULL;
-	if (transport_init(&c->transport, session.base, fd, &transport_plain, event_cb, c) < 0) {
+	if (transport_init(&c->transport, session.base, fd, event_cb, c) < 0) {
 		free(c);
 		return NULL;
 	}
@@ -181,7 +181,8 @@ void conn_read_rest(struct conn *c)
 {
 	bool parked = c->state_now >= CONN_OPEN && c->parked;
 
-	if (c->state_now != CONN_DEAD && !parked && c->transport.ops->pending(&c->transport) > 0)
+	if (c->state_now != CONN_DEAD && !parked &&
+	    transport_ops(&c->transport)->pending(&c->transport) > 0)
 		event_active(&c->transport.event, EV_READ, 0);
 }
 
@@ -204,7 +205,7 @@ void conn_end_output(struct conn *c, enum reason reason)
 		c->shut = true;
 		output_uncork(c);
 		if (!c->pending && !c->transport.want_write && c->state_now != CONN_DEAD)
-			c->transport.ops->shutdown(&c->transport);
+			transport_ops(&c->transport)->shutdown(&c->transport);
 	}
 }
 
@@ -253,7 +254,7 @@ static enum reason why_broken(int error)
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[256 * 1024];
-	ssize_t n = c->transport.ops->read(&c->transport, buffer, sizeof(buffer));
+	ssize_t n = transport_ops(&c->transport)->read(&c->transport, buffer, sizeof(buffer));
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
@@ -322,21 +323,20 @@ static void log_end(const struct conn *c)
 {
 	struct conn_texts texts;
 	char round_trip[48] = "";
-	int64_t ms = conn_clock() - c->opened;
+	uint32_t ms = (uint32_t)conn_clock() - c->opened;
 	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_CLOSE, &texts);
 
 	f.code = conn_close_code(c);
 	f.reason = c->reason;
-	if (c->round_trip > 0)
-		snprintf(round_trip, sizeof(round_trip), "; round trip %u.%03u ms",
-			 c->round_trip / 1000, c->round_trip % 1000);
-	log_info(
-		&f,
-		"closed after %lld.%03d s: %llu messages, %llu bytes received; %llu messages, %llu "
-		"bytes sent%s",
-		(long long)(ms / 1000), (int)(ms % 1000), (unsigned long long)c->messages_in,
-		(unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
-		(unsigned long long)c->bytes_out, round_trip);
+	if (c->answered)
+		snprintf(round_trip, sizeof(round_trip), "; round trip %u.%03u ms", c->ping / 1000,
+			 c->ping % 1000);
+	log_info(&f,
+		 "closed after %u.%03u s: %llu messages, %llu bytes received; %llu messages, %llu "
+		 "bytes sent%s",
+		 ms / 1000, ms % 1000, (unsigned long long)c->messages_in,
+		 (unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
+		 (unsigned long long)c->bytes_out, round_trip);
 }
 
 static void end_open(struct conn *c)
@@ -355,16 +355,17 @@ static void conn_free(struct conn *c)
 	if (c->opened_behaviour)
 		end_open(c);
 	metrics_add(&session.row->ends[c->reason], 1);
-	if (c->opened == 0)
+	if (!c->opened_behaviour)
 		free(c->head);
 	else if (c->parked)
 		input_unpark(c);
 	output_free(c);
 	ws_decoder_fini(&c->decoder);
-	compress_free(c);
+	if (c->judged)
+		compress_free(c);
+	origin_done(c);
 	transport_fini(&c->transport);
 	conn_set_endpoint(c, NULL);
-	listener_unref(c->listener);
 	origin_free(c);
 	free(c->state);
 	free(c);

@@ -78,17 +78,19 @@ struct conn {
 		struct conn_parked *parked; /* later */
 	};
 	struct conn_pending *pending;
-	struct conn_deflate *deflate; /* NULL: messages are not compressed */
-	struct listener *listener; /* until it is open: a reference */
+	union {
+		struct listener *listener; /* a reference, until the request is `judged` */
+		struct conn_deflate *deflate; /* then; NULL: messages are not compressed */
+	};
 	struct conn_origin *origin; /* NULL: nothing is known but the peer */
 	uint64_t id;
 	uint64_t messages_in, messages_out, bytes_in, bytes_out;
-	int64_t opened; /* milliseconds of the monotonic clock */
 	uint32_t deadline; /* when conn_timer looks at it next */
 	uint32_t last_rx; /* tick of the last byte */
 	uint32_t last_data; /* tick of the last data message either way */
-	uint32_t ping; /* token of the last ping: microseconds when it left, 0: it is answered */
-	uint32_t round_trip; /* microseconds, of the last answer; 0: none came */
+	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
+	uint32_t
+		ping; /* microseconds: when the last one left (its token), or took, if `answered` */
 	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
 	uint16_t code; /* close code, 0: none yet */
 	uint8_t state_now; /* enum conn_state */
@@ -96,6 +98,9 @@ struct conn {
 	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
 	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */
 	bool opened_behaviour : 1; /* its close callback is due */
+	bool judged : 1; /* the request was read and may become a connection */
+	bool pinged : 1; /* an answer is awaited */
+	bool answered : 1; /* the last ping was */
 	struct net_peer peer;
 };
 
@@ -129,6 +134,8 @@ void origin_from_request(struct conn *c, const struct http_head *h);
 /* Who the client is by a certificate. */
 void origin_set_client(struct conn *c, const char *name);
 void origin_free(struct conn *c);
+/* The listener has said all that there was to know. */
+void origin_done(struct conn *c);
 
 /* secure.c */
 /* Begins the handshake. False: no memory, and c is dead. */

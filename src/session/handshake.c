@@ -99,6 +99,7 @@ static enum reason make_room(struct conn *c, const struct http_head *h)
 {
 	size_t size = c->endpoint->behaviour->state_size;
 
+	origin_done(c);
 	if (session.stopping)
 		return REASON_SHUTDOWN;
 	if (size > 0 && !c->state && !(c->state = calloc(1, size)))
@@ -148,15 +149,13 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	output_raw(c, response,
 		   upgrade_write_accept(response, up, subprotocol_of(h, l), extensions));
 	conn_set_state(c, CONN_OPEN);
-	c->opened = conn_clock();
+	c->opened = (uint32_t)conn_clock();
 	c->bytes_in = rest_len;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
 	if (c->deflate)
 		c->decoder.inflate = &c->deflate->inflate;
 	metrics_add(&session.row->opened, 1);
-	listener_unref(c->listener);
-	c->listener = NULL;
 	timer_update(c);
 	if (l->access_log)
 		log_open(c);

@@ -32,6 +32,15 @@ void origin_free(struct conn *c)
 	free(c->origin);
 }
 
+void origin_done(struct conn *c)
+{
+	if (c->judged)
+		return;
+	listener_unref(c->listener);
+	c->deflate = NULL;
+	c->judged = true;
+}
+
 void origin_set_client(struct conn *c, const char *name)
 {
 	if (!need_origin(c))
@@ -152,7 +161,7 @@ void origin_from_request(struct conn *c, const struct http_head *h)
 {
 	struct forwarded_address a;
 
-	if (!c->listener || c->listener->forwarded == FORWARDED_NONE ||
+	if (c->judged || c->listener->forwarded == FORWARDED_NONE ||
 	    !listener_trusts(c->listener, c->peer.family, c->peer.address))
 		return;
 	if (forwarded_client(h, c->listener->forwarded, is_trusted, c->listener, &a))

@@ -213,7 +213,7 @@ static void keep_parts(struct conn *c, const struct iovec *iov, int count, size_
 /* Bytes written, 0 if the socket is full, -1 if the connection is dead now. */
 static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 {
-	ssize_t n = c->transport.ops->write(&c->transport, iov, count);
+	ssize_t n = transport_ops(&c->transport)->write(&c->transport, iov, count);
 
 	if (n >= 0)
 		return n;
@@ -363,19 +363,22 @@ void output_ping(struct conn *c)
 	/* A blocked socket cannot be pinged; that nothing comes tells enough. */
 	if (c->pending)
 		return;
-	c->ping = (uint32_t)conn_clock_us() | 1;
+	c->ping = (uint32_t)conn_clock_us();
+	c->pinged = true;
+	c->answered = false;
 	memcpy(frame + 2, &c->ping, PING_TOKEN);
 	put_frame(c, frame, sizeof(frame));
 }
 
 void output_ping_answered(struct conn *c, const void *data, size_t len)
 {
-	if (c->ping == 0 || len != PING_TOKEN || memcmp(data, &c->ping, PING_TOKEN) != 0)
+	if (!c->pinged || len != PING_TOKEN || memcmp(data, &c->ping, PING_TOKEN) != 0)
 		return;
-	c->round_trip = ((uint32_t)conn_clock_us() | 1) - c->ping + 1;
-	c->ping = 0;
+	c->ping = (uint32_t)conn_clock_us() - c->ping;
+	c->pinged = false;
+	c->answered = true;
 	metrics_add(&session.row->pings_answered, 1);
-	metrics_add(&session.row->round_trip, c->round_trip);
+	metrics_add(&session.row->round_trip, c->ping);
 }
 
 static void append_pong(struct conn *c)
@@ -407,7 +410,7 @@ static void drained(struct conn *c)
 	conn_update_interest(c);
 	/* The last record may count as written, and is not out. */
 	if (c->shut && !c->transport.want_write && c->state_now != CONN_DEAD)
-		c->transport.ops->shutdown(&c->transport);
+		transport_ops(&c->transport)->shutdown(&c->transport);
 }
 
 void output_writable(struct conn *c)
@@ -415,7 +418,7 @@ void output_writable(struct conn *c)
 	struct conn_pending *p = c->pending;
 	ssize_t n;
 
-	if (c->transport.ops->flush(&c->transport) < 0) {
+	if (transport_ops(&c->transport)->flush(&c->transport) < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			conn_kill(c, REASON_RESET);
 		return;
