@@ -44,6 +44,8 @@ struct metrics_row {
 } __attribute__((aligned(128)));
 
 struct metrics {
+	/* When the first certificate expires, seconds since the epoch; 0: there is none. */
+	_Atomic int64_t certificate_expires;
 	struct metrics_row rows[METRICS_SLOTS];
 };
 

@@ -167,6 +167,9 @@ const struct config_endpoint *config_find(const struct config *c, const char *pa
 /* Whether any endpoint needs the bus. */
 bool config_uses_bus(const struct config *c);
 
+/* When the first certificate expires, seconds since the epoch; 0: there is none. */
+int64_t config_first_expiry(const struct config *c);
+
 /*
  * Calls fn with each certificate that expires within 21 days of now, or has; days
  * is negative then.

@@ -371,6 +371,20 @@ void tls_free(struct config_tls *t)
 	sk_X509_CRL_pop_free(t->revoked, X509_CRL_free);
 }
 
+int64_t config_first_expiry(const struct config *c)
+{
+	int64_t first = 0;
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct config_tls *t = &c->listeners[i].tls;
+
+		for (size_t k = 0; k < t->certificate_count; k++)
+			if (first == 0 || t->certificates[k].expires < first)
+				first = t->certificates[k].expires;
+	}
+	return first;
+}
+
 void config_expiring(const struct config *c, int64_t now,
 		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
 		     void *arg)

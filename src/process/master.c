@@ -274,6 +274,11 @@ static bool is_configured(const char *name, void *arg)
 	return false;
 }
 
+void master_note_expiry(void)
+{
+	atomic_store(&master.metrics->certificate_expires, config_first_expiry(master.config));
+}
+
 static int open_sockets(void)
 {
 	char error[512];
@@ -284,6 +289,7 @@ static int open_sockets(void)
 	}
 	sockets_commit(&master.sockets, master.config);
 	fdstore_close_rest(is_configured, NULL);
+	master_note_expiry();
 	return 0;
 }
 

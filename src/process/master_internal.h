@@ -104,6 +104,8 @@ uint64_t supervise_ticks(int64_t ms);
 
 /* master.c */
 int master_new_bus(void);
+/* For the metrics, of the configuration in force. */
+void master_note_expiry(void);
 bool master_check_listeners(const struct config *c, struct config_errors *e);
 void master_check_ready(void);
 void master_check_stopped(void);

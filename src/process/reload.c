@@ -117,6 +117,7 @@ static void commit(struct config *new, struct config_source *source, int fd)
 	worker_set_log_level(new, master.options->verbose);
 	log_set_generation(new->generation);
 	sockets_commit(&master.sockets, new);
+	master_note_expiry();
 	tell_workers(fd);
 	config_unref(old);
 	reload_check();
