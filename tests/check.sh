@@ -50,6 +50,13 @@ export IGNYXD=$PWD/$build/ignyxd
 export IGNYX_CONFORMANCE_STRICT=1
 part integration /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
 part conformance /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
+if [ "$mode" = plain ]; then
+    # the same once more, in other ways: see tests/integration/way.py
+    part "integration over wss" env IGNYX_TLS=1 \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+    part "conformance over wss" env IGNYX_TLS=1 \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
+fi
 
 [ -z "${IGNYX_COUNTS-}" ] || echo "$passed $failed $skipped" >>"$IGNYX_COUNTS"
 line="$passed passed, $failed failed"

@@ -10,13 +10,18 @@ import pytest
 
 sys.dont_write_bytecode = True
 
-from harness import PROGRAM, Daemon  # noqa: E402  (no byte code is to be left by it)
+import way  # noqa: E402  (no byte code is to be left by it)
+from harness import PROGRAM, Daemon  # noqa: E402
 
 
 def pytest_configure(config):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_ignore_collect(collection_path):
+    return (way.TLS and collection_path.name in way.LEFT_OUT) or None
 
 
 def pytest_collection_modifyitems(config, items):

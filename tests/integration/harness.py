@@ -15,6 +15,8 @@ import subprocess
 import threading
 import time
 
+import way
+
 SLOW = float(os.environ.get("IGNYX_SLOW", "1"))
 DEADLINE = 10 * SLOW
 
@@ -227,7 +229,7 @@ class Daemon:
     def write(self, text=None):
         """Puts a text, or the settings, in the file."""
         with open(self.file, "w", encoding="utf-8") as f:
-            f.write(config_text(self.settings) if text is None else text)
+            f.write(way.listeners(config_text(self.settings) if text is None else text))
 
     def change(self, **settings):
         self.settings.update(settings)
@@ -378,7 +380,7 @@ class Daemon:
         return ("127.0.0.1", self.port)
 
     def url(self, path="/ws"):
-        return f"ws://127.0.0.1:{self.port}{path}"
+        return f"{'wss' if way.TLS else 'ws'}://127.0.0.1:{self.port}{path}"
 
     def worker_of(self, peer):
         """Which worker serves the client at that port of 127.0.0.1, by the access log."""

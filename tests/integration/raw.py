@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 
+import way
 from harness import DEADLINE
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -122,7 +123,8 @@ class Response:
 class Raw:
     """A connection: address is (host, port), or the path of a unix socket.
 
-    tls is a client's context, or None to speak in the clear; name is asked for and checked.
+    tls is a client's context; without one the way of this run is taken. name is asked for and
+    checked.
     """
 
     def __init__(self, address, rcvbuf=None, timeout=DEADLINE, tls=None, name="localhost",
@@ -136,6 +138,7 @@ class Raw:
         self.data = bytearray()
         try:
             self.socket.connect(address)
+            tls = tls or (way.CONTEXT if family != socket.AF_UNIX else None)
             if tls:
                 # a message is several records, and so several writes
                 if family != socket.AF_UNIX:
@@ -276,7 +279,9 @@ class Member(asyncio.Protocol):
         if isinstance(address, str):
             _, m = await loop.create_unix_connection(lambda: cls(path), address)
         else:
-            _, m = await loop.create_connection(lambda: cls(path), *address)
+            name = {"server_hostname": "localhost"} if way.TLS else {}
+            _, m = await loop.create_connection(lambda: cls(path), *address, ssl=way.CONTEXT,
+                                                **name)
         await m.until(lambda: m.opened or m.lost, "the answer to the upgrade")
         if not m.opened:
             raise ConnectionError(f"no upgrade: {bytes(m.data)!r}")

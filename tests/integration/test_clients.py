@@ -29,7 +29,7 @@ def serving(request, daemon):
 def test_node_ws(serving):
     d, compressed = serving
     done = subprocess.run(
-        ["node", os.path.join(HERE, "node_client.js"), f"ws://127.0.0.1:{d.port}",
+        ["node", os.path.join(HERE, "node_client.js"), d.url(""),
          "yes" if compressed else "no"], timeout=2 * DEADLINE, capture_output=True, text=True,
         check=False, env={**os.environ, "NODE_PATH": "/usr/share/nodejs"})
     assert done.returncode == 0, done.stderr

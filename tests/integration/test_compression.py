@@ -11,6 +11,7 @@ import pytest
 import websockets
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+import way
 from harness import DEADLINE, wait_until
 from raw import BINARY, Raw, frame, run, text
 
@@ -20,8 +21,9 @@ TEXT = json.dumps([{"type": "info", "n": n, "text": "like the one before"} for n
 
 def connect(d, path, sock=None, **parameters):
     factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
+    name = {"server_hostname": "localhost"} if sock and way.TLS else {}
     return websockets.connect(d.url(path), extensions=[factory], compression=None, sock=sock,
-                              open_timeout=DEADLINE, max_size=None)
+                              open_timeout=DEADLINE, max_size=None, **name)
 
 
 def agreed(ws):

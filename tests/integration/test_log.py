@@ -13,6 +13,7 @@ import pytest
 from apart import needs_mounts
 from harness import DEADLINE, config_text, free_port, wait_until
 from raw import BINARY, PING, Member, Raw, close, frame, request, run, text
+from way import OPENED
 
 SAFE = {"path": "/safe", "behaviour": "sink"}
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
@@ -75,7 +76,7 @@ def test_a_line_at_the_beginning_and_one_at_the_end(still):
     with Raw(still.address) as c:
         c.upgrade("/ws")
         peer = f"127.0.0.1:{c.local_port}"
-        still.log_contains("opened event=conn-open", mark)
+        still.log_contains(rf"{OPENED} event=conn-open", mark)
         # as frames on the wire: 6 + 2, 6 + 1, 6 + 2 (fragments), 6 + 3, close 6 + 2
         sent = [text("hi"), frame(1, b"a", fin=False), frame(0, b"bc"), frame(BINARY, b"xyz")]
         c.send(*sent)
@@ -83,7 +84,7 @@ def test_a_line_at_the_beginning_and_one_at_the_end(still):
         assert [len(a) for _, a in answers] == [8, 9, 3]
         c.send(close(1000, b"bye")).closed(1000)
     lines = still.log_count(r"event=conn-(open|close) ", 2, mark)
-    opened = re.fullmatch(r"ignyxd\[worker (\d)\]: info: opened event=conn-open "
+    opened = re.fullmatch(rf"ignyxd\[worker (\d)\]: info: {OPENED} event=conn-open "
                           rf"conn=([0-9a-f]+) peer={peer} endpoint=/ws", lines[0])
     closed = CLOSED.fullmatch(lines[1])
     assert closed.group(6) == opened.group(2), "both have the connection's number"
@@ -496,7 +497,7 @@ def test_journal(daemon, journal):
         assert e["IGNYX_GENERATION"] == "1"
         assert "MESSAGE_ID" not in e
     assert first["IGNYX_CONN"] == last["IGNYX_CONN"]
-    assert first["MESSAGE"] == "opened"
+    assert re.fullmatch(OPENED, first["MESSAGE"])
     assert (last["IGNYX_CODE"], last["IGNYX_REASON"]) == ("4000", "peer-closed")
     assert re.fullmatch(r"closed after \d+\.\d{3} s: 1 messages, \d+ bytes received; 0 messages, "
                         r"\d+ bytes sent", last["MESSAGE"])

@@ -106,13 +106,11 @@ def test_ready_only_when_the_new_configuration_serves(five):
     five.wait_workers(4)
     workers = set()
     while len(workers) < 2:
-        c = Raw(five.address, timeout=0.05)
         try:
-            workers.add(five.worker_of(c.upgrade().local_port))
+            with Raw(five.address, timeout=0.05) as c:
+                workers.add(five.worker_of(c.upgrade().local_port))
         except TimeoutError:
             pass
-        finally:
-            c.socket.close()
     assert count(five, "^READY=1$", at) == 0
     os.kill(victim, signal.SIGCONT)
     five.notify.wait("^READY=1$", at)

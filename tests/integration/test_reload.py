@@ -63,8 +63,7 @@ endpoints = (
         open_before.upgrade().send(text("1"))
         assert open_before.text() == "Echo: 1"
         assert status(d.address, "/new") == 404
-        d.write(whole.replace(");\n", "", 2).replace("port = 0; }", "port = 0; } );").rstrip()
-                + """,
+        d.write(whole.removesuffix("\n);\n") + """,
 	{
 		path = "/new";
 		behaviour = "echo";

@@ -9,6 +9,7 @@ import websockets
 
 from harness import DEADLINE, ROOMY, wait_until
 from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, run, split_frame, text
+from way import OPENED
 
 FOUR = {"workers": 4}
 
@@ -27,7 +28,7 @@ def check_sequences(sequences, publishers, each, prefix=b"User: "):
 
 def workers_in_use(d, count):
     """Which workers serve the connections that were opened, one line each."""
-    lines = d.log_count(r"\bopened event=conn-open\b", count)
+    lines = d.log_count(rf"\b{OPENED} event=conn-open\b", count)
     return {line.split("]")[0] for line in lines}
 
 

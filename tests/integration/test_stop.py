@@ -8,6 +8,7 @@ import time
 import pytest
 import websockets
 
+import way
 from harness import DEADLINE, LOCAL, SLOW, children, stand_still, wait_until
 from raw import BINARY, Member, Raw, close, frame, request, run
 
@@ -125,6 +126,7 @@ def test_handshakes_are_refused(daemon):
     d.log_count(r"refused with 503: .* reason=shutdown", 2)
 
 
+@way.in_the_clear("a handshake needs a worker that moves")
 def test_queued_connections_are_refused_too(daemon):
     """They came before the end was near: an answer is better than a reset."""
     d = daemon({**LONG, "workers": 1})

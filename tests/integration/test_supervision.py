@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+import way
 from apart import needs_root
 from harness import DEADLINE, alive, free_port, open_files, stand_still, wait_until
 from raw import Member, Raw, request, run, text
@@ -178,6 +179,7 @@ def check_all_served(clients):
         c.socket.close()
 
 
+@way.in_the_clear("a handshake needs a worker that moves")
 def test_queue_of_a_killed_worker_is_served(daemon):
     d = daemon(DEBUG)
     d.expect_error("was ended by signal 9")
@@ -186,6 +188,7 @@ def test_queue_of_a_killed_worker_is_served(daemon):
     check_all_served(clients)
 
 
+@way.in_the_clear("a handshake needs a worker that moves")
 def test_queue_of_a_worker_in_back_off_is_served(daemon):
     """By another worker, at once."""
     d = daemon(DEBUG)

@@ -888,6 +888,21 @@ def test_large_messages(daemon, pki, version):
         c.send(close(1000)).closed(1000)
 
 
+def test_end_behind_much_output(daemon, pki):
+    """The last record may be cut by a full socket like any other: the end waits for it."""
+    d = daemon({**ROOMY, "max_pending": "16M"}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path, "tls": listener(pki.ec)["tls"]}])
+    d.start()
+    for n in range(40):
+        payload = bytes([n]) * (400000 + 1009 * n)
+        with Raw(path, rcvbuf=4096, tls=pki.tls) as c:
+            c.upgrade().send(frame(BINARY, payload), close(1000))
+            assert c.message() == (BINARY, payload)
+            assert c.closing()[0] == 1000
+            c.ends()
+
+
 def test_small_frames_share_a_record(daemon, pki):
     d = serve(daemon, pki.ec)
     with Wire(d.address, pki.tls) as c:
@@ -955,6 +970,20 @@ def test_newest_is_dropped(daemon, pki, version):
         assert 0 < n < 200
         slow.send(text("next"))
         assert slow.message() == (TEXT, b"User: next")
+
+
+def test_publisher_that_has_to_wait(daemon, pki):
+    """What OpenSSL holds decrypted stays in its place while a message waits for the bus."""
+    d = serve(daemon, pki.ec, settings={"workers": 4, "bus_size": "512K", "bus_lag": "16K",
+                                        "max_message": "16K", "max_pending": "64M"})
+    with Raw(d.address, tls=pki.tls) as speaker, Raw(d.address, tls=pki.tls) as listener_:
+        for c in (speaker, listener_):
+            c.upgrade("/chat")
+        speaker.send(*(frame(BINARY, struct.pack("!I", n) * 1000) for n in range(400)))
+        for c in (speaker, listener_):
+            for n in range(400):
+                assert c.message() == (BINARY, struct.pack("!I", n) * 1000)
+        speaker.send(close(1000)).closed(1000)
 
 
 def test_short_fragments_of_a_client(daemon, pki):
