@@ -8,7 +8,7 @@ build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libj
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws"
 browser="chromium"
 bench="valgrind openssl python3"
-fuzz="clang libclang-rt-14-dev"
+fuzz="clang libclang-rt-dev"
 
 case ${1-} in
     build) wanted=$build;;
@@ -31,7 +31,7 @@ present() {
         libjansson-dev) pkg-config --exists jansson;;
         libconfig-dev) pkg-config --exists libconfig;;
         libsystemd-dev) pkg-config --exists libsystemd;;
-        libclang-rt-14-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
             clang -w -x c -fsanitize=fuzzer -o /dev/null -;;
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
