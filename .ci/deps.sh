@@ -5,7 +5,7 @@
 set -u
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
-check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws"
+check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
 fuzz="clang libclang-rt-dev"
@@ -39,6 +39,7 @@ present() {
         node-ws) NODE_PATH=/usr/share/nodejs node -e 'require("ws")';;
         chromium) command -v chromium;;
         procps) command -v pgrep;;
+        openssl|haproxy) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
     esac >/dev/null 2>&1
 }
 

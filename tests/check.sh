@@ -56,6 +56,8 @@ if [ "$mode" = plain ]; then
         /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
     part "conformance over wss" env IGNYX_TLS=1 \
         /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/conformance
+    part "integration behind HAProxy" env IGNYX_HAPROXY=1 \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
 fi
 
 [ -z "${IGNYX_COUNTS-}" ] || echo "$passed $failed $skipped" >>"$IGNYX_COUNTS"

@@ -21,7 +21,7 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path):
-    return (way.TLS and collection_path.name in way.LEFT_OUT) or None
+    return ((way.TLS or way.HAPROXY) and collection_path.name in way.LEFT_OUT) or None
 
 
 def pytest_collection_modifyitems(config, items):

@@ -4,6 +4,7 @@ import os
 
 from harness import FIVE, WELCOME, run_program
 from raw import Raw, request
+from way import PROXIED
 
 NO_COMPRESSION = "the daemon has no permessage-deflate"
 STRICT = os.environ.get("IGNYX_CONFORMANCE_STRICT") == "1"
@@ -41,4 +42,4 @@ def check(d, seen, compressed):
     assert seen == SEEN
     d.log_contains(r"Received JSON: from a client")
     for path in ("/ws", "/notifications", "/once", "/safe"):
-        d.log_contains(rf"closed after.*endpoint={path} code=1000")
+        d.log_contains(rf"closed after.*endpoint={path}{PROXIED} code=1000")

@@ -222,14 +222,18 @@ class Daemon:
             "endpoints": FIVE,
         }
         self.settings.update(settings or {})
+        self.proxy = None
         self.write(text)
 
     # --- its file ---
 
     def write(self, text=None):
         """Puts a text, or the settings, in the file."""
+        text = config_text(self.settings) if text is None else text
+        if way.HAPROXY and way.ANY_PORT in text and not self.proxy:
+            self.proxy = way.Proxy()
         with open(self.file, "w", encoding="utf-8") as f:
-            f.write(way.listeners(config_text(self.settings) if text is None else text))
+            f.write(way.listeners(text, self.proxy))
 
     def change(self, **settings):
         self.settings.update(settings)
@@ -367,6 +371,8 @@ class Daemon:
 
     def port_of(self, address="127.0.0.1"):
         """The port of the last listener that was opened on the address."""
+        if self.proxy and address == "127.0.0.1":
+            return self.proxy.port
         regex = rf"listening on {re.escape(address)}:(\d+)"
         self.log_contains(regex)
         return int(re.findall(regex, self.log())[-1])
@@ -411,6 +417,8 @@ class Daemon:
         finally:
             if clean or any(map(alive, self.seen)):
                 self.destroy()
+            if self.proxy:
+                self.proxy.end()
             if self.notify:
                 self.notify.close()
 

@@ -9,6 +9,7 @@ import websockets
 
 from harness import DEADLINE, ROOMY, WELCOME
 from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, request, run, text
+from way import PROXIED, directly
 
 
 def connect(url, **kw):
@@ -150,7 +151,7 @@ def test_what_a_client_sends_cuts_no_fields_off(shared):
         c.upgrade("/notifications").text()
         c.send(text(json.dumps({"content": "\x01" * 4000})))
         line = shared.log_contains(r"^.*Received JSON: \\x01.*$", mark).group()
-    assert re.search(r"\\x01 event=behaviour conn=\S+ peer=\S+ endpoint=/notifications$", line)
+    assert re.search(rf"\\x01 event=behaviour conn=\S+ peer=\S+ endpoint=/notifications{PROXIED}$", line)
     assert len(line) < 4096
 
 
@@ -235,6 +236,10 @@ def test_safe_logs_an_end_that_is_not_clean(shared):
         c.upgrade("/safe")
     line = shared.log_contains(r"^.*Client disconnected.*$", mark).group()
     assert "peer-gone" in line and "1006" in line
+
+
+@directly("it makes an end of a reset")
+def test_safe_logs_a_reset(shared):
     mark = shared.log_size()
     c = Raw(shared.address).upgrade("/safe")
     c.reset()

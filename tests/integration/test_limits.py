@@ -8,6 +8,7 @@ import pytest
 
 from harness import LOCAL, ROOMY, SLOW
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
+from way import PROXIED
 
 ECHO = {"path": "/ws", "behaviour": "echo"}
 
@@ -246,7 +247,7 @@ def test_peer_that_does_not_end_its_side(daemon):
         assert c.text() == "Goodbye!"
         c.closed(1000)
         # our socket is still open here; the daemon lets go of its own
-        d.log_contains(r"closed after.*endpoint=/once code=1000 reason=done")
+        d.log_contains(rf"closed after.*endpoint=/once{PROXIED} code=1000 reason=done")
 
 
 def test_what_comes_after_a_close_is_not_answered(daemon):

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import websockets
 
+import way
 from apart import give_to_nobody, needs_root
 from harness import (DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
                      run_program, stand_still, taken_port, wait_until)
@@ -111,7 +112,7 @@ def test_removed_endpoint(five):
         assert other.text() == "Echo: hi"
     assert summary(five, mark) == \
         "0 endpoints added, 0 changed, 1 removed; 1 connections kept, 1 closed"
-    five.log_contains(r"closed after .*endpoint=/safe code=1012 reason=endpoint-changed")
+    five.log_contains(rf"closed after .*endpoint=/safe{way.PROXIED} code=1012 reason=endpoint-changed")
 
 
 def test_changed_behaviour(five):
@@ -138,6 +139,7 @@ def test_stock_client_sees_the_code(five):
     run(client())
 
 
+@way.directly("a listener that is gone refuses")
 def test_listener_added_and_removed(five):
     before = five.address
     with Raw(before) as c:

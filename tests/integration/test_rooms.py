@@ -163,10 +163,9 @@ def test_a_member_who_does_not_read_is_closed(daemon):
                 for _ in range(20):
                     speaker.send(b"%08d" % n + b"." * 8000)
                     n += 1
-                await speaker.count(n)
-                assert not any(o.lost for o in others)
+                # who lags because the machine is busy is no slow consumer
+                await asyncio.gather(*(m.count(n) for m in (speaker, *others)))
             for o in others:
-                await o.count(n)
                 assert o.messages == speaker.messages
             return n
 

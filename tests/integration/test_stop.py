@@ -71,14 +71,15 @@ def test_it_waits_for_the_answers(daemon):
         d.kill(signal.SIGTERM)
         quick.closed(1001, "shutdown")
         quick.socket.close()
-        d.log_contains(r"closed after .*endpoint=/ws code=1001 reason=shutdown")
+        d.log_contains(rf"closed after .*endpoint=/ws{way.PROXIED} code=1001 reason=shutdown")
         assert slow.closing() == (1001, "shutdown")
         assert d.running(), "one has not answered yet"
         slow.send(close(1001)).ends()
     assert d.wait() == 0
-    d.log_contains(r"closed after .*endpoint=/chat code=1001 reason=shutdown")
+    d.log_contains(rf"closed after .*endpoint=/chat{way.PROXIED} code=1001 reason=shutdown")
 
 
+@way.directly("a listener that is gone refuses")
 def test_nobody_new_comes_in(daemon):
     d = daemon(LONG, start=False)
     path = os.path.join(d.directory, "ws.sock")
@@ -127,6 +128,7 @@ def test_handshakes_are_refused(daemon):
 
 
 @way.in_the_clear("a handshake needs a worker that moves")
+@way.directly("what waits for a worker, waits in a queue of its own")
 def test_queued_connections_are_refused_too(daemon):
     """They came before the end was near: an answer is better than a reset."""
     d = daemon({**LONG, "workers": 1})

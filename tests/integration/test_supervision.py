@@ -180,6 +180,7 @@ def check_all_served(clients):
 
 
 @way.in_the_clear("a handshake needs a worker that moves")
+@way.directly("what waits for a worker, waits in a queue of its own")
 def test_queue_of_a_killed_worker_is_served(daemon):
     d = daemon(DEBUG)
     d.expect_error("was ended by signal 9")
@@ -189,6 +190,7 @@ def test_queue_of_a_killed_worker_is_served(daemon):
 
 
 @way.in_the_clear("a handshake needs a worker that moves")
+@way.directly("what waits for a worker, waits in a queue of its own")
 def test_queue_of_a_worker_in_back_off_is_served(daemon):
     """By another worker, at once."""
     d = daemon(DEBUG)
@@ -273,6 +275,7 @@ def test_stopped_master_holds_nobody_up(five):
 # --- the master's death ---
 
 
+@way.directly("a listener that is gone refuses")
 def test_no_worker_outlives_the_master(daemon):
     d = daemon({"workers": 4})
     workers = d.workers()

@@ -1,8 +1,10 @@
 """How clients of the tests reach the daemon.
 
 In the clear, unless $IGNYX_TLS is 1: then each TCP listener of a Daemon has a certificate, made
-once a run, and raw.Raw, raw.Member and Daemon.url() speak TLS. What a test cannot do that way it
-is skipped for, by in_the_clear.
+once a run, and raw.Raw, raw.Member and Daemon.url() speak TLS. And directly, unless
+$IGNYX_HAPROXY is 1: then a Daemon whose port is any listens on a unix socket instead, and an
+HAProxy of its own in front of that, which tells it of the clients by PROXY v2. A test that cannot
+be made in one of the ways is marked with in_the_clear or directly.
 """
 
 import atexit
@@ -11,6 +13,7 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
 
 import pytest
@@ -18,6 +21,8 @@ import pytest
 from certificates import Authority, client
 
 TLS = os.environ.get("IGNYX_TLS") == "1"
+HAPROXY = os.environ.get("IGNYX_HAPROXY") == "1"
+HAPROXY_PROGRAM = shutil.which("haproxy") or "/usr/sbin/haproxy"
 
 # nothing in these depends on how clients come, or all of it is about one way
 LEFT_OUT = ("test_log.py", "test_notify.py", "test_proxy.py", "test_start.py", "test_tls.py")
@@ -26,6 +31,11 @@ LEFT_OUT = ("test_log.py", "test_notify.py", "test_proxy.py", "test_start.py", "
 def in_the_clear(reason):
     """Marks a test that cannot be made over TLS."""
     return pytest.mark.skipif(TLS, reason=f"not over TLS: {reason}")
+
+
+def directly(reason):
+    """Marks a test that cannot be made through HAProxy."""
+    return pytest.mark.skipif(HAPROXY, reason=f"not through HAProxy: {reason}")
 
 
 class Secure(ssl.SSLSocket):
@@ -52,14 +62,71 @@ def set_up():
             f'key = "{pair.key}"; }} ); }};'), context
 
 
-# what the log says when a connection is open
+# of the log: behind the peer and the endpoint
+PROXIED = r" proxy=unix:\S+" if HAPROXY else ""
+
+# and what it says when a connection is open
 OPENED = r"opened with TLSv1\.[23] \S+" if TLS else "opened"
 
 SETTING, CONTEXT = set_up() if TLS else ("", None)
 
 
-def listeners(text):
+ANY_PORT = 'address = "127.0.0.1"; port = 0;'
+
+
+class Proxy:
+    """An HAProxy between a port of 127.0.0.1 and the unix socket of a daemon."""
+
+    CONFIG = """
+global
+    nbthread 1
+    maxconn 4000
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout client 1h
+    timeout server 1h
+listen ignyxd
+    bind fd@{fd}
+    server ignyxd unix@{path} send-proxy-v2
+"""
+
+    def __init__(self):
+        # not among the daemon's files, which some tests count
+        self.directory = tempfile.mkdtemp(prefix="ignyxd-")
+        os.chmod(self.directory, 0o777)
+        self.path = os.path.join(self.directory, "ws.sock")
+        config = os.path.join(self.directory, "haproxy.cfg")
+        with socket.socket() as s:
+            # who comes before HAProxy is ready waits in the queue
+            s.bind(("127.0.0.1", 0))
+            s.listen(1024)
+            self.port = s.getsockname()[1]
+            with open(config, "w", encoding="ascii") as f:
+                f.write(self.CONFIG.format(fd=s.fileno(), path=self.path))
+            # what it says of itself tells why when it has ended
+            with open(os.path.join(self.directory, "log"), "wb") as log:
+                self.process = subprocess.Popen(
+                    [HAPROXY_PROGRAM, "-db", "-f", config], pass_fds=[s.fileno()], stdout=log,
+                    stderr=log, stdin=subprocess.DEVNULL)
+
+    def setting(self):
+        return f'unix = "{self.path}"; mode = "0666"; proxy_protocol = true;'
+
+    def end(self):
+        with open(os.path.join(self.directory, "log"), encoding="utf-8") as log:
+            said = log.read()
+        ended = self.process.poll() is not None
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+        assert not ended, f"HAProxy has ended: {said}"
+
+
+def listeners(text, proxy):
     """A configuration whose TCP listeners are reached in this way."""
+    if proxy:
+        return text.replace(ANY_PORT, proxy.setting())
     if not TLS:
         return text
     return re.sub(r'address = "[^"]*"; port = \d+;(?! tls)', rf"\g<0> {SETTING}", text)
