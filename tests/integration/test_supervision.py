@@ -8,7 +8,6 @@ import signal
 
 import pytest
 
-import way
 from apart import needs_root
 from harness import DEADLINE, alive, free_port, open_files, stand_still, wait_until
 from raw import Member, Raw, request, run, text
@@ -179,8 +178,6 @@ def check_all_served(clients):
         c.socket.close()
 
 
-@way.in_the_clear("a handshake needs a worker that moves")
-@way.directly("what waits for a worker, waits in a queue of its own")
 def test_queue_of_a_killed_worker_is_served(daemon):
     d = daemon(DEBUG)
     d.expect_error("was ended by signal 9")
@@ -189,8 +186,6 @@ def test_queue_of_a_killed_worker_is_served(daemon):
     check_all_served(clients)
 
 
-@way.in_the_clear("a handshake needs a worker that moves")
-@way.directly("what waits for a worker, waits in a queue of its own")
 def test_queue_of_a_worker_in_back_off_is_served(daemon):
     """By another worker, at once."""
     d = daemon(DEBUG)
@@ -275,7 +270,6 @@ def test_stopped_master_holds_nobody_up(five):
 # --- the master's death ---
 
 
-@way.directly("a listener that is gone refuses")
 def test_no_worker_outlives_the_master(daemon):
     d = daemon({"workers": 4})
     workers = d.workers()
