@@ -15,6 +15,7 @@ import time
 import pytest
 import websockets
 
+from apart import give_to_nobody, needs_root
 from certificates import Authority, Pair, client, openssl
 from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, run_program,
                      wait_until)
@@ -661,6 +662,27 @@ def test_mistakes(daemon, pki):
         check_echo(d, pki.tls)
     d.change(listen=good)
     d.reload()
+
+
+@needs_root
+def test_key_that_the_user_cannot_read(daemon, pki):
+    """It is the daemon's user who reads it, at start and at a reload alike."""
+    d = daemon({"user": "nobody"}, start=False)
+    for kind in ("certificate", "key"):
+        shutil.copy(getattr(pki.ec, kind), os.path.join(d.directory, kind))
+    give_to_nobody(d.directory, os.path.join(d.directory, "key"))
+    d.change(listen=[listener(Pair("certificate", "key"))])
+    d.start()
+    os.chown(os.path.join(d.directory, "key"), 0, 0)
+    os.chmod(os.path.join(d.directory, "key"), 0o600)
+    error = rf'{d.place("127.0.0.1")}: .*"key" ".*/key" cannot be read: Permission denied'
+    d.expect_error(f"{error}|reload refused")
+    mark = d.log_size()
+    d.reload(expect=False)
+    assert re.search(error, d.log(mark))
+    check_echo(d, pki.tls)
+    done = run_program("-t", "-c", d.file)
+    assert done.returncode == 1 and re.search(error, done.stderr), done.stderr
 
 
 def test_line_of_the_pair(daemon, pki):
