@@ -52,7 +52,8 @@ pytests() {
     echo "-- $name: ${#again[@]} once more: ${again[*]}"
     if env "$@" "${run[@]}" "${again[@]}"; then
         echo "-- $name: UNSTEADY, passed at the second try: ${again[*]}"
-        passed=$((passed + ${#again[@]})) failed=$((failed - ${#again[@]}))
+        # one may have failed twice, by itself and when its daemons were looked at
+        passed=$((passed + ${#again[@]})) failed=$((failed - $(grep -Ec '^(FAILED|ERROR) tests' "$out")))
     fi
 }
 

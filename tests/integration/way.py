@@ -16,8 +16,6 @@ import ssl
 import subprocess
 import tempfile
 
-import pytest
-
 from certificates import Authority, client
 
 TLS = os.environ.get("IGNYX_TLS") == "1"
@@ -29,14 +27,20 @@ LEFT_OUT = ("test_log.py", "test_notify.py", "test_proxy.py", "test_start.py",
             "test_supervision.py", "test_tls.py")
 
 
+def skip_if(condition, reason):
+    # here, for tests/systemd uses the harness where there is no pytest
+    import pytest
+    return pytest.mark.skipif(condition, reason=reason)
+
+
 def in_the_clear(reason):
     """Marks a test that cannot be made over TLS."""
-    return pytest.mark.skipif(TLS, reason=f"not over TLS: {reason}")
+    return skip_if(TLS, f"not over TLS: {reason}")
 
 
 def directly(reason):
     """Marks a test that cannot be made through HAProxy."""
-    return pytest.mark.skipif(HAPROXY, reason=f"not through HAProxy: {reason}")
+    return skip_if(HAPROXY, f"not through HAProxy: {reason}")
 
 
 class Secure(ssl.SSLSocket):
