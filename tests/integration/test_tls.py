@@ -546,7 +546,7 @@ def test_rotation_under_load(daemon, pki):
 
     async def talk():
         ready, stop = asyncio.Semaphore(0), asyncio.Event()
-        talkers = [asyncio.create_task(talker(ready, stop)) for _ in range(50)]
+        talkers = [asyncio.create_task(talker(ready, stop)) for _ in range(100)]
         for _ in talkers:
             await ready.acquire()
         for pair in pairs:
@@ -560,8 +560,8 @@ def test_rotation_under_load(daemon, pki):
     run(talk())
     # the listening sockets are the same ones
     d.log_count(r"listening on 127\.0\.0\.1", 1)
-    d.log_count(r"configuration reloaded: .* 50 connections kept, 0 closed", 20)
-    d.log_count(r"closed after.*reason=peer-closed", 50)
+    d.log_count(r"configuration reloaded: .* 100 connections kept, 0 closed", 20)
+    d.log_count(r"closed after.*reason=peer-closed", 100)
 
 
 def test_the_same_files_with_other_contents(daemon, pki):
