@@ -35,7 +35,7 @@ struct master master;
 enum { STOP_MARGIN = 2000 };
 
 /* What only making it shows, such as a key that is too short for OpenSSL's taste. */
-bool master_check_listeners(const struct config *c, struct config_errors *e)
+static bool check_listeners(const struct config *c, struct config_errors *e)
 {
 	bool ok = true;
 
@@ -54,14 +54,15 @@ bool master_check_listeners(const struct config *c, struct config_errors *e)
 	return ok;
 }
 
-static struct config *load(const char *file, struct config_source **source, struct config_errors *e)
+struct config *master_load(const char *file, uint64_t generation, struct config_source **source,
+			   struct config_errors *e)
 {
 	struct config *c = NULL;
 
 	*source = config_load(file, e);
 	if (*source)
-		c = config_parse(*source, behaviours, 1, e);
-	if (c && !master_check_listeners(c, e)) {
+		c = config_parse(*source, behaviours, generation, e);
+	if (c && !check_listeners(c, e)) {
 		config_unref(c);
 		c = NULL;
 	}
@@ -86,7 +87,7 @@ static int become_user(const char *file)
 	if (geteuid() != 0)
 		return 0;
 	e = config_errors_new();
-	c = load(file, &source, e);
+	c = master_load(file, 1, &source, e);
 	if (c && c->user)
 		r = user_become(c->user);
 	else if (c)
@@ -105,7 +106,7 @@ static int load_config(void)
 	if (become_user(master.options->file) < 0)
 		return -1;
 	e = config_errors_new();
-	master.config = load(master.options->file, &master.source, e);
+	master.config = master_load(master.options->file, 1, &master.source, e);
 	reload_log_errors(e, false);
 	if (!master.config)
 		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
@@ -366,7 +367,7 @@ int master_check_config(const struct master_options *options)
 	if (become_user(options->file) < 0)
 		return MASTER_CONFIG_ERROR;
 	e = config_errors_new();
-	c = load(options->file, &source, e);
+	c = master_load(options->file, 1, &source, e);
 	config_errors_each(e, print_error, NULL);
 	n = config_errors_count(e);
 	if (c)
@@ -408,7 +409,7 @@ int master_request_reload(const struct master_options *options)
 	const char *pid = getenv("MAINPID");
 	struct config_errors *e = config_errors_new();
 	struct config_source *source;
-	struct config *c = load(options->file, &source, e);
+	struct config *c = master_load(options->file, 1, &source, e);
 	char *dir = runtime_dir(c);
 	int r = MASTER_CONFIG_ERROR;
 

@@ -106,7 +106,9 @@ uint64_t supervise_ticks(int64_t ms);
 int master_new_bus(void);
 /* For the metrics, of the configuration in force. */
 void master_note_expiry(void);
-bool master_check_listeners(const struct config *c, struct config_errors *e);
+/* Reads and checks a configuration. NULL: it is all in e, and *source is NULL. */
+struct config *master_load(const char *file, uint64_t generation, struct config_source **source,
+			   struct config_errors *e);
 void master_check_ready(void);
 void master_check_stopped(void);
 void master_give_up(const char *why);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "behaviour.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
 #include "process/runtime.h"
@@ -159,7 +158,7 @@ void reload_start(void)
 {
 	struct config_errors *e;
 	struct config_source *source;
-	struct config *new = NULL;
+	struct config *new;
 	char why[64];
 
 	if (master.reload.active) {
@@ -170,20 +169,13 @@ void reload_start(void)
 	notify_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
-	source = config_load(master.options->file, e);
-	if (source)
-		new = config_parse(source, behaviours, master.config->generation + 1, e);
-	if (new && !master_check_listeners(new, e)) {
-		config_unref(new);
-		new = NULL;
-	}
+	new = master_load(master.options->file, master.config->generation + 1, &source, e);
 	reload_log_errors(e, true);
 	if (new) {
 		apply(new, source);
 	} else {
 		size_t n = config_errors_count(e);
 
-		config_source_free(source);
 		snprintf(why, sizeof(why), "%zu error%s in the configuration", n,
 			 n == 1 ? "" : "s");
 		refuse(why);

@@ -399,6 +399,12 @@ struct conn_head *conn_gather(struct conn *c, const void *p, size_t n)
 	return head;
 }
 
+void conn_forget_head(struct conn *c)
+{
+	free(c->head);
+	c->head = NULL;
+}
+
 /* All that are not dead. */
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {

@@ -121,6 +121,7 @@ struct conn_texts {
 struct log_fields conn_fields(const struct conn *c, enum log_event event, struct conn_texts *texts);
 /* Joins bytes to c's head. NULL: no memory, and c is dead. */
 struct conn_head *conn_gather(struct conn *c, const void *p, size_t n);
+void conn_forget_head(struct conn *c);
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 int64_t conn_clock(void); /* milliseconds, monotonic */
 int64_t conn_clock_us(void);

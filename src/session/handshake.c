@@ -38,19 +38,13 @@ static void log_refusal(const struct conn *c, enum reason reason, int status)
 	log_info(&f, "refused with %d: %s", status, reason_text(reason));
 }
 
-static void forget_head(struct conn *c)
-{
-	free(c->head);
-	c->head = NULL;
-}
-
 void handshake_refuse(struct conn *c, enum reason reason, bool no_body)
 {
 	char response[UPGRADE_RESPONSE_MAX];
 	int status = upgrade_status(reason);
 
 	log_refusal(c, reason, status);
-	forget_head(c);
+	conn_forget_head(c);
 	output_cork(c);
 	output_raw(c, response, upgrade_write_refusal(response, reason, time(NULL), no_body));
 	conn_end_output(c, reason);

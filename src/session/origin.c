@@ -86,16 +86,10 @@ static void take_header(struct conn *c, const struct proxy_header *h)
 	origin_set_client(c, name);
 }
 
-static void forget_head(struct conn *c)
-{
-	free(c->head);
-	c->head = NULL;
-}
-
 /* The header is over; what follows it is still in the socket. */
 static bool finish(struct conn *c)
 {
-	forget_head(c);
+	conn_forget_head(c);
 	if (!c->listener->tls) {
 		conn_set_state(c, CONN_UPGRADE);
 		return true;
