@@ -6,46 +6,73 @@
  */
 #include "proto/http.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
+/* What a byte may be part of: a token (RFC 9110 5.6.2), a target, a value (RFC 9110 5.5). */
+enum { TOKEN = 1, TARGET = 2, VALUE = 4, VISIBLE = TARGET | VALUE, NAME = TOKEN | VISIBLE };
+
+static const uint8_t kinds[UINT8_MAX + 1] = {
+	['\t'] = VALUE,        [' '] = VALUE,
+	['!'] = NAME,          ['"'] = VISIBLE,
+	['#' ... '\''] = NAME, ['(' ... ')'] = VISIBLE,
+	['*' ... '+'] = NAME,  [','] = VISIBLE,
+	['-' ... '.'] = NAME,  ['/'] = VISIBLE,
+	['0' ... '9'] = NAME,  [':' ... '@'] = VISIBLE,
+	['A' ... 'Z'] = NAME,  ['[' ... ']'] = VISIBLE,
+	['^' ... 'z'] = NAME,  ['{'] = VISIBLE,
+	['|'] = NAME,          ['}'] = VISIBLE,
+	['~'] = NAME,          [0x80 ... 0xff] = VALUE,
+};
+
 int http_is_token_char(unsigned char c)
 {
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-		return 1;
-	return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+	return kinds[c] & TOKEN;
 }
 
-static int is_value(unsigned char c)
-{
-	return c == '\t' || (c >= ' ' && c != 0x7f);
-}
-
-static size_t span(const char *p, size_t n, int (*is)(unsigned char))
+/* How many of the first bytes are of a kind. */
+static size_t span(const char *p, size_t n, int kind)
 {
 	size_t i = 0;
 
-	while (i < n && is((unsigned char)p[i]))
+	while (i < n && kinds[(unsigned char)p[i]] & kind)
 		i++;
 	return i;
 }
 
-static int is_target(unsigned char c)
+/* Whether one of eight bytes is below a space, or DEL. */
+static bool has_control(const char *p)
 {
-	return c > ' ' && c < 0x7f;
+	const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;
+	uint64_t bytes, del;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	del = bytes ^ 0x7f * ones;
+	return (((bytes - ' ' * ones) & ~bytes) | ((del - ones) & ~del)) & highs;
+}
+
+static bool is_value(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= sizeof(uint64_t) && !has_control(p + i))
+		i += sizeof(uint64_t);
+	return span(p + i, n - i, VALUE) == n - i;
 }
 
 static int parse_request_line(const char *p, size_t n, struct http_head *h)
 {
 	static const char version[] = "HTTP/1.";
-	size_t len = span(p, n, http_is_token_char);
+	size_t len = span(p, n, TOKEN);
 
 	h->method = (struct http_text){ p, len };
 	if (len == 0 || len == n || p[len] != ' ')
 		return HTTP_BAD;
 	p += len + 1;
 	n -= len + 1;
-	len = span(p, n, is_target);
+	len = span(p, n, TARGET);
 	h->target = (struct http_text){ p, len };
 	if (len == 0 || len == n || p[len] != ' ')
 		return HTTP_BAD;
@@ -71,12 +98,12 @@ static struct http_text trim(const char *p, size_t n)
 
 static int parse_header(const char *p, size_t n, struct http_head *h)
 {
-	size_t name = span(p, n, http_is_token_char);
+	size_t name = span(p, n, TOKEN);
 
 	/* No name: an empty one, or a folded line. */
 	if (name == 0 || name == n || p[name] != ':' || h->count == HTTP_HEADERS_MAX)
 		return HTTP_BAD;
-	if (span(p + name + 1, n - name - 1, is_value) != n - name - 1)
+	if (!is_value(p + name + 1, n - name - 1))
 		return HTTP_BAD;
 	h->headers[h->count++] = (struct http_header){ .name = { p, name },
 						       .value = trim(p + name + 1, n - name - 1) };
@@ -86,11 +113,15 @@ static int parse_header(const char *p, size_t n, struct http_head *h)
 /* The line that begins at p, without its CR LF. Returns 1, 0 if it is not whole, or HTTP_BAD. */
 static int next_line(const char *p, size_t n, size_t *len)
 {
-	const char *lf = memchr(p, '\n', n), *cr = memchr(p, '\r', n);
+	const char *lf = memchr(p, '\n', n);
 
-	if (!lf) /* a CR that something other than LF follows */
+	if (!lf) { /* a CR that something other than LF follows */
+		const char *cr = memchr(p, '\r', n);
+
 		return cr && (size_t)(cr - p) + 1 < n ? HTTP_BAD : 0;
-	if (lf == p || cr != lf - 1)
+	}
+	/* Another CR in the line is no byte that may be in what it has. */
+	if (lf == p || lf[-1] != '\r')
 		return HTTP_BAD;
 	*len = (size_t)(lf - p) - 1;
 	return 1;
@@ -136,19 +167,14 @@ ssize_t http_parse_head(const char *bytes, size_t len, size_t seen, struct http_
 	return n;
 }
 
-int http_is(struct http_text t, const char *word)
+const struct http_header *http_find_name(const struct http_head *h, struct http_text name,
+					 const struct http_header *after)
 {
-	return t.len == strlen(word) && strncasecmp(t.p, word, t.len) == 0;
-}
+	const struct http_header *x = after ? after + 1 : h->headers;
 
-const struct http_header *http_find(const struct http_head *h, const char *name,
-				    const struct http_header *after)
-{
-	size_t i = after ? (size_t)(after - h->headers) + 1 : 0;
-
-	for (; i < h->count; i++)
-		if (http_is(h->headers[i].name, name))
-			return &h->headers[i];
+	for (; x < h->headers + h->count; x++)
+		if (x->name.len == name.len && strncasecmp(x->name.p, name.p, name.len) == 0)
+			return x;
 	return NULL;
 }
 

@@ -7,6 +7,8 @@
 #define PROTO_HTTP_H
 
 #include <stddef.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/types.h>
 
 enum {
@@ -48,12 +50,21 @@ ssize_t http_parse_head(const char *bytes, size_t len, size_t seen, struct http_
 /* Whether a byte may be in a token (RFC 9110 5.6.2). */
 int http_is_token_char(unsigned char c);
 
-/* Whether a text is a word, compared without case. */
-int http_is(struct http_text t, const char *word);
+/* Whether a text is a word, compared without case. Inline, for the length of a literal. */
+static inline int http_is(struct http_text t, const char *word)
+{
+	return t.len == strlen(word) && strncasecmp(t.p, word, t.len) == 0;
+}
 
 /* The header of a name after `after` (NULL: the first). NULL: none. */
-const struct http_header *http_find(const struct http_head *h, const char *name,
-				    const struct http_header *after);
+const struct http_header *http_find_name(const struct http_head *h, struct http_text name,
+					 const struct http_header *after);
+
+static inline const struct http_header *http_find(const struct http_head *h, const char *name,
+						  const struct http_header *after)
+{
+	return http_find_name(h, (struct http_text){ name, strlen(name) }, after);
+}
 
 /* Whether any header of that name has the token in its comma-separated list. */
 int http_has_token(const struct http_head *h, const char *name, const char *token);

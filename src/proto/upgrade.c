@@ -9,10 +9,12 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/bytes.h"
+
 /* RFC 6455 1.3. */
 static const char KEY_GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-enum { SHA1_LEN = 20, ACCEPT_LEN = 28, KEY_BYTES = 16 };
+enum { SHA1_LEN = 20, ACCEPT_LEN = 28 };
 
 static const struct refusal {
 	enum reason reason;
@@ -123,17 +125,26 @@ static const struct http_header *find_only(const struct http_head *h, const char
 	return x && !http_find(h, name, x) ? x : NULL;
 }
 
-/* Sixteen bytes in canonical base64: 22 characters, the last of which carries two bits, and "==". */
-static int is_key(struct http_text t)
+static bool is_base64_char(char c)
 {
-	unsigned char decoded[UPGRADE_KEY_LEN];
-	char again[UPGRADE_KEY_LEN + 1];
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '+' || c == '/';
+}
 
-	if (t.len != UPGRADE_KEY_LEN || t.p[UPGRADE_KEY_LEN - 3] == '=' ||
-	    EVP_DecodeBlock(decoded, (const unsigned char *)t.p, UPGRADE_KEY_LEN) != KEY_BYTES + 2)
-		return 0;
-	EVP_EncodeBlock((unsigned char *)again, decoded, KEY_BYTES);
-	return memcmp(again, t.p, UPGRADE_KEY_LEN) == 0;
+/*
+ * Sixteen bytes in canonical base64 (RFC 4648 3.5): 22 characters, of which the last
+ * carries two bits and four zeroes, and "==".
+ */
+static bool is_key(struct http_text t)
+{
+	const size_t chars = UPGRADE_KEY_LEN - 2;
+
+	if (t.len != UPGRADE_KEY_LEN || memcmp(t.p + chars, "==", 2) != 0)
+		return false;
+	for (size_t i = 0; i < chars; i++)
+		if (!is_base64_char(t.p[i]))
+			return false;
+	return memchr("AQgw", t.p[chars - 1], 4) != NULL;
 }
 
 /* A GET has no body; one announced here would be taken for frames. */
@@ -172,7 +183,9 @@ enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
 	struct http_text target = h->target;
 	const struct http_header *origin = http_find(h, "Origin", NULL);
 
-	memset(up, 0, sizeof(*up));
+	*up->path = '\0';
+	up->websocket = up->version13 = false;
+	up->origin = (struct http_text){ NULL, 0 };
 	up->get = h->method.len == 3 && memcmp(h->method.p, "GET", 3) == 0;
 	up->head = h->method.len == 4 && memcmp(h->method.p, "HEAD", 4) == 0;
 	if (find_path(&target) < 0 || decode_path(target, up->path) < 0)
@@ -258,37 +271,53 @@ bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed)
 	return false;
 }
 
-static void accept_key(const char *key, char out[ACCEPT_LEN + 1])
+/*
+ * The digest and its context are made once: that is most of the work. Without memory for
+ * them the answer is one that the client does not believe.
+ */
+static void sha1(const void *bytes, size_t n, unsigned char out[SHA1_LEN])
 {
-	static EVP_MD *sha1; /* fetched once: that is most of the work */
-	unsigned char text[UPGRADE_KEY_LEN + sizeof(KEY_GUID)], digest[SHA1_LEN];
-	unsigned n = 0;
+	static EVP_MD *md;
+	static EVP_MD_CTX *ctx;
 
-	if (!sha1)
-		sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	if (!md)
+		md = EVP_MD_fetch(NULL, "SHA1", NULL);
+	if (!ctx)
+		ctx = EVP_MD_CTX_new();
+	if (!md || !ctx || EVP_DigestInit_ex2(ctx, md, NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, bytes, n) != 1 || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+		memset(out, 0, SHA1_LEN);
+}
+
+static char *put_accept(char *out, const char *key)
+{
+	unsigned char text[UPGRADE_KEY_LEN + sizeof(KEY_GUID) - 1], digest[SHA1_LEN];
+
 	memcpy(text, key, UPGRADE_KEY_LEN);
-	memcpy(text + UPGRADE_KEY_LEN, KEY_GUID, sizeof(KEY_GUID));
-	EVP_Digest(text, sizeof(text) - 1, digest, &n, sha1 ? sha1 : EVP_sha1(), NULL);
-	EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
+	memcpy(text + UPGRADE_KEY_LEN, KEY_GUID, sizeof(KEY_GUID) - 1);
+	sha1(text, sizeof(text), digest);
+	return out + EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
+}
+
+static char *put(char *out, const char *text)
+{
+	return (char *)bytes_copy(out, text, strlen(text));
 }
 
 size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol,
 			    const char *extensions)
 {
-	char accept[ACCEPT_LEN + 1];
-	int n;
+	char *p = put(out, "HTTP/1.1 101 Switching Protocols\r\n"
+			   "Upgrade: websocket\r\n"
+			   "Connection: Upgrade\r\n"
+			   "Sec-WebSocket-Accept: ");
 
-	accept_key(up->key, accept);
-	n = snprintf(out, UPGRADE_RESPONSE_MAX,
-		     "HTTP/1.1 101 Switching Protocols\r\n"
-		     "Upgrade: websocket\r\n"
-		     "Connection: Upgrade\r\n"
-		     "Sec-WebSocket-Accept: %s\r\n"
-		     "%s%s%s%s"
-		     "\r\n",
-		     accept, subprotocol ? "Sec-WebSocket-Protocol: " : "",
-		     subprotocol ? subprotocol : "", subprotocol ? "\r\n" : "", extensions);
-	return (size_t)n;
+	p = put(put_accept(p, up->key), "\r\n");
+	if (subprotocol)
+		p = put(put(put(p, "Sec-WebSocket-Protocol: "), subprotocol), "\r\n");
+	p = put(put(p, extensions), "\r\n");
+	*p = '\0';
+	return (size_t)(p - out);
 }
 
 static void format_date(long long now, char *out, size_t size)

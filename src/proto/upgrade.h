@@ -63,7 +63,7 @@ bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed)
 /*
  * Writes the 101 response. subprotocol: at most UPGRADE_SUBPROTOCOL_MAX bytes, or
  * NULL; extensions: whole header lines, at most 256 bytes, or "". out has
- * UPGRADE_RESPONSE_MAX bytes. Returns the length.
+ * UPGRADE_RESPONSE_MAX bytes. Returns the length; a NUL follows.
  */
 size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *subprotocol,
 			    const char *extensions);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,24 @@ static void test_nul_is_wrong(void **state)
 	assert_int_equal(http_parse_head(text, sizeof(text) - 1, 0, &head), HTTP_BAD);
 }
 
+/* Every byte at every place of a value. */
+static void test_bytes_of_a_value(void **state)
+{
+	char text[sizeof(START) + 64];
+
+	(void)state;
+	for (size_t at = 0; at < 20; at++) {
+		for (int byte = 0; byte <= UINT8_MAX; byte++) {
+			bool right = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+			size_t n = strlen(strcpy(text, START "A:01234567890123456789\r\n\r\n"));
+
+			text[sizeof(START) - 1 + 2 + at] = (char)byte;
+			assert_int_equal(http_parse_head(text, n, 0, &head),
+					 right ? (ssize_t)n : HTTP_BAD);
+		}
+	}
+}
+
 static size_t long_head(char *out, size_t value)
 {
 	size_t n = strlen(strcpy(out, START "A: "));
@@ -188,7 +207,7 @@ int main(void)
 		cmocka_unit_test(test_a_request), cmocka_unit_test(test_in_pieces),
 		cmocka_unit_test(test_wrong),     cmocka_unit_test(test_nul_is_wrong),
 		cmocka_unit_test(test_length),    cmocka_unit_test(test_number_of_headers),
-		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_lists),     cmocka_unit_test(test_bytes_of_a_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
