@@ -14,6 +14,25 @@ struct metrics *metrics_new(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+struct metrics_row *metrics_use(struct metrics *m, int slot)
+{
+	int used = atomic_load(&m->used);
+
+	while (used <= slot && !atomic_compare_exchange_weak(&m->used, &used, slot + 1))
+		;
+	return &m->rows[slot];
+}
+
+uint64_t metrics_open(const struct metrics *m)
+{
+	int used = atomic_load(&m->used);
+	uint64_t open = 0;
+
+	for (int i = 0; i < used; i++)
+		open += atomic_load(&m->rows[i].open);
+	return open;
+}
+
 const char *activity_name(int activity)
 {
 	static const char *const names[ACTIVITY_COUNT] = {

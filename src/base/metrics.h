@@ -46,11 +46,18 @@ struct metrics_row {
 struct metrics {
 	/* When the first certificate expires, seconds since the epoch; 0: there is none. */
 	_Atomic int64_t certificate_expires;
+	_Atomic int used; /* the rows from here on never had a worker */
 	struct metrics_row rows[METRICS_SLOTS];
 };
 
 /* Maps a zeroed table, shared with children to be forked. NULL: errno is set. */
 struct metrics *metrics_new(void);
+
+/* The row of a slot, 0..METRICS_SLOTS-1, which counts as used from now on. */
+struct metrics_row *metrics_use(struct metrics *m, int slot);
+
+/* Open connections of all workers, at the moment of their last change. */
+uint64_t metrics_open(const struct metrics *m);
 
 /* Adds to a counter of one's own row: a load and a store, as no one else writes. */
 static inline void metrics_add(_Atomic uint64_t *counter, uint64_t n)

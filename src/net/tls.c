@@ -524,7 +524,7 @@ static void tls_shutdown(struct transport *t)
 	if (SSL_is_init_finished(t->tls))
 		SSL_shutdown(t->tls);
 	ERR_clear_error();
-	shutdown(event_get_fd(&t->event), SHUT_WR);
+	shutdown(t->fd, SHUT_WR);
 }
 
 static size_t tls_pending(struct transport *t)
@@ -558,7 +558,7 @@ int tls_start(struct transport *t, struct tls_server *s)
 {
 	SSL *ssl = SSL_new(s->first);
 
-	if (!ssl || SSL_set_fd(ssl, event_get_fd(&t->event)) != 1) {
+	if (!ssl || SSL_set_fd(ssl, t->fd) != 1) {
 		SSL_free(ssl);
 		ERR_clear_error();
 		return -1;

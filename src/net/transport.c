@@ -10,8 +10,9 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 		   void *arg)
 {
 	t->tls = NULL;
+	t->fd = fd;
 	t->unflushed = 0;
-	t->want_write = false;
+	t->want_write = t->last = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);
@@ -19,11 +20,9 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 
 void transport_fini(struct transport *t)
 {
-	int fd = event_get_fd(&t->event);
-
 	event_del(&t->event);
 	transport_ops(t)->fini(t);
-	close(fd);
+	close(t->fd);
 }
 
 /* One event with both directions in it is smaller than two, and is rarely changed. */
@@ -37,7 +36,7 @@ int transport_want(struct transport *t, bool read, bool write)
 	event_del(e);
 	if (want == 0)
 		return 0;
-	if (event_assign(e, event_get_base(e), event_get_fd(e), (short)(want | EV_PERSIST),
+	if (event_assign(e, event_get_base(e), t->fd, (short)(want | EV_PERSIST),
 			 event_get_callback(e), event_get_callback_arg(e)) < 0)
 		return -1;
 	return event_add(e, NULL);
@@ -45,16 +44,17 @@ int transport_want(struct transport *t, bool read, bool write)
 
 static ssize_t plain_read(struct transport *t, void *buf, size_t n)
 {
-	return recv(event_get_fd(&t->event), buf, n, 0);
+	return recv(t->fd, buf, n, 0);
 }
 
 static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
+	int flags = MSG_NOSIGNAL | (t->last ? MSG_MORE : 0);
 
 	if (count == 1)
-		return send(event_get_fd(&t->event), iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
-	return sendmsg(event_get_fd(&t->event), &m, MSG_NOSIGNAL);
+		return send(t->fd, iov->iov_base, iov->iov_len, flags);
+	return sendmsg(t->fd, &m, flags);
 }
 
 static int plain_flush(struct transport *t)
@@ -65,7 +65,7 @@ static int plain_flush(struct transport *t)
 
 static void plain_shutdown(struct transport *t)
 {
-	shutdown(event_get_fd(&t->event), SHUT_WR);
+	shutdown(t->fd, SHUT_WR);
 }
 
 static size_t plain_pending(struct transport *t)

@@ -33,8 +33,10 @@ struct transport_ops {
 struct transport {
 	struct event event;
 	void *tls; /* of an encrypted one; NULL: it is plain */
+	int fd;
 	uint16_t unflushed; /* bytes that count as written and are not */
 	bool want_write; /* the last call waits until it can be written */
+	bool last; /* the end follows what is written now: they may leave together */
 };
 
 extern const struct transport_ops transport_plain, transport_tls;

@@ -83,12 +83,8 @@ static void check_lock(void)
 
 const char *supervise_status(void)
 {
-	uint64_t open = 0;
-
-	for (int i = 0; i < METRICS_SLOTS; i++)
-		open += atomic_load_explicit(&master.metrics->rows[i].open, memory_order_relaxed);
 	snprintf(master.status, sizeof(master.status), "%zu workers, %llu connections",
-		 slots_alive(), (unsigned long long)open);
+		 slots_alive(), (unsigned long long)metrics_open(master.metrics));
 	return master.status;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -320,8 +321,13 @@ static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
 		log_err(NULL, "cannot read the wake-up descriptor: %s", strerror(errno));
 }
 
-static void tick(void)
+/* What was missed counts once: the silence of that time was this worker's. */
+static void tick(int fd)
 {
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0)
+		return;
 	session_tick();
 	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
 		session_abort();
@@ -329,24 +335,37 @@ static void tick(void)
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd;
 	(void)what;
 	(void)arg;
-	tick();
+	tick(fd);
+}
+
+/* With a timer of libevent's own, the loop would ask for the time in every turn. */
+static int open_tick(void)
+{
+	static const struct timespec every = { .tv_nsec = SESSION_TICK * 1000000 };
+	const struct itimerspec times = { every, every };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &times, NULL) < 0)
+		return -1;
+	return fd;
 }
 
 static int add_events(void)
 {
-	static const struct timeval every = { .tv_usec = SESSION_TICK * 1000 };
+	int ticks = open_tick();
 
+	if (ticks < 0)
+		return -1;
 	worker.control = event_new(worker.base, worker.start->control, EV_READ | EV_PERSIST,
 				   control_cb, NULL);
 	worker.wakeup =
 		event_new(worker.base, worker.start->wakeup, EV_READ | EV_PERSIST, wakeup_cb, NULL);
-	worker.tick = event_new(worker.base, -1, EV_PERSIST, tick_cb, NULL);
+	worker.tick = event_new(worker.base, ticks, EV_READ | EV_PERSIST, tick_cb, NULL);
 	if (!worker.control || !worker.wakeup || !worker.tick ||
 	    event_add(worker.control, NULL) < 0 || event_add(worker.wakeup, NULL) < 0 ||
-	    event_add(worker.tick, &every) < 0)
+	    event_add(worker.tick, NULL) < 0)
 		return -1;
 	return 0;
 }
@@ -373,7 +392,8 @@ static struct event_base *make_base(void)
 	struct event_config *cfg = event_config_new();
 	struct event_base *base = NULL;
 
-	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0)
+	if (cfg && event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+	    event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
 		base = event_base_new_with_config(cfg);
 	if (cfg)
 		event_config_free(cfg);
@@ -435,6 +455,7 @@ static void release(void)
 	session_fini();
 	event_free(worker.control);
 	event_free(worker.wakeup);
+	close(event_get_fd(worker.tick));
 	event_free(worker.tick);
 	event_base_free(worker.base);
 }

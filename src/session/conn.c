@@ -202,7 +202,7 @@ void conn_end_output(struct conn *c, enum reason reason)
 		timer_update(c);
 	}
 	if (!c->shut) {
-		c->shut = true;
+		c->shut = c->transport.last = true;
 		output_uncork(c);
 		if (!c->pending && !c->transport.want_write && c->state_now != CONN_DEAD)
 			transport_ops(&c->transport)->shutdown(&c->transport);

@@ -51,22 +51,13 @@ void handshake_refuse(struct conn *c, enum reason reason, bool no_body)
 	output_uncork(c);
 }
 
-static bool has_room(void)
-{
-	uint64_t total = 0;
-
-	for (int i = 0; i < METRICS_SLOTS; i++)
-		total += atomic_load_explicit(&session.metrics->rows[i].open, memory_order_relaxed);
-	return total <= (uint64_t)session.config->max_connections;
-}
-
 /* Counts first and checks then, so that workers together never exceed the limit. */
 static bool admit(void)
 {
 	_Atomic uint32_t *open = &session.row->open;
 
 	atomic_fetch_add(open, 1);
-	if (has_room())
+	if (metrics_open(session.metrics) <= (uint64_t)session.config->max_connections)
 		return true;
 	atomic_fetch_sub(open, 1);
 	return false;

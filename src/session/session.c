@@ -28,7 +28,7 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 		.base = base,
 		.bus = bus,
 		.metrics = metrics,
-		.row = &metrics->rows[slot],
+		.row = metrics_use(metrics, slot),
 		.config = config_ref(config),
 		.next_conn = first_conn_id(slot),
 	};
