@@ -23,8 +23,10 @@ static int echo_message(struct conn *c, const void *opts, void *state, const str
 	const struct echo_opts *o = opts;
 
 	(void)state;
-	conn_send(c, m->opcode, o->prefix.data, m->opcode == WS_TEXT ? o->prefix.len : 0, m->data,
-		  m->len);
+	if (m->opcode == WS_TEXT && o->prefix.len > 0)
+		conn_send(c, WS_TEXT, o->prefix.data, o->prefix.len, m->data, m->len);
+	else
+		conn_send_back(c, m);
 	return 0;
 }
 

@@ -273,16 +273,21 @@ static const struct fault *whole_compressed(const struct ws_decoder *d, const st
 	r = inflate_some(d->inflate, payload, m->len, &inflated, d->max_message, utf8);
 	if (r == INFLATE_OK)
 		r = inflate_end(d->inflate, &inflated, d->max_message, utf8);
+	m->room = 0;
 	m->data = inflated.p;
 	m->len = inflated.len;
 	return inflate_fault(r);
 }
 
-/* A whole frame that lies in the input, outside of any fragmented message. */
+/*
+ * A whole frame that lies in the input, outside of any fragmented message; room: what of
+ * its header is before it.
+ */
 static const struct fault *whole_frame(const struct ws_decoder *d, const struct header *h,
-				       uint8_t *payload, struct ws_message *m)
+				       uint8_t *payload, uint8_t room, struct ws_message *m)
 {
 	m->opcode = h->opcode;
+	m->room = room;
 	m->data = payload;
 	m->len = (size_t)h->payload_len;
 	if (h->opcode == WS_TEXT && !h->compressed)
@@ -364,7 +369,7 @@ static bool end_frame(const struct ws_decoder *d, struct ws_message *m, const st
 		return false;
 	s->lent = true;
 	if (is_control(h->opcode)) {
-		*m = (struct ws_message){ h->opcode, 0, s->control.p, s->control.len };
+		*m = (struct ws_message){ h->opcode, 0, 0, s->control.p, s->control.len };
 		*fault = h->opcode == WS_CLOSE ? finish_close(m) : NULL;
 		return true;
 	}
@@ -373,7 +378,7 @@ static bool end_frame(const struct ws_decoder *d, struct ws_message *m, const st
 						   s->message == WS_TEXT ? &s->utf8 : NULL));
 	else if (s->utf8 != UTF8_BOUNDARY)
 		*fault = &NOT_UTF8;
-	*m = (struct ws_message){ s->message, 0, s->data.p, s->data.len };
+	*m = (struct ws_message){ s->message, 0, 0, s->data.p, s->data.len };
 	s->message = 0;
 	s->utf8 = UTF8_BOUNDARY;
 	return true;
@@ -458,8 +463,10 @@ static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uin
 				return WS_NEED_MORE;
 			if (h.payload_len <= (uint64_t)(end - *p) && h.fin &&
 			    h.opcode != WS_CONTINUATION) {
+				uint8_t room = d->partial && d->partial->head_len ? 0 : h.size;
+
 				drop_header(d);
-				fault = whole_frame(d, &h, *p, m);
+				fault = whole_frame(d, &h, *p, room, m);
 				*p += h.payload_len;
 				break;
 			}
@@ -489,6 +496,8 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 	size_t len;
 	uint32_t key;
 
+	if (b == end && !d->partial)
+		return WS_NEED_MORE;
 	if (d->partial || end - b < SHORT_HEADER ||
 	    (b[0] != (FIN | WS_TEXT) && b[0] != (FIN | WS_BINARY)))
 		return decode(d, p, end, m, code, reason);
@@ -497,6 +506,7 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 		return decode(d, p, end, m, code, reason);
 	memcpy(&key, b + 2, sizeof(key));
 	m->opcode = b[0] & OPCODE;
+	m->room = SHORT_HEADER;
 	m->data = b + SHORT_HEADER;
 	m->len = len;
 	*p = b + SHORT_HEADER + len;
@@ -536,6 +546,17 @@ size_t ws_encode_header(uint8_t *out, unsigned opcode, uint64_t payload_len)
 	for (int i = 0; i < 8; i++)
 		out[2 + i] = (uint8_t)(payload_len >> (56 - 8 * i));
 	return WS_HEADER_MAX;
+}
+
+uint8_t *ws_encode_in_place(const struct ws_message *m, size_t *len)
+{
+	const size_t header = m->len < 126 ? 2 : m->len < 65536 ? 4 : WS_HEADER_MAX;
+
+	if (m->room < header)
+		return NULL;
+	*len = header + m->len;
+	ws_encode_header(m->data - header, m->opcode, m->len);
+	return m->data - header;
 }
 
 size_t ws_own_header(const uint8_t *p, uint64_t *payload_len)

@@ -49,12 +49,15 @@ enum {
 /*
  * One whole message (TEXT, BINARY) or control frame (CLOSE, PING, PONG). The
  * data are lent until the next call for any decoder. Of a CLOSE, code is
- * what the peer gave (WS_CLOSE_NO_STATUS: none), data and len its reason.
+ * what the peer gave (WS_CLOSE_NO_STATUS: none), data and len its reason. In the
+ * room before the data was the frame's header; it is the reader's to use, and
+ * stays as long as the input does.
  */
 struct ws_message {
 	enum ws_opcode opcode;
 	uint16_t code;
-	const uint8_t *data;
+	uint8_t room; /* bytes: 0, or enough for a server's header of this length */
+	uint8_t *data;
 	size_t len;
 };
 
@@ -91,6 +94,13 @@ void ws_decoder_fini(struct ws_decoder *d);
  * the length: 2, 4 or 10.
  */
 size_t ws_encode_header(uint8_t *out, unsigned opcode, uint64_t payload_len);
+
+/*
+ * Makes a message that lies in the input a frame of the server's, where it is: puts a
+ * header into the room before the data. Returns where it begins, and *len of the frame;
+ * NULL: there is no room.
+ */
+uint8_t *ws_encode_in_place(const struct ws_message *m, size_t *len);
 
 /*
  * The other way round, for frames that ws_encode_header began: returns the length

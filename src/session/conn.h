@@ -20,6 +20,9 @@ struct conn;
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len);
 
+/* Sends a message back as it came, and so needs no copy of it in most cases. */
+void conn_send_back(struct conn *c, const struct ws_message *m);
+
 /*
  * Says why, ahead of returning a close code: the reason counted and logged, and
  * the text (UTF-8, cut to 123 bytes; NULL: the reason's word) of the close frame.

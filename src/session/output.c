@@ -24,6 +24,7 @@ static struct {
 	struct conn *owner; /* whose output is being gathered; NULL: nobody's */
 	size_t head; /* bytes of HTTP ahead of the first frame */
 	size_t len;
+	uint8_t *p; /* data, or the only frame so far, which lies in the input */
 	uint8_t data[CORK_SIZE];
 } cork;
 
@@ -232,7 +233,7 @@ static void write_out(struct conn *c, const struct iovec *iov, int count)
 	int n = 0;
 
 	if (corked > 0)
-		all[n++] = (struct iovec){ cork.data, corked };
+		all[n++] = (struct iovec){ cork.p, corked };
 	for (int i = 0; i < count; i++)
 		all[n++] = iov[i];
 	cork.len = 0;
@@ -246,7 +247,7 @@ static void write_out(struct conn *c, const struct iovec *iov, int count)
 		return;
 	}
 	if ((size_t)sent < corked) {
-		keep_run(c, cork.data, corked, (size_t)sent, cork.head);
+		keep_run(c, cork.p, corked, (size_t)sent, cork.head);
 		sent = (ssize_t)corked;
 	}
 	if (c->state_now != CONN_DEAD && count == 1)
@@ -260,6 +261,7 @@ void output_cork(struct conn *c)
 {
 	cork.owner = c;
 	cork.len = cork.head = 0;
+	cork.p = cork.data;
 }
 
 void output_uncork(struct conn *c)
@@ -274,9 +276,13 @@ void output_uncork(struct conn *c)
 /* Gathers if c is corked and there is room, else writes. */
 static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
 {
-	if (cork.owner != c || len > sizeof(cork.data) - cork.len) {
+	if (cork.owner != c || cork.len + len > sizeof(cork.data)) {
 		write_out(c, iov, count);
 		return;
+	}
+	if (cork.p != cork.data) {
+		memcpy(cork.data, cork.p, cork.len);
+		cork.p = cork.data;
 	}
 	for (int i = 0; i < count; i++) {
 		bytes_copy(cork.data + cork.len, iov[i].iov_base, iov[i].iov_len);
@@ -284,12 +290,24 @@ static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
 	}
 }
 
+static void count_bytes(struct conn *c, size_t len)
+{
+	c->bytes_out += len;
+	metrics_add(&session.row->bytes_out, len);
+}
+
+static void count_messages(struct conn *c, uint64_t messages)
+{
+	c->messages_out += messages;
+	metrics_add(&session.row->messages_out, messages);
+	c->last_data = session.now;
+}
+
 static void put_frames(struct conn *c, const struct iovec *iov, int count)
 {
 	size_t len = parts_length(iov, count);
 
-	c->bytes_out += len;
-	metrics_add(&session.row->bytes_out, len);
+	count_bytes(c, len);
 	put(c, iov, count, len);
 }
 
@@ -308,9 +326,7 @@ void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t 
 {
 	if (c->state_now != CONN_OPEN)
 		return;
-	c->messages_out += messages;
-	metrics_add(&session.row->messages_out, messages);
-	c->last_data = session.now;
+	count_messages(c, messages);
 	put_frames(c, iov, count);
 }
 
@@ -339,6 +355,31 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 		output_message(c, opcode, iov + 1, PARTS_MAX - 1);
 	else
 		output_frames(c, iov, PARTS_MAX, 1);
+}
+
+/* What is gathered begins, and may end, with a frame that stays where it is. */
+static void lend(struct conn *c, uint8_t *frame, size_t len)
+{
+	count_messages(c, 1);
+	count_bytes(c, len);
+	if (cork.owner == c && cork.len == 0) {
+		cork.p = frame;
+		cork.len = len;
+	} else {
+		put(c, &(struct iovec){ frame, len }, 1, len);
+	}
+}
+
+void conn_send_back(struct conn *c, const struct ws_message *m)
+{
+	size_t len;
+	uint8_t *frame =
+		c->deflate || c->state_now != CONN_OPEN ? NULL : ws_encode_in_place(m, &len);
+
+	if (frame)
+		lend(c, frame, len);
+	else
+		conn_send(c, m->opcode, NULL, 0, m->data, m->len);
 }
 
 /* Behind a blocked socket only the newest pong is worth keeping. */

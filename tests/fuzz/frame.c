@@ -119,6 +119,20 @@ static void check_again(const struct ws_message *m)
 	buffer_free(&z);
 }
 
+/* It may be sent back from where it lies: between the start of the input and the message's end. */
+static void check_in_place(const struct ws_message *m, const uint8_t *input)
+{
+	uint64_t len;
+	size_t n;
+	uint8_t *frame = ws_encode_in_place(m, &n);
+
+	if (!frame)
+		return;
+	fuzz_require(frame >= input && frame + n == m->data + m->len);
+	fuzz_require(ws_own_header(frame, &len) + len == n && len == m->len);
+	fuzz_require(frame[0] == (0x80 | m->opcode));
+}
+
 /* Returns whether the decoder takes more. */
 static bool feed(struct ws_decoder *d, const uint8_t *bytes, size_t n, struct buffer *events,
 		 bool again)
@@ -133,8 +147,10 @@ static bool feed(struct ws_decoder *d, const uint8_t *bytes, size_t n, struct bu
 	while (r == WS_EVENT) {
 		r = ws_decode(d, &p, copy + n, &m, &code, &reason);
 		fuzz_require(p >= copy && p <= copy + n);
-		if (r == WS_EVENT)
+		if (r == WS_EVENT) {
 			note(events, &m);
+			check_in_place(&m, copy);
+		}
 		if (r == WS_EVENT && again && m.opcode != WS_CLOSE) {
 			struct buffer own = { 0 };
 

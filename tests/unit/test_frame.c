@@ -335,6 +335,67 @@ static void test_header_lengths(void **state)
 	}
 }
 
+/* A masked binary frame of len bytes; returns its length. */
+static size_t write_binary(uint8_t *p, size_t len)
+{
+	size_t header = ws_encode_header(p, WS_BINARY, len);
+	uint32_t key = 0x1b2c3d4e;
+
+	p[1] |= 0x80;
+	memcpy(p + header, &key, 4);
+	memset(p + header + 4, 'b', len);
+	ws_mask(p + header + 4, len, key, 0);
+	return header + 4 + len;
+}
+
+/* Decodes n bytes, of which the first come alone, into the message that they must be. */
+static void decode_in_two(struct ws_decoder *d, uint8_t *p, size_t first, size_t n,
+			  struct ws_message *m)
+{
+	uint8_t *end = p + first;
+	enum reason reason;
+	uint16_t code;
+
+	ws_decoder_init(d, 1 << 20);
+	if (first > 0)
+		assert_int_equal(ws_decode(d, &p, end, m, &code, &reason), WS_NEED_MORE);
+	end += n - first;
+	assert_int_equal(ws_decode(d, &p, end, m, &code, &reason), WS_EVENT);
+}
+
+/* A message that came whole becomes the server's frame where it lies; no other has the room. */
+static void test_in_place(void **state)
+{
+	static const size_t lengths[] = { 0, 1, 5, 125, 126, 1000, 65535, 65536, 70000 };
+	const size_t size = 70000 + 16;
+	uint8_t *input = malloc(size), *frame, header[WS_HEADER_MAX];
+	struct ws_decoder d;
+	struct ws_message m;
+
+	(void)state;
+	assert_non_null(input);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		size_t n = ws_encode_header(header, WS_BINARY, lengths[i]), len, whole;
+
+		whole = write_binary(input, lengths[i]);
+		decode_in_two(&d, input, 0, whole, &m);
+		frame = ws_encode_in_place(&m, &len);
+		assert_ptr_equal(frame, input + 4);
+		assert_int_equal(len, n + lengths[i]);
+		assert_memory_equal(frame, header, n);
+		for (size_t k = 0; k < lengths[i]; k++)
+			assert_int_equal(frame[n + k], 'b');
+		ws_decoder_fini(&d);
+		for (size_t first = 1; first < whole; first += first < 16 ? 1 : 999) {
+			whole = write_binary(input, lengths[i]);
+			decode_in_two(&d, input, first, whole, &m);
+			assert_null(ws_encode_in_place(&m, &len));
+			ws_decoder_fini(&d);
+		}
+	}
+	free(input);
+}
+
 static void test_close_frames(void **state)
 {
 	uint8_t out[2 + WS_CONTROL_MAX];
@@ -490,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_text_fails_at_the_first_bad_byte),
 		cmocka_unit_test(test_examples_of_the_rfc),
 		cmocka_unit_test(test_header_lengths),
+		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_close_frames),
 		cmocka_unit_test(test_close_codes),
 		cmocka_unit_test(test_short_frames),
