@@ -91,8 +91,12 @@ else
 HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LINK = -pie -Wl,-z,relro,-z,now
 CFLAGS ?= -O2 -g
+CFLAGS_LTO = $(LTO)
 endif
 CFLAGS_ALL = -std=c11 $(WARNINGS) $(if $(filter yes,$(WERROR)),-Werror) $(HARDEN) $(CFLAGS)
+# The whole program at once; a test links the layers that it uses as they are.
+CFLAGS_DAEMON = $(CFLAGS_ALL) $(CFLAGS_LTO)
+CFLAGS_TEST = $(CFLAGS_ALL) -fno-lto
 LDFLAGS_ALL = $(HARDEN_LINK) -Wl,--as-needed $(LDFLAGS)
 
 Q = $(if $(V),,@)
@@ -110,7 +114,7 @@ all: $(BUILD)/ignyxd
 
 $(BUILD)/ignyxd: $(BUILD)/obj/src/main.o $(LIBS)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(LINK)
+	$(Q)$(CC) $(CFLAGS_DAEMON) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
 define layer
 $(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c))
@@ -122,7 +126,7 @@ $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 $(BUILD)/obj/%.o: %.c src/config.mk Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_DAEMON) -MMD -MP -c -o $@ $<
 
 # The one file that knows a path of the installation: built anew when that changes.
 CONF_FILE = $(sysconfdir)/ignyx/ignyxd.conf
@@ -136,7 +140,7 @@ $(BUILD)/conf-file: FORCE
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  TEST    $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_TEST) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		-Wl,--start-group $(foreach l,$(shell sed -n 's,^// links: ,,p' $<),$(BUILD)/lib$(l).a) \
 		-Wl,--end-group -lcmocka $(LIB_LIBS) -lpthread
 # A target with libFuzzer, or with a main that feeds it files.
@@ -144,25 +148,25 @@ FUZZ_MAIN ?= tests/fuzz/replay.c
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  FUZZ    $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/fuzz $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(FUZZ_MAIN) $(LINK)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/fuzz $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $< $(FUZZ_MAIN) $(LINK)
 
 $(BUILD)/tests/bench/codec: tests/bench/codec.c $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
 		$(BUILD)/libproto.a $(BUILD)/libbase.a $(LIB_LIBS)
 $(BUILD)/tests/bench/load: tests/bench/load.c tests/bench/client.c tests/bench/histogram.c \
 		tests/bench/client.h tests/bench/histogram.h
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) -lssl -lcrypto -lz
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) -lssl -lcrypto -lz
 $(BUILD)/tests/bench/floor: tests/bench/floor.c
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -lssl -lcrypto
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $< -lssl -lcrypto
 $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LINK)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
 BENCH = $(addprefix $(BUILD)/tests/bench/,codec load floor)
 
