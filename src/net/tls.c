@@ -391,30 +391,30 @@ static int translate(struct transport *t, int r)
 	}
 }
 
-/* Empties what the kernel and OpenSSL have, as far as there is room: records are small. */
+/*
+ * Empties what OpenSSL has, as far as there is room: records are small. It asks the kernel for as
+ * much as it can keep; once all of that is used up, what may be left there brings an event.
+ */
 static ssize_t tls_read(struct transport *t, void *buf, size_t n)
 {
-	size_t have = 0;
+	size_t have = 0, got;
+	int r;
 
 	ERR_clear_error();
-	while (have < n) {
-		size_t got;
-		int r;
-
+	do {
 		errno = 0;
 		r = SSL_read_ex(t->tls, (char *)buf + have, n - have, &got);
-		if (r == 1) {
+		if (r == 1)
 			have += got;
-			continue;
-		}
-		r = translate(t, r);
-		if (have == 0)
-			return r;
-		/* The end, or an error, is told with the next call, which no event may bring. */
-		if (r == 0 || errno != EAGAIN)
-			event_active(&t->event, EV_READ, 0);
+	} while (r == 1 && have < n && SSL_has_pending(t->tls));
+	if (r == 1)
 		return (ssize_t)have;
-	}
+	r = translate(t, r);
+	if (have == 0)
+		return r;
+	/* The end, or an error, is told with the next call, which no event may bring. */
+	if (r == 0 || errno != EAGAIN)
+		event_active(&t->event, EV_READ, 0);
 	return (ssize_t)have;
 }
 
