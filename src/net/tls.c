@@ -449,16 +449,6 @@ static ssize_t write_record(struct transport *t, const void *p, size_t n)
 	return (ssize_t)n;
 }
 
-/* How long a record may be; the peer may have asked for short ones. */
-static size_t record_limit(const struct transport *t)
-{
-	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->tls));
-
-	return code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096
-		       ? (size_t)256 << code
-		       : RECORD;
-}
-
 /* The next record's bytes: in place if they lie together, else gathered. */
 static const void *next_record(const struct iovec *iov, int count, size_t skip, size_t limit,
 			       size_t *n)
@@ -488,7 +478,7 @@ static const void *next_record(const struct iovec *iov, int count, size_t skip, 
 
 static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count)
 {
-	size_t limit = record_limit(t), sent = 0, n;
+	size_t limit = t->record_limit ? (size_t)256 << t->record_limit : RECORD, sent = 0, n;
 
 	ERR_clear_error();
 	t->want_write = false;
@@ -568,6 +558,14 @@ int tls_start(struct transport *t, struct tls_server *s)
 	return 0;
 }
 
+static void note_record_limit(struct transport *t)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->tls));
+
+	if (code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096)
+		t->record_limit = code;
+}
+
 enum tls_result tls_handshake(struct transport *t, const char **why)
 {
 	unsigned long e;
@@ -577,8 +575,10 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 	t->want_write = false;
 	errno = 0;
 	r = SSL_do_handshake(t->tls);
-	if (r == 1)
+	if (r == 1) {
+		note_record_limit(t);
 		return TLS_DONE;
+	}
 	if (translate(t, r) < 0 && errno == EAGAIN)
 		return TLS_WAIT;
 	e = ERR_peek_last_error();

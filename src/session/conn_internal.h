@@ -67,40 +67,48 @@ struct conn_origin {
 
 TAILQ_HEAD(conn_list, conn);
 
+/*
+ * What a message touches lies together: first what one that goes out does, then what one that
+ * comes in does. In a large room each of its members' cache lines is a cold one.
+ */
 struct conn {
-	struct transport transport;
-	TAILQ_ENTRY(conn) link; /* in the timing wheel, or among the dead */
-	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
-	void *state; /* the behaviour's */
-	struct ws_decoder decoder;
-	union {
-		struct conn_head *head; /* PROXY, UPGRADE */
-		struct conn_parked *parked; /* later */
-	};
+	struct transport transport; /* whose last words belong to the first kind */
 	struct conn_pending *pending;
 	union {
 		struct listener *listener; /* a reference, until the request is `judged` */
 		struct conn_deflate *deflate; /* then; NULL: messages are not compressed */
 	};
-	struct conn_origin *origin; /* NULL: nothing is known but the peer */
-	uint64_t id;
-	uint64_t messages_in, messages_out, bytes_in, bytes_out;
-	uint32_t deadline; /* when conn_timer looks at it next */
-	uint32_t last_rx; /* tick of the last byte */
+	uint64_t messages_out, bytes_out;
 	uint32_t last_data; /* tick of the last data message either way */
-	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
-	uint32_t
-		ping; /* microseconds: when the last one left (its token), or took, if `answered` */
-	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
-	uint16_t code; /* close code, 0: none yet */
 	uint8_t state_now; /* enum conn_state */
 	uint8_t reason; /* enum reason */
+	uint16_t code; /* close code, 0: none yet */
+
+	struct ws_decoder decoder;
+	union {
+		struct conn_head *head; /* PROXY, UPGRADE */
+		struct conn_parked *parked; /* later */
+	};
+	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
+	void *state; /* the behaviour's */
+	uint64_t id;
+	uint64_t messages_in, bytes_in;
+	uint32_t last_rx; /* tick of the last byte */
+
 	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
 	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */
 	bool opened_behaviour : 1; /* its close callback is due */
 	bool judged : 1; /* the request was read and may become a connection */
 	bool pinged : 1; /* an answer is awaited */
 	bool answered : 1; /* the last ping was */
+
+	TAILQ_ENTRY(conn) link; /* in the timing wheel, or among the dead */
+	uint32_t deadline; /* when conn_timer looks at it next */
+	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
+	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
+	uint32_t
+		ping; /* microseconds: when the last one left (its token), or took, if `answered` */
+	struct conn_origin *origin; /* NULL: nothing is known but the peer */
 	struct net_peer peer;
 };
 
