@@ -48,14 +48,20 @@ static ssize_t plain_read(struct transport *t, void *buf, size_t n)
 	return recv(t->fd, buf, n, 0);
 }
 
-static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
+static ssize_t send_parts(int fd, const struct iovec *iov, int count, int flags)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
+
+	return sendmsg(fd, &m, flags);
+}
+
+static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
+{
 	int flags = MSG_NOSIGNAL | (t->last ? MSG_MORE : 0);
 
 	if (count == 1)
 		return send(t->fd, iov->iov_base, iov->iov_len, flags);
-	return sendmsg(t->fd, &m, flags);
+	return send_parts(t->fd, iov, count, flags);
 }
 
 static int plain_flush(struct transport *t)

@@ -224,37 +224,31 @@ static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 	return -1;
 }
 
-/* What was gathered for c, then a run of frames (one part) or one frame in parts. */
-static void write_out(struct conn *c, const struct iovec *iov, int count)
+/* A run of frames (one part) or one frame in parts, len bytes, of which HTTP is the first `head`. */
+static void write_out(struct conn *c, const struct iovec *iov, int count, size_t len, size_t head)
 {
-	struct iovec all[1 + PARTS_MAX];
-	size_t corked = cork.owner == c ? cork.len : 0, len = corked + parts_length(iov, count);
-	ssize_t sent = 0;
-	int n = 0;
+	ssize_t sent = c->pending ? 0 : write_parts(c, iov, count);
 
-	if (corked > 0)
-		all[n++] = (struct iovec){ cork.p, corked };
-	for (int i = 0; i < count; i++)
-		all[n++] = iov[i];
-	cork.len = 0;
-	if (!c->pending)
-		sent = write_parts(c, all, n);
 	if (sent < 0)
 		return;
-	if ((size_t)sent == len) {
-		if (c->transport.want_write)
-			conn_update_interest(c);
+	if ((size_t)sent < len && count == 1)
+		keep_run(c, iov->iov_base, len, (size_t)sent, head);
+	else if ((size_t)sent < len)
+		keep_parts(c, iov, count, (size_t)sent);
+	else if (!c->transport.want_write)
 		return;
-	}
-	if ((size_t)sent < corked) {
-		keep_run(c, cork.p, corked, (size_t)sent, cork.head);
-		sent = (ssize_t)corked;
-	}
-	if (c->state_now != CONN_DEAD && count == 1)
-		keep_run(c, iov->iov_base, iov->iov_len, (size_t)sent - corked, 0);
-	else if (c->state_now == CONN_OPEN && count > 1)
-		keep_parts(c, iov, count, (size_t)sent - corked);
 	conn_update_interest(c);
+}
+
+static void write_gathered(struct conn *c)
+{
+	struct iovec all = { cork.p, cork.len };
+	size_t head = cork.head;
+
+	if (cork.len == 0)
+		return;
+	cork.len = cork.head = 0;
+	write_out(c, &all, 1, all.iov_len, head);
 }
 
 void output_cork(struct conn *c)
@@ -268,18 +262,13 @@ void output_uncork(struct conn *c)
 {
 	if (cork.owner != c)
 		return;
-	if (cork.len > 0 && c->state_now != CONN_DEAD)
-		write_out(c, NULL, 0);
+	if (c->state_now != CONN_DEAD)
+		write_gathered(c);
 	cork.owner = NULL;
 }
 
-/* Gathers if c is corked and there is room, else writes. */
-static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
+static void gather(const struct iovec *iov, int count)
 {
-	if (cork.owner != c || cork.len + len > sizeof(cork.data)) {
-		write_out(c, iov, count);
-		return;
-	}
 	if (cork.p != cork.data) {
 		memcpy(cork.data, cork.p, cork.len);
 		cork.p = cork.data;
@@ -287,6 +276,22 @@ static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
 	for (int i = 0; i < count; i++) {
 		bytes_copy(cork.data + cork.len, iov[i].iov_base, iov[i].iov_len);
 		cork.len += iov[i].iov_len;
+	}
+}
+
+/* Gathers if c is corked and there is room, else writes, unless what was gathered ends c. */
+static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
+{
+	const uint8_t state = c->state_now;
+
+	if (cork.owner != c) {
+		write_out(c, iov, count, len, 0);
+	} else if (cork.len + len <= sizeof(cork.data)) {
+		gather(iov, count);
+	} else {
+		write_gathered(c);
+		if (c->state_now == state)
+			write_out(c, iov, count, len, 0);
 	}
 }
 

@@ -295,3 +295,21 @@ def test_close_in_one_turn_with_messages(daemon):
                     assert c.text() == f"Echo: {n} " + "x" * 1000
                 assert c.closing()[0] == 1000
                 c.ends()
+
+
+@pytest.mark.parametrize("size", [20000, 40000, 60000])
+def test_nothing_follows_the_close_of_a_slow_consumer(daemon, size):
+    """It is closed in the midst of what one read brought; no frame comes behind the close."""
+    d = daemon({"workers": 1, "max_pending": "64K", "max_message": "64K"}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    with Raw(path) as c:
+        c.upgrade().send(frame(BINARY, b"x" * size) * (1500000 // size))
+        opcode = BINARY
+        while opcode == BINARY:
+            opcode, payload = c.message()
+        assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1013))
+        c.send(close(1013))
+        c.ends()
+    d.log_contains("reason=slow-consumer")
