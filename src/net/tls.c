@@ -1,35 +1,24 @@
 /*
- * tls.c - encrypted transports over OpenSSL, see tls.h.
+ * tls.c - what a listener offers over OpenSSL, see tls.h.
  *
  * There is one SSL_CTX for each set of certificates that some name needs: a certificate
  * with an RSA key and one with an ECDSA key for the same name are offered together. The
  * first one of the configuration is for clients that ask for no name, or for one that
  * nobody has.
- *
- * Writing: OpenSSL encrypts a record whole and may then find the socket full. The bytes
- * of that record count as written for the caller, who could not take them back any
- * more; what is left of it is flushed ahead of the next record. So one call must never
- * make two records: a client that asked for short ones (RFC 6066 4) gets them one by one.
  */
 #include "net/tls.h"
 
-#include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "config/config.h"
 #include "net/tickets.h"
-
-enum { RECORD = 16384 };
+#include "net/tls_internal.h"
 
 /* A name and the context of the certificates that have it. */
 struct named {
@@ -45,8 +34,6 @@ struct tls_server {
 };
 
 static int index_of_tickets = -1; /* where a context keeps its ticket keys */
-
-/* --- contexts --- */
 
 static bool set_hmac(EVP_MAC_CTX *mac, struct ticket_key *k)
 {
@@ -194,8 +181,7 @@ static void set_options(SSL_CTX *ctx, const struct config_tls *c)
 		SSL_CTX_clear_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	if (!c->session_tickets)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, c->session_tickets ? 1 : 0);
@@ -365,270 +351,7 @@ void tls_server_free(struct tls_server *s)
 	free(s);
 }
 
-/* --- transports --- */
-
-static int fail_with(int error)
+SSL *tls_server_session(const struct tls_server *s)
 {
-	errno = error;
-	return -1;
-}
-
-/* What OpenSSL says of a call that moved nothing: 0 at the end of the stream, else -1 with errno. */
-static int translate(struct transport *t, int r)
-{
-	switch (SSL_get_error(t->tls, r)) {
-	case SSL_ERROR_ZERO_RETURN:
-		return 0;
-	case SSL_ERROR_WANT_READ:
-		return fail_with(EAGAIN);
-	case SSL_ERROR_WANT_WRITE:
-		t->want_write = true;
-		return fail_with(EAGAIN);
-	case SSL_ERROR_SYSCALL:
-		return errno == 0 ? 0 : -1;
-	default:
-		return fail_with(EPROTO);
-	}
-}
-
-/*
- * Empties what OpenSSL has, as far as there is room: records are small. It asks the kernel for as
- * much as it can keep; once all of that is used up, what may be left there brings an event.
- */
-static ssize_t tls_read(struct transport *t, void *buf, size_t n)
-{
-	size_t have = 0, got;
-	int r;
-
-	ERR_clear_error();
-	do {
-		errno = 0;
-		r = SSL_read_ex(t->tls, (char *)buf + have, n - have, &got);
-		if (r == 1)
-			have += got;
-	} while (r == 1 && have < n && SSL_has_pending(t->tls));
-	if (r == 1)
-		return (ssize_t)have;
-	r = translate(t, r);
-	if (have == 0)
-		return r;
-	/* The end, or an error, is told with the next call, which no event may bring. */
-	if (r == 0 || errno != EAGAIN)
-		event_active(&t->event, EV_READ, 0);
-	return (ssize_t)have;
-}
-
-/* The rest of a record that counts as written already. Returns 0 when it is out. */
-static int flush(struct transport *t)
-{
-	static const char bytes[RECORD]; /* not looked at: the record is encrypted already */
-	size_t written;
-
-	if (t->unflushed == 0)
-		return 0;
-	errno = 0;
-	if (SSL_write_ex(t->tls, bytes, t->unflushed, &written) != 1)
-		return translate(t, 0) < 0 ? -1 : fail_with(EPIPE);
-	t->unflushed = 0;
-	return 0;
-}
-
-/* One record. Returns the bytes that count as written, or -1. */
-static ssize_t write_record(struct transport *t, const void *p, size_t n)
-{
-	size_t written;
-
-	errno = 0;
-	if (SSL_write_ex(t->tls, p, n, &written) == 1)
-		return (ssize_t)written;
-	if (translate(t, 0) == 0)
-		return fail_with(EPIPE);
-	if (errno != EAGAIN || !t->want_write)
-		return -1;
-	t->unflushed = (uint16_t)n;
-	return (ssize_t)n;
-}
-
-/* The next record's bytes: in place if they lie together, else gathered. */
-static const void *next_record(const struct iovec *iov, int count, size_t skip, size_t limit,
-			       size_t *n)
-{
-	static char record[RECORD];
-	size_t len = 0;
-
-	while (count > 0 && skip >= iov->iov_len) {
-		skip -= iov->iov_len;
-		iov++;
-		count--;
-	}
-	if (count > 0 && (count == 1 || iov->iov_len - skip >= limit)) {
-		*n = iov->iov_len - skip < limit ? iov->iov_len - skip : limit;
-		return (const char *)iov->iov_base + skip;
-	}
-	for (; count > 0 && len < limit; iov++, count--, skip = 0) {
-		size_t part = iov->iov_len - skip;
-
-		part = part < limit - len ? part : limit - len;
-		memcpy(record + len, (const char *)iov->iov_base + skip, part);
-		len += part;
-	}
-	*n = len;
-	return record;
-}
-
-static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count)
-{
-	size_t limit = t->record_limit ? (size_t)256 << t->record_limit : RECORD, sent = 0, n;
-
-	ERR_clear_error();
-	t->want_write = false;
-	if (flush(t) < 0)
-		return -1;
-	for (;;) {
-		const void *p = next_record(iov, count, sent, limit, &n);
-		ssize_t r;
-
-		if (n == 0)
-			break;
-		r = write_record(t, p, n);
-		if (r < 0)
-			return sent > 0 && errno == EAGAIN ? (ssize_t)sent : -1;
-		sent += (size_t)r;
-		if (t->unflushed > 0)
-			break;
-	}
-	return (ssize_t)sent;
-}
-
-static int tls_flush(struct transport *t)
-{
-	ERR_clear_error();
-	t->want_write = false;
-	return flush(t);
-}
-
-/* A close_notify that does not fit is none that the peer would read. */
-static void tls_shutdown(struct transport *t)
-{
-	ERR_clear_error();
-	if (SSL_is_init_finished(t->tls))
-		SSL_shutdown(t->tls);
-	ERR_clear_error();
-	shutdown(t->fd, SHUT_WR);
-}
-
-static size_t tls_pending(struct transport *t)
-{
-	bool ended = SSL_get_shutdown(t->tls) & SSL_RECEIVED_SHUTDOWN;
-
-	return SSL_has_pending(t->tls) || ended ? 1 : 0;
-}
-
-/* A peer that says goodbye is answered, if nothing else was said to it yet. */
-static void tls_fini(struct transport *t)
-{
-	if (SSL_get_shutdown(t->tls) == SSL_RECEIVED_SHUTDOWN) {
-		SSL_shutdown(t->tls);
-		ERR_clear_error();
-	}
-	SSL_free(t->tls);
-	t->tls = NULL;
-}
-
-const struct transport_ops transport_tls = {
-	.read = tls_read,
-	.write = tls_write,
-	.flush = tls_flush,
-	.shutdown = tls_shutdown,
-	.pending = tls_pending,
-	.fini = tls_fini,
-};
-
-int tls_start(struct transport *t, struct tls_server *s)
-{
-	SSL *ssl = SSL_new(s->first);
-
-	if (!ssl || SSL_set_fd(ssl, t->fd) != 1) {
-		SSL_free(ssl);
-		ERR_clear_error();
-		return -1;
-	}
-	SSL_set_accept_state(ssl);
-	t->tls = ssl;
-	return 0;
-}
-
-static void note_record_limit(struct transport *t)
-{
-	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(t->tls));
-
-	if (code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096)
-		t->record_limit = code;
-}
-
-enum tls_result tls_handshake(struct transport *t, const char **why)
-{
-	unsigned long e;
-	int r;
-
-	ERR_clear_error();
-	t->want_write = false;
-	errno = 0;
-	r = SSL_do_handshake(t->tls);
-	if (r == 1) {
-		note_record_limit(t);
-		return TLS_DONE;
-	}
-	if (translate(t, r) < 0 && errno == EAGAIN)
-		return TLS_WAIT;
-	e = ERR_peek_last_error();
-	*why = ERR_reason_error_string(e);
-	if (!*why)
-		*why = errno != 0 && errno != EPROTO ? strerror(errno) : "the peer went away";
-	ERR_clear_error();
-	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_HTTP_REQUEST
-		       ? TLS_PLAIN
-		       : TLS_FAILED;
-}
-
-void tls_abandon(struct transport *t)
-{
-	tls_fini(t);
-	t->want_write = false;
-	t->unflushed = 0;
-}
-
-static void print_names(BIO *bio, X509 *x)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		BIO_puts(bio, " ");
-		GENERAL_NAME_print(bio, sk_GENERAL_NAME_value(names, i));
-	}
-	GENERAL_NAMES_free(names);
-}
-
-size_t tls_peer_identity(const struct transport *t, char *out, size_t size)
-{
-	X509 *x = t->tls ? SSL_get0_peer_certificate(t->tls) : NULL;
-	BIO *bio;
-	int n;
-
-	if (!x || SSL_get_verify_result(t->tls) != X509_V_OK)
-		return 0;
-	bio = BIO_new(BIO_s_mem());
-	if (!bio)
-		return 0;
-	X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253);
-	print_names(bio, x);
-	n = BIO_read(bio, out, (int)size - 1);
-	BIO_free(bio);
-	out[n > 0 ? n : 0] = '\0';
-	return n > 0 ? (size_t)n : 0;
-}
-
-void tls_describe(const struct transport *t, char *out, size_t size)
-{
-	snprintf(out, size, "%s %s", SSL_get_version(t->tls), SSL_get_cipher_name(t->tls));
+	return SSL_new(s->first);
 }

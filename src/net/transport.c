@@ -11,9 +11,7 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 {
 	t->tls = NULL;
 	t->fd = fd;
-	t->unflushed = 0;
 	t->want_write = t->last = false;
-	t->record_limit = 0;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);

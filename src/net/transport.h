@@ -34,10 +34,8 @@ struct transport {
 	struct event event;
 	void *tls; /* of an encrypted one; NULL: it is plain */
 	int fd;
-	uint16_t unflushed; /* bytes that count as written and are not */
 	bool want_write : 1; /* the last call waits until it can be written */
 	bool last : 1; /* the end follows what is written now: they may leave together */
-	uint8_t record_limit : 3; /* the peer wants no longer records: RFC 6066 4, 0: any */
 };
 
 extern const struct transport_ops transport_plain, transport_tls;
