@@ -103,7 +103,7 @@ static bool finish(struct conn *c)
 /* Takes n bytes out of the socket that were looked at before. */
 static bool consume(struct conn *c, void *bytes, size_t n)
 {
-	if (recv(event_get_fd(&c->transport.event), bytes, n, 0) == (ssize_t)n)
+	if (recv(c->transport.fd, bytes, n, 0) == (ssize_t)n)
 		return true;
 	conn_kill(c, REASON_RESET);
 	return false;
@@ -126,7 +126,7 @@ bool origin_go_on(struct conn *c)
 	}
 	if (had > 0)
 		memcpy(bytes, c->head->bytes, had);
-	n = recv(event_get_fd(&c->transport.event), bytes + had, sizeof(bytes) - had, MSG_PEEK);
+	n = recv(c->transport.fd, bytes + had, sizeof(bytes) - had, MSG_PEEK);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			conn_kill(c, n == 0 ? REASON_PEER_GONE : REASON_RESET);
