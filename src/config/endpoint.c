@@ -91,20 +91,6 @@ static void check_path(struct config_report *r, const char *path)
 			       "themselves");
 }
 
-static void check_duplicate(struct parse *p, struct config_report *r,
-			    const struct config_endpoint *e)
-{
-	const struct config_endpoint *first = p->config->endpoints;
-
-	for (; first < e; first++) {
-		if (first->path == NULL || strcmp(first->path, e->path) != 0)
-			continue;
-		config_report_error(r, "path", "is declared already at %s:%d", first->file,
-				    first->line);
-		return;
-	}
-}
-
 /* --- what a message needs on its way --- */
 
 /* Where the limit is set if it is here, else the endpoint as a whole. */
@@ -183,10 +169,8 @@ static void report_unknown_of_any(const struct parse *p, struct config_report *r
 
 static void check_endpoint(struct parse *p, struct config_report *r, struct config_endpoint *e)
 {
-	if (e->path != NULL) {
+	if (e->path != NULL)
 		check_path(r, e->path);
-		check_duplicate(p, r, e);
-	}
 	limits_check(r, &e->limits);
 	if (e->behaviour == NULL)
 		return;
@@ -232,6 +216,15 @@ static void parse_endpoint(struct parse *p, const config_setting_t *group, int n
 	free(label);
 }
 
+/* --- all of them --- */
+
+/* An endpoint in the order of the file, as long as its group is at hand. */
+struct declared {
+	const struct config_endpoint *endpoint;
+	const struct config_endpoint *first; /* of the same path; NULL: this one */
+	const config_setting_t *group;
+};
+
 static int by_path(const void *a, const void *b)
 {
 	const struct config_endpoint *x = a, *y = b;
@@ -241,23 +234,81 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct declared *x = a, *y = b;
+
+	return (x->endpoint > y->endpoint) - (x->endpoint < y->endpoint);
+}
+
+static int by_path_and_place(const void *a, const void *b)
+{
+	const struct declared *x = a, *y = b;
+	int order = by_path(x->endpoint, y->endpoint);
+
+	return order != 0 ? order : by_place(a, b);
+}
+
+static void report_duplicate(const struct parse *p, const struct declared *d)
+{
+	struct config_report r = p->top;
+	char *label = make_label(d->group, 0);
+
+	r.group = d->group;
+	r.label = label;
+	config_report_error(&r, "path", "is declared already at %s:%d", d->first->file,
+			    d->first->line);
+	free(label);
+}
+
+/* Neighbours are compared in the order of paths, and reported in that of the file. */
+static void check_duplicates(const struct parse *p, struct declared *all, size_t n)
+{
+	qsort(all, n, sizeof(*all), by_path_and_place);
+	for (size_t i = 1; i < n; i++) {
+		const struct declared *before = &all[i - 1];
+
+		if (all[i].endpoint->path != NULL &&
+		    by_path(all[i].endpoint, before->endpoint) == 0)
+			all[i].first = before->first != NULL ? before->first : before->endpoint;
+	}
+	qsort(all, n, sizeof(*all), by_place);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].first != NULL)
+			report_duplicate(p, &all[i]);
+}
+
+static void parse_groups(struct parse *p, const config_setting_t *list)
+{
+	struct config *c = p->config;
+	size_t room = (size_t)config_setting_length(list);
+	struct declared *all = alloc_zero(room, sizeof(*all));
+	const config_setting_t *group;
+	int index = 0;
+
+	c->endpoints = alloc_zero(room, sizeof(*c->endpoints));
+	while ((group = parse_next_group(p, list, "endpoint", &index)) != NULL) {
+		struct declared *d = &all[c->endpoint_count];
+
+		*d = (struct declared){ &c->endpoints[c->endpoint_count], NULL, group };
+		parse_endpoint(p, group, index);
+	}
+	check_duplicates(p, all, c->endpoint_count);
+	free(all);
+	qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
+}
+
 void endpoints_parse(struct parse *p)
 {
-	const config_setting_t *group,
-		*list = parse_list(p, "endpoints", "{ path = \"/ws\"; behaviour = \"echo\"; }");
-	int n, index = 0;
+	const config_setting_t *list =
+		parse_list(p, "endpoints", "{ path = \"/ws\"; behaviour = \"echo\"; }");
 
 	if (list == NULL)
 		return;
-	n = config_setting_length(list);
-	if (n == 0)
+	if (config_setting_length(list) == 0)
 		report_warning(&p->top, list,
 			       "\"endpoints\" is empty: every request is answered with 404");
-	p->config->endpoints = alloc_zero((size_t)n, sizeof(*p->config->endpoints));
-	while ((group = parse_next_group(p, list, "endpoint", &index)) != NULL)
-		parse_endpoint(p, group, index);
-	qsort(p->config->endpoints, p->config->endpoint_count, sizeof(*p->config->endpoints),
-	      by_path);
+	parse_groups(p, list);
 }
 
 void endpoint_free(struct config_endpoint *e)
