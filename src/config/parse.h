@@ -57,6 +57,10 @@ void listener_free(struct config_listener *l);
 /* What the rows of a listener's group `tls` cannot say; r is of the listener. */
 void tls_parse(struct parse *p, struct config_report *r, struct config_tls *t);
 void tls_free(struct config_tls *t);
+
+/* Reports what OpenSSL does not know in the lists of ciphers and curves; r is of the group `tls`. */
+void ciphers_check(struct config_report *r, const struct config_tls *t);
+
 void endpoint_free(struct config_endpoint *e);
 
 /* The checks of limits at the top (p->top) or of an endpoint. */

@@ -7,7 +7,6 @@
  */
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,26 +293,6 @@ static void parse_certificates(struct parse *p, struct config_report *r, struct 
 
 /* --- the rest of the group --- */
 
-static void check_list(struct config_report *r, const char *key, const char *value,
-		       int (*set)(SSL_CTX *, const char *), const char *what)
-{
-	SSL_CTX *ctx;
-
-	if (value == NULL)
-		return;
-	ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx != NULL && set(ctx, value) != 1)
-		config_report_error(r, key, "has nothing that OpenSSL knows as %s: \"%s\"", what,
-				    value);
-	ERR_clear_error();
-	SSL_CTX_free(ctx);
-}
-
-static int set_curves(SSL_CTX *ctx, const char *list)
-{
-	return (int)SSL_CTX_set1_groups_list(ctx, list);
-}
-
 static void check_clients(struct parse *p, struct config_report *r, struct config_tls *t)
 {
 	if (t->verify != VERIFY_NONE && t->client_ca == NULL)
@@ -344,10 +323,7 @@ void tls_parse(struct parse *p, struct config_report *listener, struct config_tl
 	t->on = true;
 	parse_certificates(p, &r, t);
 	check_clients(p, &r, t);
-	check_list(&r, "ciphers", t->ciphers, SSL_CTX_set_cipher_list, "a cipher of TLS 1.2");
-	check_list(&r, "ciphersuites", t->ciphersuites, SSL_CTX_set_ciphersuites,
-		   "a cipher suite of TLS 1.3");
-	check_list(&r, "curves", t->curves, set_curves, "a list of curves");
+	ciphers_check(&r, t);
 	free(label);
 }
 

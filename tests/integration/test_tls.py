@@ -635,9 +635,9 @@ def wrong(pki):
                              "has no revocation list in PEM format"),
         "ca that is none": (certs(pki.ec, verify="optional", client_ca=empty),
                             "has no certificate in PEM format"),
-        "cipher": (certs(pki.ec, ciphers="ECDHE+NOTHING"), '"ciphers" has nothing that OpenSSL'),
-        "suite": (certs(pki.ec, ciphersuites="TLS_NONE"), '"ciphersuites" has nothing'),
-        "curve": (certs(pki.ec, curves="P-257"), '"curves" has nothing that OpenSSL'),
+        "cipher": (certs(pki.ec, ciphers="ECDHE+NOTHING"), '"ciphers" has "ECDHE+NOTHING"'),
+        "suite": (certs(pki.ec, ciphersuites="TLS_NONE"), '"ciphersuites" has "TLS_NONE"'),
+        "curve": (certs(pki.ec, curves="P-257"), '"curves" has "P-257"'),
         "none": ({"certificates": []}, "needs a certificate"),
     }
 
