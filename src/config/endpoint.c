@@ -287,7 +287,7 @@ static void parse_groups(struct parse *p, const config_setting_t *list)
 	int index = 0;
 
 	c->endpoints = alloc_zero(room, sizeof(*c->endpoints));
-	while ((group = parse_next_group(p, list, "endpoint", &index)) != NULL) {
+	while ((group = parse_next_group(&p->top, list, "endpoint", &index)) != NULL) {
 		struct declared *d = &all[c->endpoint_count];
 
 		*d = (struct declared){ &c->endpoints[c->endpoint_count], NULL, group };

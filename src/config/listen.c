@@ -231,7 +231,7 @@ void listen_parse(struct parse *p)
 		return;
 	}
 	p->config->listeners = alloc_zero((size_t)n, sizeof(*p->config->listeners));
-	while ((group = parse_next_group(p, list, "listen", &index)) != NULL)
+	while ((group = parse_next_group(&p->top, list, "listen", &index)) != NULL)
 		parse_listener(p, group, index);
 }
 

@@ -40,7 +40,7 @@ const config_setting_t *parse_list(struct parse *p, const char *name, const char
 	return NULL;
 }
 
-const config_setting_t *parse_next_group(struct parse *p, const config_setting_t *list,
+const config_setting_t *parse_next_group(struct config_report *r, const config_setting_t *list,
 					 const char *noun, int *index)
 {
 	while (*index < config_setting_length(list)) {
@@ -51,8 +51,7 @@ const config_setting_t *parse_next_group(struct parse *p, const config_setting_t
 		if (config_setting_is_group(s))
 			return s;
 		given = report_given(s);
-		report_error(&p->top, s, "%s %d: must be a group: { ... }, not %s", noun, *index,
-			     given);
+		report_error(r, s, "%s %d: must be a group: { ... }, not %s", noun, *index, given);
 		free(given);
 	}
 	return NULL;

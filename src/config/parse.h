@@ -35,10 +35,10 @@ void parse_place(const struct parse *p, const config_setting_t *s, const char **
 const config_setting_t *parse_list(struct parse *p, const char *name, const char *example);
 
 /*
- * The next element from *index on that is a group; reports those that are none,
+ * The next element from *index on that is a group; reports to r those that are none,
  * as noun and number. NULL: the end.
  */
-const config_setting_t *parse_next_group(struct parse *p, const config_setting_t *list,
+const config_setting_t *parse_next_group(struct config_report *r, const config_setting_t *list,
 					 const char *noun, int *index);
 
 /*

@@ -275,7 +275,7 @@ static void parse_certificates(struct parse *p, struct config_report *r, struct 
 		return;
 	}
 	t->certificates = alloc_zero((size_t)config_setting_length(list), sizeof(*t->certificates));
-	while ((group = parse_next_group(p, list, "certificate", &index)) != NULL) {
+	while ((group = parse_next_group(r, list, "certificate", &index)) != NULL) {
 		struct config_certificate *c = &t->certificates[t->certificate_count++];
 		struct config_report sub;
 		char *label = report_enter(r, "certificate", group, &sub);
