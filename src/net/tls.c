@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "config/config.h"
+#include "net/resume.h"
 #include "net/tickets.h"
 #include "net/tls_internal.h"
 
@@ -209,7 +210,8 @@ static bool add_authorities(EVP_MD_CTX *md, const struct config_tls *c)
 /*
  * A session is resumed without a look at the client's certificate. So it counts only where
  * clients are looked at in the way that it was begun with: the same authorities, the same
- * revocations. All listeners share their ticket keys, and those outlive a reload.
+ * revocations. All listeners share their ticket keys, and those outlive a reload. That time
+ * has not undone any of it is seen to by resume.c.
  */
 static bool set_session_context(SSL_CTX *ctx, const struct config_tls *c)
 {
@@ -234,7 +236,7 @@ static SSL_CTX *new_context(const struct config_tls *c, const struct tickets *ti
 	if (!ctx || index_of_tickets < 0 || !set_ciphers(ctx, c) || !set_clients(ctx, c) ||
 	    !set_session_context(ctx, c) ||
 	    SSL_CTX_set_ex_data(ctx, index_of_tickets, (void *)tickets) != 1 ||
-	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_cb) != 1) {
+	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_cb) != 1 || resume_limit(ctx) < 0) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

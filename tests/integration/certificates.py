@@ -21,7 +21,6 @@ crlnumber = $dir/crlnumber
 certificate = $dir/ca.pem
 private_key = $dir/ca.key
 default_md = sha256
-default_crl_days = 30
 policy = any
 unique_subject = no
 copy_extensions = copy
@@ -76,7 +75,7 @@ class Pair:
 
 
 class Authority:
-    def __init__(self, directory, name="Test Root", parent=None):
+    def __init__(self, directory, name="Test Root", parent=None, days=365):
         self.directory = directory
         self.parent = parent
         self.count = 0
@@ -91,9 +90,9 @@ class Authority:
                "-config", self.config]
         if parent:
             openssl(*ask, "-out", f"{key}.csr")
-            parent.sign(f"{key}.csr", self.certificate, "authority", -1, 365)
+            parent.sign(f"{key}.csr", self.certificate, "authority", -1, days)
         else:
-            openssl(*ask, "-x509", "-days", "365", "-extensions", "authority",
+            openssl(*ask, "-x509", "-days", str(days), "-extensions", "authority",
                     "-out", self.certificate)
 
     def file(self, name, content):
@@ -125,11 +124,12 @@ class Authority:
     def revoke(self, pair):
         openssl("ca", "-config", self.config, "-revoke", pair.certificate)
 
-    def revocations(self):
-        """A file with the list of what was revoked until now."""
+    def revocations(self, seconds=30 * 24 * 3600):
+        """A file with the list of what was revoked until now, good for some seconds."""
         self.count += 1
         out = os.path.join(self.directory, f"list{self.count}.pem")
-        openssl("ca", "-config", self.config, "-gencrl", "-out", out)
+        openssl("ca", "-config", self.config, "-gencrl", "-crlsec", str(seconds),
+                "-out", out)
         return out
 
 

@@ -328,11 +328,11 @@ def test_several_listeners(daemon, pki):
 # --- certificates of clients ---
 
 
-def refused_client(d, tls, why):
+def refused_client(d, tls, why, session=None):
     """With TLS 1.3 the client learns of it behind its own handshake."""
     mark = d.log_size()
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
-        with Raw(d.address, tls=tls) as c:
+        with Raw(d.address, tls=tls, session=session) as c:
             c.upgrade()
     line = d.log_contains(r"^.*TLS handshake failed.*$", mark).group()
     assert why in line and "reason=tls-handshake" in line and ": info: " in line
@@ -521,6 +521,35 @@ def test_identity_of_a_resumed_session(daemon, pki, version):
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         resumes(d, tls, session)
     d.log_contains("certificate verify failed", mark)
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+@pytest.mark.parametrize("short", ["certificate", "between", "list"])
+def test_session_ends_with_what_it_was_believed_by(daemon, pki, version, short):
+    """Each resumption gives a new ticket; none of them makes it last longer."""
+    life = round(2 + SLOW)
+    days = {short: life / (24 * 60 * 60)}
+    directory = os.path.join(pki.directory, f"ending-{version}-{short}")
+    signer = root = Authority(directory, "Ending Root")
+    if short == "between":
+        signer = Authority(f"{directory}-between", "Ending Between", root, days["between"])
+    pair = signer.pair("DNS:ending.test", days=days.get("certificate", 90))
+    lists = {"crl": root.revocations(life)} if short == "list" else {}
+    end = time.time() + life
+    d = serve(daemon, pki.ec, verify="optional", client_ca=root.certificate, **lists)
+    tls = client(pki.root, pair, version=version)
+    session = session_of(d, tls)
+    for _ in range(3):
+        with Raw(d.address, tls=tls, session=session) as c:
+            c.upgrade().send(text("x"))
+            assert c.text() == "Echo: x"
+            assert c.socket.session_reused
+            session = c.socket.session
+            c.send(close(1000)).closed(1000)
+    wait_until("the end", lambda: time.time() > end, 2 * life)
+    refused_client(d, tls, "certificate verify failed", session=session)
+    # who shows none is welcome still
+    check_echo(d, client(pki.root, version=version))
 
 
 # --- reloads ---
