@@ -171,10 +171,11 @@ bool config_uses_bus(const struct config *c);
 int64_t config_first_expiry(const struct config *c);
 
 /*
- * Calls fn with each certificate that expires within 21 days of now, or has; days
- * is negative then.
+ * Calls fn with each certificate that expires within 21 days of now, or has, if that is
+ * fewer whole days ahead than it was at since: once a day. Both are seconds since the epoch;
+ * days is negative for one that has expired.
  */
-void config_expiring(const struct config *c, int64_t now,
+void config_expiring(const struct config *c, int64_t since, int64_t now,
 		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
 		     void *arg);
 

@@ -191,15 +191,23 @@ static int64_t expires_of(const X509 *x)
 	return (int64_t)timegm(&tm);
 }
 
+/* Whole days ahead; -1 and less: it has expired. */
+static int64_t days_left(const struct config_certificate *c, int64_t now)
+{
+	int64_t left = c->expires - now;
+
+	return left > 0 ? left / DAY : left / DAY - 1;
+}
+
 static void warn_expiry(const struct parse *p, struct config_report *r,
 			const struct config_certificate *c)
 {
-	int64_t days = (c->expires - (int64_t)time(NULL)) / DAY;
+	int64_t days = days_left(c, (int64_t)time(NULL));
 	const config_setting_t *at = config_setting_get_member(r->group, "certificate");
 
 	if (p->source->unpacked)
 		return;
-	if (c->expires <= (int64_t)time(NULL))
+	if (days < 0)
 		report_warning(r, at, "\"%s\" has expired", c->certificate);
 	else if (days < WARN_DAYS)
 		report_warning(r, at, "\"%s\" expires in %lld days", c->certificate,
@@ -361,7 +369,7 @@ int64_t config_first_expiry(const struct config *c)
 	return first;
 }
 
-void config_expiring(const struct config *c, int64_t now,
+void config_expiring(const struct config *c, int64_t since, int64_t now,
 		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
 		     void *arg)
 {
@@ -369,10 +377,10 @@ void config_expiring(const struct config *c, int64_t now,
 		const struct config_tls *t = &c->listeners[i].tls;
 
 		for (size_t k = 0; k < t->certificate_count; k++) {
-			int64_t left = t->certificates[k].expires - now;
+			int64_t days = days_left(&t->certificates[k], now);
 
-			if (left < (int64_t)WARN_DAYS * DAY)
-				fn(&t->certificates[k], left < 0 ? -1 : left / DAY, arg);
+			if (days < WARN_DAYS && days < days_left(&t->certificates[k], since))
+				fn(&t->certificates[k], days, arg);
 		}
 	}
 }

@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -106,6 +107,8 @@ static int load_config(void)
 	if (become_user(master.options->file) < 0)
 		return -1;
 	e = config_errors_new();
+	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
+	master.expiry_looked = (int64_t)time(NULL);
 	master.config = master_load(master.options->file, 1, &master.source, e);
 	reload_log_errors(e, false);
 	if (!master.config)

@@ -66,6 +66,7 @@ struct master {
 	uint64_t beat_tick; /* when any worker last moved */
 	uint64_t lock_count; /* bus lock: acquisitions when it last moved, */
 	uint64_t lock_tick; /* and when that was */
+	int64_t expiry_looked; /* when certificates were last looked at, seconds since the epoch */
 	struct reload_state reload;
 	char status[128];
 	bool ready; /* was told to the service manager once */

@@ -18,9 +18,6 @@
 /* How long a lock may be held without a move, in milliseconds. */
 enum { LOCK_STUCK = 1000 };
 
-/* The same unit. */
-enum { DAY = 24 * 60 * 60 * 1000 };
-
 uint64_t supervise_ticks(int64_t ms)
 {
 	return ms <= 0 ? 0 : ((uint64_t)ms + MASTER_TICK - 1) / MASTER_TICK;
@@ -119,11 +116,16 @@ static void warn_expiring(const struct config_certificate *k, int64_t days, void
 			    k->certificate, (long long)days);
 }
 
-/* The parser warns at start and at a reload; this is for those who do neither for weeks. */
+/*
+ * The parser warns at start and at a reload; this is for those who do neither for weeks. By
+ * wall time, as certificates have it: a day that a suspended machine has missed is made up for.
+ */
 static void look_after_tls(void)
 {
-	if (master.ticks % supervise_ticks(DAY) == 0)
-		config_expiring(master.config, (int64_t)time(NULL), warn_expiring, NULL);
+	int64_t now = (int64_t)time(NULL);
+
+	config_expiring(master.config, master.expiry_looked, now, warn_expiring, NULL);
+	master.expiry_looked = now;
 	if (master.ticks % supervise_ticks(TICKET_ROTATION * 1000) == 0 &&
 	    tickets_rotate(master.tickets) < 0)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");

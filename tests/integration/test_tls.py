@@ -763,6 +763,27 @@ def test_expiry(daemon, pki):
     assert shown(d, permissive(V13), "over.test") == over.der()
 
 
+def test_days_that_pass(daemon, pki):
+    """A certificate is warned of when it has a day less, without a reload, and once."""
+    life = round(2 + SLOW)
+    kinds = {21: "20 days", 20: "19 days", 0: "expired"}
+    pairs = {days: pki.root.pair(f"DNS:in-{days}.test", days=days + life / (24 * 60 * 60))
+             for days in kinds}
+    d = serve(daemon, *pairs.values())
+    log = d.log()
+    assert f'"{pairs[20].certificate}" expires in 20 days' in log
+    assert f'"{pairs[0].certificate}" expires in 0 days' in log
+    assert pairs[21].certificate not in log
+    mark = d.log_size()
+    for days, said in kinds.items():
+        d.log_contains(rf'warning: {d.place("listen")[:-1]}\d+: certificate '
+                       rf'"{pairs[days].certificate}" (expires in|has) {said}', mark, 2 * life)
+    # a reload says it in its own words
+    d.reload()
+    assert len(re.findall(r"\d: certificate \"", d.log(mark))) == 3
+
+
+
 # --- who does not speak TLS, or badly ---
 
 
