@@ -2,10 +2,11 @@
  * floor.c - the cheapest programs that answer the same clients, as the limit of what
  * a server could reach on this machine.
  *
- * `floor echo|room PORT [CERTIFICATE KEY]`: raw epoll, one receive, unmasking in place,
- * one send; with a certificate, OpenSSL in between. In a room what one turn of the loop
- * received leaves as one send per member; which room it is, the digits at the end of
- * the path say. There are no limits, no timers, no checks: this is no server.
+ * `floor echo|room|idle PORT [CERTIFICATE KEY]`: raw epoll, one receive, unmasking in
+ * place, one send; with a certificate, OpenSSL in between. In a room what one turn of the
+ * loop received leaves as one send per member; which room it is, the digits at the end of
+ * the path say. idle is echo with the least memory for a connection that says nothing.
+ * There are no limits, no timers, no checks: this is no server.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -27,7 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 256 * 1024, EVENTS = 512, ROOMS = 65536 };
+enum { BUFFER_SIZE = 256 * 1024, EVENTS = 512, ROOMS = 65536, TLS_BUFFER_SIZE = 64 * 1024 };
 
 /* A message that did not come at once, or an answer that did not leave at once. */
 struct rest {
@@ -399,10 +400,12 @@ static bool upgrade(struct conn *c, char *p, size_t n)
 	return true;
 }
 
+/* False: the connection ended. errno is EAGAIN if there was nothing, or 0. */
 static bool read_once(struct conn *c)
 {
 	ssize_t n;
 
+	errno = 0;
 	if (c->in)
 		return go_on(c);
 	n = read_some(c, buffer, sizeof(buffer) - 1);
@@ -411,20 +414,24 @@ static bool read_once(struct conn *c)
 	return c->open ? take(c, buffer, (size_t)n) : upgrade(c, (char *)buffer, (size_t)n);
 }
 
+/* OpenSSL reads ahead: epoll does not tell of what it has, which may be half a record. */
 static bool readable(struct conn *c)
 {
 	bool more = read_once(c);
 
-	while (more && c->ssl && SSL_pending(c->ssl) > 0)
+	while (more && c->ssl && SSL_has_pending(c->ssl) && errno != EAGAIN)
 		more = read_once(c);
 	return more;
 }
 
+/* The request may have come with the end of the handshake. */
 static bool greet(struct conn *c)
 {
 	int r = SSL_accept(c->ssl);
 
-	return r == 1 || SSL_get_error(c->ssl, r) == SSL_ERROR_WANT_READ;
+	if (r != 1)
+		return SSL_get_error(c->ssl, r) == SSL_ERROR_WANT_READ;
+	return !SSL_has_pending(c->ssl) || readable(c);
 }
 
 static void handle(struct conn *c, uint32_t events)
@@ -475,11 +482,15 @@ static int listen_on(int port)
 	return fd;
 }
 
-static void make_tls(const char *certificate, const char *key)
+/* Buffers that stay save an allocation for each message; idle ones are worth more than that. */
+static void make_tls(const char *certificate, const char *key, bool idle)
 {
 	tls = must(SSL_CTX_new(TLS_server_method()));
-	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      (idle ? SSL_MODE_RELEASE_BUFFERS : 0));
+	SSL_CTX_set_read_ahead(tls, 1);
+	if (!idle)
+		SSL_CTX_set_default_read_buffer_len(tls, TLS_BUFFER_SIZE);
 	if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
 		die("floor: certificate");
@@ -501,12 +512,12 @@ int main(int argc, char **argv)
 	int listener;
 
 	if (argc != 3 && argc != 5) {
-		fprintf(stderr, "usage: floor echo|room PORT [CERTIFICATE KEY]\n");
+		fprintf(stderr, "usage: floor echo|room|idle PORT [CERTIFICATE KEY]\n");
 		return 2;
 	}
 	as_room = strcmp(argv[1], "room") == 0;
 	if (argc == 5)
-		make_tls(argv[3], argv[4]);
+		make_tls(argv[3], argv[4], strcmp(argv[1], "idle") == 0);
 	raise_files();
 	/* Memory of large messages stays here, and comes without being cleared by the kernel. */
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
