@@ -16,6 +16,9 @@ struct config_tls;
 struct tickets;
 struct tls_server;
 
+/* Once in a process, ahead of its first call into OpenSSL. */
+void tls_init(void);
+
 /*
  * Makes one of its configuration, which may go away afterwards. tickets is lent for
  * ever. NULL: no memory, or OpenSSL would not; *why says what in a few words.

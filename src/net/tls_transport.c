@@ -169,6 +169,13 @@ static BIO *new_bio(struct transport *t)
 
 /* --- the transport --- */
 
+/* An error of some other call would be taken for that of the next one. To look is the cheaper part. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 static int fail_with(int error)
 {
 	errno = error;
@@ -216,7 +223,7 @@ static ssize_t tls_read(struct transport *t, void *buf, size_t n)
 	size_t have = 0, got;
 	int r;
 
-	ERR_clear_error();
+	forget_errors();
 	receive(t, n);
 	do {
 		errno = 0;
@@ -332,7 +339,7 @@ static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count
 	size_t sent = 0, n;
 	const void *p;
 
-	ERR_clear_error();
+	forget_errors();
 	if (flush(t) < 0)
 		return -1;
 	while (!tls_of(t)->unsent && (p = next_chunk(iov, count, sent, &n), n > 0)) {
@@ -358,10 +365,10 @@ static void tls_shutdown(struct transport *t)
 {
 	SSL *ssl = tls_of(t)->ssl;
 
-	ERR_clear_error();
+	forget_errors();
 	if (SSL_is_init_finished(ssl))
 		SSL_shutdown(ssl);
-	ERR_clear_error();
+	forget_errors();
 	shutdown(t->fd, SHUT_WR);
 }
 
@@ -387,7 +394,7 @@ static void tls_fini(struct transport *t)
 
 	if (SSL_get_shutdown(ssl) == SSL_RECEIVED_SHUTDOWN) {
 		SSL_shutdown(ssl);
-		ERR_clear_error();
+		forget_errors();
 	}
 	free_tls(t->tls);
 	t->tls = NULL;
@@ -414,7 +421,7 @@ int tls_start(struct transport *t, struct tls_server *server)
 		b = new_bio(t);
 	if (!b) {
 		free_tls(s);
-		ERR_clear_error();
+		forget_errors();
 		return -1;
 	}
 	SSL_set_bio(s->ssl, b, b);
@@ -428,7 +435,7 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 	unsigned long e;
 	int r;
 
-	ERR_clear_error();
+	forget_errors();
 	t->want_write = false;
 	errno = 0;
 	r = SSL_do_handshake(tls_of(t)->ssl);
@@ -440,7 +447,7 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 	*why = ERR_reason_error_string(e);
 	if (!*why)
 		*why = errno != 0 && errno != EPROTO ? strerror(errno) : "the peer went away";
-	ERR_clear_error();
+	forget_errors();
 	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_HTTP_REQUEST
 		       ? TLS_PLAIN
 		       : TLS_FAILED;

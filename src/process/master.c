@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/errors.h"
+#include "net/tls.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
@@ -342,6 +343,7 @@ out:
 
 int master_run(const struct master_options *options)
 {
+	tls_init();
 	master.options = options;
 	if (start() < 0) {
 		release();

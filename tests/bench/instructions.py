@@ -35,6 +35,9 @@ SCENARIOS = [
     ("room of 50, one publisher, per delivery", "room --path /room --connections 50", 50, 300, 50),
     ("connect, upgrade, close", "churn --connections 1 --path /echo", 100, 600, 1),
     ("ping and pong", "echo --connections 1 --opcode 9", 1000, 6000, 1),
+    ("TLS echo, 32 B", "echo --connections 1 --tls", 500, 3000, 1),
+    ("TLS room of 50, one publisher, per delivery", "room --path /room --connections 50 --tls",
+     50, 300, 50),
 ]
 
 
@@ -73,7 +76,8 @@ def count(load, messages):
     with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
         wrap = ["valgrind", "--quiet", "--tool=callgrind", "--trace-children=yes",
                 f"--callgrind-out-file={directory}/out.%p"]
-        server = servers.ignyxd(wrap=wrap)
+        pair = servers.certificate(directory) if "--tls" in load else None
+        server = servers.ignyxd(wrap=wrap, tls=pair)
         try:
             running = Load(server, [*load.split(), "--messages", str(messages)])
             worker = worker_of(server)
