@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -112,6 +113,7 @@ class Bench:
         if self.server_cpu is None:
             print("there is one CPU: the load runs on that of the server", file=sys.stderr)
         self.missing = {}
+        self.failures = {}  # of servers, by the name of a scenario
         self.pair = servers.certificate(directory)
         self.ignyxd_tls = self.pair is not None and servers.ignyxd_accepts(self.pair)
         if not self.ignyxd_tls:
@@ -133,18 +135,27 @@ class Bench:
                 found[name] = lambda name=name: servers.peer(name, cpu)
         return found
 
-    def start_all(self, s):
-        running = {}
+    def failed(self, s, name, why):
+        """What fails is told and left out of its row; all else is measured."""
+        print(f"FAILED: {s.name}, {name}: {why}", file=sys.stderr)
+        self.failures.setdefault(s.name, {})[name] = str(why)
+
+    def start(self, s, name, start):
+        """A server, or None if it cannot be had."""
+        try:
+            return start()
+        except Missing as e:
+            self.missing[name] = str(e)
+            print(f"left out: {e}", file=sys.stderr)
+        except Failed as e:
+            self.failed(s, name, e)
+        return None
+
+    def start_all(self, s, running):
         for name, start in self.starters(s).items():
-            try:
-                running[name] = start()
-            except Missing as e:
-                self.missing[name] = str(e)
-                print(f"left out: {e}", file=sys.stderr)
-            except BaseException:
-                stop_all(running)
-                raise
-        return running
+            server = self.start(s, name, start)
+            if server is not None:
+                running[name] = server
 
     def measure(self, s, server):
         """Microseconds of CPU for each of what is counted, and the figures of the load."""
@@ -154,43 +165,66 @@ class Bench:
             before = servers.cpu_of_all(pids)
             figures = load.start()
             used = servers.cpu_of_all(pids) - before
+        except OSError as e:
+            raise Failed(f"it ended while it was measured: {e}\n{server.text()}") from e
         finally:
             load.stop()
         if figures[s.per] == 0:
-            raise Failed(f"nothing was answered by {server.name}")
+            raise Failed("nothing was answered")
         return {"us": used * 1e6 / figures[s.per], **figures}
+
+    def measure_round(self, s, i, running, rounds):
+        """Each server once, in an order that turns; one that fails is out of the rest."""
+        names = list(running)
+        for j in range(len(names)):
+            name = names[(i + j) % len(names)]
+            if name in s.peers and i % PEER_ROUNDS > 0:
+                continue
+            try:
+                figures = self.measure(s, running[name])
+                rounds.setdefault(name, []).append({"round": i, **figures})
+            except Failed as e:
+                self.failed(s, name, e)
+                running.pop(name).stop()
+                rounds.pop(name, None)
 
     def measure_rounds(self, s):
         """A list of rounds for each server."""
-        running = self.start_all(s)
-        rounds = {name: [] for name in running}
-        names = list(running)
+        running, rounds = {}, {}
         try:
+            self.start_all(s, running)
             for i in range(self.options.rounds):
-                for j in range(len(names)):
-                    name = names[(i + j) % len(names)]
-                    if name not in s.peers or i % PEER_ROUNDS == 0:
-                        rounds[name].append({"round": i, **self.measure(s, running[name])})
+                self.measure_round(s, i, running, rounds)
         finally:
             stop_all(running)
         return rounds
 
-    def measure_idle(self, s):
+    def weigh(self, s, server, more):
         """KiB for each connection: what more of them add to those that are there."""
+        loads, pss = [], []
+        try:
+            for n in (IDLE_FIRST, more):
+                loads.append(Load(server, [*s.load, "--connections", str(n)], self.client_cpu))
+                pss.append(server.pss())
+        except OSError as e:
+            raise Failed(f"it ended while it was measured: {e}\n{server.text()}") from e
+        finally:
+            for load in loads:
+                load.stop()
+        return (pss[1] - pss[0]) / more
+
+    def measure_idle(self, s):
         more = min(IDLE_TLS if s.tls else IDLE_MORE, self.options.idle)
         rounds = {}
         for name, start in self.starters(s).items():
-            server = start()
-            loads = []
+            server = self.start(s, name, start)
+            if server is None:
+                continue
             try:
-                for n in (IDLE_FIRST, more):
-                    loads.append(Load(server, [*s.load, "--connections", str(n)], self.client_cpu))
-                    loads[-1].pss = server.pss()
-                rounds[name] = [{"kib": (loads[1].pss - loads[0].pss) / more,
-                                 "connections": more}]
+                rounds[name] = [{"kib": self.weigh(s, server, more), "connections": more}]
+            except Failed as e:
+                self.failed(s, name, e)
             finally:
-                for load in loads:
-                    load.stop()
                 server.stop()
         return rounds
 
@@ -201,10 +235,11 @@ def ratios(measured, floor, unit):
     return sorted(r[unit] / by_round[r["round"]] for r in measured)
 
 
-def summarise(s, rounds):
+def summarise(s, rounds, failures):
     """A row: for each server its median, and its ratio to the floor."""
     unit = "kib" if s.per == "idle" else "us"
-    row = {"name": s.name, "title": s.title, "unit": unit, "target": s.target, "servers": {}}
+    row = {"name": s.name, "title": s.title, "unit": unit, "target": s.target, "servers": {},
+           "failures": failures}
     for name, measured in rounds.items():
         values = [r[unit] for r in measured]
         entry = {"median": statistics.median(values), "rounds": measured}
@@ -219,20 +254,33 @@ def summarise(s, rounds):
     return row
 
 
-def figure(row, name):
-    value = row["servers"][name]["median"]
+def short(value):
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
+def figure(row, name):
+    if name in row["failures"]:
+        return "failed"
+    return short(row["servers"][name]["median"]) if name in row["servers"] else "-"
+
+
 def times(row, name):
-    ratio = row["servers"][name].get("ratio")
+    ratio = row["servers"].get(name, {}).get("ratio")
     return "-" if ratio is None else f"{ratio:.2f} x"
 
 
 def spread(row, name):
     """Between which ratios the middle half of the rounds lies."""
-    half = row["servers"][name].get("half")
+    half = row["servers"].get(name, {}).get("half")
     return "-" if half is None else f"{half[0]:.2f}-{half[1]:.2f}"
+
+
+def slowest(row, name):
+    """The latency that one message in a hundred exceeds: the floor's and ours."""
+    values = [row["servers"].get(n, {}).get("p99_us") for n in ("floor", name)]
+    if values == [None, None]:
+        return "-"
+    return " / ".join("-" if v is None else f"{v:,.0f}" for v in values)
 
 
 def goal(row):
@@ -243,22 +291,21 @@ def goal(row):
 
 def lines_of(row):
     """Its lines in the table: more than one if the daemon ran in more than one way."""
-    found = row["servers"]
-    ours = [name for name in found if name.startswith("ignyxd")]
-    others = [name for name in found if name != "floor" and name not in ours]
-    peers = [f"{name} {(times if 'ratio' in found[name] else figure)(row, name)}"
+    names = [*row["servers"], *row["failures"]]
+    ours = [name for name in names if name.startswith("ignyxd")]
+    others = [name for name in names if name != "floor" and name not in ours]
+    peers = [f"{name} {(times if 'ratio' in row['servers'].get(name, {}) else figure)(row, name)}"
              for name in others]
-    for name in ours or [None]:
-        title = row["title"] if name in ("ignyxd", None) else f"{row['title']}: {name}"
-        yield [title, figure(row, "floor") if "floor" in found else "-",
-               figure(row, name) if name else "-", times(row, name) if name else "-",
-               spread(row, name) if name else "-", goal(row), ", ".join(peers) or "-"]
+    for name in ours or ["ignyxd"]:
+        title = row["title"] if name == "ignyxd" else f"{row['title']}: {name}"
+        yield [title, figure(row, "floor"), figure(row, name), times(row, name), spread(row, name),
+               goal(row), slowest(row, name), ", ".join(peers) or "-"]
 
 
 def table(rows):
     head = ["CPU of the server, us, for each message", "floor", "ignyxd", "x floor",
-            "half of the rounds", "to reach", "others"]
-    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "---"]]
+            "half of the rounds", "to reach", "p99 of latency, us, floor / ignyxd", "others"]
+    lines = [head, ["---", "--:", "--:", "--:", "--:", "--:", "--:", "---"]]
     for row in rows:
         lines.extend(lines_of(row))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -301,21 +348,30 @@ def read_options():
     return options
 
 
-def run(options):
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
-        bench = Bench(options, directory)
-        for s in SCENARIOS:
-            if options.scenario and s.name not in options.scenario:
-                continue
-            if s.tls and bench.pair is None:
-                print(f"left out: {s.name}: there is no openssl to make a certificate with",
-                      file=sys.stderr)
-                continue
-            print(f"{s.name} ...", file=sys.stderr)
-            rounds = bench.measure_idle(s) if s.per == "idle" else bench.measure_rounds(s)
-            rows.append(summarise(s, rounds))
-    return rows
+def run(bench, rows):
+    """Measures and appends a row for each scenario, so that those of an end midway are there."""
+    for s in SCENARIOS:
+        if bench.options.scenario and s.name not in bench.options.scenario:
+            continue
+        if s.tls and bench.pair is None:
+            print(f"left out: {s.name}: there is no openssl to make a certificate with",
+                  file=sys.stderr)
+            continue
+        print(f"{s.name} ...", file=sys.stderr)
+        rounds = bench.measure_idle(s) if s.per == "idle" else bench.measure_rounds(s)
+        rows.append(summarise(s, rounds, bench.failures.get(s.name, {})))
+
+
+def report(options, rows, bench):
+    os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
+    with open(options.json, "w", encoding="utf-8") as f:
+        json.dump({"machine": machine(), "rows": rows}, f, indent=1)
+    print(table(rows))
+    print(f"\n{describe(machine())}")
+    if bench.missing:
+        print("\n.ci/deps.sh peers installs the servers that were left out", file=sys.stderr)
+    for name, failed in bench.failures.items():
+        print(f"FAILED: {name}: {', '.join(failed)}", file=sys.stderr)
 
 
 def main():
@@ -324,17 +380,19 @@ def main():
         for s in SCENARIOS:
             print(f"{s.name:18} {s.title}")
         return 0
-    try:
-        rows = run(options)
-    except Failed as e:
-        print(e, file=sys.stderr)
-        return 1
-    os.makedirs(os.path.dirname(options.json), exist_ok=True)
-    with open(options.json, "w", encoding="utf-8") as f:
-        json.dump({"machine": machine(), "rows": rows}, f, indent=1)
-    print(table(rows))
-    print(f"\n{describe(machine())}")
-    return 0
+    # Whoever asks for the end gets it the same way: the servers have to be stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    rows, status = [], 0
+    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
+        bench = Bench(options, directory)
+        try:
+            run(bench, rows)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            status = 130
+    report(options, rows, bench)
+    return status or (1 if bench.failures else 0)
 
 
 if __name__ == "__main__":

@@ -93,23 +93,31 @@ def pss_of(pid):
 # --- servers ---
 
 class Server:
-    """A process that serves on a port of 127.0.0.1."""
+    """A process that serves on a port of 127.0.0.1. A Ctrl-C is for the benchmark alone, which
+    stops it."""
 
     def __init__(self, name, command, cpu=None, env=None, port=None):
         self.name = name
         self.directory = tempfile.mkdtemp(prefix="ignyx-bench-")
         self.port = port or free_port()
         self.log = os.path.join(self.directory, "log")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [word.replace("{port}", str(self.port)) for word in command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
-                env={**os.environ, **(env or {})}, preexec_fn=pinned(cpu))
+        self.process = None
         try:
+            self._begin([word.replace("{port}", str(self.port)) for word in command], cpu, env)
             self._wait()
         except BaseException:
             self.stop()
             raise
+
+    def _begin(self, command, cpu, env):
+        try:
+            with open(self.log, "wb") as log:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                    env={**os.environ, **(env or {})}, preexec_fn=pinned(cpu),
+                    start_new_session=True)
+        except OSError as e:
+            raise Failed(f"{self.name} does not start: {e}") from e
 
     def _wait(self):
         """Until it accepts connections."""
@@ -137,7 +145,7 @@ class Server:
         return sum(map(pss_of, self.pids()))
 
     def stop(self):
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(DEADLINE)
@@ -211,8 +219,11 @@ def ignyxd_accepts(tls):
         file = os.path.join(directory, "ignyxd.conf")
         with open(file, "w", encoding="utf-8") as f:
             f.write(config_text(directory, 1, 1, tls))
-        return subprocess.run([PROGRAM, "-t", "-c", file], capture_output=True,
-                              check=False).returncode == 0
+        try:
+            return subprocess.run([PROGRAM, "-t", "-c", file], capture_output=True,
+                                  check=False).returncode == 0
+        except OSError:
+            return False
 
 
 def certificate(directory):
@@ -237,8 +248,13 @@ class Load:
         self.server = server
         self.process = subprocess.Popen(
             [LOAD, *arguments, "--port", str(server.port), "--wait"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu))
-        self.first = self._line()
+            stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu), start_new_session=True)
+        try:
+            self._line()
+        except BaseException:
+            self.process.kill()
+            self.stop()
+            raise
 
     def _line(self):
         line = self.process.stdout.readline()
@@ -249,12 +265,18 @@ class Load:
 
     def start(self):
         """Runs it; returns its figures."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended, which the next line tells
         return self._line()
 
     def stop(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.stdout.read()
         self.process.wait()
         self.process.stdout.close()
