@@ -10,7 +10,8 @@
  * An echo is a room of one. In a closed loop each publisher has so many messages in
  * flight; it sends one when as many came as its room has publishers, its own among
  * them. With --rate, messages are due at fixed times, whatever the server does, and
- * latency counts from when one was due: a server that stalls cannot hide it.
+ * latency counts from when one was due. All that fall due in the time are sent, however
+ * long that takes: a server that stalls cannot hide it, not even at the end.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -89,6 +90,16 @@ static double cpu_seconds(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Nothing is counted yet; limit: of what is sent, or 0: so long as the seconds last. */
+static void begin(uint64_t start, double seconds, uint64_t limit)
+{
+	load.sent = load.answers = 0;
+	load.limit = limit;
+	load.stopping = false;
+	load.end = limit > 0 ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
+	memset(&load.latency, 0, sizeof(load.latency));
 }
 
 /* --- messages --- */
@@ -221,11 +232,9 @@ static double run_messages(double seconds, uint64_t limit)
 {
 	uint64_t start = now_ns();
 
-	load.sent = load.answers = 0;
-	load.limit = limit;
-	load.stopping = false;
-	load.end = limit > 0 ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
-	memset(&load.latency, 0, sizeof(load.latency));
+	if (limit == 0 && option.rate > 0)
+		limit = (uint64_t)(option.rate * seconds) + 1;
+	begin(start, seconds, limit);
 	for (unsigned i = 0; i < option.connections && option.rate == 0; i++)
 		if (publishes(i))
 			send_messages(&load.clients[i], option.inflight, now_ns());
@@ -314,11 +323,7 @@ static double run_churn(double seconds, uint64_t limit)
 	struct epoll_event events[EVENTS];
 	uint64_t start = now_ns();
 
-	load.sent = load.answers = 0;
-	load.limit = limit;
-	load.stopping = false;
-	load.end = limit > 0 ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
-	memset(&load.latency, 0, sizeof(load.latency));
+	begin(start, seconds, limit);
 	for (unsigned i = 0; i < option.connections; i++)
 		visit_start(&visits[i]);
 	while (load.answers < load.sent) {
@@ -513,7 +518,6 @@ static void mode_idle(void)
 {
 	option.rooms = option.connections;
 	option.publishers = 0;
-	option.rate = 1;
 	make_stream();
 	open_all();
 	printf("{\"mode\": \"idle\", \"connections\": %u}\n", option.connections);
@@ -527,6 +531,8 @@ static void mode_churn(void)
 {
 	static const uint8_t NORMAL[] = { 1000 >> 8, 1000 & 0xff };
 
+	if (option.rate > 0)
+		die("--rate is for echo and room");
 	/* Ports rest for a minute after use. */
 	if (option.target.addresses == 0)
 		option.target.addresses = CHURN_ADDRESSES;
@@ -574,7 +580,8 @@ static const char USAGE[] =
 	"  --connections N  (64)        --size BYTES   (32)\n"
 	"  --inflight N     (1) messages of each publisher that are not answered yet\n"
 	"  --seconds N      (1) how long; or --messages N: how many\n"
-	"  --rate N         messages a second, whatever the server does\n"
+	"  --rate N         messages a second, whatever the server does; --inflight limits how\n"
+	"                   many of a connection may wait\n"
 	"  --rooms N        (1) \"%d\" in the path stands for the number of the room\n"
 	"  --publishers N   (1) of each room; 0: all\n"
 	"  --addresses N    how many addresses to come from (as many as are needed)\n"

@@ -56,6 +56,8 @@ SCENARIOS = [
          target=1.10, peers=ECHO_PEERS),
     echo("echo-1m", "echo, 8 connections, 1 MiB text", "--connections 8 --size 1048576",
          target=1.10),
+    echo("echo-rate", "echo, 64 connections, 32 B, 10,000 a second in all",
+         "--connections 64 --inflight 64 --rate 10000", peers=ECHO_PEERS),
     room("room", "room, 500 members, one publisher, per delivery", "--connections 500",
          target=1.03, peers=ROOM_PEERS),
     room("room-all", "room, 100 members all publishing, per delivery",
