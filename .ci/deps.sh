@@ -1,6 +1,7 @@
 #!/bin/sh
 # Finds what is missing to build (deps.sh build), to test (check), to test with a
-# browser (browser), to fuzz (fuzz) or to measure (bench), and installs it with apt-get.
+# browser (browser), to fuzz (fuzz), to measure (bench) or to measure other servers too
+# (peers; nginx is one, and Debian starts it), and installs it with apt-get.
 # Says nothing when all is there.
 set -u
 
@@ -8,6 +9,7 @@ build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libj
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
+peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws"
 fuzz="clang libclang-rt-dev"
 
 case ${1-} in
@@ -16,7 +18,8 @@ case ${1-} in
     browser) wanted="$build $check $browser";;
     fuzz) wanted="$build $fuzz";;
     bench) wanted="$build $bench";;
-    *) echo "usage: deps.sh build|check|browser|fuzz|bench" >&2; exit 2;;
+    peers) wanted="$build $bench $peers";;
+    *) echo "usage: deps.sh build|check|browser|fuzz|bench|peers" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
@@ -33,13 +36,15 @@ present() {
         libsystemd-dev) pkg-config --exists libsystemd;;
         libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
             clang -w -x c -fsanitize=fuzzer -o /dev/null -;;
+        libwebsockets-dev) pkg-config --exists libwebsockets;;
+        libnginx-mod-nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ];;
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
         python3-websockets) /usr/bin/python3 -c 'import websockets';;
         node-ws) NODE_PATH=/usr/share/nodejs node -e 'require("ws")';;
         chromium) command -v chromium;;
         procps) command -v pgrep;;
-        openssl|haproxy) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
+        openssl|haproxy|nginx) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
     esac >/dev/null 2>&1
 }
 

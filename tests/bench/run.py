@@ -55,7 +55,7 @@ SCENARIOS = [
     echo("echo-16k", "echo, 16 connections, 16 KiB text", "--connections 16 --size 16384",
          target=1.10, peers=ECHO_PEERS),
     echo("echo-1m", "echo, 8 connections, 1 MiB text", "--connections 8 --size 1048576",
-         target=1.10),
+         target=1.10, peers=ECHO_PEERS),
     echo("echo-rate", "echo, 64 connections, 32 B, 10,000 a second in all",
          "--connections 64 --inflight 64 --rate 10000", peers=ECHO_PEERS),
     room("room", "room, 500 members, one publisher, per delivery", "--connections 500",
@@ -64,19 +64,19 @@ SCENARIOS = [
          "--connections 100 --publishers 0", target=1.25, peers=ROOM_PEERS),
     Scenario("rooms", "2,000 endpoints that are rooms of 2, per delivery",
              "room --path /room/%d --connections 4000 --rooms 2000", per="deliveries",
-             floor="room", rooms=2000),
+             floor="room", rooms=2000, peers=COMPRESSING_PEERS),
     Scenario("churn", "connect, upgrade, close", "churn --connections 64 --path /echo",
              target=1.20, peers=ECHO_PEERS),
     room("workers", "room of 500 over 1 and 2 workers, per delivery", "--connections 500",
          workers=(1, 2)),
     echo("tls-echo", "TLS echo, 64 connections, 32 B, 1 in flight", "--connections 64 --tls",
-         target=1.10, tls=True),
+         target=1.10, tls=True, peers=ECHO_PEERS),
     echo("tls-echo-16", "the same, 16 in flight", "--connections 64 --inflight 16 --tls",
-         target=1.10, tls=True),
+         target=1.10, tls=True, peers=ECHO_PEERS),
     echo("tls-echo-16k", "TLS echo, 16 connections, 16 KiB text",
-         "--connections 16 --size 16384 --tls", target=1.10, tls=True),
+         "--connections 16 --size 16384 --tls", target=1.10, tls=True, peers=ECHO_PEERS),
     room("tls-room", "TLS room, 500 members, one publisher, per delivery",
-         "--connections 500 --tls", target=1.10, tls=True),
+         "--connections 500 --tls", target=1.10, tls=True, peers=ROOM_PEERS),
     echo("deflate-256", "compressed echo, 256 B of JSON",
          "--path /echo-compressed --compress --json --size 256", floor=None,
          peers=COMPRESSING_PEERS),
@@ -88,7 +88,7 @@ SCENARIOS = [
              per="deliveries", floor=None, peers=COMPRESSING_PEERS),
     Scenario("deflate-room-4k", "compressed room of 500, 4 KiB of JSON, per delivery",
              "room --path /room-compressed --compress --json --size 4096 --connections 500",
-             per="deliveries", floor=None),
+             per="deliveries", floor=None, peers=COMPRESSING_PEERS),
     echo("scale-10", "echo, 32 B, 10 connections", "--connections 10"),
     echo("scale-100", "echo, 32 B, 100 connections", "--connections 100"),
     echo("scale-1000", "echo, 32 B, 1,000 connections", "--connections 1000"),
@@ -134,7 +134,7 @@ class Bench:
                 found[name] = lambda n=n: servers.ignyxd(cpu, n, pair, s.rooms)
         for name in s.peers:
             if self.options.peers and name not in self.missing:
-                found[name] = lambda name=name: servers.peer(name, cpu)
+                found[name] = lambda name=name: servers.peer(name, cpu, pair)
         return found
 
     def failed(self, s, name, why):

@@ -159,8 +159,8 @@ def floor(mode, cpu=None, tls=None):
     return Server("floor", [FLOOR, mode, "{port}", *(tls or ())], cpu)
 
 
-def peer(name, cpu=None):
-    return Server(name, [os.path.join(HERE, "peers", name), "{port}"], cpu)
+def peer(name, cpu=None, tls=None):
+    return Server(name, [os.path.join(HERE, "peers", name), "{port}", *(tls or ())], cpu)
 
 
 CONFIG = """\

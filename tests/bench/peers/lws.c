@@ -109,6 +109,11 @@ int main(int argc, char **argv)
 	};
 	struct lws_context *context;
 
+	if (argc > 3) {
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+		info.ssl_cert_filepath = argv[2];
+		info.ssl_private_key_filepath = argv[3];
+	}
 	lws_set_log_level(LLL_ERR, NULL);
 	context = lws_create_context(&info);
 	if (!context)

@@ -1,4 +1,5 @@
 "use strict";
+const { readFileSync } = require("fs");
 const { WebSocketServer } = require("ws");
 
 const rooms = new Map();
@@ -9,10 +10,13 @@ function serveRoom(ws, members) {
 	ws.on("close", () => members.delete(ws));
 }
 
+const [port, certificate, key] = process.argv.slice(2);
+const http = certificate
+	? require("https").createServer({ cert: readFileSync(certificate), key: readFileSync(key) })
+	: require("http").createServer();
+
 const server = new WebSocketServer({
-	host: "127.0.0.1",
-	port: Number(process.argv[2]),
-	backlog: 4096,
+	server: http,
 	perMessageDeflate: { zlibDeflateOptions: { level: 1 }, threshold: 64 },
 });
 server.on("connection", (ws, request) => {
@@ -25,3 +29,4 @@ server.on("connection", (ws, request) => {
 		rooms.set(request.url, new Set());
 	serveRoom(ws, rooms.get(request.url));
 });
+http.listen({ port: Number(port), host: "127.0.0.1", backlog: 4096 });
