@@ -2,11 +2,10 @@
  * floor.c - the cheapest programs that answer the same clients, as the limit of what
  * a server could reach on this machine.
  *
- * `floor echo|room|idle PORT [CERTIFICATE KEY]`: raw epoll, one receive, unmasking in
- * place, one send; with a certificate, OpenSSL in between. In a room what one turn of the
- * loop received leaves as one send per member; which room it is, the digits at the end of
- * the path say. idle is echo with the least memory for a connection that says nothing.
- * There are no limits, no timers, no checks: this is no server.
+ * `floor echo|room PORT [CERTIFICATE KEY]`: raw epoll, one receive, unmasking in place,
+ * one send; with a certificate, OpenSSL in between. In a room what one turn of the loop
+ * received leaves as one send per member; which room it is, the digits at the end of
+ * the path say. There are no limits, no timers, no checks: this is no server.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -482,15 +481,17 @@ static int listen_on(int port)
 	return fd;
 }
 
-/* Buffers that stay save an allocation for each message; idle ones are worth more than that. */
-static void make_tls(const char *certificate, const char *key, bool idle)
+/*
+ * Buffers are released, though that is an allocation for each message: the one that all
+ * connections share stays in the cache, and measures no worse than one for each.
+ */
+static void make_tls(const char *certificate, const char *key)
 {
 	tls = must(SSL_CTX_new(TLS_server_method()));
-	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      (idle ? SSL_MODE_RELEASE_BUFFERS : 0));
+	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(tls, 1);
-	if (!idle)
-		SSL_CTX_set_default_read_buffer_len(tls, TLS_BUFFER_SIZE);
+	SSL_CTX_set_default_read_buffer_len(tls, TLS_BUFFER_SIZE);
 	if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
 		die("floor: certificate");
@@ -512,12 +513,12 @@ int main(int argc, char **argv)
 	int listener;
 
 	if (argc != 3 && argc != 5) {
-		fprintf(stderr, "usage: floor echo|room|idle PORT [CERTIFICATE KEY]\n");
+		fprintf(stderr, "usage: floor echo|room PORT [CERTIFICATE KEY]\n");
 		return 2;
 	}
 	as_room = strcmp(argv[1], "room") == 0;
 	if (argc == 5)
-		make_tls(argv[3], argv[4], strcmp(argv[1], "idle") == 0);
+		make_tls(argv[3], argv[4]);
 	raise_files();
 	/* Memory of large messages stays here, and comes without being cleared by the kernel. */
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);

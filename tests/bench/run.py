@@ -94,9 +94,9 @@ SCENARIOS = [
     echo("scale-1000", "echo, 32 B, 1,000 connections", "--connections 1000"),
     echo("scale-10000", "echo, 32 B, 10,000 connections", "--connections 10000", target=1.10),
     Scenario("idle", f"idle plain connection of {IDLE_MORE}, KiB of PSS", "idle", per="idle",
-             floor="idle", target=0.375),
+             target=0.375),
     Scenario("tls-idle", f"idle TLS connection of {IDLE_TLS}, KiB of PSS", "idle --tls",
-             per="idle", floor="idle", target=16.5, tls=True),
+             per="idle", target=16.5, tls=True),
 ]
 
 
