@@ -62,6 +62,8 @@ SCENARIOS = [
          target=1.03, peers=ROOM_PEERS),
     room("room-all", "room, 100 members all publishing, per delivery",
          "--connections 100 --publishers 0", target=1.25, peers=ROOM_PEERS),
+    room("room-all-4", "the same, 4 in flight", "--connections 100 --publishers 0 --inflight 4",
+         target=1.25),
     Scenario("rooms", "2,000 endpoints that are rooms of 2, per delivery",
              "room --path /room/%d --connections 4000 --rooms 2000", per="deliveries",
              floor="room", rooms=2000, peers=COMPRESSING_PEERS),
