@@ -335,15 +335,20 @@ class Daemon:
 
     # --- its log ---
 
-    def log_size(self):
-        return os.path.getsize(self.log_file) if os.path.exists(self.log_file) else 0
-
-    def log(self, since=0):
+    def _log_bytes(self, since=0):
+        """Whole lines only: a write over the end of a page is seen in two steps."""
         if not os.path.exists(self.log_file):
-            return ""
+            return b""
         with open(self.log_file, "rb") as f:
             f.seek(since)
-            return f.read().decode("utf-8", "surrogateescape")
+            data = f.read()
+        return data[:data.rfind(b"\n") + 1]
+
+    def log_size(self):
+        return len(self._log_bytes())
+
+    def log(self, since=0):
+        return self._log_bytes(since).decode("utf-8", "surrogateescape")
 
     def log_contains(self, regex, since=0, timeout=DEADLINE):
         """Waits for a line of the log that the expression matches; returns the match."""
