@@ -9,7 +9,7 @@ import websockets
 
 from harness import DEADLINE, ROOMY, wait_until
 from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, run, split_frame, text
-from way import OPENED
+from way import HAPROXY, OPENED
 
 FOUR = {"workers": 4}
 
@@ -26,10 +26,11 @@ def check_sequences(sequences, publishers, each, prefix=b"User: "):
     assert seen == {i: list(range(each)) for i in range(publishers)}
 
 
-def workers_in_use(d, count):
-    """Which workers serve the connections that were opened, one line each."""
+def check_workers_in_use(d, count):
+    """All serve the connections that were opened, one line each; behind a proxy, which comes by
+    the one unix socket of all workers, one that is late may get none."""
     lines = d.log_count(rf"\b{OPENED} event=conn-open\b", count)
-    return {line.split("]")[0] for line in lines}
+    assert len({line.split("]")[0] for line in lines}) >= (2 if HAPROXY else 4)
 
 
 def test_a_hundred_members_all_publishing(daemon):
@@ -47,7 +48,7 @@ def test_a_hundred_members_all_publishing(daemon):
         await asyncio.gather(*(m.end() for m in all_of_them))
 
     run(client())
-    assert len(workers_in_use(d, members)) == 4
+    check_workers_in_use(d, members)
 
 
 def test_a_hundred_stock_clients_all_publishing(daemon):
@@ -68,7 +69,7 @@ def test_a_hundred_stock_clients_all_publishing(daemon):
         return await asyncio.gather(*(member(i, ready) for i in range(members)))
 
     check_sequences(run(client()), members, each)
-    assert len(workers_in_use(d, members)) == 4
+    check_workers_in_use(d, members)
 
 
 def test_members_come_and_go_meanwhile(daemon):
