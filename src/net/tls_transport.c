@@ -57,14 +57,9 @@ static struct tls *tls_of(const struct transport *t)
 	return t->tls;
 }
 
-static bool is_temporary(int error)
-{
-	return error == EAGAIN || error == EINTR || error == ENOBUFS;
-}
-
 static ssize_t send_bytes(const struct transport *t, const void *p, size_t n)
 {
-	return send(t->fd, p, n, MSG_NOSIGNAL | (t->last ? MSG_MORE : 0));
+	return send(t->fd, p, n, transport_send_flags(t));
 }
 
 /* --- the BIO --- */
@@ -92,7 +87,7 @@ static int bio_read(BIO *b, char *to, int n)
 
 	BIO_clear_retry_flags(b);
 	r = received.on ? take_received(to, (size_t)n) : recv(t->fd, to, (size_t)n, 0);
-	if (r < 0 && is_temporary(errno))
+	if (r < 0 && transport_is_temporary(errno))
 		BIO_set_retry_read(b);
 	if (r == 0)
 		BIO_set_flags(b, BIO_FLAGS_IN_EOF);
@@ -121,7 +116,7 @@ static int bio_write(BIO *b, const char *from, int n)
 	errno = EAGAIN;
 	if (!tls_of(t)->unsent)
 		r = send_bytes(t, from, (size_t)n);
-	if (r < 0 && is_temporary(errno))
+	if (r < 0 && transport_is_temporary(errno))
 		BIO_set_retry_write(b);
 	return (int)r;
 }
@@ -263,7 +258,7 @@ static int send_sealed(struct transport *t)
 {
 	ssize_t n = send_bytes(t, sealed.bytes, sealed.len);
 
-	if (n < 0 && !is_temporary(errno))
+	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
 	if (n == (ssize_t)sealed.len || keep_unsent(t, n > 0 ? (size_t)n : 0))
 		return 0;
@@ -280,7 +275,7 @@ static int flush(struct transport *t)
 	if (!s->unsent)
 		return 0;
 	n = send_bytes(t, s->unsent + s->start, s->end - s->start);
-	if (n < 0 && !is_temporary(errno))
+	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
 	s->start += n > 0 ? (size_t)n : 0;
 	if (s->start < s->end) {

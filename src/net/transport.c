@@ -55,7 +55,7 @@ static ssize_t send_parts(int fd, const struct iovec *iov, int count, int flags)
 
 static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
 {
-	int flags = MSG_NOSIGNAL | (t->last ? MSG_MORE : 0);
+	int flags = transport_send_flags(t);
 
 	if (count == 1)
 		return send(t->fd, iov->iov_base, iov->iov_len, flags);

@@ -7,10 +7,12 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -39,6 +41,18 @@ struct transport {
 };
 
 extern const struct transport_ops transport_plain, transport_tls;
+
+/* Whether a call that failed so is to be made again later. */
+static inline bool transport_is_temporary(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS;
+}
+
+/* How its bytes are sent: the last ones wait for the end, which follows. */
+static inline int transport_send_flags(const struct transport *t)
+{
+	return MSG_NOSIGNAL | (t->last ? MSG_MORE : 0);
+}
 
 /* Not kept in each transport, of which there are very many. */
 static inline const struct transport_ops *transport_ops(const struct transport *t)

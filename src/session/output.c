@@ -218,7 +218,7 @@ static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 
 	if (n >= 0)
 		return n;
-	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+	if (transport_is_temporary(errno))
 		return 0;
 	conn_kill(c, REASON_RESET);
 	return -1;

@@ -783,7 +783,6 @@ def test_days_that_pass(daemon, pki):
     assert len(re.findall(r"\d: certificate \"", d.log(mark))) == 3
 
 
-
 # --- who does not speak TLS, or badly ---
 
 
