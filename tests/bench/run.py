@@ -119,10 +119,6 @@ class Bench:
         self.missing = {}
         self.failures = {}  # of servers, by the name of a scenario
         self.pair = servers.certificate(directory)
-        self.ignyxd_tls = self.pair is not None and servers.ignyxd_accepts(self.pair)
-        if not self.ignyxd_tls:
-            print("left out: ignyxd with TLS, which its configuration does not know",
-                  file=sys.stderr)
 
     def starters(self, s):
         """The servers of a scenario, by name, as functions that start them."""
@@ -131,9 +127,8 @@ class Bench:
         if s.floor:
             found["floor"] = lambda: servers.floor(s.floor, cpu, pair)
         for n in s.workers:
-            if not s.tls or self.ignyxd_tls:
-                name = "ignyxd" if len(s.workers) == 1 else f"ignyxd, {n} worker{'s' * (n > 1)}"
-                found[name] = lambda n=n: servers.ignyxd(cpu, n, pair, s.rooms)
+            name = "ignyxd" if len(s.workers) == 1 else f"ignyxd, {n} worker{'s' * (n > 1)}"
+            found[name] = lambda n=n: servers.ignyxd(cpu, n, pair, s.rooms)
         for name in s.peers:
             if self.options.peers and name not in self.missing:
                 found[name] = lambda name=name: servers.peer(name, cpu, pair)

@@ -41,13 +41,18 @@ def pinned(cpu):
 
 # --- what a process used ---
 
+def stat_of(pid):
+    """The fields of /proc/PID/stat behind the name."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        text = f.read()
+    return text[text.rindex(")") + 2:].split()
+
+
 def parent_of(pid):
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-            text = f.read()
+        return int(stat_of(pid)[1])
     except OSError:
         return None
-    return int(text[text.rindex(")") + 2:].split()[1])
 
 
 def tree(pid):
@@ -69,9 +74,7 @@ def cpu_of(pid):
                 total += int(f.read().split()[0])
         return total / 1e9
     except FileNotFoundError:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-            text = f.read()
-        fields = text[text.rindex(")") + 2:].split()
+        fields = stat_of(pid)
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -211,19 +214,6 @@ def ignyxd(cpu=None, workers=1, tls=None, rooms=0, wrap=()):
         else:
             server.stop_first = server.stop
             server.stop = lambda: (server.stop_first(), shutil.rmtree(directory, True))
-
-
-def ignyxd_accepts(tls):
-    """Whether the daemon's configuration knows that."""
-    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
-        file = os.path.join(directory, "ignyxd.conf")
-        with open(file, "w", encoding="utf-8") as f:
-            f.write(config_text(directory, 1, 1, tls))
-        try:
-            return subprocess.run([PROGRAM, "-t", "-c", file], capture_output=True,
-                                  check=False).returncode == 0
-        except OSError:
-            return False
 
 
 def certificate(directory):
