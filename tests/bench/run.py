@@ -2,9 +2,11 @@
 """The benchmark: what a message costs ignyxd, the floor and peers, side by side.
 
 The server runs on one CPU, the load on another. The servers of a scenario take turns over
-several rounds; a server's figure is the median over the rounds, and its ratio to the floor
+many short rounds; a server's figure is the median over the rounds, and its ratio to the floor
 is the median of the ratios within each round, so that what slows the whole machine for a
-while counts little. What is measured is CPU time of all of the server's processes.
+while counts little. A round is a load of its own, with new connections, so that one that falls
+into a rhythm of its own (rooms in which all publish do) is one of many. What is measured is
+CPU time of all of the server's processes.
 """
 
 import argparse
@@ -20,10 +22,10 @@ import tempfile
 import servers
 from servers import Failed, Load, Missing
 
-ECHO_PEERS = ("libwebsockets", "python-websockets", "node-ws")
-ROOM_PEERS = ("nchan", "python-websockets", "node-ws")
-COMPRESSING_PEERS = ("python-websockets", "node-ws")
-PEER_ROUNDS = 3  # every third round is enough for them
+ECHO_PEERS = ("uwebsockets", "libwebsockets", "python-websockets", "node-ws")
+ROOM_PEERS = ("uwebsockets", "nchan", "python-websockets", "node-ws")
+MANY_ROOMS_PEERS = COMPRESSING_PEERS = ("python-websockets", "node-ws")
+PEER_ROUNDS = 10  # every tenth round is enough for them
 IDLE_FIRST, IDLE_MORE, IDLE_TLS = 1000, 10000, 2000
 
 
@@ -66,7 +68,7 @@ SCENARIOS = [
          target=1.25),
     Scenario("rooms", "2,000 endpoints that are rooms of 2, per delivery",
              "room --path /room/%d --connections 4000 --rooms 2000", per="deliveries",
-             floor="room", rooms=2000, peers=COMPRESSING_PEERS),
+             floor="room", rooms=2000, peers=MANY_ROOMS_PEERS),
     Scenario("churn", "connect, upgrade, close", "churn --connections 64 --path /echo",
              target=1.20, peers=ECHO_PEERS),
     room("workers", "room of 500 over 1 and 2 workers, per delivery", "--connections 500",
@@ -331,8 +333,8 @@ def describe(m):
 def read_options():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("scenario", nargs="*", help="which ones; all by default")
-    p.add_argument("--rounds", type=int, default=9)
-    p.add_argument("--seconds", type=float, default=0.5, help="of each server in each round")
+    p.add_argument("--rounds", type=int, default=30)
+    p.add_argument("--seconds", type=float, default=0.15, help="of each server in each round")
     p.add_argument("--idle", type=int, default=IDLE_MORE, help="how many idle connections")
     p.add_argument("--quick", action="store_true", help="a glance: few short rounds, no peers")
     p.add_argument("--no-peers", dest="peers", action="store_false")
@@ -343,7 +345,7 @@ def read_options():
     if unknown:
         p.error(f"no such scenario: {', '.join(sorted(unknown))}")
     if options.quick:
-        options.rounds, options.seconds, options.peers = 3, 0.3, False
+        options.rounds, options.peers = 5, False
     return options
 
 
