@@ -9,7 +9,7 @@ build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libj
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
-peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws"
+peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
 fuzz="clang libclang-rt-dev"
 
 case ${1-} in
@@ -26,8 +26,9 @@ esac
 present() {
     case $1 in
         gcc) command -v cc;;
+        g++) command -v c++;;
         libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
-        pkg-config|autoconf|mandoc|clang-format|clang|valgrind|openssl|python3) command -v "$1";;
+        pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
@@ -48,32 +49,38 @@ present() {
     esac >/dev/null 2>&1
 }
 
+apt_install() {
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing </dev/null
+}
+
+# What is missing, by apt-get.
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "ignyxd needs these packages (Debian's names), and there is no apt-get to install them with:" >&2
+        echo "   $missing" >&2
+        echo "Install them with your system's package manager, then run make again." >&2
+        exit 1
+    fi
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "As root, run: apt-get install$missing" >&2
+            exit 1
+        fi
+        sudo=sudo
+    fi
+    echo "Installing:$missing"
+    apt_install >/dev/null 2>&1 || { $sudo apt-get update -q </dev/null >/dev/null && apt_install; } || {
+        echo "apt-get could not install:$missing" >&2
+        exit 1
+    }
+}
+
 missing=
 for p in $wanted; do
     present "$p" || missing="$missing $p"
 done
-[ -n "$missing" ] || exit 0
-
-if ! command -v apt-get >/dev/null; then
-    echo "ignyxd needs these packages (Debian's names), and there is no apt-get to install them with:" >&2
-    echo "   $missing" >&2
-    echo "Install them with your system's package manager, then run make again." >&2
-    exit 1
-fi
-sudo=
-if [ "$(id -u)" != 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "As root, run: apt-get install$missing" >&2
-        exit 1
-    fi
-    sudo=sudo
-fi
-echo "Installing:$missing"
-install() {
-    # shellcheck disable=SC2086
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
-}
-install </dev/null >/dev/null 2>&1 || { $sudo apt-get update -q </dev/null >/dev/null && install </dev/null; } || {
-    echo "apt-get could not install:$missing" >&2
-    exit 1
-}
+[ -z "$missing" ] || install_packages
+# One of the servers comes from npm.
+[ "$1" != peers ] || "${0%/*}/../tests/bench/peers/uwebsockets" --fetch
