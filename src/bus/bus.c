@@ -21,8 +21,6 @@
 
 enum { RING_MIN = 65536, ROOMS_MAX = 1 << 24 };
 
-#define RING_MAX ((size_t)1 << 32) /* lengths and check words have 32 bits */
-
 static size_t round_up(size_t n, size_t unit)
 {
 	return (n + unit - 1) / unit * unit;
@@ -39,7 +37,7 @@ static size_t power_of_two(size_t at_least)
 
 static bool set_limits(struct bus *b, const struct bus_limits *l)
 {
-	if (l->size > RING_MAX || l->max_rooms == 0 || l->max_rooms > ROOMS_MAX)
+	if (l->size > BUS_SIZE_MAX || l->max_rooms == 0 || l->max_rooms > ROOMS_MAX)
 		return false;
 	b->size = power_of_two(l->size < RING_MIN ? RING_MIN : l->size);
 	b->lag = l->lag;

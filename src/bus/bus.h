@@ -17,10 +17,13 @@
 
 enum { BUS_SLOTS = 64, BUS_ROOM_NAME_MAX = 1024 };
 
+/* Lengths and check words of the ring have 32 bits. */
+#define BUS_SIZE_MAX ((size_t)1 << 32)
+
 struct bus;
 
 struct bus_limits {
-	size_t size; /* bytes of the ring, to 4 GiB; rounded up to a power of two >= 64 KiB */
+	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
 	size_t lag; /* bytes the slowest cursor may be behind; at most size / 4 */
 	uint32_t max_rooms; /* rooms that the directory can hold; at most 2^24, 64 bytes each */
 };

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "bus/bus.h"
 #include "proto/upgrade.h"
 
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
@@ -59,10 +60,10 @@ const struct config_key table_global[] = {
 	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
 	GLOBAL(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
 	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels),
-	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = 16 * GIB,
+	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = BUS_SIZE_MAX,
 	       .restart = true),
-	GLOBAL(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB, .max = 4 * GIB,
-	       .restart = true),
+	GLOBAL(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB,
+	       .max = BUS_SIZE_MAX / 4, .restart = true),
 	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
 	       .restart = true),
 	GLOBAL(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),

@@ -432,6 +432,13 @@ def test_a_worker_for_each_cpu(daemon):
     d.log_contains(rf"ready: {count} workers, {len(FIVE)} endpoints")
 
 
+@pytest.mark.parametrize("size, lag", [("64K", "16K"), ("4G", "1G")])
+def test_bus_as_small_and_as_large_as_it_can_be(daemon, size, lag):
+    d = daemon({"bus_size": size, "bus_lag": lag, "max_message": "4K",
+                "endpoints": FIVE[:1]})
+    assert answers(d.address)
+
+
 def test_sixty_four_workers(daemon):
     # on a slow machine they wait for each other
     d = daemon({"workers": 64, "worker_timeout": "5m"})
