@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,13 +36,28 @@ const char *file_read(int fd, size_t max, char **bytes, size_t *len)
 	}
 }
 
+/* Why a file cannot be opened; who may not is told, for root is not who the daemon is then. */
+static const char *open_error(int error)
+{
+	static char text[256];
+	const struct passwd *pw;
+
+	if (error != EACCES)
+		return strerror(error);
+	pw = getpwuid(geteuid());
+	if (pw == NULL)
+		return strerror(error);
+	snprintf(text, sizeof(text), "%s for the user \"%s\"", strerror(error), pw->pw_name);
+	return text;
+}
+
 int file_open(const char *name, struct stat *st, const char **why)
 {
 	/* non-blocking, or opening a FIFO waits for a writer */
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0) {
-		*why = strerror(errno);
+		*why = open_error(errno);
 		return -1;
 	}
 	if (fstat(fd, st) < 0)

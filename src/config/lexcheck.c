@@ -298,6 +298,8 @@ static bool check_kind(struct check *c)
 		report(c, "the comment is not closed: \"*/\" is missing");
 	else if (c->lex.kind == LEX_OTHER && *c->lex.start == '@')
 		report(c, "@include must be the first on its line");
+	else if (c->lex.kind == LEX_OTHER && strncmp(c->lex.start, "\xef\xbb\xbf", 3) == 0)
+		report(c, "a byte order mark, which cannot be seen: save the file without it");
 	else if (c->lex.kind == LEX_OTHER)
 		report(c, "unexpected \"%.*s\"", (int)c->lex.len, c->lex.start);
 	else

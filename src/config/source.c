@@ -111,7 +111,7 @@ static const char *read_whole(const char *name, char **bytes, size_t *len)
 		return why;
 	why = file_read(fd, SOURCE_BYTES_MAX, bytes, len);
 	close(fd);
-	return why;
+	return *len > SOURCE_BYTES_MAX ? "it is larger than 4 MiB" : why;
 }
 
 const struct source_attachment *source_attach(struct config_source *s, const char *name,

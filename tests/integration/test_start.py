@@ -144,7 +144,7 @@ def test_check_reads_as_the_user(daemon):
     os.chmod(d.file, 0o600)
     r = run_program("-t", "-c", d.file)
     assert (r.returncode, r.stdout) == (1, "")
-    assert r.stderr.startswith(f"{d.file}: cannot read: Permission denied\n")
+    assert r.stderr.startswith(f"{d.file}: cannot read: Permission denied for the user \"nobody\"\n")
     d.refuses(r"cannot read: Permission denied", "not started: ")
 
 
