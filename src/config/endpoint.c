@@ -131,6 +131,18 @@ static void check_pending(struct config_report *r, const struct config_limits *l
 		       "receiver's connection as slow-consumer");
 }
 
+/* Of the endpoint, for either of the two may come from the top. */
+static void check_subprotocols(const struct parse *p, struct config_report *r,
+			       const struct config_limits *l)
+{
+	bool own = config_setting_get_member(r->group, "subprotocols") != NULL;
+
+	if (l->require_subprotocol && l->subprotocols == NULL &&
+	    !report_is_wrong(own ? r : &p->top, "subprotocols"))
+		config_report_error(r, "require_subprotocol",
+				    "needs \"subprotocols\": nobody could connect");
+}
+
 /* --- one endpoint --- */
 
 static void parse_opts(struct parse *p, struct config_report *r, struct config_endpoint *e)
@@ -172,6 +184,7 @@ static void check_endpoint(struct parse *p, struct config_report *r, struct conf
 	if (e->path != NULL)
 		check_path(r, e->path);
 	limits_check(r, &e->limits);
+	check_subprotocols(p, r, &e->limits);
 	if (e->behaviour == NULL)
 		return;
 	if (e->behaviour->uses_bus)

@@ -64,6 +64,15 @@ void errors_end_of_scan(struct config_errors *e)
 		e->items[i].scanned = true;
 }
 
+bool errors_at(const struct config_errors *e, unsigned order)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->items[i].order == order && !e->items[i].warning)
+			return true;
+	}
+	return false;
+}
+
 bool errors_scanned_at(const struct config_errors *e, unsigned order)
 {
 	for (size_t i = 0; i < e->count; i++) {

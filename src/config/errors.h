@@ -29,7 +29,8 @@ void errors_vadd(struct config_errors *e, bool warning, struct config_place at, 
 /* What is in the list so far was found by the scanner: wrong numbers, strings, brackets. */
 void errors_end_of_scan(struct config_errors *e);
 
-/* Whether the scanner found an error at this line of the expanded text. */
+/* Whether an error at this line of the expanded text was found, and whether by the scanner. */
+bool errors_at(const struct config_errors *e, unsigned order);
 bool errors_scanned_at(const struct config_errors *e, unsigned order);
 
 #endif

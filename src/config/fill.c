@@ -256,11 +256,12 @@ static bool check_range(const struct reading *rd, const void *value)
 	int64_t v = *(const int64_t *)value;
 	char min[48], max[48], *given;
 
+	/* a number that libconfig cut is reported already, and its value is not what is written */
+	if (k->type == CONFIG_INT &&
+	    errors_scanned_at(rd->report->errors, report_line(rd->setting)))
+		return false;
 	if (k->min == k->max || (v >= k->min && v <= k->max))
 		return true;
-	/* a number that libconfig cut is reported already, and its value is not what is written */
-	if (errors_scanned_at(rd->report->errors, report_line(rd->setting)))
-		return false;
 	value_format(k->type, k->min, min, sizeof(min));
 	value_format(k->type, k->max, max, sizeof(max));
 	given = k->type == CONFIG_INT

@@ -24,6 +24,14 @@ static bool token_valid(const char *word)
 	return true;
 }
 
+/* As browsers write it. */
+static bool port_valid(const char *p)
+{
+	size_t n = strspn(p, "0123456789");
+
+	return *p != '0' && n >= 1 && n <= 5 && p[n] == '\0' && atol(p) <= 65535;
+}
+
 /* A name or IPv4 address, and perhaps a port; or an IPv6 address in brackets. */
 static bool host_valid(const char *p)
 {
@@ -39,9 +47,7 @@ static bool host_valid(const char *p)
 	}
 	if (p == start)
 		return false;
-	if (*p == ':' && isdigit((unsigned char)p[1]))
-		p += 1 + strspn(p + 1, "0123456789");
-	return *p == '\0';
+	return *p == '\0' || (*p == ':' && port_valid(p + 1));
 }
 
 static bool origin_valid(const char *word)
@@ -75,6 +81,29 @@ static void check_words(struct config_report *r, const char *key, char *const *w
 	}
 }
 
+/* Browsers leave out the port that the scheme stands for (RFC 6454 6.2). */
+static bool has_default_port(const char *origin)
+{
+	const char *colon = strrchr(origin, ':');
+
+	if (strncasecmp(origin, "https://", 8) == 0)
+		return strcmp(colon, ":443") == 0;
+	return strncasecmp(origin, "http://", 7) == 0 && strcmp(colon, ":80") == 0;
+}
+
+static void warn_default_ports(struct config_report *r, char *const *origins)
+{
+	const config_setting_t *list = config_setting_get_member(r->group, "allowed_origins");
+
+	for (int i = 0; list != NULL && origins != NULL && origins[i] != NULL; i++)
+		if (has_default_port(origins[i]))
+			report_warning(r, config_setting_get_elem(list, (unsigned)i),
+				       "\"allowed_origins\" has \"%s\", but browsers leave "
+				       "this port out: write \"%.*s\"",
+				       origins[i], (int)(strrchr(origins[i], ':') - origins[i]),
+				       origins[i]);
+}
+
 static bool is_any(char *const *origins)
 {
 	return origins != NULL && strcmp(origins[0], "*") == 0 && origins[1] == NULL;
@@ -84,15 +113,13 @@ void limits_check(struct config_report *r, struct config_limits *l)
 {
 	check_words(r, "subprotocols", l->subprotocols, token_valid,
 		    "names of at most 128 letters without spaces or separators");
-	if (l->require_subprotocol && l->subprotocols == NULL)
-		config_report_error(r, "require_subprotocol",
-				    "needs \"subprotocols\": nobody could connect");
 	if (is_any(l->allowed_origins)) {
 		free(l->allowed_origins[0]);
 		free(l->allowed_origins);
 		l->allowed_origins = NULL;
 	}
 	check_words(r, "allowed_origins", l->allowed_origins, origin_valid,
-		    "\"scheme://host\" or \"scheme://host:port\" without a path, \"*.host\" or "
-		    "\"null\"");
+		    "\"scheme://host\" or \"scheme://host:port\" without a path, \"*.host\", "
+		    "\"null\", or \"*\" alone");
+	warn_default_ports(r, l->allowed_origins);
 }

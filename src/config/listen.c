@@ -142,11 +142,13 @@ static void check_trust(struct config_report *r, const struct config_listener *l
 {
 	bool believes = l->proxy_protocol || l->forwarded != 0;
 
-	if (believes && l->trusted == NULL && !given(r, "unix") && !given(r, "systemd"))
+	if (believes && l->trusted == NULL && !given(r, "unix") && !given(r, "systemd") &&
+	    !report_is_wrong(r, "trusted"))
 		config_report_error(r, l->proxy_protocol ? "proxy_protocol" : "forwarded",
 				    "needs \"trusted\": anybody could claim to be anybody. For "
 				    "example: trusted = ( \"10.0.0.0/8\" );");
-	if (!believes && l->trusted != NULL)
+	if (!believes && l->trusted != NULL && !report_is_wrong(r, "proxy_protocol") &&
+	    !report_is_wrong(r, "forwarded"))
 		config_report_error(r, "trusted",
 				    "is not used without \"proxy_protocol\" or \"forwarded\"");
 }

@@ -88,6 +88,13 @@ char *report_enter(const struct config_report *r, const char *name, const config
 	return label;
 }
 
+bool report_is_wrong(const struct config_report *r, const char *key)
+{
+	const config_setting_t *s = config_setting_get_member(r->group, key);
+
+	return s != NULL && errors_at(r->errors, report_line(s));
+}
+
 char *report_given(const config_setting_t *s)
 {
 	switch (config_setting_type(s)) {

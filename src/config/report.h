@@ -42,6 +42,12 @@ void report_warning(struct config_report *r, const config_setting_t *at, const c
 char *report_enter(const struct config_report *r, const char *name, const config_setting_t *group,
 		   struct config_report *out) __attribute__((warn_unused_result));
 
+/*
+ * Whether the key is there but has an error already. What needs or excludes it is
+ * then not known to be wrong, and would only be told of a mistake that is not there.
+ */
+bool report_is_wrong(const struct config_report *r, const char *key);
+
 /* What is given, for "..., not %s": the string "x", the number 3, a group. Caller frees. */
 char *report_given(const config_setting_t *s);
 

@@ -303,11 +303,11 @@ static void parse_certificates(struct parse *p, struct config_report *r, struct 
 
 static void check_clients(struct parse *p, struct config_report *r, struct config_tls *t)
 {
-	if (t->verify != VERIFY_NONE && t->client_ca == NULL)
+	if (t->verify != VERIFY_NONE && t->client_ca == NULL && !report_is_wrong(r, "client_ca"))
 		config_report_error(r, "verify",
 				    "needs \"client_ca\": who may sign certificates "
 				    "of clients");
-	if (t->verify == VERIFY_NONE && t->client_ca != NULL)
+	if (t->verify == VERIFY_NONE && t->client_ca != NULL && !report_is_wrong(r, "verify"))
 		config_report_error(
 			r, "client_ca",
 			"is not used unless \"verify\" is \"optional\" or \"required\"");
