@@ -145,9 +145,14 @@ static int make_way(const char *path, const union address *a, socklen_t len)
 
 int socket_set_rights(const struct config_listener *l)
 {
-	if (l->group && chown(l->unix_path, (uid_t)-1, (gid_t)l->gid) < 0)
+	gid_t group = l->group ? (gid_t)l->gid : getegid();
+	struct stat st;
+
+	/* what is so already may be another user's */
+	if (stat(l->unix_path, &st) < 0 ||
+	    (st.st_gid != group && chown(l->unix_path, (uid_t)-1, group) < 0))
 		return -1;
-	return chmod(l->unix_path, (mode_t)l->mode);
+	return (st.st_mode & 07777) == (mode_t)l->mode ? 0 : chmod(l->unix_path, (mode_t)l->mode);
 }
 
 static int listen_unix(const struct config_listener *l)

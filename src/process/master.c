@@ -288,7 +288,7 @@ static int open_sockets(void)
 {
 	char error[512];
 
-	if (sockets_open(&master.sockets, master.config, error, sizeof(error)) < 0) {
+	if (sockets_open(&master.sockets, master.config, NULL, error, sizeof(error)) < 0) {
 		log_err(LOG_OF(BIND_FAILED), "%s", error);
 		return -1;
 	}

@@ -130,7 +130,7 @@ static int prepare(const struct config *new, char *error, size_t size)
 			 strerror(errno));
 		return -1;
 	}
-	return sockets_open(&master.sockets, new, error, size);
+	return sockets_open(&master.sockets, new, master.config, error, size);
 }
 
 static void apply(struct config *new, struct config_source *source)

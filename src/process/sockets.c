@@ -104,7 +104,8 @@ static int open_slot(const struct listen_socket *l, const struct config_listener
 	/* Where there are fewer than workers, they are shared. */
 	if (l->handed_in)
 		return socket_adopt(fds[(size_t)slot % n], c);
-	if ((size_t)slot < n)
+	/* A stored unix socket is of no use when somebody has removed its file. */
+	if ((size_t)slot < n && (!l->unix_path || access(l->unix_path, F_OK) == 0))
 		return socket_adopt(fds[slot], c);
 	return socket_listen(c, l->port);
 }
@@ -136,6 +137,9 @@ static const char *advice(int error)
 		       "that the user may write to and a \"group\" that the user is in";
 	case EADDRNOTAVAIL:
 		return "; no interface of this machine has that address";
+	case EINVAL:
+		return "; an IPv4 address is to be written as one, and an address of a link "
+		       "(fe80::...) cannot be had";
 	case EAFNOSUPPORT:
 		return "; this machine has that kind of address switched off";
 	case ENXIO:
@@ -161,6 +165,8 @@ static int open_one(struct sockets *s, const struct config_listener *c, int slot
 		if (!l)
 			return -1;
 		s->items[s->count++] = l;
+	} else if (l->unix_path && socket_set_rights(c) < 0 && errno != ENOENT) {
+		return -1;
 	}
 	return open_slots(l, c, slots);
 }
@@ -174,8 +180,16 @@ static int slots_open(const struct listen_socket *l)
 	return n;
 }
 
+static void warn_rights(const struct config_listener *c)
+{
+	log_warning(NULL, "%s:%d: cannot set mode and group of %s: %s%s", c->file, c->line,
+		    c->unix_path, strerror(errno),
+		    errno == ENOENT ? "; the file is gone, and nobody can connect until a restart"
+				    : advice(errno));
+}
+
 /* Takes back what sockets_open did: slots from had[i] on, and fresh ones whole. */
-static void undo(struct sockets *s, const int *had)
+static void undo(struct sockets *s, const int *had, const struct config *old)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		struct listen_socket *l = s->items[i];
@@ -188,9 +202,13 @@ static void undo(struct sockets *s, const int *had)
 		for (int k = had[i]; k < CONFIG_WORKERS_MAX; k++)
 			close_slot(l, k);
 	}
+	for (size_t i = 0; old && i < old->listener_count; i++)
+		if (old->listeners[i].unix_path && socket_set_rights(&old->listeners[i]) < 0)
+			warn_rights(&old->listeners[i]);
 }
 
-int sockets_open(struct sockets *s, const struct config *c, char *error, size_t size)
+int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
+		 size_t size)
 {
 	int had[CONFIG_LISTENERS_MAX];
 
@@ -205,7 +223,7 @@ int sockets_open(struct sockets *s, const struct config *c, char *error, size_t 
 		socket_name(l, (int)l->port, name);
 		snprintf(error, size, "%s:%d: cannot listen on %s: %s%s", l->file, l->line, name,
 			 strerror(errno), advice(errno));
-		undo(s, had);
+		undo(s, had, old);
 		return -1;
 	}
 	return 0;
@@ -218,8 +236,7 @@ static void update(struct listen_socket *l, const struct config_listener *c, int
 		if (!l->unix_path || i == 0)
 			listen(l->fds[i], (int)c->backlog);
 	if (l->unix_path && socket_set_rights(c) < 0)
-		log_warning(NULL, "cannot set mode and group of %s: %s%s", l->unix_path,
-			    strerror(errno), advice(errno));
+		warn_rights(c);
 }
 
 static const struct config_listener *configured(const struct config *c, const char *key)

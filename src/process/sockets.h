@@ -29,11 +29,13 @@ struct sockets {
 };
 
 /*
- * Opens what c needs for slots 0 .. c->workers - 1 and s has not open yet. On
- * failure s is as before and error (of size bytes) says which address, where it is
+ * Opens what c needs for slots 0 .. c->workers - 1 and s has not open yet, and gives
+ * unix sockets that s has the rights that c says. On failure s is as before, as old (NULL:
+ * there is none) says, and error (of size bytes) says which address, where it is
  * configured, and why: returns -1.
  */
-int sockets_open(struct sockets *s, const struct config *c, char *error, size_t size);
+int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
+		 size_t size);
 
 /* Closes the addresses that c does not have, and the slots beyond its workers. */
 void sockets_commit(struct sockets *s, const struct config *c);

@@ -1,6 +1,7 @@
 """A new configuration in a running daemon: what applies, what is refused, who notices."""
 
 import asyncio
+import grp
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import pytest
 import websockets
 
 import way
-from apart import give_to_nobody, needs_root
+from apart import AS_NOBODY, give_to_nobody, needs_root
 from harness import (DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
                      run_program, stand_still, taken_port, wait_until)
 from raw import Member, Raw, close, request, run, text
@@ -173,6 +174,48 @@ def test_unix_socket_mode_and_backlog(daemon):
     assert os.stat(path).st_mode & 0o777 == 0o666
     assert os.stat(path).st_ino == inode, "the same socket: nobody in its queue is lost"
     assert answer(path) == "Echo: hi"
+
+
+@needs_root
+def test_unix_socket_that_has_no_group_any_more(daemon):
+    """It is then the user's own, as it would be after a start."""
+    d = daemon(start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    other = next(g for g in grp.getgrall() if g.gr_gid != os.getegid())
+    d.change(listen=[{"unix": path, "group": other.gr_name}])
+    d.start()
+    assert os.stat(path).st_gid == other.gr_gid
+    d.change(listen=[{"unix": path}])
+    d.reload()
+    assert os.stat(path).st_gid == os.getegid()
+    assert answer(path) == "Echo: hi"
+
+
+@needs_root
+def test_unix_socket_with_a_group_that_the_user_is_not_in(daemon):
+    """An error at a reload as it is at a start, and nothing has changed."""
+    d = daemon(start=False, wrap=AS_NOBODY)
+    one, two = (os.path.join(d.directory, name) for name in ("one.sock", "two.sock"))
+    d.change(listen=[{"unix": one}, {"unix": two}])
+    give_to_nobody(d.directory)
+    d.start()
+    before = [(s.st_mode, s.st_gid) for s in map(os.stat, (one, two))]
+    d.change(listen=[{"unix": one, "mode": "0666"},
+                     {"unix": two, "mode": "0666", "group": grp.getgrgid(0).gr_name}])
+    refused_reload(d, rf"{d.place('two.sock')}: cannot listen on unix:{two}: Operation not "
+                      r'permitted; .* a "group" that the user is in')
+    assert [(s.st_mode, s.st_gid) for s in map(os.stat, (one, two))] == before
+
+
+def test_unix_socket_whose_file_was_removed(daemon):
+    d = daemon(start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    os.unlink(path)
+    d.reload()
+    d.log_contains(rf"warning: {d.place('ws.sock')}: cannot set mode and group of {path}: No such "
+                   "file or directory; the file is gone, and nobody can connect until a restart")
 
 
 def test_max_connections(five):

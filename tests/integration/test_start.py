@@ -432,6 +432,13 @@ def test_a_worker_for_each_cpu(daemon):
     d.log_contains(rf"ready: {count} workers, {len(FIVE)} endpoints")
 
 
+@pytest.mark.parametrize("address", ["::ffff:127.0.0.1", "fe80::1"])
+def test_address_that_cannot_be_listened_on(daemon, address):
+    d = daemon({"listen": [{"address": address, "port": 0}]}, start=False)
+    d.refuses(rf"{d.place('address')}: cannot listen on \[{address}\]:0: Invalid argument; "
+              "an IPv4 address is to be written as one")
+
+
 @pytest.mark.parametrize("size, lag", [("64K", "16K"), ("4G", "1G")])
 def test_bus_as_small_and_as_large_as_it_can_be(daemon, size, lag):
     d = daemon({"bus_size": size, "bus_lag": lag, "max_message": "4K",

@@ -359,6 +359,10 @@ def a_unix_socket_is_there_over_a_restart():
     with Raw("/run/ignyxd/ws.sock") as c:
         c.upgrade("/ws").send(text("x"))
         assert c.text() == "Echo: x"
+    os.unlink("/run/ignyxd/ws.sock")
+    sh("systemctl", "restart", UNIT)
+    with Raw("/run/ignyxd/ws.sock") as c:
+        c.upgrade("/ws")
     restore(before)
     sh("systemctl", "restart", UNIT)
 
