@@ -29,6 +29,7 @@ struct config_errors {
 	struct item *items;
 	size_t count, cap;
 	size_t errors;
+	bool scanned; /* some were found by the scanner */
 };
 
 struct config_errors *config_errors_new(void)
@@ -61,7 +62,7 @@ void config_errors_each(const struct config_errors *e,
 void errors_end_of_scan(struct config_errors *e)
 {
 	for (size_t i = 0; i < e->count; i++)
-		e->items[i].scanned = true;
+		e->items[i].scanned = e->scanned = true;
 }
 
 bool errors_at(const struct config_errors *e, unsigned order)
@@ -75,7 +76,7 @@ bool errors_at(const struct config_errors *e, unsigned order)
 
 bool errors_scanned_at(const struct config_errors *e, unsigned order)
 {
-	for (size_t i = 0; i < e->count; i++) {
+	for (size_t i = 0; i < e->count && e->scanned; i++) {
 		if (e->items[i].order == order && e->items[i].scanned && !e->items[i].warning)
 			return true;
 	}
