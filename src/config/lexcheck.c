@@ -5,7 +5,9 @@
  * up. So the grammar, which is small, is followed here as well, to say what was
  * expected and which bracket has no partner. What is
  * awaited is one of six things, and the open brackets say where. Brackets nested
- * without end would exhaust libconfig's stack, so there is a limit.
+ * without end would exhaust libconfig's stack, so there is a limit. There is one for the
+ * settings of a group as well: libconfig compares each with all before it, and a worker
+ * that reads ten thousand would be taken for one that stands still.
  *
  * A string that runs over the end of its line is an error, though libconfig
  * takes it: nearly always its closing quote was forgotten, and the error would be
@@ -51,6 +53,7 @@ struct check {
 	size_t last_at; /* its place in the text */
 	struct bracket brackets[LEXCHECK_DEPTH_MAX];
 	size_t depth;
+	unsigned names[LEXCHECK_DEPTH_MAX + 1]; /* of the group at each depth */
 	unsigned fatal; /* errors that libconfig would stop at too, or must not see */
 	bool stopped;
 };
@@ -181,6 +184,7 @@ static void open_bracket(struct check *c)
 		return;
 	}
 	c->brackets[c->depth++] = (struct bracket){ *c->lex.start, c->lex.at };
+	c->names[c->depth] = 0;
 	c->await = punct(c) == '{' ? AWAIT_NAME : AWAIT_FIRST;
 }
 
@@ -212,10 +216,19 @@ static bool is_value(const struct check *c)
 
 /* --- what is awaited --- */
 
+static void take_name(struct check *c)
+{
+	c->await = AWAIT_EQUALS;
+	if (++c->names[c->depth] <= LEXCHECK_NAMES_MAX)
+		return;
+	report(c, "a group has more than %d settings", LEXCHECK_NAMES_MAX);
+	stop(c);
+}
+
 static void await_name(struct check *c)
 {
 	if (c->lex.kind == LEX_NAME)
-		c->await = AWAIT_EQUALS;
+		take_name(c);
 	else if (is_close(c))
 		close_bracket(c);
 	else if (c->lex.kind == LEX_END && c->depth > 0)

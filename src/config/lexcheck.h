@@ -12,6 +12,7 @@ struct config_source;
 
 enum {
 	LEXCHECK_DEPTH_MAX = 32, /* brackets within brackets */
+	LEXCHECK_NAMES_MAX = 1024, /* settings in a group */
 	LEXCHECK_ERRORS_MAX = 20, /* of syntax; a file with that many is no configuration */
 };
 
