@@ -194,11 +194,24 @@ int socket_listen(const struct config_listener *l, int port)
 	return fd;
 }
 
+/* Whoever opened it may have taken ListenDatagram= or ListenFIFO= for ListenStream=. */
+static bool takes_connections(int fd)
+{
+	int type = 0, listens = 0;
+	socklen_t len = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		return false;
+	errno = EPROTOTYPE;
+	return type == SOCK_STREAM && listens;
+}
+
 int socket_adopt(int fd, const struct config_listener *l)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), flags = own < 0 ? -1 : fcntl(own, F_GETFL);
 
-	if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	if (flags < 0 || !takes_connections(own) || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    (!l->systemd && listen(own, (int)l->backlog) < 0))
 		return own < 0 ? -1 : close_with_errno(own);
 	if (socket_port(own) > 0) {

@@ -145,6 +145,10 @@ static const char *advice(int error)
 	case ENXIO:
 		return "; the service manager handed in no socket of that name: see "
 		       "FileDescriptorName= in its socket unit";
+	case EPROTOTYPE:
+	case ENOTSOCK:
+		return "; the service manager handed in something that takes no connections: see "
+		       "ListenStream= in its socket unit, and Accept= is not for it";
 	case ENOENT:
 		return "; the folder of the socket does not exist";
 	case EEXIST:

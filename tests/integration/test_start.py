@@ -447,6 +447,37 @@ def test_address_that_cannot_be_listened_on(daemon, address):
               "an IPv4 address is to be written as one")
 
 
+# becomes the daemon with what it makes as the one descriptor that a service manager hands in
+HANDS_IN = """
+import os, socket, sys
+made = eval(sys.argv[1])
+os.dup2(made.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="ws")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("what", [
+    "socket.socket(type=socket.SOCK_DGRAM)",
+    "socket.socket()",
+    "socket.socketpair()[0]",
+    "open('/dev/null')",
+])
+def test_what_is_handed_in_takes_no_connections(daemon, what):
+    d = daemon({"listen": [{"systemd": "ws"}]}, start=False,
+               wrap=(sys.executable, "-c", HANDS_IN, what))
+    d.refuses(rf"{d.place('systemd')}: cannot listen on systemd:ws: .*; the service manager handed "
+              "in something that takes no connections: see ListenStream=")
+
+
+def test_socket_that_is_handed_in(daemon):
+    port = free_port()
+    daemon({"listen": [{"systemd": "ws"}]}, wrap=(
+        sys.executable, "-c", HANDS_IN, f"socket.create_server(('127.0.0.1', {port}))"))
+    assert answers(("127.0.0.1", port))
+
+
 @pytest.mark.parametrize("size, lag", [("64K", "16K"), ("4G", "1G")])
 def test_bus_as_small_and_as_large_as_it_can_be(daemon, size, lag):
     d = daemon({"bus_size": size, "bus_lag": lag, "max_message": "4K",
