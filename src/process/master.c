@@ -252,6 +252,16 @@ static void tick_cb(evutil_socket_t fd, short what, void *arg)
 	supervise_tick();
 }
 
+/* From the pid file on somebody may ask for a reload; it waits until there is a handler. */
+static void hold_reloads(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
 static int add_events(void)
 {
 	static const int sigs[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
@@ -265,6 +275,7 @@ static int add_events(void)
 		if (!master.signals[i] || event_add(master.signals[i], NULL) < 0)
 			return -1;
 	}
+	hold_reloads(SIG_UNBLOCK);
 	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
 	if (!master.tick || event_add(master.tick, &every) < 0)
 		return -1;
@@ -306,6 +317,7 @@ static int start(void)
 {
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
+	hold_reloads(SIG_BLOCK);
 	if (load_config() < 0)
 		return -1;
 	worker_set_log_level(master.config, master.options->verbose);

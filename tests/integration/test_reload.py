@@ -44,6 +44,16 @@ def summary(d, mark):
     return d.log_contains(r"configuration reloaded: (.*) event=reloaded", mark).group(1)
 
 
+def test_signal_while_it_starts(daemon):
+    """From the moment that its process id is to be read it does not end the daemon."""
+    d = daemon({"bus_size": "64M"}, start=False).launch()
+    path = os.path.join(d.directory, "ignyxd.pid")
+    wait_until("the process id", lambda: os.path.exists(path) and os.path.getsize(path))
+    d.kill(signal.SIGHUP)
+    d.log_contains("configuration reloaded: ")
+    assert answer(d.address) == "Echo: hi"
+
+
 # --- what applies ---
 
 
@@ -210,7 +220,7 @@ def test_unix_socket_with_a_group_that_the_user_is_not_in(daemon):
 def test_unix_socket_whose_file_was_removed(daemon):
     d = daemon(start=False)
     path = os.path.join(d.directory, "ws.sock")
-    d.change(listen=[LOCAL, {"unix": path}])
+    d.change(listen=[{"unix": path}])
     d.start()
     os.unlink(path)
     d.reload()
