@@ -56,15 +56,19 @@ static int read_outcome(int dir, struct outcome *o)
 	return sscanf(o->text, "%llu %15s", &o->count, o->state) == 2 ? 0 : -1;
 }
 
-/* The daemon holds a lock on its pid file: a file without one is left over. */
+/*
+ * The daemon holds a lock on its pid file: a file without one is left over. 0: no daemon;
+ * -1: there is a file that cannot be read.
+ */
 static long read_pid(int dir)
 {
 	int fd = openat(dir, RUNTIME_PID_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 	char text[32];
 
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	close(fd);
 	if (!held || read_file(dir, RUNTIME_PID_FILE, text, sizeof(text)) < 0)
 		return 0;
 	return strtol(text, NULL, 10);
@@ -112,7 +116,10 @@ static int request(int dir, int watch, long pid)
 
 	if (pid <= 0)
 		pid = read_pid(dir);
-	if (pid <= 0)
+	if (pid < 0)
+		return complain("cannot read " RUNTIME_PID_FILE " in runtime_dir: ",
+				strerror(errno));
+	if (pid == 0)
 		return complain("no daemon runs with this runtime_dir", "");
 	if (read_outcome(dir, &o) < 0)
 		return complain("cannot read the outcome file in runtime_dir: ", strerror(errno));

@@ -589,6 +589,16 @@ def test_r_without_a_daemon(daemon):
         "that pid may be anybody's"
 
 
+@needs_root
+def test_r_by_somebody_else(daemon):
+    """The unit's umask keeps its files from others: that is not to say that there is no daemon."""
+    d = daemon(start=False, wrap=("sh", "-c", 'umask 077; exec "$@"', "sh")).start()
+    r = subprocess.run([*AS_NOBODY, PROGRAM, "-r", "-c", d.file], env=d.env, capture_output=True,
+                       stdin=subprocess.DEVNULL, text=True, check=False)
+    assert (r.returncode, r.stderr) == (
+        1, "ignyxd: cannot read ignyxd.pid in runtime_dir: Permission denied\n")
+
+
 def test_r_without_a_runtime_dir(daemon):
     d = daemon(start=False)
     del d.settings["runtime_dir"]
