@@ -217,6 +217,7 @@ install: all $(BUILD)/ignyxd.service
 uninstall:
 	@echo "$$INSTALLED" | while read -r mode file target; do \
 		echo "  REMOVE  $(DESTDIR)$$target"; rm -f "$(DESTDIR)$$target"; done
+	@! test -d "$(DESTDIR)$(docdir)" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(docdir)"
 	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
