@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 {
 	struct master_options options = { .file = IGNYX_CONF_FILE };
 	int (*run)(const struct master_options *) = master_run;
+	bool check = false, reload = false;
 	int c;
 
 	while ((c = getopt(argc, argv, "c:trvVh")) != -1) {
@@ -39,9 +40,11 @@ int main(int argc, char **argv)
 			options.file = optarg;
 			break;
 		case 't':
+			check = true;
 			run = master_check_config;
 			break;
 		case 'r':
+			reload = true;
 			run = master_request_reload;
 			break;
 		case 'v':
@@ -59,6 +62,10 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr, "ignyxd: unexpected argument \"%s\"\n", argv[optind]);
+		return usage_error();
+	}
+	if (check && reload) {
+		fputs("ignyxd: -t only looks and -r applies: one at a time\n", stderr);
 		return usage_error();
 	}
 	log_init("ignyxd");

@@ -70,6 +70,7 @@ def test_help():
     (["-c"], "'c'"),
     (["-t", "more"], '"more"'),
     (["ignyxd.conf"], '"ignyxd.conf"'),
+    (["-t", "-r"], "-t only looks"),
 ])
 def test_usage_errors(args, said):
     r = run_program(*args)
