@@ -273,6 +273,7 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		const struct config_listener *cl = configured(c, l->key);
 
 		if (!cl) {
+			log_info(LOG_OF(LISTENING_ENDED), "no longer listening on %s", l->name);
 			fdstore_forget(l->key);
 			free_socket(l, true);
 			s->items[i] = s->items[--s->count];

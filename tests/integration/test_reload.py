@@ -160,6 +160,8 @@ def test_listener_added_and_removed(five):
         five.change(listen=[{"address": "127.0.0.1", "port": port}, {"unix": path}])
         five.reload()
         assert answer(("127.0.0.1", port)) == answer(path) == "Echo: hi"
+        five.log_contains(rf"no longer listening on {re.escape('%s:%d' % before)} "
+                          "event=listening-ended$")
         with pytest.raises(ConnectionRefusedError):
             Raw(before)
         c.send(text("hi"))
