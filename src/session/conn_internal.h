@@ -156,7 +156,7 @@ void secure_turn_end(void);
 
 /* handshake.c */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
-void handshake_refuse(struct conn *c, enum reason reason, bool no_body);
+void handshake_refuse(struct conn *c, enum reason reason);
 uint32_t handshake_deadline(const struct conn *c);
 
 /* input.c */

@@ -28,27 +28,33 @@ uint32_t handshake_deadline(const struct conn *c)
 	return c->mark + timer_ticks(l->handshake_timeout);
 }
 
-static void log_refusal(const struct conn *c, enum reason reason, int status)
+/* path: what was asked for, where no endpoint stands for it; else NULL. */
+static void log_refusal(const struct conn *c, enum reason reason, int status, const char *path)
 {
 	struct conn_texts texts;
 	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
 
 	f.code = status;
 	f.reason = reason;
-	log_info(&f, "refused with %d: %s", status, reason_text(reason));
+	log_info(&f, "refused with %d: %s%s%s%s", status, reason_text(reason), path ? ": \"" : "",
+		 path ? path : "", path ? "\"" : "");
 }
 
-void handshake_refuse(struct conn *c, enum reason reason, bool no_body)
+static void refuse(struct conn *c, enum reason reason, const char *path, bool no_body)
 {
 	char response[UPGRADE_RESPONSE_MAX];
-	int status = upgrade_status(reason);
 
-	log_refusal(c, reason, status);
+	log_refusal(c, reason, upgrade_status(reason), path);
 	conn_forget_head(c);
 	output_cork(c);
 	output_raw(c, response, upgrade_write_refusal(response, reason, time(NULL), no_body));
 	conn_end_output(c, reason);
 	output_uncork(c);
+}
+
+void handshake_refuse(struct conn *c, enum reason reason)
+{
+	refuse(c, reason, NULL, false);
 }
 
 /* Counts first and checks then, so that workers together never exceed the limit. */
@@ -176,7 +182,7 @@ static void finish(struct conn *c, const struct http_head *h, uint8_t *rest, uin
 	enum reason r = check(c, h, &up);
 
 	if (r != REASON_NONE) {
-		handshake_refuse(c, r, up.head);
+		refuse(c, r, r == REASON_NOT_FOUND && *up.path ? up.path : NULL, up.head);
 		return;
 	}
 	output_cork(c);
@@ -214,7 +220,6 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 			note_endpoint(c);
 		}
 	} else {
-		handshake_refuse(c, n == HTTP_BAD ? REASON_BAD_REQUEST : REASON_HEAD_TOO_LARGE,
-				 false);
+		handshake_refuse(c, n == HTTP_BAD ? REASON_BAD_REQUEST : REASON_HEAD_TOO_LARGE);
 	}
 }

@@ -44,7 +44,7 @@ static void answer_plainly(struct conn *c)
 {
 	tls_abandon(&c->transport);
 	conn_set_state(c, CONN_UPGRADE);
-	handshake_refuse(c, REASON_PLAIN_HTTP, false);
+	handshake_refuse(c, REASON_PLAIN_HTTP);
 }
 
 static void fail(struct conn *c, const char *why)

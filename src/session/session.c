@@ -121,7 +121,7 @@ static void stop_conn(struct conn *c, void *arg)
 	if (c->state_now == CONN_OPEN)
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
 	else if (c->state_now == CONN_UPGRADE)
-		handshake_refuse(c, REASON_SHUTDOWN, false);
+		handshake_refuse(c, REASON_SHUTDOWN);
 	else if (c->state_now < CONN_UPGRADE)
 		conn_kill(c, REASON_SHUTDOWN);
 }

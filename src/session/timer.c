@@ -159,7 +159,7 @@ static void fire(struct conn *c)
 		secure_timeout(c);
 		break;
 	case CONN_UPGRADE:
-		handshake_refuse(c, REASON_HANDSHAKE_TIMEOUT, false);
+		handshake_refuse(c, REASON_HANDSHAKE_TIMEOUT);
 		break;
 	case CONN_OPEN:
 		open_timer(c);

@@ -130,9 +130,14 @@ def test_refusals(still):
         peer = f"127.0.0.1:{c.local_port}"
         c.send(request("/none")).response()
     line = still.log_contains("^.*conn-refused.*$", mark).group()
-    assert re.fullmatch(r"ignyxd\[worker \d\]: info: refused with 404: no endpoint has this path "
-                        rf"event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 "
+    assert re.fullmatch(r"ignyxd\[worker \d\]: info: refused with 404: no endpoint has this path: "
+                        rf'"/none" event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 '
                         "reason=not-found", line)
+    mark = still.log_size()
+    with Raw(still.address) as c:
+        c.send(request("/%0afake?secret=1")).response()
+    line = still.log_contains("^.*conn-refused.*$", mark).group()
+    assert r'path: "/\x0afake" event=' in line
     mark = still.log_size()
     with Raw(still.address) as c:
         c.send(request("/ws", method="POST")).response()
