@@ -5,8 +5,9 @@
  * many records there are. Reading takes in what the kernel has and gives it to OpenSSL until
  * it is used up. Writing lets OpenSSL put its records into memory and sends them together. What the
  * socket does not take of them counts as written for the caller, who could not take it
- * back any more, and leaves ahead of all that is written next. In between - the
- * handshake, alerts, new keys - the BIO is as good as the socket.
+ * back any more, and leaves ahead of all that is written next. So do answers to what is
+ * read, such as new keys: OpenSSL would not read on while it has to wait for the socket.
+ * Ahead of all that, in the handshake, the BIO is as good as the socket.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/bytes.h"
 #include "net/tls_internal.h"
 
 enum {
@@ -26,6 +26,7 @@ enum {
 	SEALED_MAX =
 		CHUNK + CHUNK / 2, /* room for the records of a chunk, if they are short, too */
 	RECEIVED_MAX = 128 * 1024,
+	UNSENT_MAX = 2 * SEALED_MAX, /* with answers to a peer that takes none */
 	HELD_MAX = 2 * (RECORD + 1024), /* that OpenSSL may have kept of earlier reads */
 };
 
@@ -34,6 +35,7 @@ struct tls {
 	SSL *ssl;
 	uint8_t *unsent; /* records that the socket did not take; NULL: none */
 	size_t start, end; /* unsent[start..end) is to be sent */
+	int error; /* that reading came upon, as errno; OpenSSL tells it once */
 };
 
 /* What the read that is under way took in, for OpenSSL to take over. */
@@ -45,7 +47,7 @@ static struct {
 	uint8_t bytes[RECEIVED_MAX];
 } received;
 
-/* What OpenSSL made of the write that is under way. */
+/* What OpenSSL made of the write, the end, or to answer the read, that is under way. */
 static struct {
 	bool on;
 	size_t len;
@@ -97,7 +99,7 @@ static int bio_read(BIO *b, char *to, int n)
 static int seal(const char *from, size_t n)
 {
 	if (n > sizeof(sealed.bytes) - sealed.len) {
-		errno = ENOSPC;
+		errno = EPROTO;
 		return -1;
 	}
 	memcpy(sealed.bytes + sealed.len, from, n);
@@ -212,61 +214,85 @@ static void receive(const struct transport *t, size_t room)
 	received.len = r > 0 ? (size_t)r : 0;
 }
 
-static ssize_t tls_read(struct transport *t, void *buf, size_t n)
-{
-	SSL *ssl = tls_of(t)->ssl;
-	size_t have = 0, got;
-	int r;
-
-	forget_errors();
-	receive(t, n);
-	do {
-		errno = 0;
-		r = SSL_read_ex(ssl, (char *)buf + have, n - have, &got);
-		if (r == 1)
-			have += got;
-	} while (r == 1 && have < n && (received.at < received.len || SSL_has_pending(ssl)));
-	received.on = false;
-	if (r == 1)
-		return (ssize_t)have;
-	r = translate(t, r);
-	if (have == 0)
-		return r;
-	/* The end, or an error, is told with the next call, which no event may bring. */
-	if (r == 0 || errno != EAGAIN)
-		event_active(&t->event, EV_READ, 0);
-	return (ssize_t)have;
-}
-
-/* What of the records did not leave waits for the next call. False: no memory. */
-static bool keep_unsent(struct transport *t, size_t sent)
+/* What of the records did not leave waits for the next call, behind what waits already. */
+static int keep_unsent(struct transport *t, size_t sent)
 {
 	struct tls *s = tls_of(t);
-	size_t left = sealed.len - sent;
+	size_t had = s->end - s->start, left = sealed.len - sent;
+	uint8_t *all;
 
-	s->unsent = malloc(left);
-	if (!s->unsent)
-		return false;
-	memcpy(s->unsent, sealed.bytes + sent, left);
+	if (had + left > UNSENT_MAX)
+		return fail_with(EPROTO);
+	all = malloc(had + left);
+	if (!all)
+		return fail_with(ENOMEM);
+	if (s->unsent)
+		memcpy(all, s->unsent + s->start, had);
+	memcpy(all + had, sealed.bytes + sent, left);
+	free(s->unsent);
+	s->unsent = all;
 	s->start = 0;
-	s->end = left;
+	s->end = had + left;
 	t->want_write = true;
-	return true;
+	return 0;
 }
 
 static int send_sealed(struct transport *t)
 {
-	ssize_t n = send_bytes(t, sealed.bytes, sealed.len);
+	ssize_t n = tls_of(t)->unsent ? 0 : send_bytes(t, sealed.bytes, sealed.len);
 
 	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
-	if (n == (ssize_t)sealed.len || keep_unsent(t, n > 0 ? (size_t)n : 0))
-		return 0;
-	return fail_with(ENOMEM);
+	return n == (ssize_t)sealed.len ? 0 : keep_unsent(t, n > 0 ? (size_t)n : 0);
+}
+
+/* Bytes that were read; if there are none, *r is what OpenSSL says instead. */
+static size_t unseal(struct transport *t, char *buf, size_t n, int *r)
+{
+	SSL *ssl = tls_of(t)->ssl;
+	size_t have = 0, got;
+
+	receive(t, n);
+	sealed.len = 0;
+	sealed.on = true;
+	do {
+		errno = 0;
+		*r = SSL_read_ex(ssl, buf + have, n - have, &got);
+		if (*r == 1)
+			have += got;
+	} while (*r == 1 && have < n && (received.at < received.len || SSL_has_pending(ssl)));
+	received.on = sealed.on = false;
+	return have;
+}
+
+static ssize_t tls_read(struct transport *t, void *buf, size_t n)
+{
+	size_t have;
+	int r, error;
+
+	t->again = false;
+	if (tls_of(t)->error)
+		return fail_with(tls_of(t)->error);
+	forget_errors();
+	have = unseal(t, buf, n, &r);
+	r = r == 1 ? 1 : translate(t, r);
+	error = errno;
+	/* A peer that is gone may still have said something; the next call tells. */
+	if (sealed.len > 0 && send_sealed(t) < 0 && (errno == ENOMEM || errno == EPROTO))
+		return -1;
+	if (r < 0 && error != EAGAIN)
+		tls_of(t)->error = error;
+	errno = error;
+	if (have == 0)
+		return r;
+	/* The end, or an error, is told with the next call, which no event may bring. */
+	if (r == 0 || tls_of(t)->error)
+		transport_read_again(t);
+	return (ssize_t)have;
 }
 
 /* Returns 0 when nothing is unsent any more. */
-static int flush(struct transport *t)
+static int tls_flush(struct transport *t)
 {
 	struct tls *s = tls_of(t);
 	ssize_t n;
@@ -306,7 +332,8 @@ static const void *next_chunk(const struct iovec *iov, int count, size_t skip, s
 		size_t part = iov->iov_len - skip;
 
 		part = part < CHUNK - len ? part : CHUNK - len;
-		bytes_copy(chunk + len, (const char *)iov->iov_base + skip, part);
+		if (part > 0)
+			memcpy(chunk + len, (const char *)iov->iov_base + skip, part);
 		len += part;
 	}
 	*n = len;
@@ -335,7 +362,7 @@ static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count
 	const void *p;
 
 	forget_errors();
-	if (flush(t) < 0)
+	if (tls_flush(t) < 0)
 		return -1;
 	while (!tls_of(t)->unsent && (p = next_chunk(iov, count, sent, &n), n > 0)) {
 		if (write_chunk(t, p, n) < 0)
@@ -345,25 +372,23 @@ static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count
 	return (ssize_t)sent;
 }
 
-/* OpenSSL, too, may have waited for this, to answer what it has read. */
-static int tls_flush(struct transport *t)
+/* A close_notify that does not fit is none that the peer would read. */
+static void say_goodbye(struct transport *t)
 {
-	if (flush(t) < 0)
-		return -1;
-	if (SSL_want_write(tls_of(t)->ssl))
-		event_active(&t->event, EV_READ, 0);
-	return 0;
+	forget_errors();
+	sealed.len = 0;
+	sealed.on = true;
+	SSL_shutdown(tls_of(t)->ssl);
+	sealed.on = false;
+	forget_errors();
+	if (sealed.len > 0 && !tls_of(t)->unsent)
+		send_bytes(t, sealed.bytes, sealed.len);
 }
 
-/* A close_notify that does not fit is none that the peer would read. */
 static void tls_shutdown(struct transport *t)
 {
-	SSL *ssl = tls_of(t)->ssl;
-
-	forget_errors();
-	if (SSL_is_init_finished(ssl))
-		SSL_shutdown(ssl);
-	forget_errors();
+	if (SSL_is_init_finished(tls_of(t)->ssl))
+		say_goodbye(t);
 	shutdown(t->fd, SHUT_WR);
 }
 
@@ -385,12 +410,8 @@ static void free_tls(struct tls *s)
 /* A peer that says goodbye is answered, if nothing else was said to it yet. */
 static void tls_fini(struct transport *t)
 {
-	SSL *ssl = tls_of(t)->ssl;
-
-	if (SSL_get_shutdown(ssl) == SSL_RECEIVED_SHUTDOWN) {
-		SSL_shutdown(ssl);
-		forget_errors();
-	}
+	if (SSL_get_shutdown(tls_of(t)->ssl) == SSL_RECEIVED_SHUTDOWN)
+		say_goodbye(t);
 	free_tls(t->tls);
 	t->tls = NULL;
 }

@@ -11,7 +11,7 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 {
 	t->tls = NULL;
 	t->fd = fd;
-	t->want_write = t->last = false;
+	t->want_write = t->again = t->last = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);
@@ -38,7 +38,19 @@ int transport_want(struct transport *t, bool read, bool write)
 	if (event_assign(e, event_get_base(e), t->fd, (short)(want | EV_PERSIST),
 			 event_get_callback(e), event_get_callback_arg(e)) < 0)
 		return -1;
-	return event_add(e, NULL);
+	if (event_add(e, NULL) < 0)
+		return -1;
+	/* A call that was due has gone with the old event. */
+	if (read && t->again)
+		event_active(e, EV_READ, 0);
+	return 0;
+}
+
+void transport_read_again(struct transport *t)
+{
+	t->again = true;
+	if (event_pending(&t->event, EV_READ, NULL))
+		event_active(&t->event, EV_READ, 0);
 }
 
 static ssize_t plain_read(struct transport *t, void *buf, size_t n)

@@ -37,6 +37,7 @@ struct transport {
 	void *tls; /* of an encrypted one; NULL: it is plain */
 	int fd;
 	bool want_write : 1; /* the last call waits until it can be written */
+	bool again : 1; /* it is to be read once more, whatever the socket says */
 	bool last : 1; /* the end follows what is written now: they may leave together */
 };
 
@@ -72,5 +73,10 @@ void transport_fini(struct transport *t);
 
 /* What to be called for. -1: no memory. */
 int transport_want(struct transport *t, bool read, bool write);
+
+/*
+ * Calls once more for what waits inside: in the next turn, or when reading is wanted again.
+ */
+void transport_read_again(struct transport *t);
 
 #endif

@@ -183,7 +183,7 @@ void conn_read_rest(struct conn *c)
 
 	if (c->state_now != CONN_DEAD && !parked &&
 	    transport_ops(&c->transport)->pending(&c->transport) > 0)
-		event_active(&c->transport.event, EV_READ, 0);
+		transport_read_again(&c->transport);
 }
 
 /*

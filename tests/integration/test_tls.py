@@ -901,6 +901,19 @@ def test_record_that_was_tampered_with(daemon, pki, version):
     assert "code=1006 reason=tls-error" in line and ": info: " in line
 
 
+@pytest.mark.parametrize("version", [V12, V13])
+def test_record_that_was_tampered_with_behind_a_message(daemon, pki, version):
+    d = serve(daemon, pki.ec)
+    with Wire(d.address, client(pki.root, version=version)) as c:
+        c.upgrade("/safe").ssl.write(text("x"))
+        # in one segment: the message counts
+        c.socket.sendall(c.write.read() + b"\x17\x03\x03\x00\x30" + bytes(48))
+        while c.socket.recv(4096):
+            pass
+    line = d.log_contains(r"^.*closed after.*$").group()
+    assert "1 messages, 7 bytes received" in line and "code=1006 reason=tls-error" in line
+
+
 def test_renegotiation_is_refused(daemon, pki):
     d = serve(daemon, pki.ec)
     out = s_client(d, "-tls1_2", "-legacy_renegotiation", data=b"R\n")
