@@ -49,8 +49,7 @@ struct behaviour {
 	void (*close)(struct conn *c, const void *opts, void *state, int code);
 };
 
-/* All behaviours, ended by NULL, and the one of a name (NULL: none). */
+/* All behaviours, ended by NULL. */
 extern const struct behaviour *const behaviours[];
-const struct behaviour *behaviour_find(const char *name);
 
 #endif

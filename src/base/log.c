@@ -309,8 +309,3 @@ void log_set_generation(uint64_t generation)
 {
 	sink.generation = generation;
 }
-
-uint64_t log_dropped(void)
-{
-	return sink.dropped;
-}

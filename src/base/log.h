@@ -51,9 +51,6 @@ void log_set_level(int level);
 void log_set_worker(int slot);
 void log_set_generation(uint64_t generation);
 
-/* The entries dropped by this process so far. */
-uint64_t log_dropped(void);
-
 extern int log_level;
 
 static inline bool log_enabled(int level)

@@ -1,8 +1,6 @@
 /*
  * table.c - all behaviours, from behaviours.def.
  */
-#include <string.h>
-
 #include "behaviour.h"
 
 #define BEHAVIOUR(name) extern const struct behaviour behaviour_##name;
@@ -15,11 +13,3 @@ const struct behaviour *const behaviours[] = {
 #undef BEHAVIOUR
 	NULL
 };
-
-const struct behaviour *behaviour_find(const char *name)
-{
-	for (const struct behaviour *const *b = behaviours; *b; b++)
-		if (strcmp((*b)->name, name) == 0)
-			return *b;
-	return NULL;
-}

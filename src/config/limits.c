@@ -38,9 +38,11 @@ static bool host_valid(const char *p)
 	const char *start = p;
 
 	if (*p == '[') {
-		p += 1 + strspn(p + 1, "0123456789abcdefABCDEF:.");
-		if (*p++ != ']')
+		size_t n = strspn(p + 1, "0123456789abcdefABCDEF:.");
+
+		if (n == 0 || p[1 + n] != ']')
 			return false;
+		p += n + 2;
 	} else {
 		while (isalnum((unsigned char)*p) || *p == '-' || *p == '.' || *p == '_')
 			p++;

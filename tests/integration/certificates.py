@@ -41,6 +41,7 @@ basicConstraints = critical, CA:false
 KINDS = {
     "ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
     "rsa": ("-newkey", "rsa:2048"),
+    "weak": ("-newkey", "rsa:1024"),
     "ed25519": ("-newkey", "ed25519"),
 }
 

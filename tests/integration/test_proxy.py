@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import LOCAL
+from harness import LOCAL, open_files, wait_until
 from raw import Raw, request, text
 
 TRUSTING = {**LOCAL, "proxy_protocol": True, "trusted": ["127.0.0.1"]}
@@ -42,6 +42,41 @@ def test_the_client_is_the_peer(daemon, header, peer):
         proxy = rf"127\.0\.0\.1:{c.local_port}"
     d.log_contains(rf"opened .*peer={peer} endpoint=/ws proxy={proxy}")
     d.log_contains(rf"closed after .*peer={peer} .*proxy={proxy}")
+
+
+def of_tls(client, verify, name):
+    """A header with what the proxy knows of its TLS: see PP2_TYPE_SSL."""
+    inner = struct.pack("!BI", client, verify) + b"\x22" + struct.pack("!H", len(name)) + name
+    return v2(payload=socket.inet_aton("192.0.2.8") + socket.inet_aton("198.51.100.1")
+              + struct.pack("!HH", 4712, 443) + b"\x20" + struct.pack("!H", len(inner)) + inner)
+
+
+@pytest.mark.parametrize("client, verify, known", [(3, 0, True), (3, 1, False), (1, 0, False)],
+                         ids=["verified", "not believed", "no certificate"])
+def test_the_certificate_that_the_proxy_has_seen(daemon, client, verify, known):
+    d = daemon({"listen": [TRUSTING]})
+    with Raw(d.address) as c:
+        c.send(of_tls(client, verify, b"meter 7"), request())
+        assert c.response().status == 101
+    line = d.log_contains(r"^.*opened .*peer=192\.0\.2\.8:4712.*$").group()
+    assert line.endswith(" client=CN=meter 7") == known, line
+    assert ("client=" in line) == known, line
+
+
+@pytest.mark.parametrize("said", [b"", V1[:10], SIGNATURE])
+def test_a_proxy_that_goes_away_ahead_of_its_header(daemon, said):
+    d = daemon({"listen": [TRUSTING], "workers": 1})
+    worker, = d.workers()
+    with Raw(d.address) as c:
+        c.send(V1, request())
+        assert c.response().status == 101
+        files = open_files(worker)
+        with Raw(d.address) as other:
+            other.send(said)
+            wait_until("that it is accepted", lambda: open_files(worker) == files + 1)
+        wait_until("that it is gone", lambda: open_files(worker) == files)
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
 
 
 @pytest.mark.parametrize("header, peer", HEADERS)

@@ -99,6 +99,16 @@ def test_check_tells_all_errors_at_once(daemon):
         [f"{d.file}: 6 errors"]
 
 
+@pytest.mark.parametrize("code, valid", [(1000, True), (1005, False), (1015, False),
+                                         (2999, False), (3000, True)])
+def test_check_knows_close_codes(daemon, code, valid):
+    once = {"path": "/once", "behaviour": "oneshot", "message": "Goodbye!", "code": code}
+    d = daemon({"endpoints": [once]}, start=False)
+    r = run_program("-t", "-c", d.file)
+    assert (r.returncode == 0) == valid, r.stderr
+    assert (f'"code" {code} is not a code that a close frame may carry' in r.stderr) != valid
+
+
 def test_check_tells_the_included_file(daemon):
     d = daemon(start=False, text='listen = ( { address = "127.0.0.1"; port = 0; } );\n'
                                  'endpoints = (\n@include "more/*.conf"\n);\nworkerz = 1;\n')

@@ -65,6 +65,23 @@ def serve(daemon, *pairs, settings=None, **tls):
     return daemon({"listen": [listener(*pairs, **tls)], **(settings or {})})
 
 
+def test_key_that_openssl_thinks_too_weak(daemon, pki):
+    """The file can be read, and the key is the certificate's; it is the context that refuses it."""
+    weak = pki.root.pair("DNS:localhost", kind="weak")
+    d = daemon({"listen": [listener(weak)]}, start=False)
+    said = rf'{d.place("certificates")}: listen 1: tls: OpenSSL cannot use this: ee key too small'
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == 1 and re.search(said, r.stderr), r.stderr
+    d.refuses(said, "not started")
+    # and at a reload
+    d = serve(daemon, pki.ec)
+    d.expect_error(r"listen 1: tls: OpenSSL cannot use this: ee key too small")
+    d.expect_error("reload refused")
+    d.change(listen=[listener(weak)])
+    d.reload(expect=False)
+    check_echo(d, pki.tls)
+
+
 def shown(d, tls, name="localhost"):
     """The certificate that a client gets, in DER."""
     with Raw(d.address, tls=tls, name=name) as c:

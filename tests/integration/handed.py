@@ -1,0 +1,25 @@
+"""handed.py NAMES PROGRAM ARG...: becomes the program, with sockets as a service manager gives them.
+
+NAMES are joined by colons; each is a socket of its own that listens on 127.0.0.1. Their ports are
+the first line of standard output.
+"""
+
+import os
+import socket
+import sys
+
+FIRST = 3  # SD_LISTEN_FDS_START
+
+if __name__ == "__main__":
+    names = sys.argv[1].split(":")
+    made = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    # out of the way of where they go
+    held = [os.dup2(s.fileno(), 100 + i) for i, s in enumerate(made)]
+    print(*(s.getsockname()[1] for s in made), flush=True)
+    for i, fd in enumerate(held):
+        os.dup2(fd, FIRST + i)
+        os.close(fd)
+    os.closerange(FIRST + len(names), 100)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(names)),
+                      LISTEN_FDNAMES=sys.argv[1])
+    os.execv(sys.argv[2], sys.argv[2:])

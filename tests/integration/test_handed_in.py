@@ -1,0 +1,101 @@
+"""Listening sockets that a service manager hands in (tests/systemd has a real one)."""
+
+import socket
+import sys
+
+import pytest
+
+import handed
+from harness import LOCAL, open_files, wait_until
+from raw import Raw, text
+
+WEB = {"systemd": "web"}
+
+
+def wrapped(names):
+    return (sys.executable, handed.__file__, names)
+
+
+def ports(d):
+    with open(d.log_file + ".out", encoding="ascii") as f:
+        return [int(port) for port in f.readline().split()]
+
+
+def check_echo(port):
+    with Raw(("127.0.0.1", port)) as c:
+        c.upgrade("/ws").send(text("hi"))
+        assert c.text() == "Echo: hi"
+
+
+def test_one_for_all_workers(daemon):
+    d = daemon({"listen": [WEB], "workers": 3}, wrap=wrapped("web"))
+    for _ in range(10):
+        check_echo(ports(d)[0])
+
+
+def test_one_for_each_worker_and_one_beside(daemon):
+    d = daemon({"listen": [WEB, LOCAL]}, wrap=wrapped("web:web"))
+    # the kernel gives these to nobody but who accepts on that very socket
+    for port in ports(d):
+        for _ in range(4):
+            check_echo(port)
+    check_echo(d.port)
+
+
+def test_it_stays_over_reloads(daemon):
+    d = daemon({"listen": [WEB]}, wrap=wrapped("web"))
+    port, files = ports(d)[0], open_files(d.pid)
+    with Raw(("127.0.0.1", port)) as c:
+        c.upgrade("/ws")
+        for rounds in range(3):
+            d.change(listen=[WEB, LOCAL] if rounds % 2 == 0 else [WEB])
+            d.reload()
+            check_echo(port)
+        c.send(text("still"))
+        assert c.text() == "Echo: still"
+    d.change(listen=[WEB])
+    d.reload()
+    wait_until("the files of the beginning", lambda: open_files(d.pid) == files)
+
+
+def test_name_that_was_not_handed_in(daemon):
+    d = daemon({"listen": [{"systemd": "wss"}]}, start=False, wrap=wrapped("web"))
+    d.refuses(rf'{d.place("systemd")}: cannot listen on systemd:wss: .*; the service manager handed '
+              r"in no socket of that name: see FileDescriptorName= in its socket unit")
+
+
+def test_name_that_was_not_handed_in_at_a_reload(daemon):
+    d = daemon({"listen": [WEB]}, wrap=wrapped("web"))
+    d.expect_error("handed in no socket of that name")
+    d.expect_error("reload refused")
+    d.change(listen=[WEB, {"systemd": "wss"}])
+    d.reload(expect=False)
+    check_echo(ports(d)[0])
+
+
+def test_socket_that_nobody_wants(daemon):
+    d = daemon({"listen": [WEB]}, wrap=wrapped("web:old"))
+    d.log_contains(r'warning: the service manager handed in a socket named "old", which no listener '
+                   r'has as "systemd"')
+    check_echo(ports(d)[0])
+
+
+def test_nobody_wants_any(daemon):
+    d = daemon({"listen": [LOCAL]}, wrap=wrapped("web"))
+    d.log_contains('handed in a socket named "web"')
+    check_echo(d.port)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_stored_ones_are_offered_to_the_service_manager(daemon, workers):
+    # whose answer is not waited for; each goes in a message of its own with its descriptors
+    d = daemon({"listen": [LOCAL], "workers": workers}, env={"FDSTORE": "64"})
+    _, told = d.notify.wait(r"^FDSTORE=1$")
+    assert "FDNAME=ignyxd,127.0.0.1" in told, told
+    check_echo(d.port)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        d.change(listen=[{"address": "127.0.0.1", "port": s.getsockname()[1]}])
+    at = len(d.notify.messages)
+    d.reload()
+    d.notify.wait(r"^FDSTOREREMOVE=1$", at)
