@@ -285,3 +285,34 @@ def test_all_at_once(daemon):
 
     run(client())
     assert d.wait() == 0
+
+
+def test_who_waits_for_the_bus_is_told(daemon):
+    """A worker that stands still holds back what is said in the room; the end does not wait."""
+    d = daemon({"log_level": "debug", "workers": 2, "bus_lag": "16K", "max_message": "16K",
+                "bus_size": "256K", "worker_timeout": "1h", "shutdown_grace": f"{int(1000 * SLOW)}ms"})
+    d.expect_error("signal 9")
+
+    async def member_of(slot):
+        while True:
+            m = await Member.open(d.address, "/chat")
+            if d.worker_of(m.local_port) == slot:
+                return m
+            await m.end()
+
+    async def client():
+        await member_of(0)
+        speaker = await member_of(1)
+        stand_still(d.worker_at(0))
+        for _ in range(60):
+            speaker.send(b"." * 2000)
+        await speaker.count(5)
+        assert len(speaker.messages) < 60
+        d.kill(signal.SIGTERM)
+        await speaker.until(lambda: speaker.lost, "its end")
+        assert (speaker.code, speaker.reason) == (1001, "shutdown")
+        assert len(speaker.messages) < 60
+
+    run(client())
+    d.wait()
+    d.log_contains(r"closed after .*endpoint=/chat\b.* code=1001 reason=shutdown")
