@@ -579,6 +579,22 @@ def test_r_with_a_file_that_does_not_say_where(five):
     assert answer(five.address) == "Echo: hi"
 
 
+def test_r_without_the_directory(daemon):
+    d = daemon({"runtime_dir": "/nonexistent/ignyxd"}, start=False)
+    r = ask_reload(d)
+    assert (r.returncode, r.stderr.splitlines()[-1]) == \
+        (1, "ignyxd: runtime_dir /nonexistent/ignyxd: No such file or directory")
+
+
+def test_outcome_that_cannot_be_written(five):
+    """The reload itself is done."""
+    os.mkdir(os.path.join(five.directory, "reload.new"))
+    five.change(endpoints=[{"path": "/new", "behaviour": "echo"}])
+    five.reload()
+    five.log_contains("warning: cannot write the outcome of the reload to runtime_dir: Is a directory")
+    assert answer(five.address, "/new") == "hi"
+
+
 def test_r_without_a_daemon(daemon):
     d = daemon()
     assert d.stop() == 0

@@ -222,6 +222,19 @@ def test_runtime_dir_that_cannot_be(daemon):
     d.refuses("runtime_dir /proc/ignyxd: cannot make it: No such file or directory")
 
 
+def test_link_in_the_place_of_the_pid_file(daemon):
+    """Who may write to runtime_dir does not get to write elsewhere by it."""
+    d = daemon(start=False)
+    other = os.path.join(d.directory, "other")
+    with open(other, "w", encoding="ascii") as f:
+        f.write("precious")
+    os.symlink(other, os.path.join(d.directory, "ignyxd.pid"))
+    d.refuses(f"runtime_dir {re.escape(d.directory)}: cannot write ignyxd.pid: "
+              "Too many levels of symbolic links")
+    with open(other, encoding="ascii") as f:
+        assert f.read() == "precious"
+
+
 def test_address_of_another_machine(daemon):
     d = daemon({"listen": [{"address": "192.0.2.77", "port": 0}]}, start=False)
     d.refuses(rf"{d.place('192')}: cannot listen on 192\.0\.2\.77:0: Cannot assign requested "

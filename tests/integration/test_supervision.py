@@ -3,8 +3,10 @@
 import asyncio
 import collections
 import os
+import platform
 import re
 import signal
+import struct
 
 import pytest
 
@@ -406,6 +408,13 @@ def test_members_of_a_worker_that_stands_still_hold_up_and_then_not(daemon):
     run(client())
 
 
+def bus_of(d):
+    """The file that is the memory of its bus."""
+    [path] = [p for p in (f"/proc/{d.pid}/fd/{n}" for n in os.listdir(f"/proc/{d.pid}/fd"))
+              if "memfd:ignyx-bus" in os.readlink(p)]
+    return path
+
+
 @needs_root
 def test_bus_that_is_corrupt(daemon):
     """The worker that finds it ends, the master makes a new one, and all begin anew."""
@@ -416,9 +425,7 @@ def test_bus_that_is_corrupt(daemon):
         stand_still(victim)
         writer.send(text("hi"))
         assert writer.text() == "User: hi"
-        [path] = [p for p in (f"/proc/{d.pid}/fd/{n}" for n in os.listdir(f"/proc/{d.pid}/fd"))
-                  if "memfd:ignyx-bus" in os.readlink(p)]
-        with open(path, "r+b", buffering=0) as f:
+        with open(bus_of(d), "r+b", buffering=0) as f:
             # the ring is at the end; what is before it is left as it is
             f.seek(-(1 << 20), os.SEEK_END)
             f.write(b"\xff" * (1 << 20))
@@ -431,6 +438,28 @@ def test_bus_that_is_corrupt(daemon):
     with client_of(d, 0, "/chat") as a, client_of(d, 1, "/chat") as b:
         a.send(text("anew"))
         assert a.text() == b.text() == "User: anew"
+
+
+@needs_root
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="where the owner is noted depends on it")
+def test_worker_that_keeps_the_lock(daemon):
+    """It is ended, though its own loop may go round; the note of it is made here."""
+    d = daemon({**DEBUG, "worker_timeout": "1h"})
+    d.expect_error("holds the lock of the bus|was ended by signal 9")
+    with client_of(d, 1, "/chat") as other:
+        victim, stays = d.worker_at(0), d.worker_at(1)
+        with open(bus_of(d), "r+b", buffering=0) as f:
+            f.seek(44)  # bus_shared.owner: slot + 1
+            f.write(struct.pack("=I", 1))
+        d.log_contains(rf"worker 0 \(pid {victim}\) holds the lock of the bus while {DOING}; "
+                       "ending it")
+        other.send(text("hi"))
+        assert other.text() == "User: hi"
+        d.log_count(r"worker 0 runs with pid", 2)
+        with client_of(d, 0, "/chat") as back:
+            back.send(text("back"))
+            assert other.text() == back.text() == "User: back"
+        assert d.worker_at(1) == stays
 
 
 def test_deaths_leave_no_files_open(daemon):
