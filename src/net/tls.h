@@ -35,7 +35,7 @@ int tls_start(struct transport *t, struct tls_server *s);
 
 enum tls_result {
 	TLS_DONE, /* messages can go both ways */
-	TLS_WAIT, /* for what t->want_write and the read event say */
+	TLS_WAIT, /* until it can be written if t->want_write, until bytes come if not */
 	TLS_PLAIN, /* the peer speaks HTTP without TLS */
 	TLS_FAILED, /* *why says what was wrong, in OpenSSL's words */
 };

@@ -166,10 +166,13 @@ void conn_kill(struct conn *c, enum reason reason)
 void conn_update_interest(struct conn *c)
 {
 	bool parked = c->state_now >= CONN_OPEN && c->parked;
+	/* A handshake that has to write reads nothing; what waits to be read would call it in vain. */
+	bool writes = c->state_now == CONN_TLS && c->transport.want_write;
 
 	if (c->state_now == CONN_DEAD)
 		return;
-	if (transport_want(&c->transport, !parked, c->pending || c->transport.want_write) < 0)
+	if (transport_want(&c->transport, !parked && !writes,
+			   c->pending || c->transport.want_write) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 

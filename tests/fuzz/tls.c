@@ -27,6 +27,7 @@ enum {
 	READ_MAX = 256 * 1024, /* as the daemon reads */
 	PIECE_MAX = 300 * 1024,
 	PARTS = 4,
+	CALLS_MAX = 1000,
 };
 
 /* One direction: byte i of it is pattern(i). */
@@ -39,6 +40,7 @@ static struct {
 	SSL *client; /* over memory: what it writes waits there to travel */
 	int fd; /* the client's end; -1: closed */
 	struct stream in, out; /* as the server sees them */
+	int calls; /* of the server by its event, in this turn */
 	bool echo; /* the server answers what it reads with as many bytes */
 	bool open; /* it is there */
 	bool ready; /* its handshake is done */
@@ -60,6 +62,20 @@ static uint8_t pattern[STREAM_MAX + READ_MAX], scratch[PIECE_MAX];
 
 /* --- what is made once --- */
 
+/* So that what the server says first is more than a small socket takes. */
+static void make_long(X509 *x)
+{
+	static const uint8_t comment[8000];
+	ASN1_OCTET_STRING *text = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *e;
+
+	fuzz_require(text && ASN1_OCTET_STRING_set(text, comment, sizeof(comment)) == 1);
+	e = X509_EXTENSION_create_by_NID(NULL, NID_netscape_comment, 0, text);
+	fuzz_require(e && X509_add_ext(x, e, -1) == 1);
+	X509_EXTENSION_free(e);
+	ASN1_OCTET_STRING_free(text);
+}
+
 static X509 *make_certificate(EVP_PKEY *key)
 {
 	X509 *x = X509_new();
@@ -69,6 +85,7 @@ static X509 *make_certificate(EVP_PKEY *key)
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(x), 365 * 24 * 3600L);
 	X509_set_pubkey(x, key);
+	make_long(x);
 	fuzz_require(X509_sign(x, key, EVP_sha256()) > 0);
 	return x;
 }
@@ -185,8 +202,10 @@ static void server_read(size_t n)
 
 static void want(void)
 {
+	bool read = !s.ended && (s.ready || !s.server.want_write);
+
 	if (s.open && !s.failed)
-		fuzz_require(transport_want(&s.server, !s.ended, s.server.want_write) == 0);
+		fuzz_require(transport_want(&s.server, read, s.server.want_write) == 0);
 }
 
 static void server_flush(void)
@@ -275,6 +294,8 @@ static void server_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)arg;
+	/* each moves something, or the loop would spin */
+	fuzz_require(++s.calls < CALLS_MAX);
 	if (s.failed)
 		return;
 	if (!s.ready) {
@@ -298,6 +319,7 @@ static void server_turn(void)
 	if (!s.open || s.failed)
 		return;
 	want();
+	s.calls = 0;
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 

@@ -1,5 +1,6 @@
 """Listening sockets that a service manager hands in (tests/systemd has a real one)."""
 
+import re
 import socket
 import sys
 
@@ -99,3 +100,26 @@ def test_stored_ones_are_offered_to_the_service_manager(daemon, workers):
     at = len(d.notify.messages)
     d.reload()
     d.notify.wait(r"^FDSTOREREMOVE=1$", at)
+
+
+def stored_as(d):
+    """The name that the sockets of LOCAL are stored under."""
+    return re.search(r"^FDNAME=(ignyxd,.*)$", d.notify.wait(r"^FDSTORE=1$")[1], re.M).group(1)
+
+
+def test_stored_ones_come_back(daemon):
+    """Port 0 is then the one of the run before."""
+    name = stored_as(daemon({"listen": [LOCAL], "workers": 1}, env={"FDSTORE": "64"}))
+    d = daemon({"listen": [LOCAL], "workers": 1}, wrap=wrapped(name), env={"FDSTORE": "64"})
+    assert d.port == ports(d)[0]
+    check_echo(d.port)
+
+
+def test_stored_ones_that_nobody_wants_any_more(daemon):
+    name = stored_as(daemon({"listen": [LOCAL], "workers": 1}, env={"FDSTORE": "64"}))
+    d = daemon({"listen": [WEB]}, wrap=wrapped(f"{name}:web"), env={"FDSTORE": "64"})
+    stored, web = ports(d)
+    assert f"FDNAME={name}" in d.notify.wait(r"^FDSTOREREMOVE=1$")[1]
+    check_echo(web)
+    with pytest.raises(ConnectionRefusedError):
+        Raw(("127.0.0.1", stored))

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from apart import needs_root
-from harness import DEADLINE, alive, free_port, open_files, stand_still, wait_until
+from harness import DEADLINE, SLOW, alive, free_port, open_files, stand_still, wait_until
 from raw import Member, Raw, request, run, text
 
 DEBUG = {"log_level": "debug"}
@@ -404,6 +404,26 @@ def test_members_of_a_worker_that_stands_still_hold_up_and_then_not(daemon):
         assert speaker.messages == listener.messages
         assert [int(m[6:9]) for m in speaker.messages] == list(range(total))
         await slow.until(lambda: slow.lost, "its end")
+
+    run(client())
+
+
+def test_who_waits_for_the_bus_is_not_idle(daemon):
+    """Nothing is read from it, neither messages nor pongs: its silence is the daemon's own."""
+    short, long = f"{int(400 * SLOW)}ms", f"{int(2000 * SLOW)}ms"
+    d = daemon({**DEBUG, "workers": 2, "worker_timeout": long, "bus_lag": "16K",
+                "max_message": "16K", "bus_size": "256K", "idle_timeout": short,
+                "ping_interval": short, "ping_timeout": short})
+    d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+
+    async def client():
+        await member_of(d, 0)
+        speaker = await member_of(d, 1)
+        stand_still(d.worker_at(0))
+        for n in range(60):
+            speaker.send(b"%03d" % n + b"." * 2000)
+        await speaker.count(60)
+        assert not speaker.lost
 
     run(client())
 

@@ -82,6 +82,12 @@ def test_key_that_openssl_thinks_too_weak(daemon, pki):
     check_echo(d, pki.tls)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def shown(d, tls, name="localhost"):
     """The certificate that a client gets, in DER."""
     with Raw(d.address, tls=tls, name=name) as c:
@@ -892,6 +898,33 @@ def test_no_request_behind_the_handshake(daemon, pki):
         assert r.status == 408
         c.ends()
     d.log_contains("refused with 408")
+
+
+def test_client_that_takes_nothing_of_the_handshake(daemon, directory):
+    """What it says meanwhile is not read, and must not keep the worker busy."""
+    pair = Pair(directory + "/long.pem", directory + "/long.key")
+    # more than the socket takes
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", pair.key, "-out", pair.certificate, "-days", "30", "-subj", "/CN=localhost",
+            *(word for n in range(4) for word in ("-addext", f"1.2.3.{n}=ASN1:UTF8String:"
+                                                  + "x" * 100000)))
+    path = directory + "/ws.sock"
+    timeout = 2 * SLOW
+    d = daemon({"workers": 1, "handshake_timeout": f"{int(timeout * 1000)}ms",
+                "listen": [{"unix": path, "tls": listener(pair)["tls"]}]})
+    worker, = d.workers()
+    hello = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello,
+                                              server_hostname="localhost").do_handshake()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        before = cpu_seconds(worker)
+        s.sendall(hello.read())
+        assert s.recv(1, socket.MSG_PEEK)
+        s.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
+        d.log_contains("TLS handshake failed: it did not come to an end in time")
+        assert cpu_seconds(worker) - before < timeout / 4
 
 
 @pytest.mark.parametrize("version", [V12, V13])
