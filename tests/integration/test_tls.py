@@ -1,6 +1,7 @@
 """Secure listeners: what is agreed on, which certificates are shown and asked for, how it ends."""
 
 import asyncio
+import ctypes
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import websockets
 
 from apart import give_to_nobody, needs_root
 from certificates import Authority, Pair, client, openssl
-from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, run_program,
+from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, run_program, stand_still,
                      wait_until)
 from raw import BINARY, PING, PONG, TEXT, Raw, close, frame, plain, request, run, split_frame, text
 
@@ -1003,6 +1004,94 @@ def test_update_of_keys(daemon, pki):
                 until(f"Echo: message {n}".encode())
         finally:
             p.kill()
+
+
+class Updating:
+    """A client on libssl itself, for Python's ssl cannot ask for new keys. It reads when told."""
+
+    def __init__(self, address):
+        lib = ctypes.CDLL("libssl.so.3")
+        lib.TLS_client_method.restype = lib.SSL_CTX_new.restype = ctypes.c_void_p
+        lib.SSL_new.restype = ctypes.c_void_p
+        self.lib = lib
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO,
+                               struct.pack("ll", int(DEADLINE), 0))
+        self.socket.connect(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        method = ctypes.c_void_p(lib.TLS_client_method())
+        self.context = ctypes.c_void_p(lib.SSL_CTX_new(method))
+        self.ssl = ctypes.c_void_p(lib.SSL_new(self.context))
+        lib.SSL_set_fd(self.ssl, self.socket.fileno())
+        assert lib.SSL_connect(self.ssl) == 1
+        self.send(request())
+        while not self.take(1) == b"\r" or not self.take(3) == b"\n\r\n":
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lib.SSL_free(self.ssl)
+        self.lib.SSL_CTX_free(self.context)
+        self.socket.close()
+
+    def send(self, data):
+        assert self.lib.SSL_write(self.ssl, data, len(data)) == len(data)
+
+    def take(self, n):
+        out, part = b"", ctypes.create_string_buffer(n)
+        while len(out) < n:
+            got = self.lib.SSL_read(self.ssl, part, n - len(out))
+            assert got > 0, f"the end, or nothing more, came after {len(out)} bytes of {n}"
+            out += part.raw[:got]
+        return out
+
+    def update(self):
+        """Has new keys, and asks for new ones of the server's."""
+        assert self.lib.SSL_key_update(self.ssl, 1) == 1
+        return self.lib.SSL_do_handshake(self.ssl) == 1
+
+
+@pytest.mark.parametrize("behind, in_one", [(1, True), (3000, True), (1, False), (300000, False)])
+def test_update_of_keys_while_output_waits(daemon, pki, behind, in_one):
+    """The answers have to wait, too, and nothing that came with them is lost or left lying."""
+    d = serve(daemon, pki.ec, settings={**ROOMY, "workers": 1, "max_pending": "16M"})
+    payload = os.urandom(1000000)
+    with Updating(d.address) as c, Raw(d.address, tls=pki.tls) as other:
+        other.upgrade()
+        for _ in range(5):
+            c.send(frame(BINARY, payload))
+        for n in range(20):
+            # what came first is read first
+            if n == 0 or not in_one:
+                other.send(text("x"))
+                assert other.text() == "Echo: x"
+            if n == 0 and in_one:
+                stand_still(d.workers()[0])
+            assert c.update()
+            c.send(frame(BINARY, bytes([n]) * behind))
+        os.kill(d.workers()[0], signal.SIGCONT)
+        for _ in range(5):
+            assert c.take(10 + len(payload))[10:] == payload
+        for n in range(20):
+            head = 2 if behind < 126 else 4 if behind < 65536 else 10
+            assert c.take(head + behind)[head:] == bytes([n]) * behind
+
+
+def test_updates_of_keys_without_an_end(daemon, pki):
+    """Who asks for more and more, and takes no answer, does not fill the memory with them."""
+    d = serve(daemon, pki.ec, settings={**ROOMY, "workers": 1, "max_pending": "16M"})
+    with Updating(d.address) as c:
+        for _ in range(5):
+            c.send(frame(BINARY, bytes(1000000)))
+        for _ in range(100000):
+            if not c.update():
+                break
+        else:
+            raise AssertionError("there is no end to it")
+    d.log_contains("closed after.*reason=tls-error")
 
 
 # --- much, and little by little ---
