@@ -445,8 +445,10 @@ void output_close(struct conn *c, int code, const char *text, size_t len)
 		return;
 	}
 	output_uncork(c);
-	if (c->pending)
-		append_pong(c);
+	/* What was gathered may have been too much, and then c has its close frame. */
+	if (c->state_now != CONN_OPEN)
+		return;
+	append_pong(c);
 	keep_bytes(c, frame, n);
 }
 

@@ -1,12 +1,13 @@
 """Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
 
 import os
+import signal
 import struct
 import time
 
 import pytest
 
-from harness import LOCAL, ROOMY, SLOW
+from harness import LOCAL, ROOMY, SLOW, stand_still
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 from way import PROXIED
 
@@ -312,4 +313,30 @@ def test_nothing_follows_the_close_of_a_slow_consumer(daemon, size):
         assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1013))
         c.send(close(1013))
         c.ends()
+    d.log_contains("reason=slow-consumer")
+
+
+@pytest.mark.parametrize("last", [close(1000), frame(3)], ids=["close", "violation"])
+def test_slow_consumer_whose_last_word_is_there(daemon, last):
+    """The end that its own bytes ask for is not told as well, when that comes first."""
+    d = daemon({"workers": 1, "max_pending": "64K", "max_message": "64K"}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    with Raw(path) as other:
+        other.upgrade()
+        for before in range(210, 280, 2):
+            with Raw(path) as c:
+                c.upgrade().send(*[frame(BINARY, b"b" * 1000)] * before)
+                other.send(text("x"))
+                assert other.text() == "Echo: x"
+                # these are read together
+                stand_still(d.workers()[0])
+                c.send(*[frame(BINARY, b"b" * 1000)] * 62, last)
+                os.kill(d.workers()[0], signal.SIGCONT)
+                opcode = BINARY
+                while opcode == BINARY:
+                    opcode, _ = c.message()
+                assert opcode == CLOSE
+                c.ends()
     d.log_contains("reason=slow-consumer")
