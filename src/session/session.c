@@ -84,10 +84,8 @@ static void reload_conn(struct conn *c, void *arg)
 	struct reload *counts = arg;
 	const struct config_endpoint *e;
 
-	if (c->state_now == CONN_UPGRADE) {
+	if (c->state_now == CONN_UPGRADE)
 		conn_set_endpoint(c, NULL);
-		timer_update(c);
-	}
 	if (c->state_now != CONN_OPEN)
 		return;
 	e = config_find(session.config, c->endpoint->path);
@@ -99,6 +97,12 @@ static void reload_conn(struct conn *c, void *arg)
 	counts->moved++;
 	conn_set_endpoint(c, e);
 	c->decoder.max_message = (uint32_t)e->limits.max_message;
+}
+
+/* Apart from the above, for who is given another tick may come by once more. */
+static void update_timer(struct conn *c, void *arg)
+{
+	(void)arg;
 	timer_update(c);
 }
 
@@ -110,6 +114,7 @@ void session_reload(struct config *config, unsigned *moved, unsigned *closed)
 	note(ACTIVITY_RELOADING);
 	session.config = config_ref(config);
 	conn_each(reload_conn, &counts);
+	conn_each(update_timer, NULL);
 	config_unref(old);
 	*moved = counts.moved;
 	*closed = counts.closed;

@@ -1,6 +1,7 @@
 """A new configuration in a running daemon: what applies, what is refused, who notices."""
 
 import asyncio
+import contextlib
 import grp
 import os
 import re
@@ -108,6 +109,20 @@ def test_changed_settings_reach_open_connections(five):
         safe.send(text("x" * 101), close(1000)).closed(1000)
     assert summary(five, mark) == \
         "0 endpoints added, 1 changed, 0 removed; 2 connections kept, 0 closed"
+
+
+def test_each_connection_is_counted_once(daemon):
+    """Also where the reload gives it another time to be looked at."""
+    d = daemon({"ping_interval": "0", "endpoints": [ECHO]})
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(Raw(d.address)).upgrade()
+        for interval in ("25s", "10s", "40s", "0"):
+            d.change(ping_interval=interval)
+            mark = d.log_size()
+            d.reload()
+            assert summary(d, mark) == \
+                "0 endpoints added, 1 changed, 0 removed; 10 connections kept, 0 closed"
 
 
 def test_removed_endpoint(five):
