@@ -166,9 +166,9 @@ static void keep_frame(struct conn *c, const struct iovec *iov, int count, bool 
 /*
  * Of a run of whole frames behind `head` other bytes, `sent` bytes have left:
  * keeps the rest of the frame that was cut, in any case, then the others, unless one of
- * them is too much and c is closed for it.
+ * them is too much and c is closed for it. Returns whether one was dropped.
  */
-static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t head)
+static bool keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t head)
 {
 	const uint8_t state = c->state_now;
 	bool dropped = false;
@@ -190,6 +190,7 @@ static void keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t
 		keep_frame(c, &(struct iovec){ p + at, n }, 1, &dropped);
 		at += n;
 	}
+	return dropped;
 }
 
 /* The same for one frame in parts. */
@@ -224,31 +225,36 @@ static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 	return -1;
 }
 
-/* A run of frames (one part) or one frame in parts, len bytes, of which HTTP is the first `head`. */
-static void write_out(struct conn *c, const struct iovec *iov, int count, size_t len, size_t head)
+/*
+ * A run of frames (one part) or one frame in parts, len bytes, of which HTTP is the first `head`.
+ * Returns whether one of a run was dropped.
+ */
+static bool write_out(struct conn *c, const struct iovec *iov, int count, size_t len, size_t head)
 {
 	ssize_t sent = c->pending ? 0 : write_parts(c, iov, count);
+	bool dropped = false;
 
 	if (sent < 0)
-		return;
+		return false;
 	if ((size_t)sent < len && count == 1)
-		keep_run(c, iov->iov_base, len, (size_t)sent, head);
+		dropped = keep_run(c, iov->iov_base, len, (size_t)sent, head);
 	else if ((size_t)sent < len)
 		keep_parts(c, iov, count, (size_t)sent);
 	else if (!c->transport.want_write)
-		return;
+		return false;
 	conn_update_interest(c);
+	return dropped;
 }
 
-static void write_gathered(struct conn *c)
+static bool write_gathered(struct conn *c)
 {
 	struct iovec all = { cork.p, cork.len };
 	size_t head = cork.head;
 
 	if (cork.len == 0)
-		return;
+		return false;
 	cork.len = cork.head = 0;
-	write_out(c, &all, 1, all.iov_len, head);
+	return write_out(c, &all, 1, all.iov_len, head);
 }
 
 void output_cork(struct conn *c)
@@ -279,19 +285,30 @@ static void gather(const struct iovec *iov, int count)
 	}
 }
 
-/* Gathers if c is corked and there is room, else writes, unless what was gathered ends c. */
-static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
+/* Writes one frame behind those that were gathered, unless what became of them forbids it. */
+static void put_behind(struct conn *c, const struct iovec *iov, int count, size_t len)
 {
 	const uint8_t state = c->state_now;
+	bool dropped = write_gathered(c);
 
+	if (c->state_now != state)
+		return;
+	/* It was compressed with them in mind. */
+	if (dropped && compress_class(c) < 0 && !is_control(iov[0].iov_base))
+		drop_or_close(c, len);
+	else
+		write_out(c, iov, count, len, 0);
+}
+
+/* Gathers if c is corked and there is room, else writes. */
+static void put(struct conn *c, const struct iovec *iov, int count, size_t len)
+{
 	if (cork.owner != c) {
 		write_out(c, iov, count, len, 0);
 	} else if (cork.len + len <= sizeof(cork.data)) {
 		gather(iov, count);
 	} else {
-		write_gathered(c);
-		if (c->state_now == state)
-			write_out(c, iov, count, len, 0);
+		put_behind(c, iov, count, len);
 	}
 }
 

@@ -3,17 +3,20 @@
 import asyncio
 import itertools
 import json
+import os
 import random
+import signal
 import socket
 import string
+import zlib
 
 import pytest
 import websockets
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 import way
-from harness import DEADLINE, wait_until
-from raw import BINARY, Raw, frame, run, text
+from harness import DEADLINE, LOCAL, stand_still, wait_until
+from raw import BINARY, CLOSE, Raw, close, frame, run, text
 
 ON = {"enabled": True, "threshold": "0"}
 TEXT = json.dumps([{"type": "info", "n": n, "text": "like the one before"} for n in range(40)])
@@ -182,6 +185,43 @@ def test_drops_do_not_break_the_stream(daemon):
             assert got == sent[1000:]
 
     run(client())
+
+
+def test_drops_of_what_was_gathered_before(daemon):
+    """One read brings more than is gathered at once: what refers to the dropped is dropped."""
+    d = daemon({"workers": 1, "max_pending": "100K", "slow_consumer": "drop_newest", "endpoints": [
+        {"path": "/ws", "behaviour": "echo",
+         "compression": {**ON, "server_context_takeover": True, "level": 9}}]}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    noise = random.Random(1)
+    seen = 0
+    for before in range(200, 330, 5):
+        with Raw(path) as c, Raw(path) as other:
+            c.upgrade(headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
+            sent = [noise.randbytes(1000) for _ in range(before)]
+            c.send(*(frame(BINARY, m) for m in sent))
+            # these were read first, and some of them wait
+            other.upgrade().send(text("x"))
+            assert other.text() == "x"
+            stand_still(d.workers()[0])
+            sent += (noise.randbytes(16000) for _ in range(4))
+            for _ in range(12):
+                # most of it is of the one before
+                sent.append(sent[-1][-3500:] + noise.randbytes(300))
+            c.send(*(frame(BINARY, m) for m in sent[before:]), close(1000))
+            os.kill(d.workers()[0], signal.SIGCONT)
+            inflater, rest = zlib.decompressobj(-15), iter(sent)
+            first, payload = c.frame()
+            while first & 0x0f != CLOSE:
+                if first & 0x40:
+                    payload = inflater.decompress(payload + b"\0\0\xff\xff")
+                assert payload in rest, "not one of those that were to come"
+                first, payload = c.frame()
+            seen += len(list(rest)) > 0
+            c.ends()
+    assert seen, "nothing was dropped"
 
 
 def test_settings_of_a_reload(daemon):
