@@ -93,7 +93,7 @@ struct conn {
 	void *state; /* the behaviour's */
 	uint64_t id;
 	uint64_t messages_in, bytes_in;
-	uint32_t last_rx; /* tick of the last byte */
+	uint32_t last_rx; /* tick of the last sign of life: a byte, or pending ones that went */
 
 	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
 	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */

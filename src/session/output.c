@@ -423,7 +423,7 @@ void output_ping(struct conn *c)
 {
 	uint8_t frame[2 + PING_TOKEN] = { 0x80 | WS_PING, PING_TOKEN };
 
-	/* A blocked socket cannot be pinged; that nothing comes tells enough. */
+	/* A blocked socket cannot be pinged; whether it goes on taking bytes tells enough. */
 	if (c->pending)
 		return;
 	c->ping = (uint32_t)conn_clock_us();
@@ -493,8 +493,10 @@ void output_writable(struct conn *c)
 		return;
 	}
 	n = write_parts(c, &(struct iovec){ p->data + p->start, p->end - p->start }, 1);
-	if (n < 0)
+	if (n <= 0)
 		return;
+	/* A peer that takes what waits for it is alive: it is not pinged meanwhile. */
+	c->last_rx = session.now;
 	p->start += (size_t)n;
 	while (p->boundary < p->start)
 		p->boundary += frame_length(p->data + p->boundary);

@@ -132,6 +132,11 @@ static void open_timer(struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 
+	/* TCP tells of room only when there is much; but some is a sign of life, too. */
+	if (c->pending)
+		output_writable(c);
+	if (c->state_now != CONN_OPEN)
+		return;
 	/* We do not read from it: its silence is ours. */
 	if (c->parked) {
 		c->last_rx = c->last_data = session.now;

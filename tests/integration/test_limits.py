@@ -222,6 +222,30 @@ def test_ping_timeout_off(daemon):
         assert c.message() == (TEXT, b"Echo: x")
 
 
+def test_to_read_is_a_sign_of_life(daemon):
+    """Who reads more slowly than it is sent to cannot be pinged, and has nothing to say."""
+    d = daemon({"workers": 1, "max_pending": "1M", "slow_consumer": "drop_newest",
+                "ping_interval": ms(200)[0], "ping_timeout": ms(1000)[0],
+                "close_timeout": ms(200)[0]})
+    with Raw(d.address, rcvbuf=4096) as slow, Raw(d.address, rcvbuf=4096) as dead, \
+            Raw(d.address) as speaker:
+        for c in (slow, dead, speaker):
+            c.upgrade("/chat")
+        # until the one that does not read is given up, and as long again
+        ended = None
+        end = time.monotonic() + 8 * ms(1000)[1]
+        while ended is None or time.monotonic() < ended:
+            assert time.monotonic() < end
+            speaker.send(*[frame(BINARY, b"x" * 60000)] * 5)
+            for _ in range(5):
+                speaker.message()
+            assert slow.message() == (BINARY, b"x" * 60000)
+            if ended is None and "reason=ping-timeout" in d.log():
+                ended = time.monotonic() + ms(2000)[1]
+        # the one that was given up was not this one
+        d.log_count("reason=ping-timeout", 1)
+
+
 # --- close_timeout ---
 
 
