@@ -148,13 +148,20 @@ static void keep_bytes(struct conn *c, const void *bytes, size_t len)
 }
 
 /*
- * Keeps one whole frame given in parts, by the endpoint's policy. Once one of a run
- * is dropped, no longer one that was compressed with it in mind may follow.
+ * Whether messages may follow one that was dropped: not those that were compressed with it
+ * in mind, nor any where c was to be closed instead. (It may be closing already: its close
+ * frame is at the end of the run.)
  */
+static bool may_follow_dropped(const struct conn *c)
+{
+	return c->endpoint->limits.slow_consumer != SLOW_CONSUMER_CLOSE && compress_class(c) >= 0;
+}
+
+/* Keeps one whole frame given in parts, by the endpoint's policy. */
 static void keep_frame(struct conn *c, const struct iovec *iov, int count, bool *dropped)
 {
 	if (!is_control(iov[0].iov_base) &&
-	    (!fits(c, parts_length(iov, count)) || (*dropped && compress_class(c) < 0))) {
+	    (!fits(c, parts_length(iov, count)) || (*dropped && !may_follow_dropped(c)))) {
 		*dropped = true;
 		drop_or_close(c, parts_length(iov, count));
 		return;
@@ -293,8 +300,7 @@ static void put_behind(struct conn *c, const struct iovec *iov, int count, size_
 
 	if (c->state_now != state)
 		return;
-	/* It was compressed with them in mind. */
-	if (dropped && compress_class(c) < 0 && !is_control(iov[0].iov_base))
+	if (dropped && !may_follow_dropped(c) && !is_control(iov[0].iov_base))
 		drop_or_close(c, len);
 	else
 		write_out(c, iov, count, len, 0);

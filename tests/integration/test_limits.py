@@ -349,7 +349,7 @@ def test_slow_consumer_whose_last_word_is_there(daemon, last):
     d.start()
     with Raw(path) as other:
         other.upgrade()
-        for before in range(210, 280, 2):
+        for before in range(210, 340, 4):
             with Raw(path) as c:
                 c.upgrade().send(*[frame(BINARY, b"b" * 1000)] * before)
                 other.send(text("x"))
@@ -364,3 +364,36 @@ def test_slow_consumer_whose_last_word_is_there(daemon, last):
                 assert opcode == CLOSE
                 c.ends()
     d.log_contains("reason=slow-consumer")
+
+
+@pytest.mark.parametrize("last", [close(1000), frame(3)], ids=["close", "violation"])
+def test_no_gap_before_the_close(daemon, last):
+    """What is too much, in a turn that ends the connection anyway, is the last of it."""
+    d = daemon({"workers": 1, "max_pending": "4K", "max_message": "4K"}, start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[LOCAL, {"unix": path}])
+    d.start()
+    cut = 0
+    with Raw(path) as other:
+        other.upgrade()
+        for before in range(180, 270, 4):
+            with Raw(path) as c:
+                sent = [frame(BINARY, struct.pack("!I", n) * 250) for n in range(before + 50)]
+                sent.append(frame(BINARY, struct.pack("!I", before + 50)))
+                c.upgrade().send(*sent[:before])
+                other.send(text("x"))
+                assert other.text() == "Echo: x"
+                # these are read together
+                stand_still(d.workers()[0])
+                c.send(*sent[before:], last)
+                os.kill(d.workers()[0], signal.SIGCONT)
+                n = 0
+                opcode, payload = c.message()
+                while opcode == BINARY:
+                    assert payload[:4] == struct.pack("!I", n)
+                    n += 1
+                    opcode, payload = c.message()
+                assert opcode == CLOSE
+                cut += n < len(sent)
+                c.ends()
+    assert cut
