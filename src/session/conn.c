@@ -171,7 +171,7 @@ void conn_update_interest(struct conn *c)
 
 	if (c->state_now == CONN_DEAD)
 		return;
-	if (transport_want(&c->transport, !parked && !writes,
+	if (transport_want(&c->transport, !parked && !writes && !c->ended,
 			   c->pending || c->transport.want_write) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
 }
@@ -254,6 +254,17 @@ static enum reason why_broken(int error)
 	}
 }
 
+/* Who has said its last word may still wait for ours: that goes on, up to close_timeout. */
+static void peer_ended(struct conn *c)
+{
+	if (!c->shut || (!c->pending && !c->transport.want_write)) {
+		conn_kill(c, REASON_PEER_GONE);
+		return;
+	}
+	c->ended = true;
+	conn_update_interest(c);
+}
+
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[256 * 1024];
@@ -265,7 +276,7 @@ static void read_some(struct conn *c)
 		return;
 	}
 	if (n == 0) {
-		conn_kill(c, REASON_PEER_GONE);
+		peer_ended(c);
 		return;
 	}
 	c->last_rx = session.now;

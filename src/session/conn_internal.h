@@ -97,6 +97,7 @@ struct conn {
 
 	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
 	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */
+	bool ended : 1; /* the peer has ended its direction, and ours goes on */
 	bool opened_behaviour : 1; /* its close callback is due */
 	bool judged : 1; /* the request was read and may become a connection */
 	bool pinged : 1; /* an answer is awaited */

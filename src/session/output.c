@@ -480,8 +480,11 @@ static void drained(struct conn *c)
 	output_free(c);
 	conn_update_interest(c);
 	/* The last record may count as written, and is not out. */
-	if (c->shut && !c->transport.want_write && c->state_now != CONN_DEAD)
-		transport_ops(&c->transport)->shutdown(&c->transport);
+	if (!c->shut || c->transport.want_write || c->state_now == CONN_DEAD)
+		return;
+	transport_ops(&c->transport)->shutdown(&c->transport);
+	if (c->ended)
+		conn_kill(c, REASON_PEER_GONE);
 }
 
 void output_writable(struct conn *c)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import struct
 import time
 
@@ -297,6 +298,26 @@ def test_close_frame_behind_much_output(daemon):
             assert c.message() == (BINARY, struct.pack("!I", i) * 250000)
         assert c.closing()[0] == 1000
         c.ends()
+
+
+def test_end_of_a_peer_that_still_reads(daemon):
+    """It closes, ends its direction at once, and gets all that was under way all the same."""
+    d = daemon({"max_pending": "8M", "close_timeout": "30s", **ROOMY})
+    with Raw(d.address, rcvbuf=4096) as c, Raw(d.address, rcvbuf=4096) as gone:
+        for peer in (c, gone):
+            peer.upgrade("/ws")
+            for i in range(6):
+                peer.send(frame(BINARY, struct.pack("!I", i) * 250000))
+            peer.send(close(1000, b"done"))
+            peer.socket.shutdown(socket.SHUT_WR)
+        # this one does not wait for it
+        gone.socket.close()
+        d.log_count("closed after", 1)
+        for i in range(6):
+            assert c.message() == (BINARY, struct.pack("!I", i) * 250000)
+        assert c.closing()[0] == 1000
+        c.ends()
+    d.log_contains(r"closed after.*code=1000 reason=peer-closed")
 
 
 def test_close_in_one_turn_with_messages(daemon):
