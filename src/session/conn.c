@@ -242,7 +242,7 @@ void conn_close_word(struct conn *c, int code, enum reason reason)
 	conn_close(c, code, reason, word, strlen(word));
 }
 
-static enum reason why_broken(int error)
+enum reason conn_why_broken(int error)
 {
 	switch (error) {
 	case ETIMEDOUT:
@@ -272,7 +272,7 @@ static void read_some(struct conn *c)
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			conn_kill(c, why_broken(errno));
+			conn_kill(c, conn_why_broken(errno));
 		return;
 	}
 	if (n == 0) {

@@ -116,6 +116,8 @@ struct conn {
 /* conn.c */
 void conn_set_state(struct conn *c, enum conn_state to);
 void conn_kill(struct conn *c, enum reason reason);
+/* What an error (errno) of its transport says about the peer. */
+enum reason conn_why_broken(int error);
 void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len);
 void conn_close_word(struct conn *c, int code, enum reason reason);
 void conn_end_output(struct conn *c, enum reason reason);

@@ -228,7 +228,7 @@ static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 		return n;
 	if (transport_is_temporary(errno))
 		return 0;
-	conn_kill(c, REASON_RESET);
+	conn_kill(c, conn_why_broken(errno));
 	return -1;
 }
 
@@ -494,7 +494,7 @@ void output_writable(struct conn *c)
 
 	if (transport_ops(&c->transport)->flush(&c->transport) < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			conn_kill(c, REASON_RESET);
+			conn_kill(c, conn_why_broken(errno));
 		return;
 	}
 	if (!p) {
