@@ -163,16 +163,20 @@ void conn_kill(struct conn *c, enum reason reason)
 	transport_want(&c->transport, false, false);
 }
 
+/* What cannot be taken now would call for it in vain, again and again. */
+static bool reads(const struct conn *c)
+{
+	/* A handshake that has to write reads nothing. */
+	if (c->state_now == CONN_TLS)
+		return !c->transport.want_write;
+	return !c->ended && !(c->state_now >= CONN_OPEN && c->parked);
+}
+
 void conn_update_interest(struct conn *c)
 {
-	bool parked = c->state_now >= CONN_OPEN && c->parked;
-	/* A handshake that has to write reads nothing; what waits to be read would call it in vain. */
-	bool writes = c->state_now == CONN_TLS && c->transport.want_write;
+	bool write = c->pending || c->transport.want_write;
 
-	if (c->state_now == CONN_DEAD)
-		return;
-	if (transport_want(&c->transport, !parked && !writes && !c->ended,
-			   c->pending || c->transport.want_write) < 0)
+	if (c->state_now != CONN_DEAD && transport_want(&c->transport, reads(c), write) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 
@@ -182,9 +186,7 @@ void conn_update_interest(struct conn *c)
  */
 void conn_read_rest(struct conn *c)
 {
-	bool parked = c->state_now >= CONN_OPEN && c->parked;
-
-	if (c->state_now != CONN_DEAD && !parked &&
+	if (c->state_now != CONN_DEAD && reads(c) &&
 	    transport_ops(&c->transport)->pending(&c->transport) > 0)
 		transport_read_again(&c->transport);
 }
