@@ -99,6 +99,25 @@ static void parse_top(struct parse *p)
 }
 
 /*
+ * How long a peer may be silent: TCP, which knows no endpoints, is to give up none
+ * that an endpoint's pings would not have given up.
+ */
+static int64_t patience(const struct config *c)
+{
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		const struct config_limits *l = &c->endpoints[i].limits;
+
+		if (l->ping_interval == 0 || l->ping_timeout == 0)
+			return 0;
+		if (l->ping_interval + l->ping_timeout > longest)
+			longest = l->ping_interval + l->ping_timeout;
+	}
+	return longest;
+}
+
+/*
  * What was written as the reader understands it becomes what the daemon needs;
  * last, for the checks compare what was written.
  */
@@ -110,6 +129,8 @@ static void finish(struct config *c)
 	c->bus_lag += CONFIG_ENTRY_ROOM;
 	if (c->bus_lag > c->bus_size / 4)
 		c->bus_lag = c->bus_size / 4;
+	for (size_t i = 0; i < c->listener_count; i++)
+		c->listeners[i].patience = patience(c);
 }
 
 static void parse_tree(struct parse *p)

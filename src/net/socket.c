@@ -29,9 +29,6 @@ union address {
 	struct sockaddr_un un;
 };
 
-/* Milliseconds that data may stay unacknowledged before the kernel gives the peer up. */
-enum { USER_TIMEOUT = 30000 };
-
 static socklen_t make_address(const struct config_listener *l, int port, union address *a)
 {
 	memset(a, 0, sizeof(*a));
@@ -81,8 +78,7 @@ static int open_tcp(const union address *a, bool reuse_port)
 	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
 	    (a->sa.sa_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0) ||
 	    (reuse_port && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
-	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
-	    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT) < 0)
+	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
 		return close_with_errno(fd);
 	return fd;
 }
@@ -214,11 +210,15 @@ int socket_adopt(int fd, const struct config_listener *l)
 	if (flags < 0 || !takes_connections(own) || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    (!l->systemd && listen(own, (int)l->backlog) < 0))
 		return own < 0 ? -1 : close_with_errno(own);
-	if (socket_port(own) > 0) {
+	if (socket_port(own) > 0)
 		set_option(own, IPPROTO_TCP, TCP_NODELAY, 1);
-		set_option(own, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT);
-	}
 	return own;
+}
+
+void socket_set_patience(int fd, const struct config_listener *l)
+{
+	if (socket_port(fd) > 0)
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)l->patience);
 }
 
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX])

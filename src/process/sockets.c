@@ -233,9 +233,11 @@ int sockets_open(struct sockets *s, const struct config *c, const struct config 
 	return 0;
 }
 
-/* What may change without a new socket: the backlog, a unix socket's mode. */
+/* What may change without a new socket: patience, the backlog, a unix socket's mode. */
 static void update(struct listen_socket *l, const struct config_listener *c, int slots)
 {
+	for (int i = 0; i < slots; i++)
+		socket_set_patience(l->fds[i], c);
 	for (int i = 0; i < slots && !l->handed_in; i++)
 		if (!l->unix_path || i == 0)
 			listen(l->fds[i], (int)c->backlog);

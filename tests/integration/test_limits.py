@@ -1,5 +1,6 @@
 """Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+import way
 from harness import LOCAL, ROOMY, SLOW, stand_still
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 from way import PROXIED
@@ -221,6 +223,47 @@ def test_ping_timeout_off(daemon):
             assert c.frame()[0] == 0x80 | PING
         c.send(text("x"))
         assert c.message() == (TEXT, b"Echo: x")
+
+
+PIDFD_OPEN, PIDFD_GETFD = 434, 438  # on all architectures
+TCP_USER_TIMEOUT = 18
+
+
+def duplicate(pid, fd):
+    """A descriptor of another process, here."""
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    handle = call(PIDFD_OPEN, pid, 0)
+    own = call(PIDFD_GETFD, handle, fd, 0)
+    error = ctypes.get_errno()
+    os.close(handle)
+    if own < 0:
+        pytest.skip(f"descriptors of others cannot be looked at here: {os.strerror(error)}")
+    return socket.socket(fileno=own)
+
+
+def patience(d):
+    """What its listening socket has TCP wait for, in milliseconds."""
+    pid = d.workers()[0]
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+            continue
+        with duplicate(pid, int(fd)) as s:
+            if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return s.getsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT)
+    raise AssertionError("no listening socket")
+
+
+@way.directly("HAProxy comes by a unix socket")
+def test_tcp_is_as_patient_as_pings(daemon):
+    d = daemon({"workers": 1, "endpoints": [
+        ECHO, {"path": "/slow", "behaviour": "echo", "ping_timeout": "2m"}]})
+    assert patience(d) == 25000 + 120000
+    d.change(endpoints=[ECHO])
+    d.reload()
+    assert patience(d) == 25000 + 20000
+    d.change(ping_timeout="0")
+    d.reload()
+    assert patience(d) == 0, "it gives nobody up before TCP does by itself"
 
 
 def test_to_read_is_a_sign_of_life(daemon):
