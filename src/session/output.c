@@ -46,12 +46,31 @@ void output_free(struct conn *c)
 	c->pending = NULL;
 }
 
-static size_t frame_length(const uint8_t *p)
+/*
+ * Where the frame at p[at] ends. What came from the log is not believed: a frame that is
+ * longer than the run that it is in ends with the run.
+ */
+static size_t frame_end(const uint8_t *p, size_t at, size_t end)
 {
+	uint8_t head[WS_HEADER_MAX] = { 0 };
+	size_t left = end - at, header;
 	uint64_t payload;
-	size_t header = ws_own_header(p, &payload);
 
-	return header + (size_t)payload;
+	memcpy(head, p + at, left < sizeof(head) ? left : sizeof(head));
+	header = ws_own_header(head, &payload);
+	return header <= left && payload <= left - header ? at + header + (size_t)payload : end;
+}
+
+static bool is_control(const uint8_t *frame)
+{
+	return (frame[0] & 0x0f) >= WS_CLOSE;
+}
+
+/* A frame that counts as sent is not. */
+static void uncount(struct conn *c, const uint8_t *frame, size_t len)
+{
+	c->messages_out -= is_control(frame) ? 0 : 1;
+	c->bytes_out -= len;
 }
 
 static bool pending_reserve(struct conn_pending *p, size_t more)
@@ -96,8 +115,14 @@ static bool pending_append(struct conn *c, const void *bytes, size_t len)
 }
 
 /* Forgets all frames of which nothing was sent yet. */
-static void pending_cut(struct conn_pending *p)
+static void pending_cut(struct conn *c)
 {
+	struct conn_pending *p = c->pending;
+
+	for (size_t at = p->boundary, next; at < p->end; at = next) {
+		next = frame_end(p->data, at, p->end);
+		uncount(c, p->data + at, next - at);
+	}
 	if (p->boundary < p->end)
 		p->end = p->boundary;
 }
@@ -105,19 +130,19 @@ static void pending_cut(struct conn_pending *p)
 static void slow_consumer(struct conn *c)
 {
 	if (c->pending)
-		pending_cut(c->pending);
+		pending_cut(c);
 	conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
 }
 
 /* One whole message more than max_pending allows. */
-static void drop_or_close(struct conn *c, size_t len)
+static void drop_or_close(struct conn *c, const uint8_t *frame, size_t len)
 {
-	c->messages_out--;
-	c->bytes_out -= len;
-	metrics_add(&session.row->dropped, 1);
+	uncount(c, frame, len);
 	compress_forget(c);
 	if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_CLOSE)
 		slow_consumer(c);
+	else
+		metrics_add(&session.row->dropped, 1);
 }
 
 static bool fits(const struct conn *c, size_t len)
@@ -125,11 +150,6 @@ static bool fits(const struct conn *c, size_t len)
 	size_t used = c->pending ? c->pending->end - c->pending->start : 0;
 
 	return used + len <= (size_t)c->endpoint->limits.max_pending;
-}
-
-static bool is_control(const uint8_t *frame)
-{
-	return (frame[0] & 0x0f) >= WS_CLOSE;
 }
 
 static size_t parts_length(const struct iovec *iov, int count)
@@ -163,7 +183,7 @@ static void keep_frame(struct conn *c, const struct iovec *iov, int count, bool 
 	if (!is_control(iov[0].iov_base) &&
 	    (!fits(c, parts_length(iov, count)) || (*dropped && !may_follow_dropped(c)))) {
 		*dropped = true;
-		drop_or_close(c, parts_length(iov, count));
+		drop_or_close(c, iov[0].iov_base, parts_length(iov, count));
 		return;
 	}
 	for (int i = 0; i < count; i++)
@@ -182,20 +202,18 @@ static bool keep_run(struct conn *c, uint8_t *p, size_t len, size_t sent, size_t
 	size_t at = head;
 
 	while (at < sent)
-		at += frame_length(p + at);
+		at = frame_end(p, at, len);
 	if (at > sent) {
 		keep_bytes(c, p + sent, at - sent);
 		if (c->pending)
 			c->pending->boundary = c->pending->end;
 	}
-	while (at < len && c->state_now == state) {
-		size_t n = frame_length(p + at);
-
-		/* A frame from the log that lies about its length ends with the run. */
-		if (n > len - at)
-			n = len - at;
-		keep_frame(c, &(struct iovec){ p + at, n }, 1, &dropped);
-		at += n;
+	for (size_t next; at < len; at = next) {
+		next = frame_end(p, at, len);
+		if (c->state_now == state)
+			keep_frame(c, &(struct iovec){ p + at, next - at }, 1, &dropped);
+		else
+			uncount(c, p + at, next - at);
 	}
 	return dropped;
 }
@@ -299,9 +317,9 @@ static void put_behind(struct conn *c, const struct iovec *iov, int count, size_
 	bool dropped = write_gathered(c);
 
 	if (c->state_now != state)
-		return;
-	if (dropped && !may_follow_dropped(c) && !is_control(iov[0].iov_base))
-		drop_or_close(c, len);
+		uncount(c, iov[0].iov_base, len);
+	else if (dropped && !may_follow_dropped(c) && !is_control(iov[0].iov_base))
+		drop_or_close(c, iov[0].iov_base, len);
 	else
 		write_out(c, iov, count, len, 0);
 }
@@ -450,12 +468,18 @@ void output_ping_answered(struct conn *c, const void *data, size_t len)
 	metrics_add(&session.row->round_trip, c->ping);
 }
 
+static void append_control(struct conn *c, const uint8_t *frame, size_t len)
+{
+	count_bytes(c, len);
+	keep_bytes(c, frame, len);
+}
+
 static void append_pong(struct conn *c)
 {
 	size_t len = c->pending->pong_len;
 
 	c->pending->pong_len = 0;
-	keep_bytes(c, c->pending->pong, len);
+	append_control(c, c->pending->pong, len);
 }
 
 void output_close(struct conn *c, int code, const char *text, size_t len)
@@ -472,7 +496,7 @@ void output_close(struct conn *c, int code, const char *text, size_t len)
 	if (c->state_now != CONN_OPEN)
 		return;
 	append_pong(c);
-	keep_bytes(c, frame, n);
+	append_control(c, frame, n);
 }
 
 static void drained(struct conn *c)
@@ -508,7 +532,7 @@ void output_writable(struct conn *c)
 	c->last_rx = session.now;
 	p->start += (size_t)n;
 	while (p->boundary < p->start)
-		p->boundary += frame_length(p->data + p->boundary);
+		p->boundary = frame_end(p->data, p->boundary, p->end);
 	if (p->start < p->end)
 		return;
 	if (p->pong_len > 0)

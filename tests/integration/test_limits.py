@@ -395,13 +395,18 @@ def test_nothing_follows_the_close_of_a_slow_consumer(daemon, size):
     d.start()
     with Raw(path) as c:
         c.upgrade().send(frame(BINARY, b"x" * size) * (1500000 // size))
-        opcode = BINARY
+        messages = taken = 0
+        opcode, payload = c.message()
         while opcode == BINARY:
+            messages += 1
+            taken += len(payload) + (2 if size < 126 else 4)
             opcode, payload = c.message()
         assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1013))
         c.send(close(1013))
         c.ends()
-    d.log_contains("reason=slow-consumer")
+    # what was kept for it and thrown away was not sent
+    d.log_contains(rf"; {messages} messages, {taken + 2 + len(payload)} bytes sent "
+                   ".* reason=slow-consumer")
 
 
 @pytest.mark.parametrize("last", [close(1000), frame(3)], ids=["close", "violation"])
