@@ -226,9 +226,10 @@ def test_drop_newest(daemon):
             other = await Member.open(d.address)
             for n in range(total):
                 speaker.send(b"%08d" % n + b"." * 8000)
-                if n % 20 == 19:
+                if n % 10 == 9:
                     await speaker.count(n + 1)
-            await other.count(total)
+                    # who lags because the machine is busy would miss some, too
+                    await other.count(n + 1)
             assert other.messages == speaker.messages
 
         run(client())
