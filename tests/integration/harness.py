@@ -98,14 +98,16 @@ def free_port(address="127.0.0.1", family=socket.AF_INET):
 
 
 def proc_stat(pid):
-    """Name, state and parent of a process; None when it is gone."""
+    """State, parent and seconds of CPU of a process; None when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
             text = f.read()
     except OSError:
         return None
     fields = text[text.rindex(")") + 2:].split()
-    return {"state": fields[0], "parent": int(fields[1])}
+    ticks = int(fields[11]) + int(fields[12])
+    return {"state": fields[0], "parent": int(fields[1]),
+            "cpu": ticks / os.sysconf("SC_CLK_TCK")}
 
 
 def alive(pid):

@@ -363,20 +363,38 @@ def test_end_of_a_peer_that_still_reads(daemon):
     d.log_contains(r"closed after.*code=1000 reason=peer-closed")
 
 
-def test_close_in_one_turn_with_messages(daemon):
-    """The socket is full in the midst of what was gathered: all of it goes out, and the close."""
-    d = daemon({"workers": 1, "max_pending": "1M"}, start=False)
+def on_unix_socket(daemon, settings):
+    """One worker that listens there too, where it is known how much a socket takes; and the path."""
+    d = daemon({"workers": 1, **settings}, start=False)
     path = os.path.join(d.directory, "ws.sock")
     d.change(listen=[LOCAL, {"unix": path}])
     d.start()
+    return d, path
+
+
+def settle(other):
+    """What came before is answered before this."""
+    other.send(text("x"))
+    assert other.text() == "Echo: x"
+
+
+def send_together(d, other, c, *frames):
+    """What the worker reads at once, apart from what c has sent before."""
+    settle(other)
+    stand_still(d.workers()[0])
+    c.send(*frames)
+    os.kill(d.workers()[0], signal.SIGCONT)
+
+
+def test_close_in_one_turn_with_messages(daemon):
+    """The socket is full in the midst of what was gathered: all of it goes out, and the close."""
+    d, path = on_unix_socket(daemon, {"max_pending": "1M"})
     with Raw(path) as other:
         other.upgrade()
         for before in range(100000, 260000, 4000):
             with Raw(path) as c:
                 c.upgrade().send(*[frame(BINARY, b"b" * 1000)] * (before // 1000))
-                # what came first is answered first
-                other.send(text("x"))
-                assert other.text() == "Echo: x"
+                settle(other)
                 c.send(*(text(f"{n} " + "x" * 1000) for n in range(10)), close(1000))
                 for _ in range(before // 1000):
                     assert c.message() == (BINARY, b"b" * 1000)
@@ -389,10 +407,7 @@ def test_close_in_one_turn_with_messages(daemon):
 @pytest.mark.parametrize("size", [20000, 40000, 60000])
 def test_nothing_follows_the_close_of_a_slow_consumer(daemon, size):
     """It is closed in the midst of what one read brought; no frame comes behind the close."""
-    d = daemon({"workers": 1, "max_pending": "64K", "max_message": "64K"}, start=False)
-    path = os.path.join(d.directory, "ws.sock")
-    d.change(listen=[LOCAL, {"unix": path}])
-    d.start()
+    d, path = on_unix_socket(daemon, {"max_pending": "64K", "max_message": "64K"})
     with Raw(path) as c:
         c.upgrade().send(frame(BINARY, b"x" * size) * (1500000 // size))
         messages = taken = 0
@@ -412,21 +427,13 @@ def test_nothing_follows_the_close_of_a_slow_consumer(daemon, size):
 @pytest.mark.parametrize("last", [close(1000), frame(3)], ids=["close", "violation"])
 def test_slow_consumer_whose_last_word_is_there(daemon, last):
     """The end that its own bytes ask for is not told as well, when that comes first."""
-    d = daemon({"workers": 1, "max_pending": "64K", "max_message": "64K"}, start=False)
-    path = os.path.join(d.directory, "ws.sock")
-    d.change(listen=[LOCAL, {"unix": path}])
-    d.start()
+    d, path = on_unix_socket(daemon, {"max_pending": "64K", "max_message": "64K"})
     with Raw(path) as other:
         other.upgrade()
         for before in range(210, 340, 4):
             with Raw(path) as c:
                 c.upgrade().send(*[frame(BINARY, b"b" * 1000)] * before)
-                other.send(text("x"))
-                assert other.text() == "Echo: x"
-                # these are read together
-                stand_still(d.workers()[0])
-                c.send(*[frame(BINARY, b"b" * 1000)] * 62, last)
-                os.kill(d.workers()[0], signal.SIGCONT)
+                send_together(d, other, c, *[frame(BINARY, b"b" * 1000)] * 62, last)
                 opcode = BINARY
                 while opcode == BINARY:
                     opcode, _ = c.message()
@@ -438,10 +445,7 @@ def test_slow_consumer_whose_last_word_is_there(daemon, last):
 @pytest.mark.parametrize("last", [close(1000), frame(3)], ids=["close", "violation"])
 def test_no_gap_before_the_close(daemon, last):
     """What is too much, in a turn that ends the connection anyway, is the last of it."""
-    d = daemon({"workers": 1, "max_pending": "4K", "max_message": "4K"}, start=False)
-    path = os.path.join(d.directory, "ws.sock")
-    d.change(listen=[LOCAL, {"unix": path}])
-    d.start()
+    d, path = on_unix_socket(daemon, {"max_pending": "4K", "max_message": "4K"})
     cut = 0
     with Raw(path) as other:
         other.upgrade()
@@ -450,12 +454,7 @@ def test_no_gap_before_the_close(daemon, last):
                 sent = [frame(BINARY, struct.pack("!I", n) * 250) for n in range(before + 50)]
                 sent.append(frame(BINARY, struct.pack("!I", before + 50)))
                 c.upgrade().send(*sent[:before])
-                other.send(text("x"))
-                assert other.text() == "Echo: x"
-                # these are read together
-                stand_still(d.workers()[0])
-                c.send(*sent[before:], last)
-                os.kill(d.workers()[0], signal.SIGCONT)
+                send_together(d, other, c, *sent[before:], last)
                 n = 0
                 opcode, payload = c.message()
                 while opcode == BINARY:

@@ -18,8 +18,8 @@ import websockets
 
 from apart import give_to_nobody, needs_root
 from certificates import Authority, Pair, client, openssl
-from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, run_program, stand_still,
-                     wait_until)
+from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, proc_stat, run_program,
+                     stand_still, wait_until)
 from raw import BINARY, PING, PONG, TEXT, Raw, close, frame, plain, request, run, split_frame, text
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -81,12 +81,6 @@ def test_key_that_openssl_thinks_too_weak(daemon, pki):
     d.change(listen=[listener(weak)])
     d.reload(expect=False)
     check_echo(d, pki.tls)
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def shown(d, tls, name="localhost"):
@@ -920,12 +914,12 @@ def test_client_that_takes_nothing_of_the_handshake(daemon, directory):
                                               server_hostname="localhost").do_handshake()
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(path)
-        before = cpu_seconds(worker)
+        before = proc_stat(worker)["cpu"]
         s.sendall(hello.read())
         assert s.recv(1, socket.MSG_PEEK)
         s.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
         d.log_contains("TLS handshake failed: it did not come to an end in time")
-        assert cpu_seconds(worker) - before < timeout / 4
+        assert proc_stat(worker)["cpu"] - before < timeout / 4
 
 
 @pytest.mark.parametrize("version", [V12, V13])
