@@ -65,22 +65,25 @@ void errors_end_of_scan(struct config_errors *e)
 		e->items[i].scanned = e->scanned = true;
 }
 
-bool errors_at(const struct config_errors *e, unsigned order)
+static bool found_at(const struct config_errors *e, unsigned order, bool by_scanner)
 {
 	for (size_t i = 0; i < e->count; i++) {
-		if (e->items[i].order == order && !e->items[i].warning)
+		const struct item *t = &e->items[i];
+
+		if (t->order == order && !t->warning && (t->scanned || !by_scanner))
 			return true;
 	}
 	return false;
 }
 
+bool errors_at(const struct config_errors *e, unsigned order)
+{
+	return found_at(e, order, false);
+}
+
 bool errors_scanned_at(const struct config_errors *e, unsigned order)
 {
-	for (size_t i = 0; i < e->count && e->scanned; i++) {
-		if (e->items[i].order == order && e->items[i].scanned && !e->items[i].warning)
-			return true;
-	}
-	return false;
+	return e->scanned && found_at(e, order, true);
 }
 
 /* Bytes of the printable character at p, 0 if there is none. */

@@ -13,7 +13,7 @@
 
 #include "config/alloc.h"
 
-const char *file_read(int fd, size_t max, char **bytes, size_t *len)
+const char *file_read(int fd, size_t max, const char *too_large, char **bytes, size_t *len)
 {
 	size_t cap = 0;
 
@@ -32,7 +32,7 @@ const char *file_read(int fd, size_t max, char **bytes, size_t *len)
 			return NULL;
 		*len += (size_t)n;
 		if (*len > max)
-			return "the configuration is larger than 4 MiB";
+			return too_large;
 	}
 }
 

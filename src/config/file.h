@@ -14,10 +14,10 @@
 int file_open(const char *name, struct stat *st, const char **why);
 
 /*
- * Reads to the end of the file. Returns NULL, or why that is not possible; *bytes
- * (and one NUL behind them) are the caller's to free in any case.
+ * Reads to the end of the file. Returns NULL, or why that is not possible: too_large for
+ * more than max bytes; *bytes (and one NUL behind them) are the caller's to free in any case.
  */
-const char *file_read(int fd, size_t max, char **bytes, size_t *len);
+const char *file_read(int fd, size_t max, const char *too_large, char **bytes, size_t *len);
 
 /* The name as seen from the directory of another file. Caller frees. */
 char *file_beside(const char *file, const char *name);

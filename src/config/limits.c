@@ -83,27 +83,30 @@ static void check_words(struct config_report *r, const char *key, char *const *w
 	}
 }
 
-/* Browsers leave out the port that the scheme stands for (RFC 6454 6.2). */
-static bool has_default_port(const char *origin)
+/* ":443" or ":80" where the scheme stands for it: browsers leave it out (RFC 6454 6.2). Or NULL. */
+static const char *default_port(const char *origin)
 {
+	const char *port = strncasecmp(origin, "https://", 8) == 0  ? ":443"
+			   : strncasecmp(origin, "http://", 7) == 0 ? ":80"
+								    : NULL;
 	const char *colon = strrchr(origin, ':');
 
-	if (strncasecmp(origin, "https://", 8) == 0)
-		return strcmp(colon, ":443") == 0;
-	return strncasecmp(origin, "http://", 7) == 0 && strcmp(colon, ":80") == 0;
+	return port != NULL && strcmp(colon, port) == 0 ? colon : NULL;
 }
 
 static void warn_default_ports(struct config_report *r, char *const *origins)
 {
 	const config_setting_t *list = config_setting_get_member(r->group, "allowed_origins");
 
-	for (int i = 0; list != NULL && origins != NULL && origins[i] != NULL; i++)
-		if (has_default_port(origins[i]))
+	for (int i = 0; list != NULL && origins != NULL && origins[i] != NULL; i++) {
+		const char *port = default_port(origins[i]);
+
+		if (port != NULL)
 			report_warning(r, config_setting_get_elem(list, (unsigned)i),
 				       "\"allowed_origins\" has \"%s\", but browsers leave "
 				       "this port out: write \"%.*s\"",
-				       origins[i], (int)(strrchr(origins[i], ':') - origins[i]),
-				       origins[i]);
+				       origins[i], (int)(port - origins[i]), origins[i]);
+	}
 }
 
 static bool is_any(char *const *origins)

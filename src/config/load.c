@@ -228,7 +228,8 @@ static void expand_file(struct loader *l, const char *name, struct frame *up)
 		f.ino = st.st_ino;
 		why = check_nesting(&f);
 		if (why == NULL)
-			why = file_read(fd, l->budget, &bytes, &len);
+			why = file_read(fd, l->budget, "the configuration is larger than 4 MiB",
+					&bytes, &len);
 		close(fd);
 	}
 	if (why != NULL) {

@@ -109,9 +109,9 @@ static const char *read_whole(const char *name, char **bytes, size_t *len)
 
 	if (fd < 0)
 		return why;
-	why = file_read(fd, SOURCE_BYTES_MAX, bytes, len);
+	why = file_read(fd, SOURCE_BYTES_MAX, "it is larger than 4 MiB", bytes, len);
 	close(fd);
-	return *len > SOURCE_BYTES_MAX ? "it is larger than 4 MiB" : why;
+	return why;
 }
 
 const struct source_attachment *source_attach(struct config_source *s, const char *name,
