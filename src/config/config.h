@@ -90,7 +90,6 @@ struct config_listener {
 	char *group; /* of the unix socket's file; NULL: the user's own */
 	unsigned gid; /* the same as a number; in the master only */
 	int64_t accept_rate; /* connections a second and worker, 0: any number */
-	int64_t patience; /* ms until TCP gives up a silent peer; 0: until it does by itself */
 	bool proxy_protocol; /* a connection begins with a PROXY header */
 	int forwarded; /* enum forwarded_kind */
 	char **trusted; /* blocks of addresses, as written; NULL: none */
@@ -124,6 +123,7 @@ struct config {
 	int64_t max_rooms;
 	int64_t max_connections; /* resolved */
 	int64_t worker_timeout, shutdown_grace; /* ms */
+	int64_t patience; /* ms until TCP gives up a silent peer; 0: until it does by itself */
 	struct config_limits limits; /* the defaults; used before the endpoint is known */
 	size_t listener_count, endpoint_count;
 	struct config_listener *listeners;

@@ -129,8 +129,7 @@ static void finish(struct config *c)
 	c->bus_lag += CONFIG_ENTRY_ROOM;
 	if (c->bus_lag > c->bus_size / 4)
 		c->bus_lag = c->bus_size / 4;
-	for (size_t i = 0; i < c->listener_count; i++)
-		c->listeners[i].patience = patience(c);
+	c->patience = patience(c);
 }
 
 static void parse_tree(struct parse *p)

@@ -215,10 +215,10 @@ int socket_adopt(int fd, const struct config_listener *l)
 	return own;
 }
 
-void socket_set_patience(int fd, const struct config_listener *l)
+void socket_set_patience(int fd, int64_t ms)
 {
 	if (socket_port(fd) > 0)
-		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)l->patience);
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)ms);
 }
 
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX])

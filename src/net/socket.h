@@ -9,6 +9,7 @@
 #define NET_SOCKET_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct config_listener;
 
@@ -37,8 +38,8 @@ int socket_adopt(int fd, const struct config_listener *l) __attribute__((warn_un
 /* The port that a socket is bound to, 0 if it has none; -1: errno is set. */
 int socket_port(int fd);
 
-/* Has TCP give up peers of the connections to come as l says. (A unix socket has none to give up.) */
-void socket_set_patience(int fd, const struct config_listener *l);
+/* When TCP gives up a peer of the connections to come, see config.patience; not for unix sockets. */
+void socket_set_patience(int fd, int64_t ms);
 
 /* Gives a unix socket's file its mode and group. -1: errno is set. */
 int socket_set_rights(const struct config_listener *l) __attribute__((warn_unused_result));

@@ -234,15 +234,16 @@ int sockets_open(struct sockets *s, const struct config *c, const struct config 
 }
 
 /* What may change without a new socket: patience, the backlog, a unix socket's mode. */
-static void update(struct listen_socket *l, const struct config_listener *c, int slots)
+static void update(struct listen_socket *l, const struct config *c,
+		   const struct config_listener *cl)
 {
-	for (int i = 0; i < slots; i++)
-		socket_set_patience(l->fds[i], c);
-	for (int i = 0; i < slots && !l->handed_in; i++)
-		if (!l->unix_path || i == 0)
-			listen(l->fds[i], (int)c->backlog);
-	if (l->unix_path && socket_set_rights(c) < 0)
-		warn_rights(c);
+	for (int64_t i = 0; i < c->workers; i++) {
+		socket_set_patience(l->fds[i], c->patience);
+		if (!l->handed_in && (!l->unix_path || i == 0))
+			listen(l->fds[i], (int)cl->backlog);
+	}
+	if (l->unix_path && socket_set_rights(cl) < 0)
+		warn_rights(cl);
 }
 
 static const struct config_listener *configured(const struct config *c, const char *key)
@@ -286,7 +287,7 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		l->fresh = false;
 		for (int k = (int)c->workers; k < CONFIG_WORKERS_MAX; k++)
 			close_slot(l, k);
-		update(l, cl, (int)c->workers);
+		update(l, c, cl);
 		keep(l, (int)c->workers);
 	}
 }
