@@ -77,44 +77,46 @@ struct config *master_load(const char *file, uint64_t generation, struct config_
 
 /*
  * The configuration says who to be, and is then read as that user, so that
- * what works at start works at a reload. *root: it says nobody.
+ * what works at start works at a reload.
  */
-static int become_user(const char *file, bool *root)
+static int become_user(const char *file)
 {
 	struct config_errors *e;
 	struct config_source *source;
 	struct config *c;
 	int r = 0;
 
-	*root = false;
 	if (geteuid() != 0)
 		return 0;
 	e = config_errors_new();
 	c = master_load(file, 1, &source, e);
 	if (c && c->user)
 		r = user_become(c->user);
-	else
-		*root = c != NULL;
 	config_unref(c);
 	config_source_free(source);
 	config_errors_free(e);
 	return r;
 }
 
+/* It says nobody. */
+static bool stays_root(const struct config *c)
+{
+	return c && !c->user && geteuid() == 0;
+}
+
 static int load_config(void)
 {
 	struct config_errors *e;
-	bool root;
 
-	if (become_user(master.options->file, &root) < 0)
+	if (become_user(master.options->file) < 0)
 		return -1;
-	if (root)
-		log_warning(LOG_OF(CONFIG_WARNING),
-			    "running as root: set \"user\" to an unprivileged user");
 	e = config_errors_new();
 	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
 	master.expiry_looked = (int64_t)time(NULL);
 	master.config = master_load(master.options->file, 1, &master.source, e);
+	if (stays_root(master.config))
+		log_warning(LOG_OF(CONFIG_WARNING),
+			    "running as root: set \"user\" to an unprivileged user");
 	reload_log_errors(e, false);
 	if (!master.config)
 		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
@@ -382,19 +384,18 @@ int master_check_config(const struct master_options *options)
 	struct config_errors *e;
 	struct config_source *source;
 	struct config *c;
-	bool root;
 	size_t n;
 
 	raise_file_limit();
-	if (become_user(options->file, &root) < 0)
+	if (become_user(options->file) < 0)
 		return MASTER_CONFIG_ERROR;
-	if (root)
+	e = config_errors_new();
+	c = master_load(options->file, 1, &source, e);
+	if (stays_root(c))
 		print_error(true,
 			    "checked as root, who may read all files: check as the user that "
 			    "the daemon runs as",
 			    NULL);
-	e = config_errors_new();
-	c = master_load(options->file, 1, &source, e);
 	config_errors_each(e, print_error, NULL);
 	n = config_errors_count(e);
 	if (c)
