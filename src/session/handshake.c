@@ -36,8 +36,10 @@ static void log_refusal(const struct conn *c, enum reason reason, int status, co
 
 	f.code = status;
 	f.reason = reason;
-	log_info(&f, "refused with %d: %s%s%s%s", status, reason_text(reason), path ? ": \"" : "",
-		 path ? path : "", path ? "\"" : "");
+	if (path)
+		log_info(&f, "refused with %d: %s: \"%s\"", status, reason_text(reason), path);
+	else
+		log_info(&f, "refused with %d: %s", status, reason_text(reason));
 }
 
 static void refuse(struct conn *c, enum reason reason, const char *path, bool no_body)
