@@ -6,7 +6,7 @@
 set -u
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
-check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps node-ws openssl haproxy"
+check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
 peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
@@ -45,6 +45,7 @@ present() {
         node-ws) NODE_PATH=/usr/share/nodejs node -e 'require("ws")';;
         chromium) command -v chromium;;
         procps) command -v pgrep;;
+        iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip;;
         openssl|haproxy|nginx) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
     esac >/dev/null 2>&1
 }

@@ -16,7 +16,8 @@ def sanitized():
 
 
 # its shadow memory is more than any limit
-no_sanitizer = pytest.mark.skipif(sanitized(), reason="AddressSanitizer needs all address space")
+no_sanitizer = pytest.mark.skipif(
+    sanitized(), reason="not under AddressSanitizer: it needs all address space")
 
 
 def limit(pid, what, most):

@@ -107,6 +107,12 @@ static void end(struct fixture *f, pid_t pid)
 	bus_clear_slot(f->victim, VICTIM);
 }
 
+static void skip_for(const char *why)
+{
+	print_message("SKIPPED: %s\n", why);
+	skip();
+}
+
 /*
  * Kills after 0, 1, 2 ... instructions of the call, or in strides that make about KILLS of them;
  * check looks at what is left each time.
@@ -118,12 +124,12 @@ static void kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *)
 	pid_t pid = start(f, prepare, call);
 
 	if (pid < 0)
-		skip();
+		skip_for("needs ptrace, which is not allowed here");
 	length = step(pid, TOO_MANY_STEPS);
 	end(f, pid);
 	check(f);
 	if (length == TOO_MANY_STEPS)
-		skip();
+		skip_for("needs a processor on which a lock that is traced ends");
 	stride = length / KILLS + 1;
 	/* Until one comes to its end: later calls may be longer, as the log is fuller. */
 	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {
