@@ -45,7 +45,8 @@ struct config_limits {
 	int64_t max_pending; /* bytes */
 	int slow_consumer; /* enum config_slow_consumer */
 	/* ms; 0: off */
-	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, close_timeout;
+	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
+	int64_t close_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
 	bool require_subprotocol;

@@ -47,6 +47,8 @@ struct ws_partial {
 	uint8_t head_len;
 	bool in_frame; /* current is being read */
 	bool lent; /* an event lends one of the buffers until the next call */
+	bool noted; /* since is */
+	uint32_t since; /* when it began, by the caller's clock */
 	uint8_t message; /* opcode of the message under way, 0: none */
 	bool compressed; /* it is */
 	utf8_state utf8; /* of that message's text */
@@ -187,6 +189,12 @@ static void drop_partial(struct ws_decoder *d)
 	d->partial = NULL;
 }
 
+/* Whether anything is yet to come of what it holds. */
+static bool is_under_way(const struct ws_partial *s)
+{
+	return s->message != 0 || s->in_frame || s->head_len > 0;
+}
+
 /* What the last event lent is over; nothing may be left to keep. */
 static void end_loan(struct ws_decoder *d)
 {
@@ -196,7 +204,7 @@ static void end_loan(struct ws_decoder *d)
 		return;
 	s->lent = false;
 	buffer_free(&s->control);
-	if (s->message == 0 && !s->in_frame && s->head_len == 0)
+	if (!is_under_way(s))
 		drop_partial(d);
 	else if (s->message == 0)
 		buffer_free(&s->data);
@@ -527,6 +535,27 @@ void ws_decoder_fini(struct ws_decoder *d)
 	drop_partial(d);
 	if (d->inflate)
 		inflate_fini(d->inflate);
+}
+
+bool ws_decoder_note(struct ws_decoder *d, uint32_t now)
+{
+	struct ws_partial *s = d->partial;
+
+	if (!s || s->noted)
+		return false;
+	s->noted = true;
+	s->since = now;
+	return true;
+}
+
+bool ws_decoder_incomplete(const struct ws_decoder *d, uint32_t *since)
+{
+	const struct ws_partial *s = d->partial;
+
+	if (!s || !s->noted || !is_under_way(s))
+		return false;
+	*since = s->since;
+	return true;
 }
 
 size_t ws_encode_header(uint8_t *out, unsigned opcode, uint64_t payload_len)

@@ -89,6 +89,16 @@ void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);
 
 /*
+ * When the message began that is under way, by the caller's clock: the first call since then
+ * notes now, and returns true. The same for a control frame that is incomplete outside of
+ * messages; one within belongs to its message.
+ */
+bool ws_decoder_note(struct ws_decoder *d, uint32_t now);
+
+/* Whether a message, or such a control frame, is incomplete; *since: what was noted. */
+bool ws_decoder_incomplete(const struct ws_decoder *d, uint32_t *since);
+
+/*
  * Writes the header of an unfragmented, unmasked frame; out must have
  * WS_HEADER_MAX bytes. opcode: an enum ws_opcode, perhaps with WS_RSV1. Returns
  * the length: 2, 4 or 10.

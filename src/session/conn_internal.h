@@ -201,6 +201,7 @@ void timer_add(struct conn *c, uint32_t deadline);
 void timer_remove(struct conn *c);
 void timer_tick(void);
 void timer_update(struct conn *c);
+void timer_message_begun(struct conn *c);
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 uint32_t timer_ticks(int64_t ms);
 

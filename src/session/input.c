@@ -134,6 +134,13 @@ static void keep_rest(struct conn *c, const uint8_t *p, size_t len)
 	pk->rest_len = len;
 }
 
+/* What is incomplete may take message_timeout from now on, if it has only begun. */
+static void note_incomplete(struct conn *c)
+{
+	if (ws_decoder_note(&c->decoder, session.now))
+		timer_message_begun(c);
+}
+
 void input_frames(struct conn *c, uint8_t *p, uint8_t *end)
 {
 	struct ws_message m;
@@ -147,6 +154,8 @@ void input_frames(struct conn *c, uint8_t *p, uint8_t *end)
 		}
 		switch (ws_decode(&c->decoder, &p, end, &m, &code, &reason)) {
 		case WS_NEED_MORE:
+			if (c->decoder.partial)
+				note_incomplete(c);
 			return;
 		case WS_EVENT:
 			handle(c, &m);

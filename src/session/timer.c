@@ -91,15 +91,28 @@ static uint32_t ping_deadline(const struct conn *c, const struct config_limits *
 	return next;
 }
 
+/* Whether a message is under way that has until *end to be whole. */
+static bool message_deadline(const struct conn *c, uint32_t *end)
+{
+	int64_t timeout = c->endpoint->limits.message_timeout;
+
+	if (timeout == 0 || !ws_decoder_incomplete(&c->decoder, end))
+		return false;
+	*end += timer_ticks(timeout);
+	return true;
+}
+
 static uint32_t open_deadline(const struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
-	uint32_t next = session.now + LOOK_AGAIN;
+	uint32_t next = session.now + LOOK_AGAIN, end;
 
 	if (l->ping_interval > 0)
 		next = earlier(next, ping_deadline(c, l));
 	if (l->idle_timeout > 0)
 		next = earlier(next, c->last_data + timer_ticks(l->idle_timeout));
+	if (message_deadline(c, &end))
+		next = earlier(next, end);
 	return next;
 }
 
@@ -128,9 +141,20 @@ void timer_update(struct conn *c)
 	}
 }
 
+/* It is moved only for a timeout that passes before c would be looked at anyway. */
+void timer_message_begun(struct conn *c)
+{
+	uint32_t end;
+
+	if (c->state_now == CONN_OPEN && message_deadline(c, &end) &&
+	    earlier(end, c->deadline) != c->deadline)
+		timer_set(c, end);
+}
+
 static void open_timer(struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
+	uint32_t end;
 
 	/* TCP tells of room only when there is much; but some is a sign of life, too. */
 	if (c->pending)
@@ -140,6 +164,9 @@ static void open_timer(struct conn *c)
 	/* We do not read from it: its silence is ours. */
 	if (c->parked) {
 		c->last_rx = c->last_data = session.now;
+	} else if (message_deadline(c, &end) && reached(end)) {
+		conn_close_word(c, WS_CLOSE_POLICY, REASON_MESSAGE_TIMEOUT);
+		return;
 	} else if (l->idle_timeout > 0 && reached(c->last_data + timer_ticks(l->idle_timeout))) {
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_IDLE_TIMEOUT);
 		return;

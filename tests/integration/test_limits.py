@@ -10,7 +10,7 @@ import time
 import pytest
 
 import way
-from harness import LOCAL, ROOMY, SLOW, stand_still
+from harness import DEADLINE, LOCAL, ROOMY, SLOW, stand_still
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 from way import PROXIED
 
@@ -136,6 +136,95 @@ def test_messages_keep_a_connection_from_being_idle(daemon):
         assert talker.text() == listener.text() == "on"
         # and then they are
         assert listener.closing() == talker.closing() == (1001, "idle-timeout")
+
+
+# --- message_timeout: a message that dribbles in for ever is bounded ---
+
+PAUSE = 0.05
+HUGE = frame(BINARY, b"x" * 4000)
+DEFLATED = b"\xca\xc8\xe4\x02\x00\x00\x00\xff\xff"
+# what comes at once, then what is sent again and again
+DRIBBLES = {
+    "fragments": (b"", frame(BINARY, b"x", fin=False), frame(CONT, b"y", fin=False)),
+    "one frame": (b"", HUGE[:20], b"x"),
+    "a header": (b"", HUGE[:1], None),
+    "a longer header": (b"", frame(BINARY, b"", length=1 << 16)[:7], None),
+    "with pings": (b"", frame(TEXT, b"x", fin=False), frame(PING, b"p")),
+    "a ping": (b"", frame(PING, b"p" * 125)[:8], b"p"),
+    "compressed": (b"", frame(TEXT, DEFLATED, rsv=4, fin=False), frame(CONT, b"", fin=False)),
+    "behind a message": (text("hi"), frame(BINARY, b"x", fin=False), frame(CONT, b"y", fin=False)),
+}
+
+
+def dribble(c, first, again):
+    """Sends on and on until the close comes; returns when that was, and the close."""
+    began = time.monotonic()
+    c.send(first)
+    c.socket.settimeout(PAUSE)
+    while time.monotonic() - began < DEADLINE:
+        try:
+            opcode, payload = c.message()
+            assert opcode == CLOSE
+            return time.monotonic() - began, close_parts(payload)
+        except TimeoutError:
+            c.send(again or b"")
+    raise AssertionError("it was not closed")
+
+
+@pytest.mark.parametrize("kind", DRIBBLES)
+def test_message_timeout(daemon, kind):
+    """From its first byte, whatever comes later; and a message in time starts nothing."""
+    before, first, again = DRIBBLES[kind]
+    written, seconds = ms(600)
+    d = daemon({"message_timeout": written, "compression": {"enabled": True}})
+    with Raw(d.address) as c:
+        offer = {"Sec-WebSocket-Extensions": "permessage-deflate"} if kind == "compressed" else {}
+        c.upgrade("/ws", headers=offer)
+        if before:
+            time.sleep(seconds / 2)
+            c.send(before)
+            assert c.text() == "Echo: hi"
+        took, said = dribble(c, first, again)
+        assert said == (1008, "message-timeout")
+        assert seconds - 2 * TICK < took < seconds + 2 * TICK + SLOW
+    d.log_contains(r"closed after.*code=1008 reason=message-timeout")
+
+
+def test_message_timeout_is_of_one_message(daemon):
+    """Who always has one under way, but each for less, is let be."""
+    written, seconds = ms(800)
+    d = daemon({"message_timeout": written})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(TEXT, b"0", fin=False))
+        began, n = time.monotonic(), 0
+        while time.monotonic() - began < 2 * seconds:
+            time.sleep(seconds / 4)
+            # the end of one and the beginning of the next come together
+            c.send(frame(CONT, b"."), frame(TEXT, b"%d" % (n + 1), fin=False))
+            assert c.text() == f"Echo: {n}."
+            n += 1
+
+
+def test_message_timeout_of_zero_is_never(daemon):
+    d = daemon({"message_timeout": "200ms", "endpoints": [
+        ECHO, {"path": "/slow", "behaviour": "echo", "message_timeout": "0"}]})
+    with Raw(d.address) as slow, Raw(d.address) as c:
+        slow.upgrade("/slow").send(frame(TEXT, b"x", fin=False))
+        c.upgrade("/ws").send(frame(TEXT, b"x", fin=False))
+        assert c.closing() == (1008, "message-timeout")
+        slow.send(frame(CONT, b"y"))
+        assert slow.text() == "xy"
+
+
+def test_reload_changes_the_message_timeout_of_what_is_under_way(daemon):
+    d = daemon({"message_timeout": "1h"})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(frame(TEXT, b"x", fin=False))
+        c.send(frame(PING, b"came"))
+        assert c.frame() == (0x80 | PONG, b"came")
+        d.change(message_timeout=ms(300)[0])
+        d.reload()
+        assert c.closing() == (1008, "message-timeout")
 
 
 # --- pings ---

@@ -413,6 +413,7 @@ def test_who_waits_for_the_bus_is_not_idle(daemon):
     short, long = f"{int(400 * SLOW)}ms", f"{int(2000 * SLOW)}ms"
     d = daemon({**DEBUG, "workers": 2, "worker_timeout": long, "bus_lag": "16K",
                 "max_message": "16K", "bus_size": "256K", "idle_timeout": short,
+                "message_timeout": short,
                 "ping_interval": short, "ping_timeout": short})
     d.expect_error("was ended by signal 9|has not moved for worker_timeout")
 

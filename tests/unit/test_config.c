@@ -69,7 +69,8 @@ static const char all_settings[] =
 	"worker_timeout = \"5s\"; shutdown_grace = \"0\"; max_message = \"64K\";\n"
 	"max_pending = \"1M\"; slow_consumer = \"drop_newest\"; handshake_timeout = \"250ms\";\n"
 	"ping_interval = \"1m\"; ping_timeout = \"2s\"; idle_timeout = \"1h\";\n"
-	"close_timeout = \"1s\"; subprotocols = ( \"a\", \"b\" ); access_log = false;\n"
+	"message_timeout = \"90s\"; close_timeout = \"1s\"; "
+	"subprotocols = ( \"a\", \"b\" ); access_log = false;\n"
 	"allowed_origins = [ \"https://x.example\" ]; require_subprotocol = true; "
 	"compression = { enabled = true; level = 9; threshold = \"1K\"; };\n"
 	"listen = (\n"
@@ -81,7 +82,8 @@ static const char all_settings[] =
 	"  { path = \"/a\"; behaviour = \"echo\"; prefix = \"\\xc3\\xa9: \";\n"
 	"    max_message = \"1M\"; max_pending = \"2M\"; slow_consumer = \"close\";\n"
 	"    handshake_timeout = \"1s\"; ping_interval = \"0\"; ping_timeout = \"0\";\n"
-	"    idle_timeout = \"0\"; close_timeout = \"2s\"; subprotocols = ( );\n"
+	"    idle_timeout = \"0\"; message_timeout = \"0\"; close_timeout = \"2s\"; "
+	"subprotocols = ( );\n"
 	"    allowed_origins = ( \"*\" ); access_log = true; require_subprotocol = false;\n"
 	"    compression = { level = 2; server_max_window_bits = 10; }; }\n"
 	");\n";
@@ -135,6 +137,7 @@ static void check_limits_of_top(const struct config_limits *l)
 	assert_int_equal(l->ping_interval, 60000);
 	assert_int_equal(l->ping_timeout, 2000);
 	assert_int_equal(l->idle_timeout, 3600000);
+	assert_int_equal(l->message_timeout, 90000);
 	assert_int_equal(l->close_timeout, 1000);
 	assert_string_equal(l->subprotocols[0], "a");
 	assert_string_equal(l->subprotocols[1], "b");
@@ -158,6 +161,7 @@ static void check_limits_of_endpoint(const struct config_limits *l)
 	assert_int_equal(l->ping_interval, 0);
 	assert_int_equal(l->ping_timeout, 0);
 	assert_int_equal(l->idle_timeout, 0);
+	assert_int_equal(l->message_timeout, 0);
 	assert_int_equal(l->close_timeout, 2000);
 	assert_null(l->subprotocols);
 	assert_null(l->allowed_origins);
@@ -230,6 +234,7 @@ static void test_presets(void **state)
 	assert_int_equal(c->endpoints[0].limits.ping_interval, 25000);
 	assert_int_equal(c->endpoints[0].limits.ping_timeout, 20000);
 	assert_int_equal(c->endpoints[0].limits.idle_timeout, 0);
+	assert_int_equal(c->endpoints[0].limits.message_timeout, 120000);
 	assert_int_equal(c->endpoints[0].limits.close_timeout, 5000);
 	assert_null(c->endpoints[0].limits.subprotocols);
 	assert_null(c->endpoints[0].limits.allowed_origins);
@@ -468,8 +473,8 @@ static void test_tables(void **state)
 
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
-	/* the limits are 13 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 12 + 21 + 24 + 2 + 21 + 10);
+	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
+	assert_int_equal(rows, 12 + 22 + 24 + 2 + 22 + 10);
 }
 
 /* --- anything at all --- */

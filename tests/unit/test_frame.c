@@ -524,6 +524,45 @@ static void test_idle_owns_nothing(void **state)
 	}
 }
 
+/*
+ * The time of an incomplete message is that of its first byte: neither its own frames nor
+ * control frames within move it. A letter for each byte that came: when what is incomplete
+ * behind it began, '.' if nothing is.
+ */
+static void test_since_when_incomplete(void **state)
+{
+	static const struct {
+		struct piece pieces[4];
+		const char *since;
+	} rows[] = {
+		{ { F(FIN_TEXT, "hi") }, "aaaaaaa." },
+		{ { F(FIN_TEXT, "hi"), F(FIN_TEXT, "") }, "aaaaaaa.iiiii." },
+		{ { F(0x01, "h"), F(FIN_CONT, "i") }, "aaaaaaaaaaaaa." },
+		{ { F(0x01, "h"), F(FIN_PING, "p"), F(FIN_CONT, "i") }, "aaaaaaaaaaaaaaaaaaaa." },
+		{ { F(FIN_PING, "p"), F(0x02, ""), F(FIN_CONT, "") }, "aaaaaa.hhhhhhhhhhh." },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char events[EVENTS_MAX] = "", since[64] = "";
+		struct buffer b = { .len = 0 };
+		struct ws_decoder d;
+		uint32_t at;
+
+		for (size_t k = 0; k < 4 && rows[i].pieces[k].payload; k++)
+			put_frame(&b, &rows[i].pieces[k]);
+		ws_decoder_init(&d, MAX);
+		for (uint32_t n = 0; n < b.len; n++) {
+			assert_true(feed(&d, b.bytes + n, 1, events));
+			ws_decoder_note(&d, n);
+			assert_false(ws_decoder_note(&d, n + 1));
+			since[n] = ws_decoder_incomplete(&d, &at) ? (char)('a' + at) : '.';
+		}
+		assert_string_equal(since, rows[i].since);
+		ws_decoder_fini(&d);
+	}
+}
+
 /* Memory follows the bytes that came, not the length that a header claims. */
 static void test_claims_cost_nothing(void **state)
 {
@@ -557,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_short_frames),
 		cmocka_unit_test(test_short_frames_with_a_wrong_header),
 		cmocka_unit_test(test_idle_owns_nothing),
+		cmocka_unit_test(test_since_when_incomplete),
 		cmocka_unit_test(test_claims_cost_nothing),
 	};
 
