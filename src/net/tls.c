@@ -128,10 +128,24 @@ static SSL_CTX *find_context(const struct tls_server *s, const char *name)
 	return found;
 }
 
+/*
+ * "www.example.org." is the same host, and some clients ask for it as their user wrote it,
+ * which RFC 6066 (3) does not allow them.
+ */
+static SSL_CTX *find_context_of_host(const struct tls_server *s, const char *host)
+{
+	char name[TLSEXT_MAXLEN_host_name + 1];
+	size_t len = strnlen(host, sizeof(name) - 1);
+
+	memcpy(name, host, len);
+	name[len > 0 && host[len - 1] == '.' ? len - 1 : len] = '\0';
+	return find_context(s, name);
+}
+
 static int servername_cb(SSL *ssl, int *alert, void *arg)
 {
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	SSL_CTX *ctx = name ? find_context(arg, name) : NULL;
+	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_CTX *ctx = host ? find_context_of_host(arg, host) : NULL;
 
 	(void)alert;
 	if (ctx && ctx != SSL_get_SSL_CTX(ssl))
@@ -158,8 +172,9 @@ static bool set_clients(SSL_CTX *ctx, const struct config_tls *c)
 	for (int i = 0; i < sk_X509_CRL_num(c->revoked); i++)
 		if (X509_STORE_add_crl(store, sk_X509_CRL_value(c->revoked, i)) != 1)
 			return false;
+	/* an authority in between may have been revoked, too, and then all that it has signed */
 	if (c->revoked)
-		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	return true;
 }
 

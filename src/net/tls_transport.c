@@ -446,6 +446,26 @@ int tls_start(struct transport *t, struct tls_server *server)
 	return 0;
 }
 
+static bool is_ssl_error(unsigned long e, int reason)
+{
+	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == reason;
+}
+
+/* In OpenSSL's words. Of a certificate that was refused they are in the session. */
+static const char *failure(const struct transport *t, unsigned long e)
+{
+	static char text[160];
+	const char *words = ERR_reason_error_string(e);
+
+	if (!words)
+		return errno != 0 && errno != EPROTO ? strerror(errno) : "the peer went away";
+	if (!is_ssl_error(e, SSL_R_CERTIFICATE_VERIFY_FAILED))
+		return words;
+	snprintf(text, sizeof(text), "%s: %s", words,
+		 X509_verify_cert_error_string(SSL_get_verify_result(tls_of(t)->ssl)));
+	return text;
+}
+
 enum tls_result tls_handshake(struct transport *t, const char **why)
 {
 	unsigned long e;
@@ -460,13 +480,9 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 	if (translate(t, r) < 0 && errno == EAGAIN)
 		return TLS_WAIT;
 	e = ERR_peek_last_error();
-	*why = ERR_reason_error_string(e);
-	if (!*why)
-		*why = errno != 0 && errno != EPROTO ? strerror(errno) : "the peer went away";
+	*why = failure(t, e);
 	forget_errors();
-	return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_HTTP_REQUEST
-		       ? TLS_PLAIN
-		       : TLS_FAILED;
+	return is_ssl_error(e, SSL_R_HTTP_REQUEST) ? TLS_PLAIN : TLS_FAILED;
 }
 
 void tls_abandon(struct transport *t)
