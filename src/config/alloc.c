@@ -34,6 +34,13 @@ void *alloc_grow(void *array, size_t count, size_t *cap, size_t size)
 	return checked(reallocarray(array, *cap, size));
 }
 
+void alloc_free_secret(void *p, size_t len)
+{
+	if (p != NULL)
+		explicit_bzero(p, len);
+	free(p);
+}
+
 char *alloc_string(const char *s)
 {
 	return checked(strdup(s));

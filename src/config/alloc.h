@@ -17,6 +17,9 @@ void *alloc_zero(size_t count, size_t size);
 /* Grows an array to at least count + 1 objects, doubling; *cap is what it holds. */
 void *alloc_grow(void *array, size_t count, size_t *cap, size_t size);
 
+/* Frees len bytes that may hold a key, and leaves nothing of them in memory. p may be NULL. */
+void alloc_free_secret(void *p, size_t len);
+
 char *alloc_string(const char *s);
 char *alloc_bytes(const void *p, size_t len); /* a copy with a NUL behind it */
 char *alloc_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

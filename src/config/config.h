@@ -61,7 +61,16 @@ struct config_certificate {
 	struct stack_st_X509 *chain; /* those above the leaf, perhaps none */
 	struct evp_pkey_st *private_key;
 	char **names; /* DNS names and "*.host" patterns in lower case, NULL-terminated */
-	int64_t expires; /* seconds since the epoch */
+	const char *file; /* where it stands in the configuration */
+	int line;
+};
+
+/* When something that TLS goes by is valid. */
+struct config_validity {
+	const char *key; /* the setting that names its file */
+	char *what; /* the name of the file and, where there are several in it, of whom this is */
+	bool is_list; /* of revocations, which is good for days: no warning ahead */
+	int64_t begins, expires; /* seconds since the epoch */
 	const char *file; /* where it stands in the configuration */
 	int line;
 };
@@ -79,6 +88,10 @@ struct config_tls {
 	struct config_certificate *certificates; /* the first one is the default */
 	struct stack_st_X509 *authorities; /* of client_ca */
 	struct stack_st_X509_CRL *revoked; /* of crl */
+	struct config_validity *validity; /* of all of them */
+	size_t validity_count, validity_cap;
+	const char *file; /* where it stands in the configuration */
+	int line;
 };
 
 struct config_listener {
@@ -147,7 +160,10 @@ struct config_source;
 struct config_source *config_load(const char *path, struct config_errors *e);
 void config_source_free(struct config_source *s);
 
-/* To hand it to another process: as bytes (malloc'ed), and back (NULL: not valid). */
+/*
+ * To hand it to another process: as bytes (malloc'ed; keys are among them, so clear them
+ * after use), and back (NULL: not valid).
+ */
 void *config_source_pack(const struct config_source *s, size_t *len);
 struct config_source *config_source_unpack(const void *bytes, size_t len);
 
@@ -173,13 +189,12 @@ bool config_uses_bus(const struct config *c);
 int64_t config_first_expiry(const struct config *c);
 
 /*
- * Calls fn with each certificate that expires within 21 days of now, or has, if that is
- * fewer whole days ahead than it was at since: once a day. Both are seconds since the epoch;
- * days is negative for one that has expired.
+ * Calls fn with a line for each certificate or revocation list that is not valid at now, or not
+ * for 21 days more (a list: not any more), if it has a whole day less ahead than it had at
+ * since: once a day. Both are seconds since the epoch.
  */
-void config_expiring(const struct config *c, int64_t since, int64_t now,
-		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
-		     void *arg);
+void config_each_invalid(const struct config *c, int64_t since, int64_t now,
+			 void (*fn)(const char *line, void *arg), void *arg);
 
 /*
  * Calls fn with the name of each changed key that needs a restart

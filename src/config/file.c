@@ -13,6 +13,21 @@
 
 #include "config/alloc.h"
 
+/* Room for more; no copy of what may be a key is left behind. */
+static char *grow(char *bytes, size_t len, size_t *cap)
+{
+	char *more;
+
+	if (*cap - len > 4096)
+		return bytes;
+	*cap = 2 * (len + 4096) + 1;
+	more = alloc_zero(*cap, 1);
+	if (len != 0)
+		memcpy(more, bytes, len);
+	alloc_free_secret(bytes, len);
+	return more;
+}
+
 const char *file_read(int fd, size_t max, const char *too_large, char **bytes, size_t *len)
 {
 	size_t cap = 0;
@@ -22,8 +37,8 @@ const char *file_read(int fd, size_t max, const char *too_large, char **bytes, s
 	for (;;) {
 		ssize_t n;
 
-		*bytes = alloc_grow(*bytes, *len + 4096, &cap, 1);
-		n = read(fd, *bytes + *len, cap - *len);
+		*bytes = grow(*bytes, *len, &cap);
+		n = read(fd, *bytes + *len, cap - *len - 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

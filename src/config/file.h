@@ -15,7 +15,8 @@ int file_open(const char *name, struct stat *st, const char **why);
 
 /*
  * Reads to the end of the file. Returns NULL, or why that is not possible: too_large for
- * more than max bytes; *bytes (and one NUL behind them) are the caller's to free in any case.
+ * more than max bytes; *bytes (and one NUL behind them) are the caller's to free in any case,
+ * by alloc_free_secret if they may be a key.
  */
 const char *file_read(int fd, size_t max, const char *too_large, char **bytes, size_t *len);
 

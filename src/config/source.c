@@ -93,15 +93,16 @@ uint32_t source_file(const struct config_source *s, unsigned line)
 	return find_run(s, line)->file;
 }
 
-static void attach(struct config_source *s, const char *name, char *bytes, size_t len)
+static void attach(struct config_source *s, const char *name, char *bytes, size_t len,
+		   unsigned mode)
 {
 	s->attachments = alloc_grow(s->attachments, s->attachment_count, &s->attachment_cap,
 				    sizeof(*s->attachments));
 	s->attachments[s->attachment_count++] =
-		(struct source_attachment){ alloc_string(name), bytes, len };
+		(struct source_attachment){ alloc_string(name), bytes, len, mode };
 }
 
-static const char *read_whole(const char *name, char **bytes, size_t *len)
+static const char *read_whole(const char *name, char **bytes, size_t *len, unsigned *mode)
 {
 	const char *why = NULL;
 	struct stat st;
@@ -109,6 +110,7 @@ static const char *read_whole(const char *name, char **bytes, size_t *len)
 
 	if (fd < 0)
 		return why;
+	*mode = st.st_mode & 07777;
 	why = file_read(fd, SOURCE_BYTES_MAX, "it is larger than 4 MiB", bytes, len);
 	close(fd);
 	return why;
@@ -118,18 +120,19 @@ const struct source_attachment *source_attach(struct config_source *s, const cha
 					      const char **why)
 {
 	char *bytes = NULL;
-	size_t len;
+	size_t len = 0;
+	unsigned mode = 0;
 
 	for (size_t i = 0; i < s->attachment_count; i++)
 		if (strcmp(s->attachments[i].name, name) == 0)
 			return &s->attachments[i];
 	*why = s->unpacked ? "it did not come with the configuration"
-			   : read_whole(name, &bytes, &len);
+			   : read_whole(name, &bytes, &len, &mode);
 	if (*why != NULL) {
-		free(bytes);
+		alloc_free_secret(bytes, len);
 		return NULL;
 	}
-	attach(s, name, bytes, len);
+	attach(s, name, bytes, len, mode);
 	return &s->attachments[s->attachment_count - 1];
 }
 
@@ -137,8 +140,7 @@ const struct source_attachment *source_attach(struct config_source *s, const cha
 static void free_attachments(struct config_source *s)
 {
 	for (size_t i = 0; i < s->attachment_count; i++) {
-		explicit_bzero(s->attachments[i].bytes, s->attachments[i].len);
-		free(s->attachments[i].bytes);
+		alloc_free_secret(s->attachments[i].bytes, s->attachments[i].len);
 		free(s->attachments[i].name);
 	}
 	free(s->attachments);
@@ -218,7 +220,7 @@ static bool unpack_attachments(struct config_source *s, const char *p, size_t le
 		head = (size_t)(nul + 1 - p);
 		if (n > len - head)
 			return false;
-		attach(s, name, alloc_bytes(nul + 1, (size_t)n), (size_t)n);
+		attach(s, name, alloc_bytes(nul + 1, (size_t)n), (size_t)n, 0);
 		p += head + n;
 		len -= head + (size_t)n;
 	}

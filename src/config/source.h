@@ -25,6 +25,7 @@ struct source_attachment {
 	char *name;
 	char *bytes;
 	size_t len;
+	unsigned mode; /* of the file; 0 in an unpacked source */
 };
 
 struct config_source {

@@ -11,15 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "config/alloc.h"
 #include "config/file.h"
 #include "config/parse.h"
 #include "config/source.h"
 #include "config/tables.h"
+#include "config/validity.h"
 
-enum { DAY = 24 * 60 * 60, WARN_DAYS = 21, NAMES_MAX = 256 };
+enum { NAMES_MAX = 256 };
 
 /* The last thing that OpenSSL found wrong, in words. */
 static const char *openssl_reason(void)
@@ -31,7 +33,8 @@ static const char *openssl_reason(void)
 }
 
 /* A file that a setting names, read. NULL: reported. */
-static BIO *open_file(struct parse *p, struct config_report *r, const char *key, const char *name)
+static const struct source_attachment *attach_file(struct parse *p, struct config_report *r,
+						   const char *key, const char *name)
 {
 	const struct source_attachment *a;
 	const char *file, *why = NULL;
@@ -44,6 +47,13 @@ static BIO *open_file(struct parse *p, struct config_report *r, const char *key,
 	if (a == NULL)
 		config_report_error(r, key, "\"%s\" cannot be read: %s", path, why);
 	free(path);
+	return a;
+}
+
+static BIO *open_file(struct parse *p, struct config_report *r, const char *key, const char *name)
+{
+	const struct source_attachment *a = attach_file(p, r, key, name);
+
 	return a != NULL ? BIO_new_mem_buf(a->bytes, (int)a->len) : NULL;
 }
 
@@ -115,13 +125,23 @@ static int refuse_passphrase(char *buf, int size, int writing, void *wanted)
 	return -1;
 }
 
-static void read_key(struct parse *p, struct config_report *r, struct config_certificate *c)
+static void warn_mode(struct config_report *r, const char *name, unsigned mode)
 {
-	BIO *bio = open_file(p, r, "key", c->key);
+	const config_setting_t *at = config_setting_get_member(r->group, "key");
+
+	if ((mode & (S_IROTH | S_IWOTH)) != 0)
+		report_warning(r, at,
+			       "\"%s\" has mode %04o, by which every user of this machine may %s "
+			       "the private key: take that from others (chmod o= %s)",
+			       name, mode, (mode & S_IROTH) != 0 ? "read" : "replace", name);
+}
+
+static void parse_key(struct config_report *r, struct config_certificate *c,
+		      const struct source_attachment *a)
+{
+	BIO *bio = BIO_new_mem_buf(a->bytes, (int)a->len);
 	bool encrypted = false;
 
-	if (bio == NULL)
-		return;
 	c->private_key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &encrypted);
 	if (encrypted)
 		config_report_error(r, "key",
@@ -135,10 +155,28 @@ static void read_key(struct parse *p, struct config_report *r, struct config_cer
 	BIO_free(bio);
 }
 
+/*
+ * From here on there is a key in memory, and copies of it that OpenSSL makes where it likes.
+ * So none of this process goes into a core dump, nor may other processes of its user look at it.
+ */
+static void read_key(struct parse *p, struct config_report *r, struct config_certificate *c)
+{
+	const struct source_attachment *a;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	a = attach_file(p, r, "key", c->key);
+	if (a == NULL)
+		return;
+	warn_mode(r, c->key, a->mode);
+	parse_key(r, c, a);
+}
+
 static void add_name(char **names, const unsigned char *name, int len)
 {
 	size_t n = 0;
 
+	if (len > 0 && name[len - 1] == '.')
+		len--;
 	/* A NUL within is a trick that no client plays by mistake. */
 	if (len <= 0 || memchr(name, '\0', (size_t)len) != NULL)
 		return;
@@ -182,39 +220,8 @@ static char **names_of(X509 *x)
 	return names;
 }
 
-static int64_t expires_of(const X509 *x)
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
-		return 0;
-	return (int64_t)timegm(&tm);
-}
-
-/* Whole days ahead; -1 and less: it has expired. */
-static int64_t days_left(const struct config_certificate *c, int64_t now)
-{
-	int64_t left = c->expires - now;
-
-	return left > 0 ? left / DAY : left / DAY - 1;
-}
-
-static void warn_expiry(const struct parse *p, struct config_report *r,
-			const struct config_certificate *c)
-{
-	int64_t days = days_left(c, (int64_t)time(NULL));
-	const config_setting_t *at = config_setting_get_member(r->group, "certificate");
-
-	if (p->source->unpacked)
-		return;
-	if (days < 0)
-		report_warning(r, at, "\"%s\" has expired", c->certificate);
-	else if (days < WARN_DAYS)
-		report_warning(r, at, "\"%s\" expires in %lld days", c->certificate,
-			       (long long)days);
-}
-
-static void read_certificate(struct parse *p, struct config_report *r, struct config_certificate *c)
+static void read_certificate(struct parse *p, struct config_report *r, struct config_tls *t,
+			     struct config_certificate *c)
 {
 	STACK_OF(X509) *all = read_certificates(p, r, "certificate", c->certificate);
 
@@ -224,12 +231,11 @@ static void read_certificate(struct parse *p, struct config_report *r, struct co
 	c->leaf = sk_X509_shift(all);
 	c->chain = all;
 	c->names = names_of(c->leaf);
-	c->expires = expires_of(c->leaf);
 	if (c->private_key != NULL && X509_check_private_key(c->leaf, c->private_key) != 1)
 		config_report_error(r, "key", "\"%s\" is not the key of \"%s\"", c->key,
 				    c->certificate);
 	ERR_clear_error();
-	warn_expiry(p, r, c);
+	validity_of_certificate(r, t, c, p->source->unpacked);
 }
 
 /* A name that both have. NULL: none, or they are told apart by the kind of key. */
@@ -292,7 +298,7 @@ static void parse_certificates(struct parse *p, struct config_report *r, struct 
 		unknown_report(p, &sub, "a certificate", table_certificate, NULL);
 		fill_object(&sub, (struct key_object){ table_certificate, c }, NULL);
 		if (c->certificate != NULL && c->key != NULL) {
-			read_certificate(p, &sub, c);
+			read_certificate(p, &sub, t, c);
 			check_names(&sub, t);
 		}
 		free(label);
@@ -317,6 +323,7 @@ static void check_clients(struct parse *p, struct config_report *r, struct confi
 		t->authorities = read_certificates(p, r, "client_ca", t->client_ca);
 	if (t->crl != NULL)
 		read_revoked(p, r, t);
+	validity_of_clients(r, t, p->source->unpacked);
 }
 
 void tls_parse(struct parse *p, struct config_report *listener, struct config_tls *t)
@@ -329,8 +336,10 @@ void tls_parse(struct parse *p, struct config_report *listener, struct config_tl
 		return;
 	label = report_enter(listener, "tls", group, &r);
 	t->on = true;
-	parse_certificates(p, &r, t);
+	parse_place(p, group, &t->file, &t->line);
+	/* first, for who signs clients may have signed us */
 	check_clients(p, &r, t);
+	parse_certificates(p, &r, t);
 	ciphers_check(&r, t);
 	free(label);
 }
@@ -353,34 +362,5 @@ void tls_free(struct config_tls *t)
 	free(t->certificates);
 	sk_X509_pop_free(t->authorities, X509_free);
 	sk_X509_CRL_pop_free(t->revoked, X509_CRL_free);
-}
-
-int64_t config_first_expiry(const struct config *c)
-{
-	int64_t first = 0;
-
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct config_tls *t = &c->listeners[i].tls;
-
-		for (size_t k = 0; k < t->certificate_count; k++)
-			if (first == 0 || t->certificates[k].expires < first)
-				first = t->certificates[k].expires;
-	}
-	return first;
-}
-
-void config_expiring(const struct config *c, int64_t since, int64_t now,
-		     void (*fn)(const struct config_certificate *k, int64_t days, void *arg),
-		     void *arg)
-{
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct config_tls *t = &c->listeners[i].tls;
-
-		for (size_t k = 0; k < t->certificate_count; k++) {
-			int64_t days = days_left(&t->certificates[k], now);
-
-			if (days < WARN_DAYS && days < days_left(&t->certificates[k], since))
-				fn(&t->certificates[k], days, arg);
-		}
-	}
+	validity_free(t);
 }

@@ -106,6 +106,7 @@ static bool stays_root(const struct config *c)
 
 static int load_config(void)
 {
+	struct config_source *source;
 	struct config_errors *e;
 
 	if (become_user(master.options->file) < 0)
@@ -113,7 +114,7 @@ static int load_config(void)
 	e = config_errors_new();
 	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
 	master.expiry_looked = (int64_t)time(NULL);
-	master.config = master_load(master.options->file, 1, &master.source, e);
+	master.config = master_load(master.options->file, 1, &source, e);
 	if (stays_root(master.config))
 		log_warning(LOG_OF(CONFIG_WARNING),
 			    "running as root: set \"user\" to an unprivileged user");
@@ -122,6 +123,7 @@ static int load_config(void)
 		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
 			master.options->file, config_errors_count(e));
 	config_errors_free(e);
+	config_source_free(source);
 	return master.config ? 0 : -1;
 }
 
@@ -356,7 +358,6 @@ out:
 	bus_free(master.bus);
 	config_unref(master.started);
 	config_unref(master.config);
-	config_source_free(master.source);
 }
 
 int master_run(const struct master_options *options)

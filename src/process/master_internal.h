@@ -54,7 +54,6 @@ struct master {
 	struct event *signals[4], *tick;
 	struct config *config;
 	struct config *started; /* what the keys that need a restart have */
-	struct config_source *source;
 	struct metrics *metrics;
 	struct bus *bus;
 	struct tickets *tickets;

@@ -77,6 +77,8 @@ static int source_fd(const struct config_source *source)
 		close(fd);
 		fd = -1;
 	}
+	if (bytes)
+		explicit_bzero(bytes, len);
 	free(bytes);
 	if (fd >= 0)
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
@@ -103,7 +105,7 @@ static void tell_workers(int fd)
 	slots_readopt();
 }
 
-static void commit(struct config *new, struct config_source *source, int fd)
+static void commit(struct config *new, int fd)
 {
 	struct config *old = master.config;
 
@@ -111,8 +113,6 @@ static void commit(struct config *new, struct config_source *source, int fd)
 	master.reload.endpoints = config_diff_endpoints(old, new);
 	master.reload.moved = master.reload.closed = 0;
 	master.config = new;
-	config_source_free(master.source);
-	master.source = source;
 	worker_set_log_level(new, master.options->verbose);
 	log_set_generation(new->generation);
 	sockets_commit(&master.sockets, new);
@@ -133,7 +133,8 @@ static int prepare(const struct config *new, char *error, size_t size)
 	return sockets_open(&master.sockets, new, master.config, error, size);
 }
 
-static void apply(struct config *new, struct config_source *source)
+/* Takes new over; source is what it was made of. */
+static void apply(struct config *new, const struct config_source *source)
 {
 	char error[400];
 	int fd = source_fd(source);
@@ -142,7 +143,7 @@ static void apply(struct config *new, struct config_source *source)
 		snprintf(error, sizeof(error), "there is no memory to hand it to the workers: %s",
 			 strerror(errno));
 	if (fd >= 0 && prepare(new, error, sizeof(error)) == 0) {
-		commit(new, source, fd);
+		commit(new, fd);
 		return;
 	}
 	if (fd >= 0)
@@ -150,7 +151,6 @@ static void apply(struct config *new, struct config_source *source)
 	log_err(LOG_OF(BIND_FAILED), "%s", error);
 	runtime_reload_line(error);
 	config_unref(new);
-	config_source_free(source);
 	refuse("it cannot be put in force");
 }
 
@@ -180,6 +180,7 @@ void reload_start(void)
 			 n == 1 ? "" : "s");
 		refuse(why);
 	}
+	config_source_free(source);
 	config_errors_free(e);
 }
 

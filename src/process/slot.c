@@ -110,7 +110,6 @@ static void let_go(const struct slot *own)
 	event_free(master.tick);
 	event_base_free(master.base);
 	sockets_keep_only(&master.sockets, own->index);
-	config_source_free(master.source);
 	fdstore_close_all();
 }
 

@@ -104,16 +104,10 @@ static void feed_watchdog(uint64_t limit)
 		notify_watchdog();
 }
 
-static void warn_expiring(const struct config_certificate *k, int64_t days, void *arg)
+static void warn_invalid(const char *line, void *arg)
 {
 	(void)arg;
-	if (days < 0)
-		log_warning(LOG_OF(CONFIG_WARNING), "%s:%d: certificate \"%s\" has expired",
-			    k->file, k->line, k->certificate);
-	else
-		log_warning(LOG_OF(CONFIG_WARNING),
-			    "%s:%d: certificate \"%s\" expires in %lld days", k->file, k->line,
-			    k->certificate, (long long)days);
+	log_warning(LOG_OF(CONFIG_WARNING), "%s", line);
 }
 
 /*
@@ -124,7 +118,7 @@ static void look_after_tls(void)
 {
 	int64_t now = (int64_t)time(NULL);
 
-	config_expiring(master.config, master.expiry_looked, now, warn_expiring, NULL);
+	config_each_invalid(master.config, master.expiry_looked, now, warn_invalid, NULL);
 	master.expiry_looked = now;
 	if (master.ticks % supervise_ticks(TICKET_ROTATION * 1000) == 0 &&
 	    tickets_rotate(master.tickets) < 0)

@@ -298,6 +298,21 @@ def test_names(daemon, pki):
     check_echo(d, client(pki.root), name="two.example.test")
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_name_with_a_final_dot(daemon, pki, version):
+    """SNI with a final dot means the same host; so it does in a certificate. Its kin get the first."""
+    one = pki.root.pair("DNS:one.test", "DNS:dotted.test.")
+    wild = pki.root.pair("DNS:*.example.test")
+    d = serve(daemon, pki.ec, one, wild)
+    for name, pair in (("one.test.", one), ("ONE.Test.", one), ("dotted.test", one),
+                       ("dotted.test.", one), ("a.example.test.", wild),
+                       ("one.test..", pki.ec), (".", pki.ec), (".one.test", pki.ec),
+                       ("127.0.0.1", pki.ec), ("x." * 127, pki.ec)):
+        out = s_client(d, version, "-servername", name)
+        pem = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", out, re.S)
+        assert ssl.PEM_cert_to_DER_cert(pem.group()) == pair.der(), name
+
+
 def test_first_without_a_name(daemon, pki):
     nameless = pki.root.pair("IP:127.0.0.1", subject="/O=Test Org")
     d = serve(daemon, nameless, pki.ec)
@@ -414,6 +429,58 @@ def test_revoked_client(daemon, pki):
     d.reload()
     check_echo(d, client(pki.root, good))
     refused_client(d, client(pki.root, bad), "certificate verify failed")
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_client_below_a_revoked_authority(daemon, pki, version):
+    """`crl` is asked about each certificate of the chain; who has no list there is told of."""
+    root = Authority(os.path.join(pki.directory, f"over-{version}"), "Over Root")
+    between = Authority(os.path.join(pki.directory, f"under-{version}"), "Under Authority", root)
+    pair, bad = between.pair("DNS:good.test"), between.pair("DNS:bad.test")
+    lists = os.path.join(pki.directory, f"lists-{version}.pem")
+
+    def apply(d, *from_whom):
+        with open(lists, "w", encoding="ascii") as out:
+            for name in from_whom:
+                with open(name, encoding="ascii") as f:
+                    out.write(f.read())
+        mark = d.log_size()
+        d.reload()
+        return d.log(mark)
+
+    both = os.path.join(pki.directory, f"both-{version}.pem")
+    with open(both, "w", encoding="ascii") as out:
+        for authority in (root, between):
+            with open(authority.certificate, encoding="ascii") as f:
+                out.write(f.read())
+    shutil.copy(root.revocations(), lists)
+    d = serve(daemon, pki.ec, verify="required", client_ca=both, crl=lists)
+    said = (rf'warning: {d.place("listen")[:-1]}\d+: listen 1: tls: "{lists}" has no revocation '
+            'list of "CN=Under Authority": clients whose certificates lead to that one are refused')
+    assert re.search(said, d.log()), d.log()
+    tls, refused = client(pki.root, pair, version=version), client(pki.root, bad, version=version)
+    refused_client(d, tls, "certificate verify failed: unable to get certificate CRL")
+    between.revoke(bad)
+    assert "has no revocation list" not in apply(d, root.revocations(), between.revocations())
+    check_echo(d, tls)
+    refused_client(d, refused, "certificate verify failed: certificate revoked")
+    root.revoke(Pair(between.certificate, between.certificate))
+    apply(d, root.revocations(), between.revocations())
+    refused_client(d, tls, "certificate verify failed: certificate revoked")
+
+
+def test_revocation_list_that_is_out_of_date(daemon, pki):
+    """A warning when it is read, and when it happens."""
+    own = Authority(os.path.join(pki.directory, "listing"), "Listing Root")
+    life = round(2 + SLOW)
+    d = serve(daemon, pki.ec, verify="optional", client_ca=own.certificate,
+              crl=own.revocations(life))
+    assert "expire" not in d.log()
+    d.log_contains(rf'warning: {d.place("listen")[:-1]}\d+: crl ".*" \(that of "CN=Listing Root"\) '
+                   "has expired", timeout=2 * life + DEADLINE)
+    mark = d.log_size()
+    d.reload()
+    assert '(that of "CN=Listing Root") has expired' in d.log(mark)
 
 
 def test_identity_cannot_forge_lines(daemon, pki):
@@ -761,7 +828,8 @@ def test_expiry(daemon, pki):
     soon = pki.root.pair("DNS:soon.test", days=20.5)
     late = pki.root.pair("DNS:late.test", days=22.5)
     over = pki.root.pair("DNS:over.test", days=-1)
-    d = serve(daemon, late, soon, over)
+    # the root of a file is one that clients know
+    d = serve(daemon, late, soon, over, verify="optional", client_ca=pki.root.certificate)
 
     def check(log):
         assert re.search(rf'warning: {d.place("listen")[:-1]}\d+: listen 1: tls: certificate: '
@@ -787,7 +855,7 @@ def test_days_that_pass(daemon, pki):
     kinds = {21: "20 days", 20: "19 days", 0: "expired"}
     pairs = {days: pki.root.pair(f"DNS:in-{days}.test", days=days + life / (24 * 60 * 60))
              for days in kinds}
-    d = serve(daemon, *pairs.values())
+    d = serve(daemon, *pairs.values(), verify="optional", client_ca=pki.root.certificate)
     log = d.log()
     assert f'"{pairs[20].certificate}" expires in 20 days' in log
     assert f'"{pairs[0].certificate}" expires in 0 days' in log
@@ -799,6 +867,123 @@ def test_days_that_pass(daemon, pki):
     # a reload says it in its own words
     d.reload()
     assert len(re.findall(r"\d: certificate \"", d.log(mark))) == 3
+
+
+def concatenated(pki, name, *files):
+    out = os.path.join(pki.directory, name)
+    with open(out, "w", encoding="ascii") as f:
+        for part in files:
+            with open(part, encoding="ascii") as g:
+                f.write(g.read())
+    return out
+
+
+def test_not_valid_yet(daemon, pki):
+    """A warning as expiry is: at the start, by -t, at a reload, and when a day has passed."""
+    life = round(2 + SLOW)
+    begin = 1 + life / (24 * 60 * 60)
+    soon = pki.between.pair("DNS:soon.test", begin=begin)
+    d = serve(daemon, pki.ec, soon)
+    date = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    said = rf'listen 1: tls: certificate: "{soon.certificate}" is not valid before {date}'
+    assert re.search(rf'warning: {d.place("listen")[:-1]}\d+: {said}', d.log()), d.log()
+    done = run_program("-t", "-c", d.file)
+    assert done.returncode == 0 and re.search(f"warning: .*{said}", done.stderr), done.stderr
+    d.log_contains(rf'warning: .*:\d+: certificate "{soon.certificate}" is not valid before {date}',
+                   timeout=2 * life + DEADLINE)
+    mark = d.log_size()
+    d.reload()
+    assert re.search(said, d.log(mark))
+    assert shown(d, permissive(V13), "soon.test") == soon.der()
+    assert pki.ec.certificate not in d.log()
+
+
+def test_chain_that_is_not_valid(daemon, pki):
+    """What is wrong with one between is as bad as with the leaf."""
+    old = Authority(os.path.join(pki.directory, "old"), "Old Intermediate", pki.root, days=-1)
+    pair = old.pair("DNS:localhost")
+    d = serve(daemon, pair)
+    assert f'"{pair.certificate}" (that of "CN=Old Intermediate") has expired' in d.log()
+
+
+def test_issuer_that_is_missing(daemon, pki):
+    """A file with the certificate alone, though a root has not signed it: at the start, by -t, at a reload."""
+    bare = concatenated(pki, "alone.pem", pki.ec.certificate)
+    with open(bare, "w", encoding="ascii") as f:
+        f.write(ssl.DER_cert_to_PEM_cert(pki.ec.der()))
+    d = serve(daemon, Pair(bare, pki.ec.key))
+    said = (f'listen 1: tls: certificate: "{bare}" lacks the certificate of its issuer '
+            '"CN=Test Intermediate"')
+    assert re.search(rf'warning: {d.place("listen")[:-1]}\d+: {said}', d.log()), d.log()
+    mark = d.log_size()
+    d.reload()
+    assert said in d.log(mark)
+    done = run_program("-t", "-c", d.file)
+    assert done.returncode == 0 and said in done.stderr
+    # an authority between is none to be trusted by itself, wherever it is found
+    d.change(listen=[listener(Pair(bare, pki.ec.key), verify="optional",
+                              client_ca=concatenated(pki, "both.pem", pki.root.certificate,
+                                                     pki.between.certificate))])
+    assert said in run_program("-t", "-c", d.file).stderr
+
+
+def test_issuers_that_are_not_missing(daemon, pki):
+    """No warning: a root that clients know need not be in the file, and who signs himself has none."""
+    alone = Authority(os.path.join(pki.directory, "alone"), "localhost")
+    rooted = pki.root.pair("DNS:localhost")
+    in_file = Pair(concatenated(pki, "rooted.pem", rooted.certificate, pki.root.certificate),
+                   rooted.key)
+    whole = Pair(concatenated(pki, "whole.pem", pki.ec.certificate, pki.root.certificate),
+                 pki.ec.key)
+    self_signed = Pair(alone.certificate, os.path.join(alone.directory, "ca.key"))
+    d = daemon(start=False)
+    trusting = {"SSL_CERT_FILE": pki.root.certificate}
+    for pair, settings, env in (
+            (pki.ec, {}, {}), (whole, {}, {}), (in_file, {}, {}), (self_signed, {}, {}),
+            (rooted, {"verify": "optional", "client_ca": pki.root.certificate}, {}),
+            (rooted, {}, trusting)):
+        d.change(listen=[listener(pair, **settings)])
+        done = run_program("-t", "-c", d.file, env={**d.env, **env})
+        warnings = [x for x in done.stderr.splitlines() if "checked as root" not in x]
+        assert done.returncode == 0 and not warnings, warnings
+
+
+def test_chain_in_a_wrong_order(daemon, pki):
+    """Each certificate has to be behind one that it has signed."""
+    rooted = pki.root.pair("DNS:localhost")
+    leaf = os.path.join(pki.directory, "leaf.pem")
+    with open(leaf, "w", encoding="ascii") as f:
+        f.write(ssl.DER_cert_to_PEM_cert(pki.ec.der()))
+    for name, files, what in (
+            ("swapped", (leaf, pki.root.certificate, pki.between.certificate), "Test Root"),
+            ("foreign", (pki.ec.certificate, pki.foreign.certificate), "Foreign Root"),
+            ("twice", (leaf, pki.ec.certificate), "leaf")):
+        pair = Pair(concatenated(pki, f"{name}.pem", *files), pki.ec.key)
+        d = daemon({"listen": [listener(pair)]}, start=False)
+        done = run_program("-t", "-c", d.file)
+        assert done.returncode == 0
+        assert re.search(rf'warning: .*"{pair.certificate}" has a certificate of "CN={what}\d*" that '
+                         "has signed none of those before it", done.stderr), (name, done.stderr)
+    assert rooted.certificate not in done.stderr
+
+
+@pytest.mark.parametrize("mode,said", [(0o600, None), (0o640, None), (0o644, "read"),
+                                       (0o604, "read"), (0o602, "replace")])
+def test_key_that_others_can_read(daemon, pki, mode, said):
+    """A warning at the start, by -t and at a reload."""
+    d = daemon(start=False)
+    key = os.path.join(d.directory, "key.pem")
+    shutil.copy(pki.ec.key, key)
+    os.chmod(key, mode)
+    d.change(listen=[listener(Pair(pki.ec.certificate, key))])
+    d.start()
+    mark = d.log_size()
+    d.reload()
+    text = (f'"{key}" has mode {mode:04o}, by which every user of this machine may {said} the '
+            "private key")
+    for log in (run_program("-t", "-c", d.file).stderr, d.log()[:mark], d.log(mark)):
+        assert (text in log) == (said is not None), log
+        assert said or "private key" not in log
 
 
 # --- who does not speak TLS, or badly ---
