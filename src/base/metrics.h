@@ -9,6 +9,7 @@
 #define BASE_METRICS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/reason.h"
@@ -30,8 +31,7 @@ enum activity {
 const char *activity_name(int activity);
 
 struct metrics_row {
-	/* The heartbeat: moves with every loop turn and delivery batch. */
-	_Atomic uint64_t beats;
+	_Atomic uint64_t beats; /* the heartbeat where no counter below tells of it */
 	_Atomic uint64_t conn; /* the connection it is working for, 0: none */
 	_Atomic int activity;
 	/* Connections now: open (upgraded), and those still before it. */
@@ -53,7 +53,7 @@ struct metrics {
 /* Maps a zeroed table, shared with children to be forked. NULL: errno is set. */
 struct metrics *metrics_new(void);
 
-/* The row of a slot, 0..METRICS_SLOTS-1, which counts as used from now on. */
+/* The row of a slot, 0..METRICS_SLOTS-1: counts as used and as this process's own from now on. */
 struct metrics_row *metrics_use(struct metrics *m, int slot);
 
 /* Open connections of all workers, at the moment of their last change. */
@@ -64,6 +64,31 @@ static inline void metrics_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+/* This process's own row; until metrics_use one that nobody reads, and never NULL. */
+extern struct metrics_row *metrics_own;
+
+/*
+ * Moves the heartbeat. Who works without moving one of the counters that count in
+ * metrics_heartbeat calls it, so that no piece of work between two moves takes more than
+ * some 100 ms, however much a peer or a configuration asks for: busy is not hung.
+ */
+static inline void metrics_beat(void)
+{
+	metrics_add(&metrics_own->beats, 1);
+}
+
+/* What stands still only if the worker does: all that is counted often, at no cost to it. */
+static inline uint64_t metrics_heartbeat(const struct metrics_row *r)
+{
+	const _Atomic uint64_t *const counters[] = { &r->beats, &r->accepted, &r->bytes_in,
+						     &r->messages_in, &r->messages_out };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
+		sum += atomic_load_explicit(counters[i], memory_order_relaxed);
+	return sum;
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/metrics.h"
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/errors.h"
@@ -48,6 +49,7 @@ const config_setting_t *parse_next_group(struct config_report *r, const config_s
 		char *given;
 
 		++*index;
+		metrics_beat();
 		if (config_setting_is_group(s))
 			return s;
 		given = report_given(s);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/metrics.h"
 #include "config/config.h"
 #include "net/resume.h"
 #include "net/tickets.h"
@@ -278,6 +279,7 @@ static SSL_CTX *context_for(const struct config_tls *c, const struct tickets *ti
 	for (size_t i = 0; ctx && i < c->certificate_count; i++) {
 		const struct config_certificate *k = &c->certificates[i];
 
+		metrics_beat();
 		if (!(set >> i & 1) ||
 		    SSL_CTX_use_cert_and_key(ctx, k->leaf, k->private_key, k->chain, 1) == 1)
 			continue;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/metrics.h"
 #include "net/tls_internal.h"
 
 enum {
@@ -365,6 +366,7 @@ static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count
 	if (tls_flush(t) < 0)
 		return -1;
 	while (!tls_of(t)->unsent && (p = next_chunk(iov, count, sent, &n), n > 0)) {
+		metrics_beat();
 		if (write_chunk(t, p, n) < 0)
 			return -1;
 		sent += n;

@@ -145,7 +145,7 @@ int slot_start(struct slot *s)
 	atomic_store(&row->activity, ACTIVITY_STARTING);
 	s->state = SLOT_STARTING;
 	s->started = s->beat_tick = master.ticks;
-	s->beats = atomic_load(&row->beats);
+	s->beats = metrics_heartbeat(row);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	s->pid = fork();

@@ -25,8 +25,7 @@ uint64_t supervise_ticks(int64_t ms)
 
 static void note_beat(struct slot *s)
 {
-	uint64_t beats =
-		atomic_load_explicit(&master.metrics->rows[s->index].beats, memory_order_relaxed);
+	uint64_t beats = metrics_heartbeat(&master.metrics->rows[s->index]);
 
 	if (beats == s->beats)
 		return;

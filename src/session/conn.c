@@ -394,6 +394,7 @@ void conn_reap(void)
 
 	while ((c = TAILQ_FIRST(&dead))) {
 		TAILQ_REMOVE(&dead, c, link);
+		metrics_beat();
 		conn_free(c);
 	}
 }

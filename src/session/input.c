@@ -237,6 +237,7 @@ bool input_retry_parked(void)
 		struct bus_part part = { pk->frame, pk->frame_len };
 		bool end = pk == last;
 
+		metrics_beat();
 		switch (bus_append(session.bus, pk->room, BUS_KIND_MESSAGE, pk->origin, &part, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);

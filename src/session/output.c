@@ -120,6 +120,7 @@ static void pending_cut(struct conn *c)
 	struct conn_pending *p = c->pending;
 
 	for (size_t at = p->boundary, next; at < p->end; at = next) {
+		metrics_beat();
 		next = frame_end(p->data, at, p->end);
 		uncount(c, p->data + at, next - at);
 	}
@@ -516,6 +517,7 @@ void output_writable(struct conn *c)
 	struct conn_pending *p = c->pending;
 	ssize_t n;
 
+	metrics_beat();
 	if (transport_ops(&c->transport)->flush(&c->transport) < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			conn_kill(c, conn_why_broken(errno));

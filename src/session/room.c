@@ -321,6 +321,7 @@ static void deliver_selected(const struct room *r, const struct place *p, const 
 {
 	size_t i = 0, at = 0;
 
+	metrics_beat();
 	output_cork(p->conn);
 	for (const struct batched *e = r->first; e; e = e->next, at = v->ends[i++])
 		if (is_for(e, p))
@@ -333,6 +334,7 @@ static void deliver_selected(const struct room *r, const struct place *p, const 
 /* One by one: for a member whose messages depend on each other, or when memory is short. */
 static void deliver_singly(const struct room *r, const struct place *p)
 {
+	metrics_beat();
 	output_cork(p->conn);
 	for (const struct batched *e = r->first; e; e = e->next) {
 		struct iovec payload;
@@ -409,8 +411,10 @@ bool room_deliver(void)
 			break;
 		position = e->e.end;
 		r = e->e.room.index < rooms.index_count ? rooms.by_index[e->e.room.index] : NULL;
-		if (!r || r->bus.id != e->e.room.id)
+		if (!r || r->bus.id != e->e.room.id) {
+			metrics_beat();
 			continue;
+		}
 		collect(r, e, &touched);
 		bytes += e->e.frame_len;
 		n++;

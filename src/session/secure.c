@@ -74,6 +74,7 @@ bool secure_go_on(struct conn *c)
 	if (steps_left == 0)
 		return false;
 	steps_left--;
+	metrics_beat();
 	switch (tls_handshake(&c->transport, &why)) {
 	case TLS_DONE:
 		note_identity(c);

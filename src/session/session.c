@@ -49,7 +49,7 @@ void session_fini(void)
 static void note(enum activity activity)
 {
 	atomic_store_explicit(&session.row->activity, activity, memory_order_relaxed);
-	metrics_add(&session.row->beats, 1);
+	metrics_beat();
 }
 
 bool session_turn_end(void)

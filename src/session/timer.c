@@ -182,6 +182,7 @@ static void open_timer(struct conn *c)
 
 static void fire(struct conn *c)
 {
+	metrics_beat();
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	switch (c->state_now) {
 	case CONN_PROXY:
@@ -233,6 +234,7 @@ void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
 			bool end = c == last;
 
 			next = TAILQ_NEXT(c, link);
+			metrics_beat();
 			fn(c, arg);
 			if (end)
 				break;

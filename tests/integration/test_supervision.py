@@ -4,15 +4,17 @@ import asyncio
 import collections
 import os
 import platform
+import random
 import re
 import signal
 import struct
+import zlib
 
 import pytest
 
 from apart import needs_root
 from harness import DEADLINE, SLOW, alive, free_port, open_files, stand_still, wait_until
-from raw import Member, Raw, request, run, text
+from raw import TEXT, Member, Raw, close, frame, request, run, text
 
 DEBUG = {"log_level": "debug"}
 DOING = r"(starting|waiting for events|accepting connections|serving a connection|" \
@@ -253,6 +255,89 @@ def test_worker_that_stands_still(daemon):
     asleep.notify.wait("STATUS=2 workers, 0 connections", len(asleep.notify.messages) - 1)
     assert (asleep.pid, *asleep.workers()) == their_pids
     assert "worker_timeout" not in asleep.log()
+
+
+# A worker that has work for longer than this, all of it asked for at once, is busy and not hung.
+BUSY = {**DEBUG, "workers": 1, "worker_timeout": "1s", "max_message": "1M", "bus_lag": "2M",
+        "bus_size": "8M"}
+DEFLATE = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+
+# Seconds that it may take.
+SLOW_WORK = 6 * DEADLINE
+
+JSON_OF_A_MEGABYTE = b"[" + b"0," * ((1 << 19) - 2) + b"0]"
+
+# A byte of it costs zlib hundreds of times what one of a common text does.
+SLOW_TO_COMPRESS = "".join(random.Random(1).choices("ab", k=1 << 20))
+
+
+def deflated(payload):
+    z = zlib.compressobj(9, wbits=-15)
+    return (z.compress(payload) + z.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def check_not_ended(d, c, path="/alive"):
+    """The worker goes on with what comes after all that work."""
+    line = d.log_contains("worker 0 runs with pid ([0-9]+)")
+    with Raw(d.address, timeout=SLOW_WORK) as other:
+        other.upgrade(path).send(text("hi"))
+        assert other.text() == "hi"
+    assert d.workers() == [int(line.group(1))], d.log()
+    c.socket.close()
+
+
+def busy(daemon, **endpoint):
+    return daemon({**BUSY, "endpoints": [{"path": "/busy", **endpoint},
+                                         {"path": "/alive", "behaviour": "echo"}]})
+
+
+def test_bombs_for_notify_are_no_hang(daemon):
+    """One read brings messages of 1 MiB each of JSON, in 1 KiB each."""
+    d = busy(daemon, behaviour="notify", message="hi", compression={"enabled": True})
+    bomb = frame(TEXT, deflated(JSON_OF_A_MEGABYTE), rsv=4)
+    with Raw(d.address, timeout=SLOW_WORK) as c:
+        c.upgrade("/busy", headers=DEFLATE)
+        c.send(bomb * 60, text('{"content": "the last"}'))
+        d.log_contains("Received JSON: the last", timeout=SLOW_WORK)
+        check_not_ended(d, c)
+
+
+def test_json_that_ends_at_once_is_no_hang(daemon):
+    """Many clients have sent all but the last byte of a long JSON, and then send that."""
+    d = busy(daemon, behaviour="notify", message="hi")
+    sent = frame(TEXT, JSON_OF_A_MEGABYTE)
+    clients = [Raw(d.address, timeout=SLOW_WORK).upgrade("/busy") for _ in range(60)]
+    for c in clients:
+        assert c.text() == '"hi"'
+        c.send(sent[:-1])
+    for c in clients:
+        c.send(sent[-1:], close(1000))
+    for c in clients:
+        c.closed(1000)
+    check_not_ended(d, clients[0])
+
+
+def test_one_text_for_many_that_remember_is_no_hang(daemon):
+    """With context takeover a room compresses a message for each member anew."""
+    d = busy(daemon, behaviour="room", compression={"enabled": True, "level": 6,
+                                                    "server_context_takeover": True})
+    members = [Raw(d.address, timeout=SLOW_WORK).upgrade("/busy", headers=DEFLATE)
+               for _ in range(20)]
+    members[0].send(text(SLOW_TO_COMPRESS))
+    for m in members:
+        assert m.frame()[0] == 0xc1
+        m.socket.close()
+    check_not_ended(d, members[0])
+
+
+def test_one_text_that_is_slow_to_compress_is_no_hang(daemon):
+    """At level 9 half a megabyte of it takes seconds, and is one message."""
+    d = busy(daemon, behaviour="echo", compression={"enabled": True, "level": 9})
+    with Raw(d.address, timeout=SLOW_WORK) as c:
+        c.upgrade("/busy", headers=DEFLATE)
+        c.send(text(SLOW_TO_COMPRESS[:1 << 19]))
+        assert c.frame()[0] == 0xc1
+        check_not_ended(d, c)
 
 
 def test_stopped_master_holds_nobody_up(five):

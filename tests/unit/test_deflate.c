@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
 #include "proto/http.h"
@@ -365,6 +366,33 @@ static void test_the_largest_message(void **state)
 	free(noise);
 }
 
+/*
+ * A message is one call, and may be as long as the configuration allows: the heartbeat
+ * moves meanwhile, both ways.
+ */
+static void test_long_messages_beat(void **state)
+{
+	enum { LONG = 8 << 20 };
+	uint8_t *zeros = calloc(1, LONG);
+	struct deflate_part part = { zeros, LONG };
+	struct deflater *c = deflater_new(1, 8, 15);
+	struct buffer z = { 0 }, out = { 0 };
+	struct ws_inflate i = { .takeover = false };
+	uint64_t before = metrics_heartbeat(metrics_own);
+
+	(void)state;
+	assert_true(zeros && deflater_message(c, &part, 1, &z));
+	assert_true(metrics_heartbeat(metrics_own) - before >= LONG / 4096);
+	before = metrics_heartbeat(metrics_own);
+	assert_int_equal(inflate_some(&i, z.p, z.len, &out, LONG, NULL), INFLATE_OK);
+	assert_true(metrics_heartbeat(metrics_own) - before >= LONG / (256 * 1024));
+	inflate_fini(&i);
+	deflater_free(c);
+	buffer_free(&z);
+	buffer_free(&out);
+	free(zeros);
+}
+
 /* --- what is agreed on --- */
 
 struct offer {
@@ -505,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_level_can_change),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_the_largest_message),
+		cmocka_unit_test(test_long_messages_beat),
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_what_we_want),
 	};
