@@ -16,6 +16,15 @@ static bool is_mapped(uint8_t family, const uint8_t *address)
 	return family == AF_INET6 && memcmp(address, mapped, MAPPED_BYTES) == 0;
 }
 
+uint8_t cidr_unmap(uint8_t family, uint8_t address[16])
+{
+	if (!is_mapped(family, address))
+		return family;
+	memmove(address, address + MAPPED_BYTES, 4);
+	memset(address + 4, 0, MAPPED_BYTES);
+	return AF_INET;
+}
+
 uint8_t cidr_parse_address(const char *text, size_t len, uint8_t out[16])
 {
 	char copy[INET6_ADDRSTRLEN];
@@ -85,13 +94,10 @@ bool cidr_parse(const char *text, struct cidr *out)
 	out->bits = (uint8_t)bits;
 	if (has_host_bits(out))
 		return false;
+	out->family = cidr_unmap(out->family, out->address);
 	/* no host bits: a mapped address has a prefix of 96 bits or more */
-	if (is_mapped(out->family, out->address)) {
-		memmove(out->address, out->address + MAPPED_BYTES, 4);
-		memset(out->address + 4, 0, MAPPED_BYTES);
-		out->family = AF_INET;
+	if (max == 128 && out->family == AF_INET)
 		out->bits = (uint8_t)(out->bits - MAPPED_BITS);
-	}
 	return true;
 }
 

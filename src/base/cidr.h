@@ -32,6 +32,12 @@ uint8_t cidr_parse_address(const char *text, size_t len, uint8_t out[16]);
  */
 bool cidr_parse(const char *text, struct cidr *out) __attribute__((warn_unused_result));
 
+/*
+ * Makes an IPv4 address of one that is mapped, in place; any other stays as it is. Returns
+ * its family.
+ */
+uint8_t cidr_unmap(uint8_t family, uint8_t address[16]);
+
 /* Whether an address is in the block. Of any other family than IPv4 and IPv6 none is. */
 bool cidr_match(const struct cidr *c, uint8_t family, const uint8_t *address);
 

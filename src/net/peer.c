@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cidr.h"
+
 struct credentials {
 	uint32_t known, uid, pid;
 };
@@ -38,21 +40,26 @@ static const char *format_unix(const struct net_peer *p, char out[NET_PEER_TEXT_
 	return out;
 }
 
+struct net_peer net_peer_of(uint8_t family, const uint8_t *address, uint16_t port)
+{
+	struct net_peer p = { .port = port };
+
+	memcpy(p.address, address, family == AF_INET ? 4 : sizeof(p.address));
+	p.family = cidr_unmap(family, p.address);
+	return p;
+}
+
 void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd)
 {
-	memset(p, 0, sizeof(*p));
-	p->family = (uint8_t)sa->ss_family;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+
 	if (sa->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
-
-		memcpy(p->address, &in->sin_addr, 4);
-		p->port = ntohs(in->sin_port);
+		*p = net_peer_of(AF_INET, (const uint8_t *)&in->sin_addr, ntohs(in->sin_port));
 	} else if (sa->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
-
-		memcpy(p->address, &in6->sin6_addr, 16);
-		p->port = ntohs(in6->sin6_port);
+		*p = net_peer_of(AF_INET6, in6->sin6_addr.s6_addr, ntohs(in6->sin6_port));
 	} else {
+		*p = (struct net_peer){ .family = (uint8_t)sa->ss_family };
 		set_credentials(p, fd);
 	}
 }

@@ -15,6 +15,12 @@ struct net_peer {
 	uint8_t family; /* AF_INET, AF_INET6 or AF_UNIX */
 };
 
+/*
+ * A peer by its address (16 bytes; IPv4 uses the first four). An IPv4 address that is mapped
+ * into IPv6, as a socket for both families has it, is that of an IPv4 peer.
+ */
+struct net_peer net_peer_of(uint8_t family, const uint8_t *address, uint16_t port);
+
 /* fd: of the connection, which is asked who is at the other end of a unix socket. */
 void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd);
 

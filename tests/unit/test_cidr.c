@@ -164,13 +164,38 @@ static void test_address(void **state)
 	assert_int_equal(cidr_parse_address("", 0, address), 0);
 }
 
+static void test_unmap(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::ffff:0.0.0.0", "0.0.0.0" },
+		{ "::fffe:192.0.2.1", NULL },
+		{ "::192.0.2.1", NULL },
+		{ "1::ffff:192.0.2.1", NULL },
+		{ "::1", NULL },
+		{ "192.0.2.1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const char *to = rows[i].to ? rows[i].to : rows[i].from;
+		uint8_t address[16] = { 0 }, expected[16] = { 0 };
+		uint8_t family = cidr_parse_address(rows[i].from, strlen(rows[i].from), address);
+
+		assert_int_equal(cidr_unmap(family, address),
+				 cidr_parse_address(to, strlen(to), expected));
+		assert_memory_equal(address, expected, 16);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_right),
-		cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_match),
-		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_right), cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_match), cmocka_unit_test(test_address),
+		cmocka_unit_test(test_unmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
