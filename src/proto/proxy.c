@@ -2,8 +2,10 @@
  * proxy.c - the PROXY protocol, see proxy.h.
  *
  * Version 1 is a line that is taken piece by piece, version 2 a fixed part, the
- * addresses and a list of TLVs. Each step returns 1 when it is done, PROXY_MORE or
- * PROXY_BAD, so that what is wrong is found before the rest has come.
+ * addresses and a list of TLVs, which may have the client's certificates and be long.
+ * So the line and the fixed part are looked at with each byte of them, the rest
+ * one field at a time, of which no more is kept than a name has. What takes a piece
+ * returns 1 when it is whole, MORE or PROXY_BAD.
  */
 #include "proto/proxy.h"
 
@@ -11,7 +13,12 @@
 #include <sys/socket.h>
 
 #include "base/cidr.h"
+#include "proto/http.h"
 #include "proto/utf8.h"
+
+enum { MORE = 0 };
+
+enum step { START, ADDRESSES, REST, TLV, VALUE, SSL };
 
 enum {
 	SIGNATURE_LEN = 12,
@@ -23,7 +30,6 @@ enum {
 };
 
 enum {
-	TLV_AUTHORITY = 0x02,
 	TLV_CRC32C = 0x03,
 	TLV_SSL = 0x20,
 	TLV_SSL_CN = 0x22, /* inside of TLV_SSL */
@@ -41,7 +47,7 @@ static int take(struct http_text *v, const char *text)
 	if (memcmp(v->p, text, have) != 0)
 		return PROXY_BAD;
 	if (have < n)
-		return PROXY_MORE;
+		return MORE;
 	v->p += n;
 	v->len -= n;
 	return 1;
@@ -77,7 +83,7 @@ static int take_address(struct http_text *v, uint8_t family, uint8_t out[16])
 	while (n < v->len && v->p[n] != '\0' && strchr(digits, v->p[n]))
 		n++;
 	if (n == v->len)
-		return PROXY_MORE;
+		return MORE;
 	if (v->p[n] != ' ' || cidr_parse_address(v->p, n, out) != family)
 		return PROXY_BAD;
 	v->p += n + 1;
@@ -97,7 +103,7 @@ static int take_port(struct http_text *v, const char *end, uint16_t *out)
 			return PROXY_BAD;
 	}
 	if (n == v->len)
-		return PROXY_MORE;
+		return MORE;
 	if (n == 0)
 		return PROXY_BAD;
 	v->p += n;
@@ -138,12 +144,12 @@ static int take_line(struct http_text *v, struct proxy_header *h)
 static ssize_t parse_v1(const uint8_t *bytes, size_t len, struct proxy_header *h)
 {
 	const char *start = (const char *)bytes;
-	struct http_text v = { start, len < PROXY_V1_MAX ? len : PROXY_V1_MAX };
+	struct http_text v = { start, len };
 	int r = take_line(&v, h);
 
 	if (r > 0)
 		return v.p - start;
-	return len >= PROXY_V1_MAX ? PROXY_BAD : r;
+	return len == PROXY_V1_MAX ? PROXY_BAD : r;
 }
 
 /* The families over streams; all else is not for us. */
@@ -182,6 +188,8 @@ static uint32_t read32(const uint8_t *p)
 	return (uint32_t)read16(p) << 16 | read16(p + 2);
 }
 
+/* --- what is kept --- */
+
 static void read_addresses(const uint8_t *p, const struct family *f, struct proxy_header *h)
 {
 	h->family = f->family;
@@ -194,171 +202,219 @@ static void read_addresses(const uint8_t *p, const struct family *f, struct prox
 	h->destination_port = (uint16_t)read16(p + 2);
 }
 
-struct tlv {
-	uint8_t type;
-	const uint8_t *value;
-	size_t len;
-};
-
-/* The TLV at *at in a list that ends at `end`, of which the bytes up to `have` are there. */
-static int next_tlv(const uint8_t *p, size_t *at, size_t have, size_t end, struct tlv *t)
-{
-	if (end - *at < TLV_HEAD)
-		return PROXY_BAD;
-	if (have < *at + TLV_HEAD)
-		return PROXY_MORE;
-	*t = (struct tlv){ p[*at], p + *at + TLV_HEAD, read16(p + *at + 1) };
-	*at += TLV_HEAD;
-	if (t->len > end - *at)
-		return PROXY_BAD;
-	if (have < *at + t->len)
-		return PROXY_MORE;
-	*at += t->len;
-	return 1;
-}
-
 /* A name, if it can be shown; the client chose it, and the proxy need not have looked at it. */
-static struct http_text read_name(const struct tlv *t)
+static void read_name(const uint8_t *p, size_t len, char out[PROXY_NAME_MAX + 1])
 {
-	if (t->len == 0 || t->len > PROXY_NAME_MAX || !utf8_valid(t->value, t->len))
-		return (struct http_text){ NULL, 0 };
-	for (size_t i = 0; i < t->len; i++)
-		if (t->value[i] < ' ' || t->value[i] == 0x7f)
-			return (struct http_text){ NULL, 0 };
-	return (struct http_text){ (const char *)t->value, t->len };
+	if (len > PROXY_NAME_MAX || !utf8_valid(p, len))
+		return;
+	for (size_t i = 0; i < len; i++)
+		if (p[i] < ' ' || p[i] == 0x7f)
+			return;
+	memcpy(out, p, len);
+	out[len] = '\0';
 }
 
-static int read_ssl(const struct tlv *t, struct proxy_header *h)
+static void read_ssl(const uint8_t *p, struct proxy_header *h)
 {
-	size_t at = SSL_HEAD;
-	struct tlv sub;
-
-	if (t->len < SSL_HEAD)
-		return PROXY_BAD;
-	h->tls = t->value[0] & CLIENT_SSL;
+	h->tls = p[0] & CLIENT_SSL;
 	/* zero is also what a proxy writes that saw no certificate */
-	h->client_verified = h->tls && (t->value[0] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS)) &&
-			     read32(t->value + 1) == 0;
-	while (at < t->len) {
-		if (next_tlv(t->value, &at, t->len, t->len, &sub) <= 0)
-			return PROXY_BAD;
-		if (sub.type != TLV_SSL_CN)
-			continue;
-		if (h->client_name.p)
-			return PROXY_BAD;
-		h->client_name = read_name(&sub);
+	h->client_verified =
+		h->tls && (p[0] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS)) && read32(p + 1) == 0;
+}
+
+/* --- one field after the other --- */
+
+/* Goes on with a CRC32c (RFC 3720 12.1), four bits at a time. p NULL: n zeros. */
+static uint32_t crc32c(uint32_t crc, const uint8_t *p, size_t n)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p ? p[i] : 0;
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
 	}
+	return crc;
+}
+
+/* What comes next, if the list that it is in has room for it. */
+static int await(struct proxy_reader *r, enum step step, size_t n)
+{
+	size_t *left = r->in_ssl ? &r->ssl_left : &r->left;
+
+	if (n > *left)
+		return PROXY_BAD;
+	*left -= n;
+	r->step = (uint8_t)step;
+	r->want = n;
+	r->have = 0;
 	return 1;
 }
 
-/* The CRC32c (RFC 3720 12.1) of n bytes, those from `hole` on being taken for zeros. */
-static uint32_t crc32c(const uint8_t *p, size_t n, const uint8_t *hole)
+static int await_tlv(struct proxy_reader *r)
 {
-	uint32_t crc = UINT32_MAX;
-
-	for (const uint8_t *end = p + n; p < end; p++) {
-		crc ^= p >= hole && p < hole + CRC_LEN ? 0 : *p;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	}
-	return ~crc;
-}
-
-/* What was found in the list of TLVs; NULL: not there. */
-struct found {
-	const uint8_t *authority, *ssl, *crc;
-};
-
-static int read_tlv(const struct tlv *t, struct found *f, struct proxy_header *h)
-{
-	const uint8_t **which;
-
-	switch (t->type) {
-	case TLV_AUTHORITY:
-		which = &f->authority;
-		h->server_name = read_name(t);
-		break;
-	case TLV_SSL:
-		which = &f->ssl;
-		break;
-	case TLV_CRC32C:
-		which = &f->crc;
-		break;
-	default:
-		return 1;
-	}
-	if (*which || (t->type == TLV_CRC32C && t->len != CRC_LEN))
+	if (r->in_ssl && r->ssl_left == 0)
+		r->in_ssl = false;
+	if (r->in_ssl || r->left > 0)
+		return await(r, TLV, TLV_HEAD);
+	if (r->has_crc && ~r->crc != r->told_crc)
 		return PROXY_BAD;
-	*which = t->value;
-	return t->type == TLV_SSL ? read_ssl(t, h) : 1;
+	r->done = true;
+	return 1;
 }
 
-static ssize_t parse_tlvs(const uint8_t *p, size_t at, size_t have, size_t end,
-			  struct proxy_header *h)
+static int enter_ssl(struct proxy_reader *r, size_t len)
 {
-	struct found found = { NULL, NULL, NULL };
-	struct tlv t;
-	int r;
-
-	while (at < end)
-		if ((r = next_tlv(p, &at, have, end, &t)) <= 0 ||
-		    (r = read_tlv(&t, &found, h)) <= 0)
-			return r;
-	if (found.crc && crc32c(p, end, found.crc) != read32(found.crc))
+	if (r->has_ssl || len > r->left)
 		return PROXY_BAD;
-	return (ssize_t)end;
+	r->has_ssl = r->in_ssl = true;
+	r->left -= len;
+	r->ssl_left = len;
+	return await(r, SSL, SSL_HEAD);
 }
+
+static int take_tlv(struct proxy_reader *r)
+{
+	size_t len = read16(r->field + 1);
+
+	r->type = r->field[0];
+	if (!r->in_ssl && r->type == TLV_SSL)
+		return enter_ssl(r, len);
+	return await(r, VALUE, len);
+}
+
+static bool is_crc(const struct proxy_reader *r)
+{
+	return r->step == VALUE && !r->in_ssl && r->type == TLV_CRC32C;
+}
+
+static int take_value(struct proxy_reader *r)
+{
+	if (is_crc(r)) {
+		if (r->has_crc || r->want != CRC_LEN)
+			return PROXY_BAD;
+		r->has_crc = true;
+		r->told_crc = read32(r->field);
+	} else if (r->in_ssl && r->type == TLV_SSL_CN) {
+		if (r->has_name)
+			return PROXY_BAD;
+		r->has_name = true;
+		read_name(r->field, r->want, r->header.client_name);
+	}
+	return await_tlv(r);
+}
+
+/* The field that is whole. */
+static int take_field(struct proxy_reader *r)
+{
+	switch ((enum step)r->step) {
+	case ADDRESSES:
+		read_addresses(r->field, find_family(r->type), &r->header);
+		return await_tlv(r);
+	case TLV:
+		return take_tlv(r);
+	case VALUE:
+		return take_value(r);
+	case SSL:
+		read_ssl(r->field, &r->header);
+		return await_tlv(r);
+	case START:
+	case REST:
+		break;
+	}
+	r->done = true;
+	return 1;
+}
+
+/* Takes bytes to the field that is awaited, and returns how many. */
+static size_t gather(struct proxy_reader *r, const uint8_t *p, size_t n)
+{
+	size_t more = n < r->want - r->have ? n : r->want - r->have;
+
+	for (size_t i = 0; i < more && r->have + i < sizeof(r->field); i++)
+		r->field[r->have + i] = p[i];
+	r->have += more;
+	/* the checksum is made as if it were zero itself */
+	r->crc = crc32c(r->crc, is_crc(r) ? NULL : p, more);
+	return more;
+}
+
+/* --- how it begins --- */
 
 /* Checks of the fixed part what is there. */
 static int check_fixed(const uint8_t *p, size_t len)
 {
-	const size_t max = PROXY_V2_MAX - FIXED_LEN;
 	const struct family *f;
 
 	if (memcmp(p, SIGNATURE, len < SIGNATURE_LEN ? len : SIGNATURE_LEN) != 0)
 		return PROXY_BAD;
 	if (len > 12 && (p[12] & ~1) != LOCAL)
 		return PROXY_BAD;
-	if (len > 14 && p[14] > max >> 8)
-		return PROXY_BAD;
 	if (len > 13 && p[12] != LOCAL) {
 		f = find_family(p[13]);
 		if (!f || (len >= FIXED_LEN && read16(p + 14) < addresses_size(f)))
 			return PROXY_BAD;
 	}
-	if (len < FIXED_LEN)
-		return PROXY_MORE;
-	return read16(p + 14) <= max ? 1 : PROXY_BAD;
+	return len >= FIXED_LEN ? 1 : MORE;
 }
 
-static ssize_t parse_v2(const uint8_t *p, size_t len, struct proxy_header *h)
+static int take_fixed(struct proxy_reader *r)
 {
-	const struct family *f;
-	size_t end;
-	int r = check_fixed(p, len);
+	const struct family *f = &families[0];
 
-	if (r <= 0)
-		return r;
-	end = FIXED_LEN + read16(p + 14);
-	f = p[12] == LOCAL ? &families[0] : find_family(p[13]);
-	h->local = f->family == AF_UNSPEC;
-	if (h->local) /* whatever is there has no known form */
-		return len < end ? PROXY_MORE : (ssize_t)end;
-	if (len < FIXED_LEN + addresses_size(f))
-		return PROXY_MORE;
-	read_addresses(p + FIXED_LEN, f, h);
-	return parse_tlvs(p, FIXED_LEN + addresses_size(f), len, end, h);
+	if (r->field[12] != LOCAL)
+		f = find_family(r->field[13]);
+	r->left = read16(r->field + 14);
+	r->crc = crc32c(UINT32_MAX, r->field, FIXED_LEN);
+	r->type = f->byte;
+	r->header.local = f->family == AF_UNSPEC;
+	if (r->header.local) /* whatever is there has no known form */
+		return await(r, REST, r->left);
+	return await(r, ADDRESSES, addresses_size(f));
 }
 
-ssize_t proxy_parse(const uint8_t *bytes, size_t len, struct proxy_header *h)
+/* Of the line, or the fixed part. Returns as proxy_read does. */
+static ssize_t read_start(struct proxy_reader *r, const uint8_t *p, size_t n)
 {
-	struct proxy_header found = { .local = false };
-	ssize_t n;
+	bool line = (r->have > 0 ? r->field[0] : p[0]) == 'P';
+	size_t room = (line ? PROXY_V1_MAX : FIXED_LEN) - r->have, had = r->have;
+	ssize_t whole;
 
-	if (len == 0)
-		return PROXY_MORE;
-	n = (bytes[0] == 'P' ? parse_v1 : parse_v2)(bytes, len, &found);
-	if (n > 0)
-		*h = found;
-	return n;
+	n = n < room ? n : room;
+	memcpy(r->field + had, p, n);
+	r->have += n;
+	if (line) {
+		whole = parse_v1(r->field, r->have, &r->header);
+		r->done = whole > 0;
+		return whole > 0 ? whole - (ssize_t)had : whole < 0 ? PROXY_BAD : (ssize_t)n;
+	}
+	whole = check_fixed(r->field, r->have);
+	if (whole > 0)
+		whole = take_fixed(r);
+	return whole < 0 ? PROXY_BAD : (ssize_t)n;
+}
+
+ssize_t proxy_read(struct proxy_reader *r, const uint8_t *bytes, size_t n)
+{
+	size_t at = 0;
+
+	if (r->step == START && n > 0) {
+		ssize_t used = read_start(r, bytes, n);
+
+		if (used < 0)
+			return PROXY_BAD;
+		at = (size_t)used;
+	}
+	while (!r->done && r->step != START) {
+		at += gather(r, bytes + at, n - at);
+		if (r->have < r->want)
+			break;
+		if (take_field(r) < 0)
+			return PROXY_BAD;
+	}
+	return (ssize_t)at;
 }

@@ -12,12 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proto/http.h"
-
 enum {
 	PROXY_V1_MAX = 107, /* bytes of a line with its CR LF */
-	PROXY_V2_MAX = 16 + 2048, /* the protocol's own limit is 16 + 65535 */
-	PROXY_HEADER_MAX = PROXY_V2_MAX,
+	PROXY_V2_MAX = 16 + 65535,
 	PROXY_NAME_MAX = 255, /* bytes of a name from a TLV; longer ones are left out */
 };
 
@@ -28,22 +25,37 @@ struct proxy_header {
 	uint16_t source_port, destination_port; /* host order */
 	bool tls; /* the client spoke TLS to the proxy */
 	bool client_verified; /* and showed a certificate that the proxy found good */
-	/* What is in no TLV, or no printable UTF-8, has p NULL. */
-	struct http_text server_name; /* that the client asked for in its TLS hello */
-	struct http_text client_name; /* common name of its certificate, verified or not */
+	/* Common name of that, verified or not; "": it is in no TLV, or is no printable UTF-8. */
+	char client_name[PROXY_NAME_MAX + 1];
 };
 
-enum { PROXY_MORE = 0, PROXY_BAD = -1 };
+/*
+ * A header that is on its way, which may come in any pieces. Of its TLVs only what stands in
+ * `header` is kept, so this is all the memory that one takes.
+ */
+struct proxy_reader {
+	struct proxy_header header;
+	bool done; /* it is whole, and nothing before that is to be believed */
+	bool has_ssl, has_name, has_crc; /* what may come only once has come */
+	bool in_ssl; /* within the TLV of that kind, which is a list of its own */
+	uint8_t step; /* what is awaited, see proxy.c */
+	uint8_t type; /* of the addresses, or the TLV whose value is awaited */
+	uint32_t crc, told_crc;
+	size_t left, ssl_left; /* bytes of either list behind what is awaited */
+	size_t want, have; /* of what is awaited, of which field has the beginning */
+	uint8_t field[PROXY_NAME_MAX];
+};
+
+enum { PROXY_BAD = -1 };
 
 /*
- * Parses len bytes, of which the header is the first. Returns its length if it
- * is whole; PROXY_MORE if more bytes are needed; PROXY_BAD as soon as no
- * bytes to come can make it right (in an address or a TLV: at its end). A line that is
- * not strictly as specified is bad, and so are datagrams, a TLV that overruns, one of
- * those read here that comes twice, and a checksum that is not right. *h is set only if
- * the header is whole; its views live as long as the bytes.
+ * Goes on with n more bytes; a reader begins zeroed. Returns how many of them belong to the
+ * header: all, unless it is done. PROXY_BAD as soon as no bytes to come can make it right (in
+ * an address or the value of a TLV: at its end). A line that is not strictly as specified is
+ * bad, and so are datagrams, a TLV that overruns, one of those read here that comes twice, and
+ * a checksum that is not right.
  */
-ssize_t proxy_parse(const uint8_t *bytes, size_t len, struct proxy_header *h)
+ssize_t proxy_read(struct proxy_reader *r, const uint8_t *bytes, size_t n)
 	__attribute__((warn_unused_result));
 
 #endif

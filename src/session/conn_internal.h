@@ -24,6 +24,7 @@
 struct config_endpoint;
 struct http_head;
 struct net_peer;
+struct proxy_reader;
 
 /*
  * Only conn_set_state writes it. PROXY: its header. TLS: the handshake. UPGRADE: the
@@ -34,7 +35,7 @@ struct net_peer;
  */
 enum conn_state { CONN_PROXY, CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
-/* A PROXY header or a request head that has not come whole. */
+/* A request head that has not come whole. */
 struct conn_head {
 	size_t len, seen;
 	char bytes[];
@@ -86,7 +87,8 @@ struct conn {
 
 	struct ws_decoder decoder;
 	union {
-		struct conn_head *head; /* PROXY, UPGRADE */
+		struct proxy_reader *proxy; /* PROXY */
+		struct conn_head *head; /* UPGRADE */
 		struct conn_parked *parked; /* later */
 	};
 	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
@@ -102,6 +104,7 @@ struct conn {
 	bool judged : 1; /* the request was read and may become a connection */
 	bool pinged : 1; /* an answer is awaited */
 	bool answered : 1; /* the last ping was */
+	bool nameless : 1; /* a PROXY header came that names no IP address */
 
 	TAILQ_ENTRY(conn) link; /* in the timing wheel, or among the dead */
 	uint32_t deadline; /* when conn_timer looks at it next */

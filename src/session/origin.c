@@ -3,7 +3,9 @@
  *
  * A listener may take the PROXY protocol, or a header of the request, from those it
  * trusts. The client's address is then the connection's peer, for logs and limits;
- * the proxy's is kept beside it.
+ * the proxy's is kept beside it. Where a PROXY header came, a header of the request is
+ * believed only if it names an IP address that is trusted itself: behind a proxy, too,
+ * there may be a unix socket or a protocol that it has no word for, and anybody at its other end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -69,27 +71,28 @@ static void set_peer(struct conn *c, uint8_t family, const uint8_t *address, uin
 {
 	if (need_origin(c) && c->origin->proxy.family == 0)
 		c->origin->proxy = c->peer;
-	c->peer = (struct net_peer){ .family = family, .port = port };
-	memcpy(c->peer.address, address, sizeof(c->peer.address));
+	c->peer = net_peer_of(family, address, port);
 }
 
 static void take_header(struct conn *c, const struct proxy_header *h)
 {
 	char name[PROXY_NAME_MAX + sizeof("CN=")];
 
+	c->nameless = h->local || h->family == AF_UNIX;
 	if (h->local)
 		return;
 	set_peer(c, h->family, h->source, h->source_port);
-	if (!h->client_verified || !h->client_name.p)
+	if (!h->client_verified || !*h->client_name)
 		return;
-	snprintf(name, sizeof(name), "CN=%.*s", (int)h->client_name.len, h->client_name.p);
+	snprintf(name, sizeof(name), "CN=%s", h->client_name);
 	origin_set_client(c, name);
 }
 
 /* The header is over; what follows it is still in the socket. */
 static bool finish(struct conn *c)
 {
-	conn_forget_head(c);
+	free(c->proxy);
+	c->proxy = NULL;
 	if (!c->listener->tls) {
 		conn_set_state(c, CONN_UPGRADE);
 		return true;
@@ -109,41 +112,52 @@ static bool consume(struct conn *c, void *bytes, size_t n)
 	return false;
 }
 
+/* Keeps what is known of a header that goes on. */
+static void keep(struct conn *c, const struct proxy_reader *r)
+{
+	if (!c->proxy)
+		c->proxy = malloc(sizeof(*c->proxy));
+	if (!c->proxy)
+		conn_kill(c, REASON_NO_MEMORY);
+	else
+		*c->proxy = *r;
+}
+
 /*
  * Not a byte behind the header may be taken out of the socket, for TLS reads that itself.
- * So bytes are looked at first, and taken when it is known that they belong to it.
+ * So bytes are looked at first, and taken when it is known that they belong to it. Who goes
+ * away without a word is no proxy, but a check whether we are there.
  */
 bool origin_go_on(struct conn *c)
 {
-	static uint8_t bytes[PROXY_HEADER_MAX];
-	size_t had = c->head ? c->head->len : 0;
-	struct proxy_header h;
-	ssize_t n, whole;
+	uint8_t bytes[4096];
+	struct proxy_reader r = { .step = 0 };
+	ssize_t n = recv(c->transport.fd, bytes, sizeof(bytes), MSG_PEEK), used;
 
-	if (!listener_trusts(c->listener, c->peer.family, c->peer.address)) {
-		refuse(c, REASON_UNTRUSTED_PROXY);
-		return false;
-	}
-	if (had > 0)
-		memcpy(bytes, c->head->bytes, had);
-	n = recv(c->transport.fd, bytes + had, sizeof(bytes) - had, MSG_PEEK);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			conn_kill(c, n == 0 ? REASON_PEER_GONE : REASON_RESET);
 		return false;
 	}
-	whole = proxy_parse(bytes, had + (size_t)n, &h);
-	if (whole == PROXY_BAD || (whole == PROXY_MORE && had + (size_t)n == sizeof(bytes))) {
+	if (!listener_trusts(c->listener, c->peer.family, c->peer.address)) {
+		refuse(c, REASON_UNTRUSTED_PROXY);
+		return false;
+	}
+	if (c->proxy)
+		r = *c->proxy;
+	used = proxy_read(&r, bytes, (size_t)n);
+	if (used == PROXY_BAD) {
 		refuse(c, REASON_BAD_PROXY_HEADER);
 		return false;
 	}
-	if (whole == PROXY_MORE) {
-		if (consume(c, bytes + had, (size_t)n))
-			conn_gather(c, bytes + had, (size_t)n);
+	if (!consume(c, bytes, (size_t)used))
+		return false;
+	if (!r.done) {
+		keep(c, &r);
 		return false;
 	}
-	take_header(c, &h);
-	return consume(c, bytes + had, (size_t)whole - had) && finish(c);
+	take_header(c, &r.header);
+	return finish(c);
 }
 
 static bool is_trusted(const struct forwarded_address *a, void *listener)
@@ -155,7 +169,7 @@ void origin_from_request(struct conn *c, const struct http_head *h)
 {
 	struct forwarded_address a;
 
-	if (c->judged || c->listener->forwarded == FORWARDED_NONE ||
+	if (c->judged || c->nameless || c->listener->forwarded == FORWARDED_NONE ||
 	    !listener_trusts(c->listener, c->peer.family, c->peer.address))
 		return;
 	if (forwarded_client(h, c->listener->forwarded, is_trusted, c->listener, &a))

@@ -1,7 +1,7 @@
 """handed.py NAMES PROGRAM ARG...: becomes the program, with sockets as a service manager gives them.
 
-NAMES are joined by colons; each is a socket of its own that listens on 127.0.0.1. Their ports are
-the first line of standard output.
+NAMES are joined by colons; each is a socket of its own that listens on 127.0.0.1, or for both
+families if it is "dual". Their ports are the first line of standard output.
 """
 
 import os
@@ -10,9 +10,16 @@ import sys
 
 FIRST = 3  # SD_LISTEN_FDS_START
 
+
+def listening(name):
+    if name == "dual":
+        return socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("127.0.0.1", 0))
+
+
 if __name__ == "__main__":
     names = sys.argv[1].split(":")
-    made = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    made = [listening(name) for name in names]
     # out of the way of where they go
     held = [os.dup2(s.fileno(), 100 + i) for i, s in enumerate(made)]
     print(*(s.getsockname()[1] for s in made), flush=True)

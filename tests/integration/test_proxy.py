@@ -1,5 +1,6 @@
 """Who is the client when a proxy speaks for it: the PROXY protocol and headers of requests."""
 
+import re
 import socket
 import ssl
 import struct
@@ -9,6 +10,7 @@ import pytest
 
 from harness import LOCAL, open_files, wait_until
 from raw import Raw, request, text
+from test_handed_in import ports, wrapped
 
 TRUSTING = {**LOCAL, "proxy_protocol": True, "trusted": ["127.0.0.1"]}
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -20,6 +22,12 @@ def v2(command=1, family=0x11, payload=None):
         payload = socket.inet_aton("192.0.2.8") + socket.inet_aton("198.51.100.1") \
             + struct.pack("!HH", 4712, 443)
     return SIGNATURE + bytes([0x20 | command, family]) + struct.pack("!H", len(payload)) + payload
+
+
+def anonymous(pid):
+    """KiB of memory that is the process's own."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(next(x for x in f if x.startswith("RssAnon")).split()[1])
 
 
 V6 = v2(family=0x21, payload=socket.inet_pton(socket.AF_INET6, "2001:db8::9")
@@ -42,6 +50,75 @@ def test_the_client_is_the_peer(daemon, header, peer):
         proxy = rf"127\.0\.0\.1:{c.local_port}"
     d.log_contains(rf"opened .*peer={peer} endpoint=/ws proxy={proxy}")
     d.log_contains(rf"closed after .*peer={peer} .*proxy={proxy}")
+
+
+def test_an_ipv4_client_of_a_socket_for_both_families(daemon):
+    """It is logged, and trusted, as IPv4: who asks for the address finds it."""
+    d = daemon({"listen": [{"systemd": "dual", "forwarded": "x-forwarded-for",
+                            "trusted": ["127.0.0.1"]}]}, wrap=wrapped("dual"))
+    with Raw(("127.0.0.1", ports(d)[0])) as c:
+        c.upgrade("/ws")
+        d.log_contains(rf"opened.* peer=127\.0\.0\.1:{c.local_port} endpoint=/ws$")
+    with Raw(("127.0.0.1", ports(d)[0])) as c:
+        c.upgrade("/ws", headers={"X-Forwarded-For": "::ffff:192.0.2.9"})
+        d.log_contains(rf"opened.* peer=192\.0\.2\.9 .*proxy=127\.0\.0\.1:{c.local_port}$")
+
+
+MAPPED = socket.inet_pton(socket.AF_INET6, "::ffff:192.0.2.10")
+
+
+@pytest.mark.parametrize("header", [
+    v2(family=0x21, payload=2 * MAPPED + struct.pack("!HH", 4714, 443)),
+    b"PROXY TCP6 ::ffff:192.0.2.10 ::1 4714 443\r\n"], ids=["version 2", "version 1"])
+def test_an_ipv4_client_that_a_proxy_names_in_ipv6(daemon, header):
+    d = daemon({"listen": [TRUSTING]})
+    with Raw(d.address) as c:
+        c.send(header, request())
+        assert c.response().status == 101
+    d.log_contains(r"opened.* peer=192\.0\.2\.10:4714 ")
+
+
+def tlv(kind, value):
+    return bytes([kind]) + struct.pack("!H", len(value)) + value
+
+
+def with_certificate(size):
+    """A header with the client's certificate ahead of its name and behind it."""
+    cert = tlv(0x28, b"c" * size)
+    inner = struct.pack("!BI", 7, 0) + cert + tlv(0x22, b"device 17") + cert
+    return v2(payload=socket.inet_aton("192.0.2.8") + socket.inet_aton("198.51.100.1")
+              + struct.pack("!HH", 4712, 443) + tlv(0x20, inner))
+
+
+@pytest.mark.parametrize("size", [1100, 5000, 32700], ids=["2 KiB", "10 KiB", "64 KiB"])
+@pytest.mark.parametrize("piece", [1 << 20, 1000], ids=["whole", "in pieces"])
+def test_a_header_with_certificates(daemon, size, piece):
+    """PROXY v2 headers are taken up to the protocol's 64 KiB."""
+    d = daemon({"listen": [TRUSTING]})
+    data = with_certificate(size) + request()
+    with Raw(d.address) as c:
+        for i in range(0, len(data), piece):
+            c.send(data[i:i + piece])
+        assert c.response().status == 101
+    d.log_contains(r"opened .*peer=192\.0\.2\.8:4712 .*client=CN=device 17$")
+
+
+def test_a_long_header_that_does_not_end_takes_no_memory(daemon):
+    """What nobody reads of it is not kept, however many there are."""
+    d = daemon({"listen": [TRUSTING], "workers": 1})
+    worker, = d.workers()
+    header = with_certificate(32700)
+    with Raw(d.address) as c:
+        c.send(header[:-1])
+        before = anonymous(worker)
+        waiting = [Raw(d.address).send(header[:-1]) for _ in range(300)]
+        # what the last one says behind its header is answered when all have been read
+        waiting[-1].send(header[-1:], request())
+        assert waiting[-1].response().status == 101
+        grown = anonymous(worker) - before
+        for w in waiting:
+            w.socket.close()
+    assert grown < 300 * 16, f"{grown} KiB for 300 of them"
 
 
 def of_tls(client, verify, name):
@@ -174,6 +251,64 @@ def test_headers_of_the_request(daemon, kind, headers, peer):
             d.log_contains(rf"opened .*peer={peer} endpoint=/ws proxy={own}")
         else:
             d.log_contains(rf"opened .*peer={own} endpoint=/ws$")
+
+
+OF_UNIX = v2(family=0x31, payload=bytes(216))
+
+
+@pytest.mark.parametrize("header, peer", [
+    (OF_UNIX, "unix"), (v2(family=0, payload=b""), None), (b"PROXY UNKNOWN\r\n", None),
+    (v2(command=0, family=0, payload=b""), None), (V1, r"192\.0\.2\.7:4711")],
+    ids=["unix", "UNSPEC", "UNKNOWN", "LOCAL", "an address"])
+def test_a_proxy_header_makes_nobody_trusted(daemon, directory, header, peer):
+    """Who is behind a proxy may claim nothing by a header, unless it is trusted by its address."""
+    path = directory + "/ws.sock"
+    believing = {"proxy_protocol": True, "forwarded": "x-forwarded-for"}
+    d = daemon({"listen": [{**LOCAL, **believing, "trusted": ["127.0.0.1"]},
+                           {"unix": path, **believing}]})
+    for address, own in ((d.address, r"127\.0\.0\.1:\d+"), (path, r"unix:uid=\d+,pid=\d+")):
+        mark = d.log_size()
+        with Raw(address) as c:
+            c.send(header, request(headers={"X-Forwarded-For": "203.0.113.99"}))
+            assert c.response().status == 101
+        line = d.log_contains(r"^.*opened.*$", mark).group()
+        assert "203.0.113.99" not in line
+        told = rf" peer={peer} .*proxy={own}$" if peer else rf" peer={own} endpoint=/ws$"
+        assert re.search(told, line), line
+
+
+def test_a_trusted_address_that_a_proxy_names_is_believed(daemon):
+    d = daemon({"listen": [{**TRUSTING, "forwarded": "x-forwarded-for",
+                            "trusted": ["127.0.0.1", "192.0.2.7"]}]})
+    with Raw(d.address) as c:
+        c.send(V1, request(headers={"X-Forwarded-For": "203.0.113.99"}))
+        assert c.response().status == 101
+    d.log_contains(r"opened.* peer=203\.0\.113\.99 .*proxy=127\.0\.0\.1:\d+$")
+
+
+def test_on_a_unix_socket_the_header_of_the_request_is_believed(daemon, directory):
+    path = directory + "/ws.sock"
+    d = daemon({"listen": [{"unix": path, "forwarded": "x-forwarded-for"}]})
+    with Raw(path) as c:
+        c.upgrade("/ws", headers={"X-Forwarded-For": "203.0.113.99"})
+    d.log_contains(r"opened.* peer=203\.0\.113\.99 ")
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.0/8"])
+def test_a_check_of_the_port_makes_no_line(daemon, trusted):
+    """A probe that connects and goes away, from whomever."""
+    d = daemon({"listen": [{**TRUSTING, "trusted": [trusted]}], "workers": 1})
+    worker, = d.workers()
+    mark, files = d.log_size(), open_files(worker)
+    for rude in (False, True):
+        with Raw(d.address) as c:
+            if rude:
+                c.reset()
+    with Raw(d.address) as c:
+        c.send(b"x")
+        d.log_contains("event=conn-refused", mark)
+    wait_until("that all are gone", lambda: open_files(worker) == files)
+    assert len(d.log(mark).splitlines()) == 1, d.log(mark)
 
 
 def test_headers_from_who_is_not_trusted(daemon):
