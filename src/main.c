@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "process/inherited.h"
 #include "process/master.h"
 
 static const char usage_text[] =
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
 	bool check = false, reload = false;
 	int c;
 
+	inherited_mend();
 	while ((c = getopt(argc, argv, "c:trvVh")) != -1) {
 		switch (c) {
 		case 'c':

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 #include "process/notify.h"
 #include "process/reload_client.h"
 #include "process/runtime.h"
+#include "process/signals.h"
 #include "process/user.h"
 #include "process/worker.h"
 #include "session/listener.h"
@@ -163,8 +163,9 @@ static int make_shared(void)
 	if (!master.metrics || !master.tickets)
 		return -1;
 	if (master_new_bus() < 0) {
-		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size",
-			(long long)c->bus_size, strerror(errno));
+		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size%s",
+			(long long)c->bus_size, strerror(errno),
+			errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "");
 		return -1;
 	}
 	return 0;
@@ -217,7 +218,7 @@ void master_give_up(const char *why)
 		stop();
 }
 
-static void handle_stop_signal(void)
+void master_stop(void)
 {
 	if (!master.stopping) {
 		stop();
@@ -225,27 +226,6 @@ static void handle_stop_signal(void)
 	}
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		slot_kill(&master.slots[i], SIGKILL);
-}
-
-static void reap(void)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		slot_died(pid, status);
-}
-
-static void signal_cb(evutil_socket_t sig, short what, void *arg)
-{
-	(void)what;
-	(void)arg;
-	if (sig == SIGCHLD)
-		reap();
-	else if (sig == SIGHUP && !master.stopping)
-		reload_start();
-	else if (sig != SIGHUP)
-		handle_stop_signal();
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
@@ -256,30 +236,13 @@ static void tick_cb(evutil_socket_t fd, short what, void *arg)
 	supervise_tick();
 }
 
-/* From the pid file on somebody may ask for a reload; it waits until there is a handler. */
-static void hold_reloads(int how)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(how, &set, NULL);
-}
-
 static int add_events(void)
 {
-	static const int sigs[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
 	static const struct timeval every = { .tv_usec = MASTER_TICK * 1000 };
 
 	master.base = event_base_new();
-	if (!master.base)
+	if (!master.base || signals_add(master.base) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(sigs) / sizeof(*sigs); i++) {
-		master.signals[i] = evsignal_new(master.base, sigs[i], signal_cb, NULL);
-		if (!master.signals[i] || event_add(master.signals[i], NULL) < 0)
-			return -1;
-	}
-	hold_reloads(SIG_UNBLOCK);
 	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
 	if (!master.tick || event_add(master.tick, &every) < 0)
 		return -1;
@@ -319,9 +282,8 @@ static int open_sockets(void)
 
 static int start(void)
 {
+	signals_prepare();
 	raise_file_limit();
-	signal(SIGPIPE, SIG_IGN);
-	hold_reloads(SIG_BLOCK);
 	if (load_config() < 0)
 		return -1;
 	worker_set_log_level(master.config, master.options->verbose);
@@ -350,8 +312,7 @@ static void release(void)
 	if (!master.base)
 		goto out;
 	slots_fini();
-	for (size_t i = 0; i < sizeof(master.signals) / sizeof(*master.signals); i++)
-		event_free(master.signals[i]);
+	signals_remove();
 	event_free(master.tick);
 	event_base_free(master.base);
 out:

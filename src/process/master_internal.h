@@ -51,7 +51,7 @@ struct reload_state {
 struct master {
 	const struct master_options *options;
 	struct event_base *base;
-	struct event *signals[4], *tick;
+	struct event *tick;
 	struct config *config;
 	struct config *started; /* what the keys that need a restart have */
 	struct metrics *metrics;
@@ -101,6 +101,8 @@ void reload_log_errors(const struct config_errors *e, bool refused);
 void supervise_tick(void);
 const char *supervise_status(void);
 uint64_t supervise_ticks(int64_t ms);
+/* What an operator wants to see, on demand: at every log level. */
+void supervise_log_state(void);
 
 /* master.c */
 int master_new_bus(void);
@@ -111,6 +113,8 @@ struct config *master_load(const char *file, uint64_t generation, struct config_
 			   struct config_errors *e);
 void master_check_ready(void);
 void master_check_stopped(void);
+/* Stops; at once the second time. */
+void master_stop(void);
 void master_give_up(const char *why);
 
 #endif

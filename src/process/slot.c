@@ -18,6 +18,7 @@
 #include "process/control.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
+#include "process/signals.h"
 #include "process/worker.h"
 #include "session/session.h"
 
@@ -105,8 +106,7 @@ static void let_go(const struct slot *own)
 		if (s != own)
 			close(s->control[1]);
 	}
-	for (size_t i = 0; i < sizeof(master.signals) / sizeof(*master.signals); i++)
-		event_free(master.signals[i]);
+	signals_remove();
 	event_free(master.tick);
 	event_base_free(master.base);
 	sockets_keep_only(&master.sockets, own->index);

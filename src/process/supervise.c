@@ -124,6 +124,42 @@ static void look_after_tls(void)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
 }
 
+static const char *state_name(const struct slot *s)
+{
+	static const char *const names[] = {
+		[SLOT_UNUSED] = "ended",
+		[SLOT_STARTING] = "starting",
+		[SLOT_RUNNING] = "running",
+		[SLOT_RETIRING] = "retiring",
+		[SLOT_BACKOFF] = "to be started again",
+	};
+
+	return names[s->state];
+}
+
+static void log_slot(const struct slot *s)
+{
+	const struct metrics_row *row = &master.metrics->rows[s->index];
+
+	log_write(LOG_INFO, LOG_OF(STATE),
+		  "worker %d: %s, pid %ld, generation %llu, %u connections, %u before the upgrade, "
+		  "%s, last moved %llu ms ago",
+		  s->index, state_name(s), (long)s->pid, (unsigned long long)s->generation,
+		  atomic_load(&row->open), atomic_load(&row->handshakes),
+		  activity_name(atomic_load(&row->activity)),
+		  (unsigned long long)(master.ticks - s->beat_tick) * MASTER_TICK);
+}
+
+void supervise_log_state(void)
+{
+	log_write(LOG_INFO, LOG_OF(STATE), "state: %s, generation %llu%s", supervise_status(),
+		  (unsigned long long)master.config->generation,
+		  master.reload.active ? ", reloading" : "");
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (master.slots[i].state != SLOT_UNUSED)
+			log_slot(&master.slots[i]);
+}
+
 void supervise_tick(void)
 {
 	uint64_t limit = supervise_ticks(master.config->worker_timeout);

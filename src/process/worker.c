@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +24,7 @@
 #include "net/acceptor.h"
 #include "net/socket.h"
 #include "process/control.h"
+#include "process/signals.h"
 #include "process/user.h"
 #include "session/listener.h"
 #include "session/session.h"
@@ -370,23 +370,6 @@ static int add_events(void)
 	return 0;
 }
 
-/* A worker follows the master's socket; signals meant for the whole group are the master's. */
-static void set_signals(void)
-{
-	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
-	struct sigaction sa = { .sa_handler = SIG_IGN };
-	sigset_t none;
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		sigaction(ignored[i], &sa, NULL);
-	sa.sa_handler = SIG_DFL;
-	sigaction(SIGCHLD, &sa, NULL);
-	/* A shell leaves it ignored in what it runs in the background. */
-	sigaction(SIGQUIT, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static struct event_base *make_base(void)
 {
 	struct event_config *cfg = event_config_new();
@@ -463,7 +446,7 @@ static void release(void)
 int worker_run(const struct worker_start *start)
 {
 	worker.start = start;
-	set_signals();
+	signals_ignore();
 	log_set_worker(start->slot);
 	if (prepare() < 0) {
 		log_err(NULL, "cannot start: %s", strerror(errno));

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import barren
+import strange
 from apart import (AS_NOBODY, NOBODY, OWN_NETWORK, give_to_nobody, in_network_of, needs_network,
                    needs_root, status_of)
 from harness import FIVE, LOCAL, Daemon, free_port, run_program, taken_port
@@ -532,6 +533,33 @@ def test_pid_file_that_was_left_over(daemon):
     d.start()
     with open(os.path.join(d.directory, "ignyxd.pid"), encoding="ascii") as f:
         assert f.read() == f"{d.pid}\n"
+
+
+def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon):
+    d = daemon({"bus_size": "4M"}, start=False, wrap=("sh", "-c", 'ulimit -f 2048; exec "$@"', "sh"))
+    d.refuses(r"there is no memory for the bus of 4194304 bytes: File too large; lower bus_size or "
+              r"raise the limit of file sizes \(ulimit -f\)")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_standard_descriptors_that_are_closed(daemon, closed):
+    """No file of the daemon's may take their place, and have the log written to it."""
+    port = free_port()
+    d = daemon({"listen": [{"address": "127.0.0.1", "port": port}], "log_level": "debug"},
+               start=False, wrap=(sys.executable, strange.__file__,
+                                  *(f"closed={fd}" for fd in closed), "--"))
+    d.start()
+    for pid in (d.pid, *d.workers()):
+        for fd in closed:
+            assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
+    assert answers(("127.0.0.1", port))
+    d.kill(signal.SIGHUP)
+    d.notify.wait("^RELOADING=1$")
+    d.notify.wait("^READY=1$", d.notify.find("^RELOADING=1$"))
+    with open(os.path.join(d.directory, "ignyxd.pid"), encoding="ascii") as f:
+        assert f.read() == f"{d.pid}\n"
+    with open(os.path.join(d.directory, "reload"), encoding="ascii") as f:
+        assert re.fullmatch(r"1 applied\nconfiguration reloaded: .*\n", f.read())
 
 
 @pytest.mark.skipif(platform.machine() not in barren.PRCTL, reason="no filter for this machine")

@@ -1,0 +1,174 @@
+/*
+ * signals.c - see signals.h.
+ *
+ * `systemctl kill` sends to all processes of a service, a terminal to all of a group, and scripts
+ * send what makes other daemons open their logs again. So a signal that nobody here has a use for
+ * ends nobody: the master says that it came, a worker ignores it. Those that tell of a fault, and
+ * those that stop a process and let it go on, are left as they are.
+ */
+#include "process/signals.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "process/master_internal.h"
+
+/* Between two entries on the same signal, which somebody may send in a loop; milliseconds. */
+enum { QUIET = 1000 };
+
+/* What the master does with a signal. UNUSED leaves an entry, IGNORED does not. */
+enum use { LEFT_ALONE, HANDLED, UNUSED, IGNORED };
+
+#define USE(sig, what) [sig] = { what, #sig }
+
+static const struct {
+	enum use use;
+	const char *name;
+} table[_NSIG] = {
+	USE(SIGCHLD, HANDLED),
+	USE(SIGHUP, HANDLED),
+	USE(SIGINT, HANDLED),
+	USE(SIGTERM, HANDLED),
+	USE(SIGUSR1, HANDLED),
+
+	USE(SIGUSR2, UNUSED),
+	USE(SIGQUIT, UNUSED),
+	USE(SIGALRM, UNUSED),
+	USE(SIGVTALRM, UNUSED),
+	USE(SIGPROF, UNUSED),
+	USE(SIGIO, UNUSED),
+	USE(SIGSTKFLT, UNUSED),
+	USE(SIGPWR, UNUSED),
+
+	/* the write that fails tells the same */
+	USE(SIGPIPE, IGNORED),
+	USE(SIGXFSZ, IGNORED),
+};
+
+static struct {
+	struct event *event;
+	uint64_t quiet_until; /* tick */
+} signals[_NSIG];
+
+static enum use use_of(int sig)
+{
+	return sig >= SIGRTMIN && sig <= SIGRTMAX ? UNUSED : table[sig].use;
+}
+
+static void ignore(int sig)
+{
+	struct sigaction sa = { .sa_handler = SIG_IGN };
+
+	sigaction(sig, &sa, NULL);
+}
+
+static void hold_reloads(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
+void signals_prepare(void)
+{
+	hold_reloads(SIG_BLOCK);
+	ignore(SIGUSR1);
+	for (int sig = 1; sig < _NSIG; sig++)
+		if (use_of(sig) == UNUSED || use_of(sig) == IGNORED)
+			ignore(sig);
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		slot_died(pid, status);
+}
+
+static void note_unused(int sig)
+{
+	const char *name = table[sig].name ? table[sig].name : strsignal(sig);
+
+	log_warning(LOG_OF(SIGNAL_UNUSED), "signal %d (%s) is not used; see ignyxd(8)", sig, name);
+}
+
+static bool is_quiet(int sig)
+{
+	if (master.ticks < signals[sig].quiet_until)
+		return true;
+	signals[sig].quiet_until = master.ticks + supervise_ticks(QUIET);
+	return false;
+}
+
+static void handle(int sig)
+{
+	switch (sig) {
+	case SIGCHLD:
+		reap();
+		break;
+	case SIGHUP:
+		if (!master.stopping)
+			reload_start();
+		break;
+	case SIGTERM:
+	case SIGINT:
+		master_stop();
+		break;
+	case SIGUSR1:
+		if (!is_quiet(sig))
+			supervise_log_state();
+		break;
+	default:
+		if (!is_quiet(sig))
+			note_unused(sig);
+	}
+}
+
+static void signal_cb(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	handle(sig);
+}
+
+int signals_add(struct event_base *base)
+{
+	for (int sig = 1; sig < _NSIG; sig++) {
+		if (use_of(sig) != HANDLED && use_of(sig) != UNUSED)
+			continue;
+		signals[sig].event = evsignal_new(base, sig, signal_cb, NULL);
+		if (!signals[sig].event || event_add(signals[sig].event, NULL) < 0)
+			return -1;
+	}
+	hold_reloads(SIG_UNBLOCK);
+	return 0;
+}
+
+void signals_remove(void)
+{
+	for (int sig = 1; sig < _NSIG; sig++) {
+		if (signals[sig].event)
+			event_free(signals[sig].event);
+		signals[sig].event = NULL;
+	}
+}
+
+void signals_ignore(void)
+{
+	struct sigaction children = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < _NSIG; sig++)
+		if (use_of(sig) != LEFT_ALONE)
+			ignore(sig);
+	sigaction(SIGCHLD, &children, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
