@@ -24,10 +24,10 @@ static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 #define COMPRESSION(field, ...) ROW(struct config_compression, #field, field, __VA_ARGS__)
 #define WINDOW_BITS .type = CONFIG_INT, .preset = "15", .min = 9, .max = 15
 
-#define ROW(of, key, field, ...)                                                                   \
-	{                                                                                          \
-		.name = key, .offset = offsetof(of, field), __VA_ARGS__                            \
-	}
+/* versions of clang-format differ about braces alone in a macro */
+// clang-format off
+#define ROW(of, key, field, ...) { .name = key, .offset = offsetof(of, field), __VA_ARGS__ }
+// clang-format on
 #define GLOBAL(field, ...) ROW(struct config, #field, field, __VA_ARGS__)
 #define LISTEN(key, field, ...) ROW(struct config_listener, key, field, __VA_ARGS__)
 

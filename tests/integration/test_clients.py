@@ -6,8 +6,8 @@ import os
 import subprocess
 
 import pytest
-import websockets
 
+import stock
 from five import NO_COMPRESSION, STRICT, check, compresses
 from harness import DEADLINE
 from raw import run
@@ -39,8 +39,8 @@ def test_node_ws(serving):
 async def transcript(d, compression):
     """What five.js does, by the websockets package."""
     def connect(path):
-        return websockets.connect(d.url(path), compression=compression, open_timeout=DEADLINE,
-                                  close_timeout=DEADLINE)
+        return stock.connect(d.url(path), compression=compression, open_timeout=DEADLINE,
+                             close_timeout=DEADLINE)
 
     async def say(ws, *messages):
         answers = []
@@ -51,7 +51,7 @@ async def transcript(d, compression):
 
     seen = {}
     async with connect("/ws") as ws:
-        seen["extensions"] = ws.response_headers.get("Sec-WebSocket-Extensions")
+        seen["extensions"] = stock.agreed(ws)
         answers = await say(ws, "hi", "", "grüß \N{SNOWMAN} \N{GRINNING FACE}", b"\0\x80\xff")
         seen["echo"] = [list(x) if isinstance(x, bytes) else x for x in answers]
         long = "like the one before, " * 5000

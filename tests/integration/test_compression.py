@@ -11,9 +11,9 @@ import string
 import zlib
 
 import pytest
-import websockets
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+import stock
 import way
 from harness import DEADLINE, LOCAL, stand_still, wait_until
 from raw import BINARY, CLOSE, Raw, close, frame, run, text
@@ -25,12 +25,8 @@ TEXT = json.dumps([{"type": "info", "n": n, "text": "like the one before"} for n
 def connect(d, path, sock=None, **parameters):
     factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **parameters})
     name = {"server_hostname": "localhost"} if sock and way.TLS else {}
-    return websockets.connect(d.url(path), extensions=[factory], compression=None, sock=sock,
-                              open_timeout=DEADLINE, max_size=None, **name)
-
-
-def agreed(ws):
-    return ws.response_headers.get("Sec-WebSocket-Extensions")
+    return stock.connect(d.url(path), extensions=[factory], compression=None, sock=sock,
+                         open_timeout=DEADLINE, max_size=None, **name)
 
 
 PARAMETERS = [
@@ -48,7 +44,7 @@ def test_echo_with_all_parameters(daemon, takeover, parameters):
 
     async def client():
         async with connect(d, "/ws", **parameters) as ws:
-            assert agreed(ws).startswith("permessage-deflate")
+            assert stock.agreed(ws).startswith("permessage-deflate")
             for message in ("", "x", TEXT, "é" * 5000, TEXT, TEXT[:100]):
                 await ws.send(message)
                 assert await ws.recv() == "Echo: " + message
@@ -66,12 +62,12 @@ def test_not_asked_for_or_off(daemon):
                               {"path": "/off", "behaviour": "echo"}]})
 
     async def client():
-        async with websockets.connect(d.url("/on"), compression=None) as ws:
-            assert agreed(ws) is None
+        async with stock.connect(d.url("/on"), compression=None) as ws:
+            assert stock.agreed(ws) is None
             await ws.send(TEXT)
             assert await ws.recv() == TEXT
-        async with websockets.connect(d.url("/off")) as ws:
-            assert agreed(ws) is None
+        async with stock.connect(d.url("/off")) as ws:
+            assert stock.agreed(ws) is None
             await ws.send(TEXT)
             assert await ws.recv() == TEXT
 
@@ -111,7 +107,7 @@ def test_room_of_all_kinds(daemon):
 
     async def member(path, i, ready, **parameters):
         async with (connect(d, path, **parameters) if parameters else
-                    websockets.connect(d.url(path), compression=None)) as ws:
+                    stock.connect(d.url(path), compression=None)) as ws:
             ready[i].set()
             await asyncio.gather(*(r.wait() for r in ready))
             for n in range(10):
@@ -153,7 +149,7 @@ def test_drops_do_not_break_the_stream(daemon):
 
     async def client():
         async with connect(d, "/r", narrow, client_no_context_takeover=True) as slow, \
-                websockets.connect(d.url("/r"), compression=None, max_size=None) as speaker:
+                stock.connect(d.url("/r"), compression=None, max_size=None) as speaker:
 
             async def say(count):
                 # half of it is new, and half is what was new in the one before

@@ -7,14 +7,15 @@ import re
 import pytest
 import websockets
 
+import stock
 from harness import DEADLINE, ROOMY, WELCOME
 from raw import BINARY, KEY, TEXT, Raw, accept_of, close, frame, request, run, text
 from way import PROXIED, directly
 
 
 def connect(url, **kw):
-    return websockets.connect(url, open_timeout=DEADLINE, close_timeout=DEADLINE,
-                              ping_timeout=DEADLINE, **kw)
+    return stock.connect(url, open_timeout=DEADLINE, close_timeout=DEADLINE,
+                         ping_timeout=DEADLINE, **kw)
 
 
 # --- a stock client ---

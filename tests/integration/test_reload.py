@@ -11,6 +11,7 @@ import subprocess
 import pytest
 import websockets
 
+import stock
 import way
 from apart import AS_NOBODY, give_to_nobody, needs_root
 from harness import (DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
@@ -155,7 +156,7 @@ def test_changed_behaviour(five):
 
 def test_stock_client_sees_the_code(five):
     async def client():
-        async with websockets.connect(five.url("/safe")) as ws:
+        async with stock.connect(five.url("/safe")) as ws:
             five.change(endpoints=FIVE[:4])
             await asyncio.to_thread(five.reload)
             with pytest.raises(websockets.ConnectionClosed):

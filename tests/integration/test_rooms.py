@@ -5,8 +5,8 @@ import collections
 import socket
 
 import pytest
-import websockets
 
+import stock
 from harness import DEADLINE, ROOMY, wait_until
 from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, run, split_frame, text
 from way import HAPROXY, OPENED
@@ -56,8 +56,8 @@ def test_a_hundred_stock_clients_all_publishing(daemon):
     d = daemon(FOUR)
 
     async def member(i, ready):
-        async with websockets.connect(d.url("/chat"), open_timeout=3 * DEADLINE,
-                                      ping_interval=None, max_queue=None) as ws:
+        async with stock.connect(d.url("/chat"), open_timeout=3 * DEADLINE,
+                                 ping_interval=None, max_queue=None) as ws:
             ready[i].set()
             await asyncio.gather(*(r.wait() for r in ready))
             for n in range(each):

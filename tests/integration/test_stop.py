@@ -8,6 +8,7 @@ import time
 import pytest
 import websockets
 
+import stock
 import way
 from harness import DEADLINE, LOCAL, SLOW, children, stand_still, wait_until
 from raw import BINARY, Member, Raw, close, frame, request, run
@@ -36,7 +37,7 @@ def test_all_are_told(five, sig):
 
 def test_stock_client(five):
     async def client():
-        async with websockets.connect(five.url("/chat")) as ws:
+        async with stock.connect(five.url("/chat")) as ws:
             await ws.send("hi")
             assert await ws.recv() == "User: hi"
             five.kill(signal.SIGTERM)

@@ -14,8 +14,8 @@ import tempfile
 import time
 
 import pytest
-import websockets
 
+import stock
 from apart import give_to_nobody, needs_root
 from certificates import Authority, Pair, client, openssl
 from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, proc_stat, run_program,
@@ -259,7 +259,7 @@ def test_stock_client(daemon, pki):
     d = serve(daemon, pki.ec)
 
     async def talk():
-        async with websockets.connect(f"wss://127.0.0.1:{d.port}/ws", ssl=pki.tls) as ws:
+        async with stock.connect(f"wss://127.0.0.1:{d.port}/ws", ssl=pki.tls) as ws:
             await ws.send("hi")
             assert await ws.recv() == "Echo: hi"
         assert ws.close_code == 1000
@@ -647,8 +647,8 @@ def test_rotation_under_load(daemon, pki):
 
     async def talker(ready, stop):
         n = 0
-        async with websockets.connect(f"wss://127.0.0.1:{d.port}/ws", ssl=pki.tls,
-                                      open_timeout=DEADLINE) as ws:
+        async with stock.connect(f"wss://127.0.0.1:{d.port}/ws", ssl=pki.tls,
+                                 open_timeout=DEADLINE) as ws:
             ready.release()
             while not stop.is_set() or n == 0:
                 await ws.send(str(n))
