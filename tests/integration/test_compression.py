@@ -207,7 +207,12 @@ def test_drops_of_what_was_gathered_before(daemon):
                 # most of it is of the one before
                 sent.append(sent[-1][-3500:] + noise.randbytes(300))
             c.send(*(frame(BINARY, m) for m in sent[before:]), close(1000))
+            other.send(text("y"))
             os.kill(d.workers()[0], signal.SIGCONT)
+            # nothing is read, and so nothing is sent, before the worker has seen all of that
+            assert other.text() == "y"
+            other.send(text("z"))
+            assert other.text() == "z"
             inflater, rest = zlib.decompressobj(-15), iter(sent)
             first, payload = c.frame()
             while first & 0x0f != CLOSE:
