@@ -235,42 +235,6 @@ const char *upgrade_subprotocol(const struct http_head *h, const char *const *of
 	return NULL;
 }
 
-/* scheme://host:port -> host. */
-static struct http_text origin_host(struct http_text o)
-{
-	const char *p = memmem(o.p, o.len, "://", 3);
-	size_t n = 0, left;
-
-	if (!p)
-		return (struct http_text){ o.p, 0 };
-	p += 3;
-	left = o.len - (size_t)(p - o.p);
-	while (n < left && p[n] != ':' && p[n] != '/')
-		n++;
-	return (struct http_text){ p, n };
-}
-
-/* "*.host": any name below host, not host itself. */
-static bool matches_pattern(struct http_text origin, const char *pattern)
-{
-	struct http_text host = origin_host(origin);
-	size_t n = strlen(pattern + 1);
-
-	return host.len > n && strncasecmp(host.p + host.len - n, pattern + 1, n) == 0;
-}
-
-bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed)
-{
-	if (!origin.p)
-		return true;
-	for (; *allowed; allowed++) {
-		if ((*allowed)[0] == '*' ? matches_pattern(origin, *allowed)
-					 : http_is(origin, *allowed))
-			return true;
-	}
-	return false;
-}
-
 /*
  * The digest and its context are made once: that is most of the work. Without memory for
  * them the answer is one that the client does not believe.

@@ -54,13 +54,6 @@ int upgrade_status(enum reason r);
 const char *upgrade_subprotocol(const struct http_head *h, const char *const *offered);
 
 /*
- * Whether an Origin may connect: allowed (NULL-terminated) has exact origins,
- * compared without case in scheme and host, or "*.host" patterns, which match
- * any name below host over any scheme and port. No origin is allowed.
- */
-bool upgrade_origin_allowed(struct http_text origin, const char *const *allowed);
-
-/*
  * Writes the 101 response. subprotocol: at most UPGRADE_SUBPROTOCOL_MAX bytes, or
  * NULL; extensions: whole header lines, at most 256 bytes, or "". out has
  * UPGRADE_RESPONSE_MAX bytes. Returns the length; a NUL follows.

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "net/tls.h"
 #include "proto/upgrade.h"
+#include "proto/web_origin.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/listener.h"
@@ -81,7 +82,7 @@ static enum reason check_limits(const struct http_head *h, const struct upgrade 
 				const struct config_limits *l)
 {
 	if (l->allowed_origins &&
-	    !upgrade_origin_allowed(up->origin, (const char *const *)l->allowed_origins))
+	    !web_origin_allowed(up->origin, (const char *const *)l->allowed_origins))
 		return REASON_BAD_ORIGIN;
 	if (l->require_subprotocol && !subprotocol_of(h, l))
 		return REASON_SUBPROTOCOL_REQUIRED;

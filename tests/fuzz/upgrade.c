@@ -2,6 +2,7 @@
  * The opening handshake: whatever a request says, the answer is well-formed,
  * fits, and repeats nothing of the peer's that it should not.
  */
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,11 @@
 #include "fuzz.h"
 #include "proto/deflate.h"
 #include "proto/upgrade.h"
+#include "proto/web_origin.h"
 
 static const char *const subprotocols[] = { "chat.v1", "chat.v2", NULL };
-static const char *const origins[] = { "https://example.org", "*.example.com", NULL };
+static const char *const origins[] = { "https://example.org", "*.example.com",
+				       "https://*.example.org:8443", "http://localhost:*", NULL };
 
 /* Lines of printable characters, an empty one, and a body of just that length. */
 static void check_response(const char *out, size_t n, bool body)
@@ -31,6 +34,13 @@ static void check_response(const char *out, size_t n, bool body)
 		fuzz_require(strtoul(length + 16, NULL, 10) == n - (size_t)(end + 4 - out));
 	else
 		fuzz_require(end + 4 == out + n);
+}
+
+/* Of those that are let in a reader of URLs sees a host that is listed, or below one. */
+static void check_origin(struct http_text o)
+{
+	for (size_t i = 0; i < o.len; i++)
+		fuzz_require(isalnum((unsigned char)o.p[i]) || strchr(".-_:/", o.p[i]));
 }
 
 static void accept(const struct http_head *h, const struct upgrade *up)
@@ -64,8 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			fuzz_require(strlen(up.path) <= UPGRADE_PATH_MAX);
 			r = upgrade_check(&up);
 		}
-		if (r == REASON_NONE && !upgrade_origin_allowed(up.origin, origins))
+		if (r == REASON_NONE && !web_origin_allowed(up.origin, origins))
 			r = REASON_BAD_ORIGIN;
+		if (r == REASON_NONE)
+			check_origin(up.origin);
 		if (r == REASON_NONE)
 			accept(&head, &up);
 		else

@@ -113,6 +113,41 @@ def test_good_origin(daemon):
         assert c.text() == "Echo: a program"
 
 
+WITH_PATH = "https://example.org/app/page"
+
+
+def test_origins_of_devices_and_patterns(daemon):
+    """Literals let in themselves byte for byte; patterns have a scheme and a port."""
+    listed = ["file://", "capacitor://localhost", "http://[::1]:3000", WITH_PATH,
+              "https://*.app.example", "https://*.app.example:8443", "http://localhost:*"]
+    d = daemon({"allowed_origins": listed})
+    for origin in (*listed[:4], "https://a.app.example", "https://a.app.example:8443",
+                   "http://localhost", "http://localhost:1234"):
+        with Raw(d.address) as c:
+            c.upgrade("/ws", headers={"Origin": origin})
+    for origin in ("null", "file:///", "Capacitor://localhost", WITH_PATH + "/", "https://example.org",
+                   "http://a.app.example", "https://a.app.example:8444", "https://localhost:1234",
+                   "https://evil.test?.app.example", "https://u@a.app.example"):
+        check(d, request(headers={"Origin": origin}), 403, "bad-origin")
+
+
+def test_null_is_for_files_too(daemon):
+    d = daemon({"allowed_origins": ["null"]})
+    for origin in ("null", "file://"):
+        with Raw(d.address) as c:
+            c.upgrade("/ws", headers={"Origin": origin})
+    check(d, request(headers={"Origin": "https://null"}), 403, "bad-origin")
+
+
+@pytest.mark.parametrize("origin", [
+    "https://evil.test?.example.net", "https://evil.test#.example.net",
+    "https://evil.test\\.example.net", "https://u@x.example.net", "https://example.net",
+    "ftp://a.example.net"])
+def test_no_way_around_a_pattern(daemon, origin):
+    """Bytes that no host has do not make an origin one below the pattern's host."""
+    check(daemon(ORIGINS), request(headers={"Origin": origin}), 403, "bad-origin")
+
+
 def test_any_origin_by_default(shared):
     with Raw(shared.address) as c:
         c.upgrade("/ws", headers={"Origin": "https://anywhere.test"})

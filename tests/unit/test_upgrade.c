@@ -182,35 +182,6 @@ static void test_subprotocols(void **state)
 	assert_null(choose(list, NULL));
 }
 
-static bool allowed(const char *origin, const char *const *list)
-{
-	return upgrade_origin_allowed((struct http_text){ origin, strlen(origin) }, list);
-}
-
-static void test_origins(void **state)
-{
-	static const char *const list[] = { "https://example.org", "*.example.com",
-					    "http://localhost:3000", NULL };
-
-	(void)state;
-	assert_true(upgrade_origin_allowed((struct http_text){ NULL, 0 }, list));
-	assert_true(allowed("https://example.org", list));
-	assert_true(allowed("HTTPS://EXAMPLE.org", list));
-	assert_true(allowed("http://localhost:3000", list));
-	assert_true(allowed("https://a.example.com", list));
-	assert_true(allowed("http://a.b.EXAMPLE.com:8080", list));
-	assert_false(allowed("https://example.org:444", list));
-	assert_false(allowed("http://example.org", list));
-	assert_false(allowed("https://example.com", list));
-	assert_false(allowed("https://badexample.com", list));
-	assert_false(allowed("https://a.example.com.evil.org", list));
-	assert_false(allowed("https://evil.org/.example.com", list));
-	assert_false(allowed("https://evil.org:.example.com", list));
-	assert_false(allowed("null", list));
-	assert_false(allowed("", list));
-	assert_false(allowed("a.example.com", list));
-}
-
 /* RFC 6455 1.3. */
 static void test_accept(void **state)
 {
@@ -265,8 +236,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_headers),      cmocka_unit_test(test_request_line),
 		cmocka_unit_test(test_paths),        cmocka_unit_test(test_long_path),
-		cmocka_unit_test(test_subprotocols), cmocka_unit_test(test_origins),
-		cmocka_unit_test(test_accept),       cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_subprotocols), cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
