@@ -47,7 +47,8 @@ static const char *level_name(int level)
 {
 	return level <= LOG_ERR       ? "error"
 	       : level == LOG_WARNING ? "warning"
-	       : level <= LOG_INFO    ? "info"
+	       : level == LOG_NOTICE  ? "notice"
+	       : level == LOG_INFO    ? "info"
 				      : "debug";
 }
 

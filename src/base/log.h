@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <syslog.h> /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG are the levels */
+#include <syslog.h> /* LOG_ERR, _WARNING, _NOTICE, _INFO, _DEBUG are the levels */
 
 #include "base/reason.h"
 
@@ -69,10 +69,14 @@ void log_write(int level, const struct log_fields *f, const char *fmt, ...)
 	} while (0)
 #define log_err(fields, ...) log_at(LOG_ERR, fields, __VA_ARGS__)
 #define log_warning(fields, ...) log_at(LOG_WARNING, fields, __VA_ARGS__)
+#define log_notice(fields, ...) log_at(LOG_NOTICE, fields, __VA_ARGS__)
 #define log_info(fields, ...) log_at(LOG_INFO, fields, __VA_ARGS__)
 #define log_debug(fields, ...) log_at(LOG_DEBUG, fields, __VA_ARGS__)
 
-/* The fields of a life-cycle entry: log_info(LOG_OF(RELOADED), "..."). */
+/* Start, stop, reload, the end of a process: whatever log_level is, who looks for them finds them. */
+#define log_always(level, fields, ...) log_write(level, fields, __VA_ARGS__)
+
+/* The fields of an entry that has no others: log_always(LOG_INFO, LOG_OF(RELOADED), "..."). */
 #define LOG_OF(name) (&(struct log_fields){ .event = LOG_EVENT_##name })
 
 #endif

@@ -5,8 +5,10 @@
 
 static const struct {
 	const char *word, *text;
+	bool fault;
 } reasons[REASON_COUNT] = {
-#define REASON(name, word, text) [REASON_##name] = { word, text },
+#define REASON(name, word, text) [REASON_##name] = { word, text, false },
+#define FAULT(name, word, text) [REASON_##name] = { word, text, true },
 #include "base/reason.def"
 #undef REASON
 };
@@ -19,4 +21,9 @@ const char *reason_word(enum reason r)
 const char *reason_text(enum reason r)
 {
 	return (unsigned)r < REASON_COUNT ? reasons[r].text : "";
+}
+
+bool reason_is_fault(enum reason r)
+{
+	return (unsigned)r < REASON_COUNT && reasons[r].fault;
 }

@@ -8,6 +8,8 @@
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
+#include <stdbool.h>
+
 enum reason {
 #define REASON(name, word, text) REASON_##name,
 #include "base/reason.def"
@@ -20,5 +22,8 @@ const char *reason_word(enum reason r);
 
 /* A sentence for a person that says what was wrong and what to do; never NULL. */
 const char *reason_text(enum reason r);
+
+/* Whether an open connection that ended so did because somebody, at either end, did wrong. */
+bool reason_is_fault(enum reason r);
 
 #endif

@@ -125,7 +125,7 @@ static int64_t patience(const struct config *c)
  */
 static void finish(struct config *c)
 {
-	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
 	c->log_level = levels[c->log_level];
 	c->bus_lag += CONFIG_ENTRY_ROOM;

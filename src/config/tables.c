@@ -12,7 +12,7 @@
 #include "bus/bus.h"
 #include "proto/upgrade.h"
 
-static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)

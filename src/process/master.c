@@ -180,8 +180,8 @@ void master_check_ready(void)
 			return;
 	master.ready = true;
 	notify_ready(supervise_status());
-	log_info(LOG_OF(READY), "ready: %lld workers, %zu endpoints",
-		 (long long)master.config->workers, master.config->endpoint_count);
+	log_always(LOG_INFO, LOG_OF(READY), "ready: %lld workers, %zu endpoints",
+		   (long long)master.config->workers, master.config->endpoint_count);
 }
 
 static void leave(int status)
@@ -203,7 +203,7 @@ static void stop(void)
 	master.stopping = true;
 	master.stop_at = master.ticks + supervise_ticks(grace + STOP_MARGIN);
 	notify_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
-	log_info(LOG_OF(STOPPING), "stopping");
+	log_always(LOG_INFO, LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
 	/* Who comes now is to be refused, not to wait for the end in a queue. */
 	sockets_close(&master.sockets);
@@ -224,6 +224,9 @@ void master_stop(void)
 		stop();
 		return;
 	}
+	log_always(LOG_NOTICE, LOG_OF(STOPPING),
+		   "stopping at once, for that was asked twice: %llu connections are cut",
+		   (unsigned long long)metrics_open(master.metrics));
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		slot_kill(&master.slots[i], SIGKILL);
 }
@@ -289,8 +292,8 @@ static int start(void)
 	worker_set_log_level(master.config, master.options->verbose);
 	master.started = config_ref(master.config);
 	log_set_generation(master.config->generation);
-	log_info(LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
-		 master.options->file);
+	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
+		   master.options->file);
 	if (runtime_open(master.config->runtime_dir) < 0)
 		return -1;
 	fdstore_receive();
@@ -330,7 +333,7 @@ int master_run(const struct master_options *options)
 		return MASTER_CONFIG_ERROR;
 	}
 	event_base_dispatch(master.base);
-	log_info(LOG_OF(STOPPED), "stopped");
+	log_always(LOG_INFO, LOG_OF(STOPPED), "stopped");
 	release();
 	return master.exit_status;
 }

@@ -209,6 +209,6 @@ void reload_check(void)
 		 "kept, %u closed",
 		 r->endpoints.added, r->endpoints.changed, r->endpoints.removed, r->moved,
 		 r->closed);
-	log_info(LOG_OF(RELOADED), "%s", summary);
+	log_always(LOG_INFO, LOG_OF(RELOADED), "%s", summary);
 	end(true, summary);
 }

@@ -228,7 +228,7 @@ static void log_death(const struct slot *s, int status)
 		log_err(&f, "worker %d (pid %ld) exited with status %d while %s", s->index,
 			(long)s->pid, WEXITSTATUS(status), doing);
 	else if (s->state == SLOT_RETIRING)
-		log_info(LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
+		log_always(LOG_INFO, LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
 }
 
 /* What the dead left in shared memory; nobody is forked for the slot yet. */
@@ -261,8 +261,9 @@ static void back_off(struct slot *s)
 		ms = BACKOFF_MAX;
 	s->state = SLOT_BACKOFF;
 	s->restart_at = master.ticks + supervise_ticks(ms);
-	log_warning(LOG_OF(WORKER_DIED), "worker %d keeps dying; starting it again in %lld s",
-		    s->index, (long long)(ms / 1000));
+	log_always(LOG_WARNING, LOG_OF(WORKER_DIED),
+		   "worker %d keeps dying; starting it again in %lld s", s->index,
+		   (long long)(ms / 1000));
 }
 
 static void start_again(struct slot *s)

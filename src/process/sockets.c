@@ -276,14 +276,15 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		const struct config_listener *cl = configured(c, l->key);
 
 		if (!cl) {
-			log_info(LOG_OF(LISTENING_ENDED), "no longer listening on %s", l->name);
+			log_always(LOG_INFO, LOG_OF(LISTENING_ENDED), "no longer listening on %s",
+				   l->name);
 			fdstore_forget(l->key);
 			free_socket(l, true);
 			s->items[i] = s->items[--s->count];
 			continue;
 		}
 		if (l->fresh)
-			log_info(LOG_OF(LISTENING), "listening on %s", l->name);
+			log_always(LOG_INFO, LOG_OF(LISTENING), "listening on %s", l->name);
 		l->fresh = false;
 		for (int k = (int)c->workers; k < CONFIG_WORKERS_MAX; k++)
 			close_slot(l, k);

@@ -321,6 +321,15 @@ static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
 		log_err(NULL, "cannot read the wake-up descriptor: %s", strerror(errno));
 }
 
+static void cut(void)
+{
+	size_t left = session_abort();
+
+	if (left > 0)
+		log_always(LOG_NOTICE, LOG_OF(STOPPING),
+			   "shutdown_grace has passed: %zu connections are cut", left);
+}
+
 /* What was missed counts once: the silence of that time was this worker's. */
 static void tick(int fd)
 {
@@ -330,7 +339,7 @@ static void tick(int fd)
 		return;
 	session_tick();
 	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
-		session_abort();
+		cut();
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)

@@ -10,8 +10,6 @@
  * close_timeout has passed.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -318,43 +316,6 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 	handle_event(arg, what);
 }
 
-struct log_fields conn_fields(const struct conn *c, enum log_event event, struct conn_texts *texts)
-{
-	struct log_fields f = { .event = event,
-				.conn = c->id,
-				.peer = net_peer_format(&c->peer, texts->peer),
-				.endpoint = c->endpoint ? c->endpoint->path : NULL };
-
-	/* A room has the name of its endpoint's path. */
-	if (c->endpoint && c->endpoint->behaviour->uses_bus)
-		f.room = c->endpoint->path;
-	if (c->origin)
-		f.client = c->origin->client;
-	if (c->origin && c->origin->proxy.family != 0)
-		f.proxy = net_peer_format(&c->origin->proxy, texts->proxy);
-	return f;
-}
-
-static void log_end(const struct conn *c)
-{
-	struct conn_texts texts;
-	char round_trip[48] = "";
-	uint32_t ms = (uint32_t)conn_clock() - c->opened;
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_CLOSE, &texts);
-
-	f.code = conn_close_code(c);
-	f.reason = c->reason;
-	if (c->answered)
-		snprintf(round_trip, sizeof(round_trip), "; round trip %u.%03u ms", c->ping / 1000,
-			 c->ping % 1000);
-	log_info(&f,
-		 "closed after %u.%03u s: %llu messages, %llu bytes received; %llu messages, %llu "
-		 "bytes sent%s",
-		 ms / 1000, ms % 1000, (unsigned long long)c->messages_in,
-		 (unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
-		 (unsigned long long)c->bytes_out, round_trip);
-}
-
 static void end_open(struct conn *c)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
@@ -363,7 +324,21 @@ static void end_open(struct conn *c)
 		b->close(c, c->endpoint->opts, c->state, conn_close_code(c));
 	count(&session.row->open, -1);
 	if (c->endpoint->limits.access_log)
-		log_end(c);
+		entry_closed(c);
+}
+
+struct conn_extra *conn_need_extra(struct conn *c)
+{
+	if (!c->extra)
+		c->extra = calloc(1, sizeof(*c->extra));
+	return c->extra;
+}
+
+static void free_extra(struct conn_extra *extra)
+{
+	if (extra)
+		free(extra->client);
+	free(extra);
 }
 
 static void conn_free(struct conn *c)
@@ -382,7 +357,7 @@ static void conn_free(struct conn *c)
 	origin_done(c);
 	transport_fini(&c->transport);
 	conn_set_endpoint(c, NULL);
-	origin_free(c);
+	free_extra(c->extra);
 	free(c->state);
 	free(c);
 	session.conns--;
@@ -426,20 +401,4 @@ void conn_forget_head(struct conn *c)
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {
 	timer_each(fn, arg);
-}
-
-void conn_log(const struct conn *c, const char *fmt, ...)
-{
-	struct conn_texts texts;
-	char text[2048];
-	struct log_fields f;
-	va_list ap;
-
-	if (!log_enabled(LOG_INFO))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	f = conn_fields(c, LOG_EVENT_BEHAVIOUR, &texts);
-	log_info(&f, "%s", text);
 }

@@ -1,9 +1,9 @@
 /*
  * conn_internal.h - a connection as the files of src/session share it.
  *
- * conn.c: its life and state. secure.c: the TLS handshake. handshake.c: the
- * request head. input.c: frames in. output.c: frames out. timer.c: when it has waited long enough. room.c:
- * membership and delivery.
+ * conn.c: its life and state. entry.c: what the log is told of it. secure.c: the TLS handshake.
+ * handshake.c: the request head. input.c: frames in. output.c: frames out. timer.c: when it has
+ * waited long enough. room.c: membership and delivery.
  */
 #ifndef SESSION_CONN_INTERNAL_H
 #define SESSION_CONN_INTERNAL_H
@@ -60,10 +60,11 @@ struct conn_parked {
 	uint8_t *frame, *rest;
 };
 
-/* What is known of the client beyond the address. */
-struct conn_origin {
-	struct net_peer proxy; /* who speaks for it, family 0: nobody */
+/* What few connections need. */
+struct conn_extra {
+	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
+	uint64_t dropped; /* messages (drop_newest) */
 };
 
 TAILQ_HEAD(conn_list, conn);
@@ -112,7 +113,7 @@ struct conn {
 	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
 	uint32_t
 		ping; /* microseconds: when the last one left (its token), or took, if `answered` */
-	struct conn_origin *origin; /* NULL: nothing is known but the peer */
+	struct conn_extra *extra; /* NULL: nothing of it is needed yet */
 	struct net_peer peer;
 };
 
@@ -128,11 +129,8 @@ void conn_update_interest(struct conn *c);
 void conn_read_rest(struct conn *c);
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 void conn_reap(void);
-/* The fields of an entry about c; texts is where addresses are written. */
-struct conn_texts {
-	char peer[NET_PEER_TEXT_MAX], proxy[NET_PEER_TEXT_MAX];
-};
-struct log_fields conn_fields(const struct conn *c, enum log_event event, struct conn_texts *texts);
+/* Makes c->extra if it is not there. NULL: no memory. */
+struct conn_extra *conn_need_extra(struct conn *c);
 /* Joins bytes to c's head. NULL: no memory, and c is dead. */
 struct conn_head *conn_gather(struct conn *c, const void *p, size_t n);
 void conn_forget_head(struct conn *c);
@@ -148,9 +146,20 @@ void origin_timeout(struct conn *c);
 void origin_from_request(struct conn *c, const struct http_head *h);
 /* Who the client is by a certificate. */
 void origin_set_client(struct conn *c, const char *name);
-void origin_free(struct conn *c);
 /* The listener has said all that there was to know. */
 void origin_done(struct conn *c);
+
+/* entry.c */
+void entry_opened(const struct conn *c);
+void entry_closed(const struct conn *c);
+/*
+ * status: of HTTP, 0: there is no answer. path: what was asked for, where no endpoint stands for
+ * it, else NULL. why: a sentence, NULL: the reason's.
+ */
+void entry_refused(const struct conn *c, enum reason reason, int status, const char *path,
+		   const char *why);
+/* The first message that a slow consumer does not get. */
+void entry_dropping(const struct conn *c);
 
 /* secure.c */
 /* Begins the handshake. False: no memory, and c is dead. */

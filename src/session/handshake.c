@@ -10,10 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
-#include "net/tls.h"
 #include "proto/upgrade.h"
 #include "proto/web_origin.h"
 #include "session/compress.h"
@@ -30,24 +28,11 @@ uint32_t handshake_deadline(const struct conn *c)
 }
 
 /* path: what was asked for, where no endpoint stands for it; else NULL. */
-static void log_refusal(const struct conn *c, enum reason reason, int status, const char *path)
-{
-	struct conn_texts texts;
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
-
-	f.code = status;
-	f.reason = reason;
-	if (path)
-		log_info(&f, "refused with %d: %s: \"%s\"", status, reason_text(reason), path);
-	else
-		log_info(&f, "refused with %d: %s", status, reason_text(reason));
-}
-
 static void refuse(struct conn *c, enum reason reason, const char *path, bool no_body)
 {
 	char response[UPGRADE_RESPONSE_MAX];
 
-	log_refusal(c, reason, upgrade_status(reason), path);
+	entry_refused(c, reason, upgrade_status(reason), path, NULL);
 	conn_forget_head(c);
 	output_cork(c);
 	output_raw(c, response, upgrade_write_refusal(response, reason, time(NULL), no_body));
@@ -121,17 +106,6 @@ static enum reason check(struct conn *c, const struct http_head *h, struct upgra
 	return r == REASON_NONE ? make_room(c, h) : r;
 }
 
-static void log_open(const struct conn *c)
-{
-	struct conn_texts texts;
-	char tls[96] = "";
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_OPEN, &texts);
-
-	if (c->transport.tls)
-		tls_describe(&c->transport, tls, sizeof(tls));
-	log_info(&f, "opened%s%s", *tls ? " with " : "", tls);
-}
-
 static void become_open(struct conn *c, const struct http_head *h, const struct upgrade *up,
 			size_t rest_len)
 {
@@ -152,7 +126,7 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	metrics_add(&session.row->opened, 1);
 	timer_update(c);
 	if (l->access_log)
-		log_open(c);
+		entry_opened(c);
 	input_open(c);
 }
 

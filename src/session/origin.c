@@ -13,26 +13,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "config/config.h"
 #include "proto/forwarded.h"
 #include "proto/proxy.h"
 #include "session/conn_internal.h"
 #include "session/listener.h"
-
-static struct conn_origin *need_origin(struct conn *c)
-{
-	if (!c->origin)
-		c->origin = calloc(1, sizeof(*c->origin));
-	return c->origin;
-}
-
-void origin_free(struct conn *c)
-{
-	if (c->origin)
-		free(c->origin->client);
-	free(c->origin);
-}
 
 void origin_done(struct conn *c)
 {
@@ -45,32 +30,28 @@ void origin_done(struct conn *c)
 
 void origin_set_client(struct conn *c, const char *name)
 {
-	if (!need_origin(c))
+	if (!conn_need_extra(c))
 		return;
-	free(c->origin->client);
-	c->origin->client = strdup(name);
+	free(c->extra->client);
+	c->extra->client = strdup(name);
 }
 
-static void refuse(struct conn *c, enum reason reason)
+static void refuse(struct conn *c, enum reason reason, const char *why)
 {
-	struct conn_texts texts;
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
-
-	f.reason = reason;
-	log_info(&f, "closed: %s", reason_text(reason));
+	entry_refused(c, reason, 0, NULL, why);
 	conn_kill(c, reason);
 }
 
 void origin_timeout(struct conn *c)
 {
-	refuse(c, REASON_HANDSHAKE_TIMEOUT);
+	refuse(c, REASON_HANDSHAKE_TIMEOUT, "the PROXY header did not come in time");
 }
 
 /* The first proxy that is met is the one that is told of. */
 static void set_peer(struct conn *c, uint8_t family, const uint8_t *address, uint16_t port)
 {
-	if (need_origin(c) && c->origin->proxy.family == 0)
-		c->origin->proxy = c->peer;
+	if (conn_need_extra(c) && c->extra->proxy.family == 0)
+		c->extra->proxy = c->peer;
 	c->peer = net_peer_of(family, address, port);
 }
 
@@ -140,14 +121,14 @@ bool origin_go_on(struct conn *c)
 		return false;
 	}
 	if (!listener_trusts(c->listener, c->peer.family, c->peer.address)) {
-		refuse(c, REASON_UNTRUSTED_PROXY);
+		refuse(c, REASON_UNTRUSTED_PROXY, NULL);
 		return false;
 	}
 	if (c->proxy)
 		r = *c->proxy;
 	used = proxy_read(&r, bytes, (size_t)n);
 	if (used == PROXY_BAD) {
-		refuse(c, REASON_BAD_PROXY_HEADER);
+		refuse(c, REASON_BAD_PROXY_HEADER, NULL);
 		return false;
 	}
 	if (!consume(c, bytes, (size_t)used))

@@ -135,6 +135,13 @@ static void slow_consumer(struct conn *c)
 	conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
 }
 
+static void drop(struct conn *c)
+{
+	metrics_add(&session.row->dropped, 1);
+	if (conn_need_extra(c) && c->extra->dropped++ == 0)
+		entry_dropping(c);
+}
+
 /* One whole message more than max_pending allows. */
 static void drop_or_close(struct conn *c, const uint8_t *frame, size_t len)
 {
@@ -143,7 +150,7 @@ static void drop_or_close(struct conn *c, const uint8_t *frame, size_t len)
 	if (c->endpoint->limits.slow_consumer == SLOW_CONSUMER_CLOSE)
 		slow_consumer(c);
 	else
-		metrics_add(&session.row->dropped, 1);
+		drop(c);
 }
 
 static bool fits(const struct conn *c, size_t len)

@@ -5,7 +5,8 @@
  * bounded number of steps; who has to wait is reported again by the next turn.
  * Scanners fail here all day: that is worth a line, not an alarm.
  */
-#include "base/log.h"
+#include <stdio.h>
+
 #include "config/config.h"
 #include "net/tls.h"
 #include "session/conn_internal.h"
@@ -30,13 +31,18 @@ static void note_identity(struct conn *c)
 		origin_set_client(c, text);
 }
 
-static void log_failure(const struct conn *c, enum reason reason, const char *why)
+static void refuse(struct conn *c, enum reason reason, const char *why)
 {
-	struct conn_texts texts;
-	struct log_fields f = conn_fields(c, LOG_EVENT_CONN_REFUSED, &texts);
+	char text[256];
 
-	f.reason = reason;
-	log_info(&f, "TLS handshake failed: %s", why);
+	snprintf(text, sizeof(text), "TLS handshake failed: %s", why);
+	entry_refused(c, reason, 0, NULL, text);
+	conn_kill(c, reason);
+}
+
+void secure_timeout(struct conn *c)
+{
+	refuse(c, REASON_HANDSHAKE_TIMEOUT, "it did not come to an end in time");
 }
 
 /* In the clear, for that is all that such a peer understands. */
@@ -45,18 +51,6 @@ static void answer_plainly(struct conn *c)
 	tls_abandon(&c->transport);
 	conn_set_state(c, CONN_UPGRADE);
 	handshake_refuse(c, REASON_PLAIN_HTTP);
-}
-
-static void fail(struct conn *c, const char *why)
-{
-	log_failure(c, REASON_TLS_HANDSHAKE, why);
-	conn_kill(c, REASON_TLS_HANDSHAKE);
-}
-
-void secure_timeout(struct conn *c)
-{
-	log_failure(c, REASON_HANDSHAKE_TIMEOUT, "it did not come to an end in time");
-	conn_kill(c, REASON_HANDSHAKE_TIMEOUT);
 }
 
 bool secure_begin(struct conn *c)
@@ -88,7 +82,7 @@ bool secure_go_on(struct conn *c)
 		answer_plainly(c);
 		return false;
 	case TLS_FAILED:
-		fail(c, why);
+		refuse(c, REASON_TLS_HANDSHAKE, why);
 		return false;
 	}
 	return false;

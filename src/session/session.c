@@ -120,6 +120,12 @@ void session_reload(struct config *config, unsigned *moved, unsigned *closed)
 	*closed = counts.closed;
 }
 
+static void cut_handshake(struct conn *c)
+{
+	entry_refused(c, REASON_SHUTDOWN, 0, NULL, NULL);
+	conn_kill(c, REASON_SHUTDOWN);
+}
+
 static void stop_conn(struct conn *c, void *arg)
 {
 	(void)arg;
@@ -128,7 +134,7 @@ static void stop_conn(struct conn *c, void *arg)
 	else if (c->state_now == CONN_UPGRADE)
 		handshake_refuse(c, REASON_SHUTDOWN);
 	else if (c->state_now < CONN_UPGRADE)
-		conn_kill(c, REASON_SHUTDOWN);
+		cut_handshake(c);
 }
 
 /* What was published before the end reaches the members before the close. */
@@ -146,8 +152,15 @@ static void abort_conn(struct conn *c, void *arg)
 	conn_kill(c, REASON_SHUTDOWN);
 }
 
-void session_abort(void)
+size_t session_abort(void)
 {
+	size_t left;
+
+	/* These have ended already. */
+	conn_reap();
+	left = session.conns;
+	session.cutting = true;
 	conn_each(abort_conn, NULL);
 	conn_reap();
+	return left;
 }

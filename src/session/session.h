@@ -36,6 +36,7 @@ struct session {
 	uint64_t next_conn; /* the id of the next connection */
 	uint32_t now; /* ticks since session_init */
 	bool stopping; /* no new connections */
+	bool cutting; /* those that there are end without an answer */
 	size_t conns; /* all there are, in whatever state */
 };
 
@@ -69,7 +70,7 @@ void session_reload(struct config *config, unsigned *moved, unsigned *closed);
 /* Closes all connections with 1001; those still in the handshake get 503. */
 void session_stop(void);
 
-/* Ends what is left without waiting. */
-void session_abort(void);
+/* Ends what is left without waiting. Returns how many connections that were. */
+size_t session_abort(void);
 
 #endif

@@ -42,4 +42,4 @@ def check(d, seen, compressed):
     assert seen == SEEN
     d.log_contains(r"Received JSON: from a client")
     for path in ("/ws", "/notifications", "/once", "/safe"):
-        d.log_contains(rf"closed after.*endpoint={path}{PROXIED} code=1000")
+        d.log_contains(rf"closed /.*endpoint={path}{PROXIED} code=1000")

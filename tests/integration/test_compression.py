@@ -240,4 +240,4 @@ def test_settings_of_a_reload(daemon):
         d.reload()
         c.send(text(TEXT))
         assert c.frame()[0] == 0xc1
-    wait_until("the end", lambda: "closed after" in d.log())
+    wait_until("the end", lambda: "closed /" in d.log())

@@ -89,7 +89,7 @@ def test_nothing_is_handled_after_a_close(shared, client):
     client.ends()
     client.socket.close()
     shared.log_contains(
-        r"closed after.*: 1 messages, \d+ bytes received; 1 messages, 18 bytes sent", mark)
+        r"closed /.*; 1 messages, \d+ bytes received; 1 messages, 18 bytes sent", mark)
 
 
 @pytest.mark.parametrize("sent, code, word", [
@@ -122,7 +122,7 @@ def test_violations(shared, client, sent, code, word):
     client.ends()
     port = client.local_port
     client.socket.close()
-    line = shared.log_contains(rf"^.*closed after.*127.0.0.1:{port}\b.*$", mark).group()
+    line = shared.log_contains(rf"^.*closed /.*127.0.0.1:{port}\b.*$", mark).group()
     assert word in line and str(code) in line
 
 

@@ -37,7 +37,7 @@ def test_max_message(daemon, opcode, prefix):
         c.send(frame(opcode, b"x" * 1001))
         assert c.closing() == (1009, "message-too-big")
         c.ends()
-    line = d.log_contains(r"^.*closed after.*$").group()
+    line = d.log_contains(r"^.*closed /.*$").group()
     assert "code=1009" in line and "reason=message-too-big" in line
 
 
@@ -91,7 +91,7 @@ def test_idle_timeout(daemon):
         assert c.closing() == (1001, "idle-timeout")
         assert time.monotonic() - began > seconds - 2 * TICK
         c.send(close(1001)).ends()
-    d.log_contains(r"closed after.*code=1001 reason=idle-timeout")
+    d.log_contains(r"closed /.*code=1001 reason=idle-timeout")
 
 
 def test_pings_and_pongs_are_no_messages(daemon):
@@ -187,7 +187,7 @@ def test_message_timeout(daemon, kind):
         took, said = dribble(c, first, again)
         assert said == (1008, "message-timeout")
         assert seconds - 2 * TICK < took < seconds + 2 * TICK + SLOW
-    d.log_contains(r"closed after.*code=1008 reason=message-timeout")
+    d.log_contains(r"closed /.*code=1008 reason=message-timeout")
 
 
 def test_message_timeout_is_of_one_message(daemon):
@@ -246,7 +246,7 @@ def test_pings_come_at_their_interval(daemon):
         assert len(set(tokens)) == 4, "a pong must tell which ping it answers"
         c.send(text("alive"))
         assert c.text() == "Echo: alive"
-    d.log_contains(r"closed after .*; round trip \d+\.\d{3} ms\b")
+    d.log_contains(r"closed /.*; round trip \d+\.\d{3} ms\b")
 
 
 def test_a_wrong_pong_tells_no_round_trip(daemon):
@@ -256,7 +256,7 @@ def test_a_wrong_pong_tells_no_round_trip(daemon):
         _, payload = c.frame()
         c.send(frame(PONG, payload + b"x"), frame(PONG), frame(PONG, b"none"), text("x"))
         assert c.text() == "Echo: x"
-    assert "round trip" not in d.log_contains(r"^.*closed after.*$").group()
+    assert "round trip" not in d.log_contains(r"^.*closed /.*$").group()
 
 
 def test_ping_timeout(daemon):
@@ -267,7 +267,7 @@ def test_ping_timeout(daemon):
         assert c.frame()[0] == 0x80 | PING
         assert c.closing() == (1011, "ping-timeout")
         assert time.monotonic() - began > ms(500)[1] - 3 * TICK
-    d.log_contains(r"closed after.*reason=ping-timeout")
+    d.log_contains(r"closed /.*reason=ping-timeout")
 
 
 def test_any_byte_is_a_sign_of_life(daemon):
@@ -393,7 +393,7 @@ def test_close_timeout(daemon):
         assert c.closing() == (1000, "")
         c.gone()
         assert time.monotonic() - began > seconds - 2 * TICK
-    d.log_contains(r"closed after.*endpoint=/once")
+    d.log_contains(r"closed /.*endpoint=/once")
 
 
 def test_peer_that_does_not_end_its_side(daemon):
@@ -405,7 +405,7 @@ def test_peer_that_does_not_end_its_side(daemon):
         assert c.text() == "Goodbye!"
         c.closed(1000)
         # our socket is still open here; the daemon lets go of its own
-        d.log_contains(rf"closed after.*endpoint=/once{PROXIED} code=1000 reason=done")
+        d.log_contains(rf"closed /.*endpoint=/once{PROXIED} code=1000 reason=done")
 
 
 def test_what_comes_after_a_close_is_not_answered(daemon):
@@ -444,12 +444,12 @@ def test_end_of_a_peer_that_still_reads(daemon):
             peer.socket.shutdown(socket.SHUT_WR)
         # this one does not wait for it
         gone.socket.close()
-        d.log_count("closed after", 1)
+        d.log_count("closed /", 1)
         for i in range(6):
             assert c.message() == (BINARY, struct.pack("!I", i) * 250000)
         assert c.closing()[0] == 1000
         c.ends()
-    d.log_contains(r"closed after.*code=1000 reason=peer-closed")
+    d.log_contains(r"closed /.*code=1000 reason=peer-closed")
 
 
 def on_unix_socket(daemon, settings):

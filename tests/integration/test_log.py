@@ -18,7 +18,7 @@ from way import OPENED
 SAFE = {"path": "/safe", "behaviour": "sink"}
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
 
-LINE = re.compile(r"ignyxd\[(master|worker \d+)\]: (error|warning|info|debug): [^\0-\x1f\x7f]+")
+LINE = re.compile(r"ignyxd\[(master|worker \d+)\]: (error|warning|notice|info|debug): [^\0-\x1f\x7f]+")
 
 
 @pytest.fixture
@@ -66,9 +66,12 @@ def test_life_of_the_daemon(daemon):
 
 
 CLOSED = re.compile(
-    r"ignyxd\[worker \d\]: info: closed after (\d+\.\d{3}) s: (\d+) messages, (\d+) bytes "
-    r"received; (\d+) messages, (\d+) bytes sent event=conn-close conn=([0-9a-f]+) "
-    r"peer=(\S+) endpoint=(\S+) code=(\d+) reason=(\S+)")
+    r"ignyxd\[worker \d\]: (?:info|notice): closed (?P<path>/\S*) (?P<who>\S+): "
+    r"(?P<why>\S+) \((?P<number>\d+)\) after (?P<seconds>\d+\.\d+) s; "
+    r"(?P<messages_in>\d+) messages, (?P<bytes_in>\d+) bytes received; "
+    r"(?P<messages_out>\d+) messages, (?P<bytes_out>\d+) bytes sent event=conn-close "
+    r"conn=(?P<conn>[0-9a-f]+) peer=(?P<peer>\S+) endpoint=(?P<endpoint>\S+) "
+    r"code=(?P<code>\d+) reason=(?P<reason>\S+)")
 
 
 def test_a_line_at_the_beginning_and_one_at_the_end(still):
@@ -87,13 +90,15 @@ def test_a_line_at_the_beginning_and_one_at_the_end(still):
     opened = re.fullmatch(rf"ignyxd\[worker (\d)\]: info: {OPENED} event=conn-open "
                           rf"conn=([0-9a-f]+) peer={peer} endpoint=/ws", lines[0])
     closed = CLOSED.fullmatch(lines[1])
-    assert closed.group(6) == opened.group(2), "both have the connection's number"
-    assert closed.group(7, 8, 9, 10) == (peer, "/ws", "1000", "peer-closed")
-    assert closed.group(2, 4) == ("3", "3")
-    assert int(closed.group(3)) == sum(map(len, sent)) + len(close(1000, b"bye")) + len(close(1000))
+    assert closed["conn"] == opened.group(2), "both have the connection's number"
+    said = (peer, "/ws", "1000", "peer-closed")
+    assert closed.group("who", "path", "number", "why") == said, "the text has it all"
+    assert closed.group("peer", "endpoint", "code", "reason") == said, "and so have the fields"
+    assert closed.group("messages_in", "messages_out") == ("3", "3")
+    assert int(closed["bytes_in"]) == sum(map(len, sent)) + len(close(1000, b"bye")) + len(close(1000))
     # headers of two bytes; the close that answers has a code
-    assert int(closed.group(5)) == 8 + 9 + 3 + 3 * 2 + 4
-    assert 0 <= float(closed.group(1)) < DEADLINE
+    assert int(closed["bytes_out"]) == 8 + 9 + 3 + 3 * 2 + 4
+    assert 0 <= float(closed["seconds"]) < DEADLINE
 
 
 def test_numbers_of_connections_are_unique(still):
@@ -120,8 +125,8 @@ def test_code_and_reason(still, end, code, reason):
     mark = still.log_size()
     with Raw(still.address) as c:
         end(c.upgrade("/ws"))
-    line = still.log_contains("^.*closed after.*$", mark).group()
-    assert CLOSED.fullmatch(line).group(9, 10) == (str(code), reason)
+    line = still.log_contains("^.*closed /.*$", mark).group()
+    assert CLOSED.fullmatch(line).group("code", "reason") == (str(code), reason)
 
 
 def test_refusals(still):
@@ -130,19 +135,29 @@ def test_refusals(still):
         peer = f"127.0.0.1:{c.local_port}"
         c.send(request("/none")).response()
     line = still.log_contains("^.*conn-refused.*$", mark).group()
-    assert re.fullmatch(r"ignyxd\[worker \d\]: info: refused with 404: no endpoint has this path: "
-                        rf'"/none" event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 '
+    assert re.fullmatch(rf"ignyxd\[worker \d\]: info: refused {peer} /none with 404: no endpoint has "
+                        rf"this path event=conn-refused conn=[0-9a-f]+ peer={peer} code=404 "
                         "reason=not-found", line)
     mark = still.log_size()
     with Raw(still.address) as c:
         c.send(request("/%0afake?secret=1")).response()
     line = still.log_contains("^.*conn-refused.*$", mark).group()
-    assert r'path: "/\x0afake" event=' in line
+    assert r" /\x0afake with 404: " in line and "secret" not in line
     mark = still.log_size()
     with Raw(still.address) as c:
         c.send(request("/ws", method="POST")).response()
-    still.log_contains("refused with 405: .* endpoint=/ws code=405 reason=method-not-allowed$",
+    still.log_contains(r"refused \S+ /ws with 405: .* endpoint=/ws code=405 reason=method-not-allowed$",
                         mark)
+
+
+def test_path_of_a_refusal_is_one_word(still):
+    """Neither a space nor its length takes the rest of the line away."""
+    for path, shown in (("/a%20with%20b", r"/a\x20with\x20b"), ("/" + "x" * 900, "/x{180,200}\\.\\.\\.")):
+        mark = still.log_size()
+        with Raw(still.address) as c:
+            c.send(request(path)).response()
+        expected = shown if "{" in shown else re.escape(shown)
+        still.log_contains(rf"refused \S+ {expected} with 404: no endpoint has this path event=", mark)
 
 
 def test_who_says_nothing_is_not_logged(still):
@@ -152,7 +167,7 @@ def test_who_says_nothing_is_not_logged(still):
             pass
     with Raw(still.address) as c:
         c.upgrade()
-    still.log_contains("closed after", mark)
+    still.log_contains("closed /", mark)
     assert len(still.log(mark).splitlines()) == 2
 
 
@@ -162,7 +177,7 @@ def test_access_log(daemon):
         c.upgrade("/safe").send(text("x"), close(1000)).closed(1000)
     with Raw(d.address) as c:
         c.upgrade("/ws").send(close(1000)).closed(1000)
-    d.log_contains("closed after .*endpoint=/ws")
+    d.log_contains("closed /.*endpoint=/ws")
     assert "/safe" not in d.log()
 
 
@@ -172,27 +187,63 @@ def test_access_log_of_all(daemon):
         c.upgrade("/ws").send(close(1000)).closed(1000)
     with Raw(d.address) as c:
         c.upgrade("/safe").send(close(1000)).closed(1000)
-    d.log_contains("closed after .*endpoint=/safe")
+    d.log_contains("closed /.*endpoint=/safe")
     assert "endpoint=/ws" not in d.log()
     # what is refused is no access
     with Raw(d.address) as c:
         c.send(request("/ws", method="POST")).response()
-    d.log_contains("refused with 405")
+    d.log_contains("refused .* /ws with 405")
 
 
-@pytest.mark.parametrize("level, shown", [
-    ("error", set()), ("warning", {"warning"}), ("info", {"warning", "info"}),
-    ("debug", {"warning", "info", "debug"}),
-])
-def test_levels(daemon, level, shown):
-    d = daemon({"log_level": level})
-    d.change(bus_size="2M", listen=[{"address": "127.0.0.1", "port": free_port()}])
+LEVELS = ["error", "warning", "notice", "info", "debug"]
+LIFE = ["started", "listening", "ready", "reloaded", "stopping", "stopped"]
+
+
+def event_of(line):
+    found = re.search(r" event=(\S+)", line)
+    return found.group(1) if found else None
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_levels(daemon, level):
+    """An entry of each level but error, and the daemon's life whatever the level."""
+    port = free_port()
+    d = daemon({"log_level": level, "workers": 1,
+                "listen": [{"address": "127.0.0.1", "port": port}]})
+    d.change(bus_size="2M")
     d.reload()
-    with Raw(("127.0.0.1", d.settings["listen"][0]["port"])) as c:
-        c.upgrade().send(close(1000)).closed(1000)
+    d.expect_error("was ended by signal 9")
+    victim, = d.workers()
+    os.kill(victim, signal.SIGKILL)
+    d.wait_workers(1, but=[victim])
+    for end in (close(1000), frame(3)):
+        with Raw(("127.0.0.1", port)) as c:
+            c.upgrade().send(end).closing()
     assert d.stop() == 0
     lines = [x for x in d.log().splitlines() if "running as root" not in x]
-    assert {LINE.fullmatch(x).group(2) for x in lines} == shown
+    events = [event_of(x) for x in lines]
+    assert [e for e in events if e in LIFE] == LIFE
+    assert "worker-died" in events
+    shown = {LINE.fullmatch(x).group(2) for x in lines
+             if event_of(x) not in LIFE + ["worker-died"]}
+    assert shown == set(LEVELS[1:LEVELS.index(level) + 1])
+
+
+def test_ends_by_fault_are_of_level_notice(daemon):
+    port = free_port()
+    d = daemon({"log_level": "notice", "listen": [{"address": "127.0.0.1", "port": port}]})
+    mark = d.log_size()
+    for end in (close(1000), frame(3), frame(1, b"\xff"), frame(1, b"", length=1 << 40)):
+        with Raw(("127.0.0.1", port)) as c:
+            c.upgrade().send(end).closing()
+    with Raw(("127.0.0.1", port)) as c:
+        c.send(request("/none")).response()
+    d.log_contains("reason=message-too-big", mark)
+    assert d.stop() == 0
+    lines = [x for x in d.log(mark).splitlines() if event_of(x) not in LIFE]
+    assert [CLOSED.fullmatch(x)["reason"] for x in lines] == \
+        ["protocol-error", "bad-utf8", "message-too-big"]
+    assert all("]: notice: closed /ws 127.0.0.1:" in x for x in lines)
 
 
 def test_v_is_debug_whatever_the_file_says(daemon):
@@ -218,7 +269,7 @@ def test_json_cannot_forge_lines(still):
         c.send(text('{"content": "a\\nignyxd[master]: error: b\\r\\u001b[31m\\u0007\\u007f'
                     '\\u0085\\u009b!"}'))
         c.send(close(1000)).closed(1000)
-    still.log_contains("closed after", mark)
+    still.log_contains("closed /", mark)
     log = still.log(mark)
     assert "Received JSON: " + ESCAPED + r"\xc2\x85\xc2\x9b!" in log
     for line in log.splitlines():
@@ -240,7 +291,7 @@ def test_reason_of_a_close_cannot_forge_lines(still):
     with Raw(still.address) as c:
         c.upgrade("/safe")
         c.send(close(1000, b"bye\nignyxd[master]: error: x\x1b[2J")).closed(1000)
-    still.log_contains("closed after", mark)
+    still.log_contains("closed /", mark)
     for line in still.log(mark).splitlines():
         assert re.match(r"ignyxd\[worker \d\]: info: ", line) and LINE.fullmatch(line), line
 
@@ -275,7 +326,7 @@ def test_long_content_is_cut_to_one_line(still):
         c.send(text('{"content": "' + "\\n" * 20000 + '"}'))
         c.send(text('{"content": "' + "\N{GRINNING FACE}" * 20000 + '"}'))
         c.send(close(1000)).closed(1000)
-    still.log_contains("closed after", mark)
+    still.log_contains("closed /", mark)
     lines = still.log(mark).splitlines()
     assert len([x for x in lines if "Received JSON: " in x]) == 2
     for line in lines:
@@ -463,9 +514,6 @@ def with_journal(daemon, journal, settings=None, **kw):
     return d, ("127.0.0.1", port)
 
 
-LIFE = ["started", "listening", "ready", "reloaded", "stopping", "stopped"]
-
-
 @needs_mounts
 def test_journal(daemon, journal):
     journal.read()
@@ -502,14 +550,16 @@ def test_journal(daemon, journal):
         assert e["IGNYX_GENERATION"] == "1"
         assert "MESSAGE_ID" not in e
     assert first["IGNYX_CONN"] == last["IGNYX_CONN"]
-    assert re.fullmatch(OPENED, first["MESSAGE"])
+    assert first["MESSAGE"] == f"opened /safe {peer}"
     assert (last["IGNYX_CODE"], last["IGNYX_REASON"]) == ("4000", "peer-closed")
-    assert re.fullmatch(r"closed after \d+\.\d{3} s: 1 messages, \d+ bytes received; 0 messages, "
-                        r"\d+ bytes sent", last["MESSAGE"])
+    assert re.fullmatch(rf"closed /safe {peer}: peer-closed \(4000\) after \d+\.\d+ s; 1 messages, "
+                        r"\d+ bytes received; 0 messages, \d+ bytes sent", last["MESSAGE"])
     [sink] = journal.of("behaviour")
     assert sink["IGNYX_CONN"] == first["IGNYX_CONN"]
     assert "Client disconnected" in sink["MESSAGE"]
     [refused] = journal.of("conn-refused")
+    assert re.fullmatch(r"refused 127\.0\.0\.1:\d+ /none with 404: no endpoint has this path",
+                        refused["MESSAGE"])
     assert (refused["IGNYX_CODE"], refused["IGNYX_REASON"]) == ("404", "not-found")
     # what came after the reload is of the second configuration
     assert [e["IGNYX_GENERATION"] for e in journal.of("conn-open")] == ["1", "2"]
@@ -619,5 +669,5 @@ def test_two_hundred_connections_are_two_lines_each(daemon):
     run(client())
     lines = d.log_count("event=conn-close", 200)
     # a ping is no message
-    assert all(CLOSED.fullmatch(x).group(2, 4) == ("1", "1") for x in lines)
+    assert all(CLOSED.fullmatch(x).group("messages_in", "messages_out") == ("1", "1") for x in lines)
     d.log_count("event=conn-open", 200)

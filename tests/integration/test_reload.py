@@ -139,7 +139,7 @@ def test_removed_endpoint(five):
         assert other.text() == "Echo: hi"
     assert summary(five, mark) == \
         "0 endpoints added, 0 changed, 1 removed; 1 connections kept, 1 closed"
-    five.log_contains(rf"closed after .*endpoint=/safe{way.PROXIED} code=1012 reason=endpoint-changed")
+    five.log_contains(rf"closed /.*endpoint=/safe{way.PROXIED} code=1012 reason=endpoint-changed")
 
 
 def test_changed_behaviour(five):

@@ -70,7 +70,7 @@ def test_files_that_are_free_again_are_used(daemon):
             with Raw(d.address) as one_too_many:
                 assert one_too_many.gone() == b""
         # its place is free when its end was seen
-        d.log_contains(rf"closed after .*peer=127\.0\.0\.1:{port}\b")
+        d.log_contains(rf"closed /.*peer=127\.0\.0\.1:{port}\b")
 
 
 @no_sanitizer
@@ -85,7 +85,7 @@ def test_out_of_memory_for_a_message(daemon):
             c.send(frame(BINARY, bytes(48 << 20)))
         except ConnectionError:
             pass
-        line = d.log_contains(r"^.*closed after.*$").group()
+        line = d.log_contains(r"^.*closed /.*$").group()
         assert "code=1011 reason=no-memory" in line
         check_echo(other)
         resource.prlimit(worker, resource.RLIMIT_AS, old)

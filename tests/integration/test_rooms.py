@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import re
 import socket
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_member_who_does_not_read_is_closed(daemon):
     messages = [p for first, p in got if first == 0x81]
     assert messages == [b"User: %08d" % i + b"." * 8000 for i in range(len(messages))]
     assert len(messages) < total
-    line = d.log_contains(r"^.*closed after.*slow-consumer.*$").group()
+    line = d.log_contains(r"^.*closed /.*slow-consumer.*$").group()
     assert "code=1013" in line
 
 
@@ -248,7 +249,17 @@ def test_drop_newest(daemon):
             assert got[:5] == list(range(5))
             last.send(text("are you there?"))
             assert slow.text() == "User: are you there?"
-            slow.send(close(1000)).closed(1000)
+        slow.send(close(1000)).closed(1000)
+        peer = f"127.0.0.1:{slow.local_port}"
+    # the log: once when it begins, and how many they were at the end
+    dropping, = d.log_count("event=conn-dropping", 1)
+    assert re.search(r"notice: dropping messages to /chat \S+: .* max_pending \(65536 bytes\) is "
+                     r"reached.* endpoint=/chat .*reason=slow-consumer", dropping), dropping
+    ended = d.log_contains(r"^.*closed /chat .*messages dropped.*$").group()
+    assert f"; {total - len(got)} messages dropped event=" in ended, ended
+    conn = re.search(r"conn=\S+", dropping).group()
+    assert conn in ended and (HAPROXY or f" {peer}: " in ended)
+    d.log_count("messages dropped", 1)
 
 
 @pytest.mark.parametrize("lag, size, each", [("16K", 3000, 60), ("64K", 60000, 12)])

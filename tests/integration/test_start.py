@@ -280,7 +280,7 @@ def test_unix_socket(daemon):
     mode = os.stat(path).st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o604
     assert answers(path)
-    d.log_contains(rf"opened event=conn-open .*peer=unix:uid={os.getuid()},pid={os.getpid()}\b")
+    d.log_contains(rf"opened /ws \S+ event=conn-open .*peer=unix:uid={os.getuid()},pid={os.getpid()}\b")
     assert d.stop() == 0
     assert not os.path.exists(path)
 

@@ -10,7 +10,8 @@ import websockets
 
 import stock
 import way
-from harness import DEADLINE, LOCAL, SLOW, children, stand_still, wait_until
+from certificates import Authority
+from harness import DEADLINE, LOCAL, SLOW, children, open_files, stand_still, wait_until
 from raw import BINARY, Member, Raw, close, frame, request, run
 
 LONG = {"shutdown_grace": "60s", "close_timeout": "60s"}
@@ -29,7 +30,7 @@ def test_all_are_told(five, sig):
 
     run(client())
     assert five.wait() == 0
-    five.log_count(r"closed after .*code=1001 reason=shutdown", 20)
+    five.log_count(r"closed /.*code=1001 reason=shutdown", 20)
     lines = [x for x in five.log().splitlines() if x.startswith("ignyxd[master]")]
     assert lines[-2:] == ["ignyxd[master]: info: stopping event=stopping",
                           "ignyxd[master]: info: stopped event=stopped"]
@@ -72,12 +73,12 @@ def test_it_waits_for_the_answers(daemon):
         d.kill(signal.SIGTERM)
         quick.closed(1001, "shutdown")
         quick.socket.close()
-        d.log_contains(rf"closed after .*endpoint=/ws{way.PROXIED} code=1001 reason=shutdown")
+        d.log_contains(rf"closed /.*endpoint=/ws{way.PROXIED} code=1001 reason=shutdown")
         assert slow.closing() == (1001, "shutdown")
         assert d.running(), "one has not answered yet"
         slow.send(close(1001)).ends()
     assert d.wait() == 0
-    d.log_contains(rf"closed after .*endpoint=/chat{way.PROXIED} code=1001 reason=shutdown")
+    d.log_contains(rf"closed /.*endpoint=/chat{way.PROXIED} code=1001 reason=shutdown")
 
 
 @way.directly("a listener that is gone refuses")
@@ -127,7 +128,7 @@ def test_handshakes_are_refused(daemon):
             c.ends()
         opened.closed(1001, "shutdown")
     assert d.wait() == 0
-    d.log_count(r"refused with 503: .* reason=shutdown", 2)
+    d.log_count(r"refused \S+( \S+)? with 503: .* reason=shutdown", 2)
 
 
 @way.in_the_clear("a handshake needs a worker that moves")
@@ -182,7 +183,38 @@ def test_who_never_answers_is_cut(daemon):
         assert c.gone() == b""
         assert time.monotonic() - began >= grace - 0.1
         assert d.wait() == 0
-    d.log_contains(r"closed after .*code=1001 reason=shutdown")
+    d.log_contains(r"closed /ws \S+: shutdown \(1001\) after \d+\.\d+ s, cut; .*"
+                   r"code=1001 reason=shutdown")
+    d.log_contains(r"worker \d\]: notice: shutdown_grace has passed: 1 connections are cut "
+                   r"event=stopping")
+
+
+def test_who_answers_is_not_cut(daemon):
+    d = daemon()
+    with Raw(d.address) as c:
+        c.upgrade()
+        d.kill(signal.SIGTERM)
+        c.closed(1001, "shutdown")
+    assert d.wait() == 0
+    assert "cut" not in d.log()
+
+
+@way.in_the_clear("it makes its own handshakes")
+@way.directly("it has a listener of its own")
+def test_who_is_in_a_tls_handshake_has_a_line(daemon, directory):
+    pair = Authority(directory + "/a").pair("DNS:localhost")
+    d = daemon({"workers": 1, "listen": [{**LOCAL, "tls": {"certificates": [
+        {"certificate": pair.certificate, "key": pair.key}]}}]})
+    worker, = d.workers()
+    files = open_files(worker)
+    with Raw(d.address) as c:
+        peer = f"127.0.0.1:{c.local_port}"
+        c.send(b"\x16\x03\x01")
+        wait_until("that it is accepted", lambda: open_files(worker) > files)
+        d.kill(signal.SIGTERM)
+        assert c.gone() == b""
+    assert d.wait() == 0
+    d.log_count(rf"refused {peer}: the server is stopping .*reason=shutdown", 1)
 
 
 def test_close_timeout_is_the_shorter_one(daemon):
@@ -214,6 +246,7 @@ def test_second_signal_ends_at_once(daemon, second):
         assert c.closing() == (1001, "shutdown")
         d.kill(second)
         assert d.wait() == 0
+        d.log_contains(r"master\]: notice: stopping at once, .*: 1 connections are cut event=stopping")
         assert c.gone() == b""
 
 
@@ -316,4 +349,4 @@ def test_who_waits_for_the_bus_is_told(daemon):
 
     run(client())
     d.wait()
-    d.log_contains(r"closed after .*endpoint=/chat\b.* code=1001 reason=shutdown")
+    d.log_contains(r"closed /.*endpoint=/chat\b.* code=1001 reason=shutdown")

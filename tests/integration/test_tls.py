@@ -199,7 +199,7 @@ def test_versions(daemon, pki, least, served):
         # it is the daemon that says no
         with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION|alert protocol version"):
             Raw(d.address, tls=permissive(version))
-        d.log_contains(r"info: TLS handshake failed: unsupported protocol event=conn-refused "
+        d.log_contains(r"info: refused \S+: TLS handshake failed: unsupported protocol event=conn-refused "
                        r"conn=\S+ peer=127.0.0.1:\d+ reason=tls-handshake", mark)
 
 
@@ -265,7 +265,7 @@ def test_stock_client(daemon, pki):
         assert ws.close_code == 1000
 
     run(talk())
-    d.log_contains(r"closed after.*code=1000 reason=peer-closed")
+    d.log_contains(r"closed /.*code=1000 reason=peer-closed")
 
 
 # --- which certificate ---
@@ -384,7 +384,7 @@ def test_client_certificates(daemon, pki, version):
         c.upgrade("/notifications").text()
         c.send(text('{"content": "mine"}'), close(1000)).closed(1000)
     who = r'client="?CN=user,O=Test Org DNS:client\.test email:user@client\.test"?'
-    for event in ("opened", "Received JSON: mine", "closed after"):
+    for event in ("opened", "Received JSON: mine", "closed /"):
         d.log_contains(rf"{event}.*{who}")
 
 
@@ -394,14 +394,14 @@ def test_client_certificates_are_optional(daemon, pki):
     line = d.log_contains(r"^.*opened.*$").group()
     assert "client=" not in line
     check_echo(d, client(pki.root, pki.user))
-    d.log_contains(r"closed after.*CN=user,O=Test Org")
+    d.log_contains(r"closed /.*CN=user,O=Test Org")
     refused_client(d, client(pki.root, pki.foreign.pair("DNS:x")), "certificate verify failed")
 
 
 def test_client_certificates_are_not_asked_for(daemon, pki):
     d = serve(daemon, pki.ec)
     check_echo(d, client(pki.root, pki.foreign.pair("DNS:x")))
-    assert "client=" not in d.log_contains(r"^.*closed after.*$").group()
+    assert "client=" not in d.log_contains(r"^.*closed /.*$").group()
     assert "No client certificate CA names sent" in s_client(d)
 
 
@@ -487,7 +487,7 @@ def test_identity_cannot_forge_lines(daemon, pki):
     d = serve(daemon, pki.ec, verify="required", client_ca=pki.root.certificate)
     evil = pki.root.pair("DNS:a client=b", subject="/CN=a\nignyxd[master]: error: x\x1b[2J")
     check_echo(d, client(pki.root, evil))
-    d.log_contains("closed after")
+    d.log_contains("closed /")
     for line in d.log().splitlines():
         assert line.startswith("ignyxd[") and not re.search(r"[\x00-\x1f]", line), line
         assert not line.startswith("ignyxd[master]: error")
@@ -675,7 +675,7 @@ def test_rotation_under_load(daemon, pki):
     # the listening sockets are the same ones
     d.log_count(r"listening on 127\.0\.0\.1", 1)
     d.log_count(r"configuration reloaded: .* 100 connections kept, 0 closed", 20)
-    d.log_count(r"closed after.*reason=peer-closed", 100)
+    d.log_count(r"closed /.*reason=peer-closed", 100)
 
 
 def test_the_same_files_with_other_contents(daemon, pki):
@@ -1003,7 +1003,7 @@ def test_plain_http(daemon, pki, head, piece):
         assert r.body.startswith(b"plain-http: ") and b"TLS" in r.body
         assert r.header("connection") == "close"
         c.ends()
-    d.log_contains(r"info: refused with 400: .*code=400 reason=plain-http")
+    d.log_contains(r"info: refused \S+ with 400: .*code=400 reason=plain-http")
     check_echo(d, pki.tls)
 
 
@@ -1024,7 +1024,7 @@ def test_garbage(daemon, pki, sent):
         except OSError:  # it may be gone already
             pass
         c.gone()
-    d.log_contains(r"info: TLS handshake failed: .* event=conn-refused .*reason=tls-handshake")
+    d.log_contains(r"info: refused \S+: TLS handshake failed: .* event=conn-refused .*reason=tls-handshake")
     check_echo(d, pki.tls)
 
 
@@ -1077,7 +1077,7 @@ def test_no_request_behind_the_handshake(daemon, pki):
         r = c.response()
         assert r.status == 408
         c.ends()
-    d.log_contains("refused with 408")
+    d.log_contains(r"refused \S+ with 408")
 
 
 def test_client_that_takes_nothing_of_the_handshake(daemon, directory):
@@ -1127,8 +1127,8 @@ def test_record_that_was_tampered_with(daemon, pki, version):
         c.socket.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
         while c.socket.recv(4096):
             pass
-    line = d.log_contains(r"^.*closed after.*$").group()
-    assert "code=1006 reason=tls-error" in line and ": info: " in line
+    line = d.log_contains(r"^.*closed /.*$").group()
+    assert "code=1006 reason=tls-error" in line and ": notice: " in line
 
 
 @pytest.mark.parametrize("version", [V12, V13])
@@ -1140,7 +1140,7 @@ def test_record_that_was_tampered_with_behind_a_message(daemon, pki, version):
         c.socket.sendall(c.write.read() + b"\x17\x03\x03\x00\x30" + bytes(48))
         while c.socket.recv(4096):
             pass
-    line = d.log_contains(r"^.*closed after.*$").group()
+    line = d.log_contains(r"^.*closed /.*$").group()
     assert "1 messages, 7 bytes received" in line and "code=1006 reason=tls-error" in line
 
 
@@ -1270,7 +1270,7 @@ def test_updates_of_keys_without_an_end(daemon, pki):
                 break
         else:
             raise AssertionError("there is no end to it")
-    d.log_contains("closed after.*reason=tls-error")
+    d.log_contains("closed /.*reason=tls-error")
 
 
 # --- much, and little by little ---
@@ -1351,7 +1351,7 @@ def test_slow_consumer_is_closed(daemon, pki, version):
         assert struct.unpack("!H", payload[:2])[0] == 1013 and payload[2:] == b"slow-consumer"
         assert 0 < n < 200
         slow.send(close(1013)).ends()
-    d.log_contains(r"closed after.*code=1013 reason=slow-consumer")
+    d.log_contains(r"closed /.*code=1013 reason=slow-consumer")
 
 
 @pytest.mark.parametrize("version", [V12, V13])
@@ -1449,7 +1449,7 @@ def test_close_notify_behind_a_close(daemon, pki, version):
         assert c.take(4) == b"\x88\x02\x03\xe8"
         ends(c)
         c.do(c.ssl.unwrap)
-    d.log_contains(r"closed after.*code=1000 reason=peer-closed")
+    d.log_contains(r"closed /.*code=1000 reason=peer-closed")
     no_warnings(d)
 
 
@@ -1468,7 +1468,7 @@ def test_close_notify_is_answered(daemon, pki, version, said):
         if said:
             assert c.take(12) == b"\x81\x0aEcho: last"
         ends(c)
-    d.log_contains(r"closed after.*code=1006 reason=peer-gone")
+    d.log_contains(r"closed /.*code=1006 reason=peer-gone")
     no_warnings(d)
 
 
@@ -1478,7 +1478,7 @@ def test_end_without_close_notify(daemon, pki):
         mark = d.log_size()
         c = Raw(d.address, tls=pki.tls).upgrade()
         getattr(c if how == "reset" else c.socket, how)()
-        d.log_contains(rf"info: closed after.*code=1006 reason={reason}", mark)
+        d.log_contains(rf"info: closed /.*code=1006 reason={reason}", mark)
     no_warnings(d)
 
 

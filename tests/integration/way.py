@@ -72,7 +72,7 @@ def set_up():
 PROXIED = r" proxy=unix:\S+" if HAPROXY else ""
 
 # and what it says when a connection is open
-OPENED = r"opened with TLSv1\.[23] \S+" if TLS else "opened"
+OPENED = r"opened /\S* \S+" + (r" with TLSv1\.[23] \S+" if TLS else "")
 
 SETTING, CONTEXT = set_up() if TLS else ("", None)
 

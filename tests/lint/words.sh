@@ -8,7 +8,7 @@ manual() { grep -Eq -- "(^|[ ,(])$1([ ,.)]|\$)" "$2" || complain "${2#man/} lack
 # words FILE MACRO: the second argument of each call.
 words() { tr '\n' ' ' <"$1" | grep -Eo "$2\([A-Z0-9_]+, *\"[^\"]+\"" | cut -d'"' -f2; }
 
-events=$(words src/base/log_event.def LOG_EVENT) reasons=$(words src/base/reason.def REASON)
+events=$(words src/base/log_event.def LOG_EVENT) reasons=$(words src/base/reason.def '(REASON|FAULT)')
 fields=$(grep -Eo 'IGNYX_[A-Z]+=' src/base/log.c | tr -d =)
 options=$(sed -n 's/^\t"  -\([A-Za-z]\) .*/\1/p' src/main.c)
 for list in events reasons fields options; do

@@ -183,6 +183,10 @@ def entries_have_fields():
         assert re.fullmatch(r"\d+", entry["IGNYX_WORKER"])
         assert int(entry["IGNYX_GENERATION"]) >= 2
         assert entry["SYSLOG_IDENTIFIER"] == "ignyxd"
+    # who reads the journal without its fields learns the same
+    assert opened["MESSAGE"] == f"opened /ws {peer}"
+    assert re.match(rf"closed /ws {peer}: peer-closed \(1000\) after \d+\.\d+ s; 1 messages, ",
+                    closed["MESSAGE"])
     assert closed["IGNYX_CODE"] == "1000" and closed["IGNYX_REASON"] == "peer-closed"
     ready = journal("IGNYX_EVENT=ready")[0]
     assert re.fullmatch(r"[0-9a-f]{32}", ready["MESSAGE_ID"])
@@ -209,6 +213,8 @@ def a_refused_upgrade_has_its_reason():
         assert c.response().status == 404
     entry = wait_until("the entry", lambda: journal("IGNYX_REASON=not-found"))[-1]
     assert entry["IGNYX_EVENT"] == "conn-refused" and entry["IGNYX_CODE"] == "404"
+    assert re.fullmatch(r"refused \S+ /nowhere with 404: no endpoint has this path",
+                        entry["MESSAGE"])
 
 
 @test

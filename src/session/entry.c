@@ -1,0 +1,156 @@
+/*
+ * entry.c - what the log is told of a connection.
+ *
+ * The text of an entry says by itself who, where and why, for those who read the journal
+ * without its fields. A line about a refusal is of level info whatever it is about: scanners
+ * cause them all day.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "behaviour.h"
+#include "config/config.h"
+#include "net/tls.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+
+/* PATH_SHOWN: bytes of a path that an entry has; a peer chooses them. */
+enum { MESSAGE_MAX = 2048, PATH_SHOWN = 200 };
+
+/* Where the addresses of an entry are written. */
+struct texts {
+	char peer[NET_PEER_TEXT_MAX], proxy[NET_PEER_TEXT_MAX];
+};
+
+static struct log_fields fields(const struct conn *c, enum log_event event, struct texts *texts)
+{
+	struct log_fields f = { .event = event,
+				.conn = c->id,
+				.peer = net_peer_format(&c->peer, texts->peer),
+				.endpoint = c->endpoint ? c->endpoint->path : NULL };
+
+	/* A room has the name of its endpoint's path. */
+	if (c->endpoint && c->endpoint->behaviour->uses_bus)
+		f.room = c->endpoint->path;
+	if (c->extra)
+		f.client = c->extra->client;
+	if (c->extra && c->extra->proxy.family != 0)
+		f.proxy = net_peer_format(&c->extra->proxy, texts->proxy);
+	return f;
+}
+
+void entry_opened(const struct conn *c)
+{
+	struct texts texts;
+	char tls[96] = "";
+	struct log_fields f = fields(c, LOG_EVENT_CONN_OPEN, &texts);
+
+	if (c->transport.tls)
+		tls_describe(&c->transport, tls, sizeof(tls));
+	log_info(&f, "opened %s %s%s%s", f.endpoint, f.peer, *tls ? " with " : "", tls);
+}
+
+/* Milliseconds matter in a short life only. */
+static void write_duration(char *out, size_t size, uint32_t ms)
+{
+	if (ms < 1000)
+		snprintf(out, size, "0.%03u", ms);
+	else
+		snprintf(out, size, "%u.%u", ms / 1000, ms % 1000 / 100);
+}
+
+/* What not every connection has: "; 7 messages dropped; round trip 0.125 ms". */
+static void write_rest(char *out, size_t size, const struct conn *c)
+{
+	size_t n = 0;
+
+	*out = '\0';
+	if (c->extra && c->extra->dropped > 0)
+		n = (size_t)snprintf(out, size, "; %llu messages dropped",
+				     (unsigned long long)c->extra->dropped);
+	if (c->answered)
+		snprintf(out + n, size - n, "; round trip %u.%03u ms", c->ping / 1000,
+			 c->ping % 1000);
+}
+
+void entry_closed(const struct conn *c)
+{
+	struct texts texts;
+	char duration[24], rest[96];
+	struct log_fields f = fields(c, LOG_EVENT_CONN_CLOSE, &texts);
+
+	f.code = conn_close_code(c);
+	f.reason = c->reason;
+	write_duration(duration, sizeof(duration), (uint32_t)conn_clock() - c->opened);
+	write_rest(rest, sizeof(rest), c);
+	log_at(reason_is_fault(f.reason) ? LOG_NOTICE : LOG_INFO, &f,
+	       "closed %s %s: %s (%d) after %s s%s; %llu messages, %llu bytes received; "
+	       "%llu messages, %llu bytes sent%s",
+	       f.endpoint, f.peer, reason_word(f.reason), f.code, duration,
+	       session.cutting ? ", cut" : "", (unsigned long long)c->messages_in,
+	       (unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
+	       (unsigned long long)c->bytes_out, rest);
+}
+
+/* One word of an entry's text: a space in it would be taken for the end. */
+static const char *path_word(const char *path, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *path && n + sizeof("\\x20...") <= size; path++)
+		if (*path == ' ')
+			n += (size_t)snprintf(out + n, size - n, "\\x20");
+		else
+			out[n++] = *path;
+	snprintf(out + n, size - n, "%s", *path ? "..." : "");
+	return out;
+}
+
+void entry_refused(const struct conn *c, enum reason reason, int status, const char *path,
+		   const char *why)
+{
+	struct texts texts;
+	struct log_fields f = fields(c, LOG_EVENT_CONN_REFUSED, &texts);
+	char word[PATH_SHOWN], with[16] = "";
+
+	f.code = status;
+	f.reason = reason;
+	if (!path)
+		path = f.endpoint;
+	if (status != 0)
+		snprintf(with, sizeof(with), " with %d", status);
+	log_info(&f, "refused %s%s%s%s: %s", f.peer, path ? " " : "",
+		 path ? path_word(path, word, sizeof(word)) : "", with,
+		 why ? why : reason_text(reason));
+}
+
+void entry_dropping(const struct conn *c)
+{
+	struct texts texts;
+	struct log_fields f = fields(c, LOG_EVENT_CONN_DROPPING, &texts);
+
+	f.reason = REASON_SLOW_CONSUMER;
+	log_notice(
+		&f,
+		"dropping messages to %s %s: it reads slower than it is sent to, and max_pending "
+		"(%lld bytes) is reached; the entry at its end has the number",
+		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending);
+}
+
+void conn_log(const struct conn *c, const char *fmt, ...)
+{
+	struct texts texts;
+	char text[MESSAGE_MAX];
+	struct log_fields f;
+	va_list ap;
+
+	if (!log_enabled(LOG_INFO))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	f = fields(c, LOG_EVENT_BEHAVIOUR, &texts);
+	log_info(&f, "%s", text);
+}
