@@ -20,7 +20,7 @@ help:
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
-	@echo "make bench-instructions  the same in instructions, compared with the committed figures"
+	@echo "make bench-instructions  the same in instructions, with the committed figures and bounds"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
 	@echo "make deps          install what building needs; deps-check: and testing"
@@ -57,6 +57,7 @@ bench-instructions:
 	@.ci/deps.sh bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/instructions.py $(BENCH_FLAGS)
+	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/wire.py
 
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
 include src/config.mk
@@ -150,7 +151,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(LIBS)
 	@echo "  FUZZ    $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/fuzz $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $< $(FUZZ_MAIN) $(LINK)
 
-$(BUILD)/tests/bench/codec: tests/bench/codec.c $(LIBS)
+$(BUILD)/tests/bench/codec $(BUILD)/tests/bench/wire: $(BUILD)/tests/bench/%: tests/bench/%.c $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  BENCH   $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
@@ -168,7 +169,7 @@ $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
-BENCH = $(addprefix $(BUILD)/tests/bench/,codec load floor)
+BENCH = $(addprefix $(BUILD)/tests/bench/,codec wire load floor)
 
 unit-programs: $(TESTS) $(BENCH)
 bench-programs: $(BENCH)
@@ -228,4 +229,4 @@ distclean:
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
 	conformance conformance-autobahn check-browser bench bench-instructions bench-programs
--include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d
+-include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d

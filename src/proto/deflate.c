@@ -5,6 +5,10 @@
  * block, of which the last four bytes, always the same, are not sent (RFC 7692
  * 7.2.1). To read one they are put back, and the stream must then be just
  * behind a block: else the message was cut.
+ *
+ * Two mistakes are common and leave no doubt, for no right payload ends like that: the
+ * four bytes were sent, or the stream ends with a block that says it is the last one
+ * (which needs an empty one behind it, RFC 7692 7.2.3.4). Then nothing is put back.
  */
 #include "proto/deflate.h"
 
@@ -121,6 +125,8 @@ bool deflater_message(struct deflater *d, const struct deflate_part *parts, int 
 
 struct inflater {
 	z_stream z;
+	uint8_t last[sizeof(TAIL)]; /* bytes of the payload so far */
+	bool final; /* it ends with a final block */
 };
 
 /* For the next message of whoever has no state of its own. */
@@ -147,6 +153,12 @@ static void inflater_free(struct inflater *f)
 	free(f);
 }
 
+static void forget_end(struct inflater *f)
+{
+	memset(f->last, 0, sizeof(f->last));
+	f->final = false;
+}
+
 static bool begin(struct ws_inflate *i)
 {
 	if (i->state)
@@ -157,6 +169,7 @@ static bool begin(struct ws_inflate *i)
 	}
 	i->state = spare;
 	spare = NULL;
+	forget_end(i->state);
 	return inflateReset(&i->state->z) == Z_OK;
 }
 
@@ -169,16 +182,6 @@ void inflate_fini(struct ws_inflate *i)
 	else
 		spare = i->state;
 	i->state = NULL;
-}
-
-/* A block that said it was the last one: what follows goes on with the same window. */
-static bool go_on(z_stream *z)
-{
-	static Bytef window[1 << DEFLATE_BITS_MAX];
-	uInt len = 0;
-
-	return inflateGetDictionary(z, window, &len) == Z_OK && inflateReset(z) == Z_OK &&
-	       inflateSetDictionary(z, window, len) == Z_OK;
 }
 
 /* Room for one byte too many at most, so that a bomb costs no more memory than a message. */
@@ -197,9 +200,15 @@ static bool make_room(struct buffer *out, size_t in, size_t max, z_stream *z)
 	return true;
 }
 
-/* One call of zlib, and what it means. */
-static enum inflate_result step(z_stream *z, struct buffer *out, size_t max, utf8_state *utf8)
+/*
+ * One call of zlib, and what it means. Behind a block that said it was the last one
+ * the stream goes on with the same window, which stays where it is: such blocks take
+ * two bytes, and copying it for each would cost a thousand times that.
+ */
+static enum inflate_result step(struct inflater *f, struct buffer *out, size_t max,
+				utf8_state *utf8)
 {
+	z_stream *z = &f->z;
 	int r = inflate(z, Z_SYNC_FLUSH);
 	size_t was = out->len;
 
@@ -211,44 +220,82 @@ static enum inflate_result step(z_stream *z, struct buffer *out, size_t max, utf
 	}
 	if (out->len > max)
 		return INFLATE_TOO_BIG;
-	if (r == Z_STREAM_END)
-		return go_on(z) ? INFLATE_OK : INFLATE_MEMORY;
+	f->final = r == Z_STREAM_END;
+	if (f->final)
+		r = inflateResetKeep(z);
 	if (r == Z_OK || r == Z_BUF_ERROR)
 		return INFLATE_OK;
 	return r == Z_MEM_ERROR ? INFLATE_MEMORY : INFLATE_BROKEN;
 }
 
-enum inflate_result inflate_some(struct ws_inflate *i, const uint8_t *p, size_t n,
-				 struct buffer *out, size_t max, utf8_state *utf8)
+static enum inflate_result feed(struct inflater *f, const uint8_t *p, size_t n, struct buffer *out,
+				size_t max, utf8_state *utf8)
 {
 	enum inflate_result r = INFLATE_OK;
-	z_stream *z;
+	z_stream *z = &f->z;
 
-	if (!begin(i))
-		return INFLATE_MEMORY;
-	z = &i->state->z;
 	z->next_in = (Bytef *)p;
 	z->avail_in = (uInt)n;
 	do {
 		metrics_beat();
 		if (!make_room(out, n, max, z))
 			return INFLATE_MEMORY;
-		r = step(z, out, max, utf8);
-	} while (r == INFLATE_OK && (z->avail_in > 0 || z->avail_out == 0));
+		r = step(f, out, max, utf8);
+		/* Nothing is left inside of zlib behind a final block. */
+	} while (r == INFLATE_OK && (z->avail_in > 0 || (z->avail_out == 0 && !f->final)));
 	return r;
 }
 
+static void note_last(struct inflater *f, const uint8_t *p, size_t n)
+{
+	size_t size = sizeof(f->last);
+
+	if (n < size) {
+		memmove(f->last, f->last + n, size - n);
+		memcpy(f->last + size - n, p, n);
+	} else {
+		memcpy(f->last, p + n - size, size);
+	}
+}
+
+enum inflate_result inflate_some(struct ws_inflate *i, const uint8_t *p, size_t n,
+				 struct buffer *out, size_t max, utf8_state *utf8)
+{
+	if (!begin(i))
+		return INFLATE_MEMORY;
+	if (n == 0)
+		return INFLATE_OK;
+	note_last(i->state, p, n);
+	return feed(i->state, p, n, out, max, utf8);
+}
+
 /* zlib says in data_type where it stands: 128 is behind a block, with no bits left over. */
+static bool behind_block(const struct inflater *f)
+{
+	return f->z.data_type == 128;
+}
+
+static enum inflate_result put_tail(struct inflater *f, struct buffer *out, size_t max,
+				    utf8_state *utf8)
+{
+	enum inflate_result r;
+
+	if (f->final || (behind_block(f) && memcmp(f->last, TAIL, sizeof(TAIL)) == 0))
+		return INFLATE_OK;
+	r = feed(f, TAIL, sizeof(TAIL), out, max, utf8);
+	return r == INFLATE_OK && !behind_block(f) ? INFLATE_BROKEN : r;
+}
+
 enum inflate_result inflate_end(struct ws_inflate *i, struct buffer *out, size_t max,
 				utf8_state *utf8)
 {
-	enum inflate_result r = inflate_some(i, TAIL, sizeof(TAIL), out, max, utf8);
+	enum inflate_result r = begin(i) ? put_tail(i->state, out, max, utf8) : INFLATE_MEMORY;
 
-	if (r == INFLATE_OK && i->state->z.data_type != 128)
-		r = INFLATE_BROKEN;
 	if (r == INFLATE_OK && utf8 && *utf8 != UTF8_BOUNDARY)
 		r = INFLATE_NOT_UTF8;
-	if (!i->takeover)
+	if (i->takeover && i->state)
+		forget_end(i->state);
+	else
 		inflate_fini(i);
 	return r;
 }

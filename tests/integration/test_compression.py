@@ -81,6 +81,26 @@ def inflating(d, path="/ws"):
     return c
 
 
+def test_ends_that_clients_get_wrong(daemon):
+    """A final block with no empty one behind it, and the four bytes that are not to be sent."""
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "compression": ON}]})
+    message = b"Welcome, welcome to the real-time era!"
+    kept = zlib.compressobj(wbits=-15)
+    ends = [zlib.compress(message, wbits=-15),
+            kept.compress(message) + kept.flush(zlib.Z_SYNC_FLUSH),
+            bytes.fromhex("0b4fcd49cecf4d0500")]
+    with inflating(d) as c:
+        for payload, echoed in zip(ends, (message, message, b"Welcome")):
+            c.send(text(payload, rsv=4))
+            first, back = c.frame()
+            if first & 0x40:
+                back = zlib.decompressobj(-15).decompress(back + b"\0\0\xff\xff")
+            assert back == echoed
+        # with a byte less it may as well have been cut
+        c.send(text(ends[1][:-1], rsv=4))
+        assert c.closing() == (1007, "bad-deflate")
+
+
 def test_threshold(daemon):
     d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo",
                                "compression": {**ON, "threshold": "100"}}]})
