@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
 #include "base/log.h"
 
 enum { ACCEPTS_A_TURN = 64, DRAIN_MAX = 65536 };
@@ -63,13 +64,35 @@ static void turn_one_away(struct acceptor *a)
 	open_spare();
 }
 
+static int64_t now_in_tenths(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 10 + t.tv_nsec / 100000000;
+}
+
+/* Who keeps all descriptors in use could have it said four times a second for ever. */
+static void log_pause(int error)
+{
+	static const struct bucket_size size = { 4, 10000 };
+	static struct bucket bucket;
+	uint32_t now = (uint32_t)(now_in_tenths() * 100);
+	uint32_t missed = bucket_missed(&bucket, &size, now);
+
+	if (missed > 0)
+		log_warning(LOG_OF(LOG_SUPPRESSED), "%u more suppressed: pauses in accepting",
+			    missed);
+	if (bucket_take(&bucket, &size, now))
+		log_warning(LOG_OF(FILES_EXHAUSTED),
+			    "cannot accept connections: %s; pausing for 250 ms. Raise "
+			    "LimitNOFILE= or lower max_connections",
+			    strerror(error));
+}
+
 static void pause_accepting(struct acceptor *a, int error)
 {
-	log_warning(
-		LOG_OF(FILES_EXHAUSTED),
-		"cannot accept connections: %s; pausing for 250 ms. Raise LimitNOFILE= or lower "
-		"max_connections",
-		strerror(error));
+	log_pause(error);
 	turn_one_away(a);
 	event_del(a->event);
 	event_add(a->resume, &PAUSE);
@@ -94,14 +117,6 @@ static bool accept_one(struct acceptor *a)
 	}
 	/* Everything else but "none waits" is one connection that broke in the queue. */
 	return errno != EAGAIN && errno != EINVAL && errno != EBADF;
-}
-
-static int64_t now_in_tenths(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 10 + t.tv_nsec / 100000000;
 }
 
 /*

@@ -323,6 +323,7 @@ static void end_open(struct conn *c)
 	if (b->close)
 		b->close(c, c->endpoint->opts, c->state, conn_close_code(c));
 	count(&session.row->open, -1);
+	entry_last(c);
 	if (c->endpoint->limits.access_log)
 		entry_closed(c);
 }

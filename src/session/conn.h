@@ -29,8 +29,11 @@ void conn_send_back(struct conn *c, const struct ws_message *m);
  */
 void conn_explain(struct conn *c, enum reason reason, const char *text, size_t len);
 
-/* The behaviour's own line in the log, with the connection's fields. */
-void conn_log(const struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * The behaviour's own line in the log, with the connection's fields. Of more than 100 at once,
+ * then 20 a second, only the number is logged.
+ */
+void conn_log(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* How the connection ended or ends: the close code (1006: none) and the reason. */
 int conn_close_code(const struct conn *c);

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "base/bucket.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "bus/bus.h"
@@ -65,6 +66,7 @@ struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
+	struct bucket lines; /* of its behaviour, in the log */
 };
 
 TAILQ_HEAD(conn_list, conn);
@@ -160,6 +162,17 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 		   const char *why);
 /* The first message that a slow consumer does not get. */
 void entry_dropping(const struct conn *c);
+/* Whether c's behaviour had more to say than was logged; entry_look_again tells when it is time. */
+static inline bool entry_owes(const struct conn *c)
+{
+	return c->extra && c->extra->lines.missed > 0;
+}
+void entry_look_again(struct conn *c);
+/* The same ahead of c's end. */
+void entry_last(struct conn *c);
+/* Once per tick, and at the end of all: how many entries were left out. */
+void entry_tick(void);
+void entry_fini(void);
 
 /* secure.c */
 /* Begins the handshake. False: no memory, and c is dead. */

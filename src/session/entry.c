@@ -4,11 +4,16 @@
  * The text of an entry says by itself who, where and why, for those who read the journal
  * without its fields. A line about a refusal is of level info whatever it is about: scanners
  * cause them all day.
+ *
+ * Nobody outside decides how fast the log grows. Each kind of entry has a bucket in the worker,
+ * so that a flood of one does not hide the others, and what a behaviour logs of one connection
+ * has one in the connection before that. What is left out is counted, and told as one line.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bucket.h"
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
@@ -18,6 +23,64 @@
 
 /* PATH_SHOWN: bytes of a path that an entry has; a peer chooses them. */
 enum { MESSAGE_MAX = 2048, PATH_SHOWN = 200 };
+
+enum kind { REFUSED, OPENED_OR_CLOSED, AT_FAULT, BEHAVIOURS, KINDS };
+
+/*
+ * REFUSED is what scanners cause and nobody misses. The others let pass what happens when ten
+ * thousand clients come back at once.
+ */
+static struct limit {
+	const struct bucket_size size;
+	const int level;
+	const char *const what;
+	struct bucket bucket;
+} limits[KINDS] = {
+	[REFUSED] = { { 200, 20 }, LOG_INFO, "refusals and failed handshakes", { 0 } },
+	[OPENED_OR_CLOSED] = { { 10000, 1 }, LOG_INFO, "connections that opened or closed", { 0 } },
+	[AT_FAULT] = { { 10000, 10 },
+		       LOG_NOTICE,
+		       "connections that closed by a fault or miss messages",
+		       { 0 } },
+	[BEHAVIOURS] = { { 10000, 1 }, LOG_INFO, "lines of behaviours", { 0 } },
+};
+
+/* What a behaviour logs of one connection. */
+static const struct bucket_size connection_size = { 100, 50 };
+
+static uint32_t now(void)
+{
+	return session.now * SESSION_TICK;
+}
+
+static void tell_missed(const struct limit *l, uint32_t missed)
+{
+	if (missed > 0)
+		log_at(l->level, LOG_OF(LOG_SUPPRESSED), "%u more suppressed: %s", missed, l->what);
+}
+
+/* Whether one more entry of the kind is to be written. */
+static bool passes(enum kind kind)
+{
+	struct limit *l = &limits[kind];
+
+	if (!log_enabled(l->level))
+		return false;
+	tell_missed(l, bucket_missed(&l->bucket, &l->size, now()));
+	return bucket_take(&l->bucket, &l->size, now());
+}
+
+void entry_tick(void)
+{
+	for (int i = 0; i < KINDS; i++)
+		tell_missed(&limits[i], bucket_missed(&limits[i].bucket, &limits[i].size, now()));
+}
+
+void entry_fini(void)
+{
+	for (int i = 0; i < KINDS; i++)
+		tell_missed(&limits[i], bucket_rest(&limits[i].bucket));
+}
 
 /* Where the addresses of an entry are written. */
 struct texts {
@@ -45,8 +108,11 @@ void entry_opened(const struct conn *c)
 {
 	struct texts texts;
 	char tls[96] = "";
-	struct log_fields f = fields(c, LOG_EVENT_CONN_OPEN, &texts);
+	struct log_fields f;
 
+	if (!passes(OPENED_OR_CLOSED))
+		return;
+	f = fields(c, LOG_EVENT_CONN_OPEN, &texts);
 	if (c->transport.tls)
 		tls_describe(&c->transport, tls, sizeof(tls));
 	log_info(&f, "opened %s %s%s%s", f.endpoint, f.peer, *tls ? " with " : "", tls);
@@ -79,13 +145,17 @@ void entry_closed(const struct conn *c)
 {
 	struct texts texts;
 	char duration[24], rest[96];
-	struct log_fields f = fields(c, LOG_EVENT_CONN_CLOSE, &texts);
+	enum kind kind = reason_is_fault(c->reason) ? AT_FAULT : OPENED_OR_CLOSED;
+	struct log_fields f;
 
+	if (!passes(kind))
+		return;
+	f = fields(c, LOG_EVENT_CONN_CLOSE, &texts);
 	f.code = conn_close_code(c);
 	f.reason = c->reason;
 	write_duration(duration, sizeof(duration), (uint32_t)conn_clock() - c->opened);
 	write_rest(rest, sizeof(rest), c);
-	log_at(reason_is_fault(f.reason) ? LOG_NOTICE : LOG_INFO, &f,
+	log_at(limits[kind].level, &f,
 	       "closed %s %s: %s (%d) after %s s%s; %llu messages, %llu bytes received; "
 	       "%llu messages, %llu bytes sent%s",
 	       f.endpoint, f.peer, reason_word(f.reason), f.code, duration,
@@ -112,9 +182,12 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 		   const char *why)
 {
 	struct texts texts;
-	struct log_fields f = fields(c, LOG_EVENT_CONN_REFUSED, &texts);
+	struct log_fields f;
 	char word[PATH_SHOWN], with[16] = "";
 
+	if (!passes(REFUSED))
+		return;
+	f = fields(c, LOG_EVENT_CONN_REFUSED, &texts);
 	f.code = status;
 	f.reason = reason;
 	if (!path)
@@ -129,8 +202,11 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 void entry_dropping(const struct conn *c)
 {
 	struct texts texts;
-	struct log_fields f = fields(c, LOG_EVENT_CONN_DROPPING, &texts);
+	struct log_fields f;
 
+	if (!passes(AT_FAULT))
+		return;
+	f = fields(c, LOG_EVENT_CONN_DROPPING, &texts);
 	f.reason = REASON_SLOW_CONSUMER;
 	log_notice(
 		&f,
@@ -139,14 +215,56 @@ void entry_dropping(const struct conn *c)
 		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending);
 }
 
-void conn_log(const struct conn *c, const char *fmt, ...)
+/* What c's behaviour had to say and was kept from: once its bucket allows, or at c's end. */
+static void tell_of_behaviour(const struct conn *c, uint32_t missed)
+{
+	struct texts texts;
+	struct log_fields f;
+
+	if (missed == 0)
+		return;
+	if (!passes(BEHAVIOURS)) {
+		limits[BEHAVIOURS].bucket.missed += missed;
+		return;
+	}
+	f = fields(c, LOG_EVENT_LOG_SUPPRESSED, &texts);
+	log_info(&f, "%u more suppressed: lines of %s %s", missed, f.endpoint, f.peer);
+}
+
+void entry_look_again(struct conn *c)
+{
+	tell_of_behaviour(c, bucket_missed(&c->extra->lines, &connection_size, now()));
+}
+
+void entry_last(struct conn *c)
+{
+	if (c->extra)
+		tell_of_behaviour(c, bucket_rest(&c->extra->lines));
+}
+
+/* Without memory for a bucket of its own that of the worker must do; a last line has no flood. */
+static bool connection_passes(struct conn *c)
+{
+	struct conn_extra *extra = c->state_now == CONN_DEAD ? NULL : conn_need_extra(c);
+
+	if (!extra)
+		return true;
+	entry_look_again(c);
+	if (bucket_take(&extra->lines, &connection_size, now()))
+		return true;
+	if (extra->lines.missed == 1)
+		timer_update(c);
+	return false;
+}
+
+void conn_log(struct conn *c, const char *fmt, ...)
 {
 	struct texts texts;
 	char text[MESSAGE_MAX];
 	struct log_fields f;
 	va_list ap;
 
-	if (!log_enabled(LOG_INFO))
+	if (!log_enabled(LOG_INFO) || !connection_passes(c) || !passes(BEHAVIOURS))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

@@ -39,6 +39,7 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 void session_fini(void)
 {
 	session_abort();
+	entry_fini();
 	room_fini();
 	output_fini();
 	compress_fini();
@@ -73,6 +74,7 @@ void session_tick(void)
 	session.now++;
 	note(ACTIVITY_TIMERS);
 	timer_tick();
+	entry_tick();
 }
 
 struct reload {

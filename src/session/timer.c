@@ -12,7 +12,7 @@
 #include "session/conn_internal.h"
 #include "session/session.h"
 
-enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600 };
+enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600, ENTRY_LOOK = 1000 };
 
 static struct conn_list wheel[WHEEL_SIZE];
 
@@ -113,6 +113,8 @@ static uint32_t open_deadline(const struct conn *c)
 		next = earlier(next, c->last_data + timer_ticks(l->idle_timeout));
 	if (message_deadline(c, &end))
 		next = earlier(next, end);
+	if (entry_owes(c))
+		next = earlier(next, session.now + timer_ticks(ENTRY_LOOK));
 	return next;
 }
 
@@ -161,6 +163,8 @@ static void open_timer(struct conn *c)
 		output_writable(c);
 	if (c->state_now != CONN_OPEN)
 		return;
+	if (entry_owes(c))
+		entry_look_again(c);
 	/* We do not read from it: its silence is ours. */
 	if (c->parked) {
 		c->last_rx = c->last_data = session.now;

@@ -370,6 +370,10 @@ class Daemon:
         assert len(lines) == count, "\n".join(lines)
         return lines
 
+    def suppressed(self, regex, since=0):
+        """How many lines were left out, as the log tells behind "N more suppressed"."""
+        return sum(map(int, re.findall(rf"(\d+) more suppressed: {regex}", self.log(since))))
+
     def expect_error(self, regex):
         """An entry of level error that this test causes; any other one fails it."""
         self.expected_errors.append(regex)

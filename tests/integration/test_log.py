@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -332,6 +333,111 @@ def test_long_content_is_cut_to_one_line(still):
     for line in lines:
         assert len(line.encode("utf-8", "surrogateescape")) < 4096
         assert not re.search("[\udc80-\udcff]", line), "a character was cut in the middle"
+
+
+# --- a log that somebody wants to flood ---
+
+
+def most(burst, rate, began):
+    """How many lines there may be of what was at most so many at once and then so many a second."""
+    return burst + rate * (time.monotonic() - began + 0.2)
+
+
+def test_one_connection_cannot_flood_the_log(daemon):
+    """What a behaviour logs of one connection: 100 lines at once, then 20 a second."""
+    d = daemon({"workers": 1})
+    sent = 20000
+    began = time.monotonic()
+    with Raw(d.address) as c:
+        c.upgrade("/notifications").text()
+        peer = f"127.0.0.1:{c.local_port}"
+        for _ in range(sent // 1000):
+            c.send(*[text('{"content": "again"}')] * 1000)
+        c.send(frame(PING, b"end"))
+        assert c.frame()[1] == b"end"
+        # silence: the number is told without another message
+        d.log_contains(rf"info: \d+ more suppressed: lines of /notifications {peer} "
+                       r"event=log-suppressed conn=[0-9a-f]+ peer=")
+        # and then it is heard again
+        c.send(text('{"content": "once more"}'))
+        d.log_contains("Received JSON: once more")
+        c.send(*[text('{"content": "at last"}')] * 200)
+        c.send(close(1000)).closed(1000)
+    ended = d.log_contains("^.*closed /notifications.*$").group()
+    assert CLOSED.fullmatch(ended)["messages_in"] == str(sent + 201)
+    written = len(re.findall("Received JSON: ", d.log()))
+    assert 100 <= written <= most(100, 20, began)
+    # its last number is told ahead of its end, and none is missing
+    assert written + d.suppressed("lines of /notifications") == sent + 201
+    assert d.log().rindex("more suppressed: lines of") < d.log().index("closed /notifications")
+
+
+def test_a_flood_of_one_connection_hides_nobody_else(daemon):
+    d = daemon({"workers": 1})
+    with Raw(d.address) as loud, Raw(d.address) as other:
+        loud.upgrade("/notifications").text()
+        other.upgrade("/notifications").text()
+        loud.send(*[text('{"content": "loud"}')] * 2000)
+        loud.send(frame(PING, b"end"))
+        assert loud.frame()[1] == b"end"
+        for n in range(50):
+            other.send(text(f'{{"content": "other {n}"}}'))
+        d.log_contains("Received JSON: other 49")
+    d.log_count("Received JSON: other", 50)
+
+
+def test_a_scanner_cannot_flood_the_log(daemon):
+    """Refusals: 200 lines at once for a worker, then 50 a second; the rest is a number."""
+    d = daemon({"workers": 1})
+    asked = 1500
+    began = time.monotonic()
+    for _ in range(asked):
+        with Raw(d.address) as c:
+            c.send(request("/none"))
+            assert c.response().status == 404
+    # who is not refused is logged as ever
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    d.log_contains("closed /ws")
+    d.log_contains(r"info: \d+ more suppressed: refusals and failed handshakes "
+                   r"event=log-suppressed$")
+    written = len(re.findall("event=conn-refused", d.log()))
+    assert 200 <= written <= most(200, 50, began)
+    # what is left is told when it stops, at the latest
+    assert d.stop() == 0
+    assert written + d.suppressed("refusals and failed handshakes") == asked
+
+
+def test_many_connections_cannot_flood_the_log(daemon):
+    """Each within its own bounds: of all that behaviours log 10,000 at once, then 1,000 a second."""
+    d = daemon({"workers": 1})
+    began = time.monotonic()
+    each = [text('{"content": "x"}')] * 100
+
+    async def client():
+        members = await asyncio.gather(*(Member.open(d.address, "/notifications")
+                                         for _ in range(200)))
+        for m in members:
+            m.transport.write(b"".join(each))
+        await asyncio.gather(*(m.end() for m in members))
+
+    run(client())
+    d.log_count("closed /notifications", 200)
+    assert d.stop() == 0
+    written = len(re.findall("Received JSON: x", d.log()))
+    assert 10000 <= written <= most(10000, 1000, began)
+    assert written + d.suppressed("lines of behaviours") == 20000
+
+
+def test_no_count_of_what_no_level_shows(daemon):
+    port = free_port()
+    d = daemon({"log_level": "notice", "workers": 1,
+                "listen": [{"address": "127.0.0.1", "port": port}]})
+    for _ in range(300):
+        with Raw(("127.0.0.1", port)) as c:
+            c.send(request("/none")).response()
+    assert d.stop() == 0
+    assert "suppressed" not in d.log() and "refused" not in d.log()
 
 
 # --- a log that is not read ---

@@ -50,6 +50,11 @@ def test_out_of_files(daemon):
                 assert third.gone() == b""
             d.log_contains(r"warning: cannot accept connections: Too many open files; pausing for "
                            r"250 ms\. Raise LimitNOFILE= or lower max_connections")
+            # and not for each time that it is tried again
+            for _ in range(6):
+                with Raw(d.address) as other:
+                    assert other.gone() == b""
+            d.log_count("event=files-exhausted", 4)
             check_echo(first)
             check_echo(second)
             resource.prlimit(worker, resource.RLIMIT_NOFILE, old)

@@ -1552,5 +1552,8 @@ def test_handshakes_do_not_starve_the_established(daemon, pki):
             assert c.text() == f"Echo: {n}"
         for f in flood:
             f.socket.close()
+    # not all of them have a line, but all are counted
     wait_until("that all of them are gone",
-               lambda: len(re.findall("TLS handshake failed", d.log())) == 300)
+               lambda: len(re.findall("TLS handshake failed", d.log()))
+               + d.suppressed("refusals and failed handshakes") == 300)
+    assert len(re.findall("TLS handshake failed", d.log())) < 300
