@@ -2,8 +2,10 @@
 
 import asyncio
 import collections
+import contextlib
 import re
 import socket
+import ssl
 
 import pytest
 
@@ -188,21 +190,25 @@ def test_a_member_who_does_not_read_is_closed(daemon):
 
 
 def test_the_close_frame_of_a_slow_consumer(daemon):
-    d = daemon({"max_pending": "64K", "max_message": "16K",
+    d = daemon({"max_pending": "64K", "max_message": "16K", "log_level": "debug",
                 "endpoints": [{"path": "/ws", "behaviour": "echo"}]})
     with Raw(d.address, rcvbuf=4096) as c:
         c.upgrade("/ws")
-        c.socket.settimeout(0.2)
-        sent = 0
-        try:
-            # a peer that sends and does not read: at some time its echoes do not fit
-            while sent < 4000:
-                c.send(frame(BINARY, b"%08d" % sent + b"." * 8000))
-                sent += 1
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            pass
+        c.socket.setblocking(False)
+        sent, rest = 0, b""
+
+        # a peer that sends and does not read: at some time its echoes do not fit
+        def is_too_slow():
+            nonlocal sent, rest
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError, ConnectionError):
+                for _ in range(100):
+                    if not rest:
+                        rest = frame(BINARY, b"%08d" % sent + b"." * 8000)
+                        sent += 1
+                    rest = rest[c.socket.send(rest):]
+            return re.search(r": OPEN -> (?!OPEN)", d.log())
+
+        wait_until("the decision to close", is_too_slow)
         c.socket.settimeout(DEADLINE)
         n = 0
         while True:
@@ -212,6 +218,7 @@ def test_the_close_frame_of_a_slow_consumer(daemon):
             assert payload == b"%08d" % n + b"." * 8000
             n += 1
         assert close_parts(payload) == (1013, "slow-consumer")
+        assert n < sent
 
 
 def test_drop_newest(daemon):
@@ -236,19 +243,32 @@ def test_drop_newest(daemon):
         run(client())
         with Raw(d.address) as last:
             last.upgrade("/chat")
-            got = []
-            slow.socket.settimeout(0.5)
-            try:
-                # what was kept for it, then it is up to date again
-                while True:
-                    got.append(int(slow.text()[6:14]))
-            except TimeoutError:
-                slow.socket.settimeout(DEADLINE)
+            got, asked = [], 0
+
+            # what was kept for it, then it is up to date again; what is asked before is dropped
+            def is_there():
+                nonlocal asked
+                slow.socket.settimeout(0.05)
+                try:
+                    while (said := slow.text()) != "User: are you there?":
+                        got.append(int(said[6:14]))
+                    asked -= 1
+                    return True
+                except TimeoutError:
+                    last.send(text("are you there?"))
+                    asked += 1
+                    return False
+                finally:
+                    slow.socket.settimeout(DEADLINE)
+
+            wait_until("a message that is not dropped", is_there)
             assert 0 < len(got) < total
             assert got == sorted(set(got))
             assert got[:5] == list(range(5))
-            last.send(text("are you there?"))
-            assert slow.text() == "User: are you there?"
+            slow.send(text("yes"))
+            while (said := slow.text()) != "User: yes":
+                assert said == "User: are you there?"
+                asked -= 1
         slow.send(close(1000)).closed(1000)
         peer = f"127.0.0.1:{slow.local_port}"
     # the log: once when it begins, and how many they were at the end
@@ -256,7 +276,7 @@ def test_drop_newest(daemon):
     assert re.search(r"notice: dropping messages to /chat \S+: .* max_pending \(65536 bytes\) is "
                      r"reached.* endpoint=/chat .*reason=slow-consumer", dropping), dropping
     ended = d.log_contains(r"^.*closed /chat .*messages dropped.*$").group()
-    assert f"; {total - len(got)} messages dropped event=" in ended, ended
+    assert f"; {total - len(got) + asked} messages dropped event=" in ended, ended
     conn = re.search(r"conn=\S+", dropping).group()
     assert conn in ended and (HAPROXY or f" {peer}: " in ended)
     d.log_count("messages dropped", 1)

@@ -97,11 +97,12 @@ def check_echo(d, tls, said="hi", **kw):
 
 
 def s_client(d, *args, data=b"", timeout=2 * DEADLINE):
-    """Runs openssl s_client to its end; returns all that it says."""
+    """Runs openssl s_client to its end; returns all that it says, names as OpenSSL 3.2 and later
+    write them: without spaces around the sign."""
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{d.port}", *args],
                           input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=timeout, check=False)
-    return done.stdout.decode("utf-8", "replace")
+    return done.stdout.decode("utf-8", "replace").replace("CN = ", "CN=")
 
 
 class Wire:
@@ -277,8 +278,8 @@ def test_whole_chain_is_sent(daemon, pki, version):
     out = s_client(d, version, "-showcerts", "-CAfile", pki.root.certificate,
                    "-verify_hostname", "localhost", "-verify_return_error")
     assert out.count("-----BEGIN CERTIFICATE-----") == 2
-    assert re.search(r"0 s:CN = leaf\d+\s+i:CN = Test Intermediate", out)
-    assert re.search(r"1 s:CN = Test Intermediate\s+i:CN = Test Root", out)
+    assert re.search(r"0 s:CN=leaf\d+\s+i:CN=Test Intermediate", out)
+    assert re.search(r"1 s:CN=Test Intermediate\s+i:CN=Test Root", out)
     assert "Verify return code: 0 (ok)" in out
 
 
@@ -332,7 +333,7 @@ def test_rsa_and_ecdsa_for_one_name(daemon, pki, order):
             assert shown(d, permissive(V12, f"ECDHE-{kind}-AES128-GCM-SHA256"), name) == pair.der()
     for sigalgs, kind in (("rsa_pss_rsae_sha256", "RSA-PSS"), ("ecdsa_secp256r1_sha256", "ECDSA")):
         out = s_client(d, "-tls1_3", "-sigalgs", sigalgs, "-servername", "localhost")
-        assert f"Peer signature type: {kind}" in out
+        assert re.search(rf"Peer signature type: ({kind}|{sigalgs})\n", out)  # 3.5 names the scheme
     assert "BEGIN CERTIFICATE" not in s_client(d, "-tls1_3", "-sigalgs", "ed25519")
 
 
@@ -414,7 +415,7 @@ def test_client_certificates_with_a_chain(daemon, pki):
     with open(bare, "w", encoding="ascii") as f:
         f.write(ssl.DER_cert_to_PEM_cert(pair.der()))
     refused_client(d, client(pki.root, Pair(bare, pair.key)), "certificate verify failed")
-    assert "CN = Test Root" in s_client(d).partition("Acceptable client certificate CA names")[2]
+    assert "CN=Test Root" in s_client(d).partition("Acceptable client certificate CA names")[2]
 
 
 def test_revoked_client(daemon, pki):
@@ -1535,10 +1536,11 @@ def test_accept_rate(daemon, pki, secure):
     d.change(listen=[{**one, "accept_rate": 0}])
     d.reload()
     began = time.monotonic()
-    for c in [Raw(d.address, tls=pki.tls if secure else None) for _ in range(30)]:
+    for c in [Raw(d.address, tls=pki.tls if secure else None) for _ in range(100)]:
         c.upgrade()
         c.socket.close()
-    assert time.monotonic() - began < 1.2 * SLOW
+    # at that rate these would take five seconds
+    assert time.monotonic() - began < 4.8 * SLOW
 
 
 def test_handshakes_do_not_starve_the_established(daemon, pki):
