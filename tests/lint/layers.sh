@@ -1,17 +1,20 @@
 #!/bin/bash
 # layers.sh: a file includes only its own layer or those to the left.
 order="base proto bus config net session behaviours process"
-rank() { local n=0 l; for l in $order; do n=$((n + 1)); [ "$l" = "$1" ] && echo $n && return; done; echo 0; }
 bad=0
-while IFS=: read -r file line text; do
-    own=$(echo "$file" | cut -d/ -f2)
-    to=$(echo "$text" | sed -n 's,.*"\([a-z]*\)/.*,\1,p')
-    [ -n "$to" ] || continue
-    if [ "$(rank "$to")" = 0 ] || [ "$(rank "$to")" -gt "$(rank "$own")" ]; then
-        echo "$file:$line: $own must not include $to"
-        bad=1
-    fi
-done < <(grep -n '^#include "' src/*/*.c src/*/*.h)
+grep -n '^#include "[a-z]*/' src/*/*.c src/*/*.h | awk -v order="$order" '
+    BEGIN { for (n = split(order, layers, " "); n > 0; n--) rank[layers[n]] = n }
+    {
+        split($0, found, ":")
+        split($0, name, "\"")
+        split(found[1], from, "/")
+        split(name[2], to, "/")
+        if (to[1] in rank && rank[to[1]] <= rank[from[2]])
+            next
+        print found[1] ":" found[2] ": " from[2] " must not include " to[1]
+        bad = 1
+    }
+    END { if (NR == 0) print "no includes were found in the source"; exit bad || NR == 0 }' || bad=1
 for l in base proto bus net; do
     grep -n '#include "behaviour.h"' src/$l/* && { echo "$l must not know behaviours"; bad=1; }
 done
