@@ -296,6 +296,13 @@ void log_init(const char *identifier)
 		open_stderr();
 }
 
+size_t log_descriptors(int out[LOG_DESCRIPTORS])
+{
+	out[0] = sink.journal;
+	out[1] = sink.out;
+	return LOG_DESCRIPTORS;
+}
+
 void log_set_level(int level)
 {
 	log_level = level;

@@ -11,6 +11,7 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <syslog.h> /* LOG_ERR, _WARNING, _NOTICE, _INFO, _DEBUG are the levels */
 
@@ -43,6 +44,10 @@ struct log_fields {
  * change of user. Call it once, first thing in main.
  */
 void log_init(const char *identifier);
+
+/* The descriptors that it writes to, for who closes all others; returns their number. */
+enum { LOG_DESCRIPTORS = 2 };
+size_t log_descriptors(int out[LOG_DESCRIPTORS]);
 
 /* Entries below this level (LOG_ERR .. LOG_DEBUG) are skipped. Default: LOG_INFO. */
 void log_set_level(int level);

@@ -30,6 +30,9 @@ struct tickets;
 /* Master: maps the table with a first key. NULL: errno is set. */
 struct tickets *tickets_new(void);
 
+/* Worker: from now on this process can read them only, whatever it tries. -1: errno is set. */
+int tickets_only_read(struct tickets *t) __attribute__((warn_unused_result));
+
 /* Master: a new key for new tickets; the two before it still open theirs. -1: no randomness. */
 int tickets_rotate(struct tickets *t);
 

@@ -138,11 +138,3 @@ void fdstore_close_rest(bool (*wanted)(const char *name, void *arg), void *arg)
 				    e->name);
 	}
 }
-
-void fdstore_close_all(void)
-{
-	while (store.count > 0)
-		drop(&store.entries[store.count - 1]);
-	free(store.entries);
-	store.entries = NULL;
-}

@@ -34,7 +34,4 @@ void fdstore_forget(const char *name);
 /* After start: closes what an earlier run stored and nobody wants; names activated in vain. */
 void fdstore_close_rest(bool (*wanted)(const char *name, void *arg), void *arg);
 
-/* In a child. */
-void fdstore_close_all(void);
-
 #endif

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "process/control.h"
+#include "process/descriptors.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
 #include "process/signals.h"
@@ -94,23 +95,24 @@ size_t slots_alive(void)
 	return n;
 }
 
-/* In the child: lets go of all that is the master's or another slot's. */
-static void let_go(const struct slot *own)
+/*
+ * In the child: what it goes on with, and nothing of what else the master has open. The
+ * master's events are left as they are: to free them would reach into its epoll instance.
+ */
+static void keep_own(const struct worker_start *start)
 {
-	event_reinit(master.base);
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
-		struct slot *s = &master.slots[i];
+	int kept[3 + LOG_DESCRIPTORS + 1 + BUS_SLOTS + CONFIG_LISTENERS_MAX];
+	size_t n = 0;
 
-		event_free(s->event);
-		close(s->control[0]);
-		if (s != own)
-			close(s->control[1]);
-	}
-	signals_remove();
-	event_free(master.tick);
-	event_base_free(master.base);
-	sockets_keep_only(&master.sockets, own->index);
-	fdstore_close_all();
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		kept[n++] = fd;
+	n += log_descriptors(kept + n);
+	kept[n++] = start->control;
+	for (size_t i = 0; i < BUS_SLOTS; i++)
+		kept[n++] = master.wakeups[i];
+	for (size_t i = 0; i < start->config->listener_count; i++)
+		kept[n++] = start->listen_fds[i];
+	descriptors_keep(kept, n);
 }
 
 _Noreturn static void run_child(struct slot *s, pid_t parent)
@@ -129,7 +131,11 @@ _Noreturn static void run_child(struct slot *s, pid_t parent)
 	};
 
 	sockets_of(&master.sockets, master.config, s->index, start.listen_fds);
-	let_go(s);
+	if (tickets_only_read(master.tickets) < 0) {
+		log_err(NULL, "cannot map the keys of session tickets: %s", strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	keep_own(&start);
 	exit(worker_run(&start));
 }
 

@@ -305,14 +305,6 @@ size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 	return c->listener_count;
 }
 
-void sockets_keep_only(struct sockets *s, int slot)
-{
-	for (size_t i = 0; i < s->count; i++)
-		for (int k = 0; k < CONFIG_WORKERS_MAX; k++)
-			if (k != slot && !s->items[i]->unix_path)
-				close_slot(s->items[i], k);
-}
-
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->count; i++)

@@ -44,9 +44,6 @@ void sockets_commit(struct sockets *s, const struct config *c);
 size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 		  int fds[CONFIG_LISTENERS_MAX]);
 
-/* In a child: closes every socket but those of this slot. */
-void sockets_keep_only(struct sockets *s, int slot);
-
 /* Closes all; removes the files of unix sockets, unless they are kept for the next run. */
 void sockets_close(struct sockets *s);
 

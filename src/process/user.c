@@ -33,12 +33,24 @@ static uint32_t permitted_capabilities(void)
 	return syscall(SYS_capget, &head, data) == 0 ? data[0].permitted : 0;
 }
 
+/*
+ * Of what any program that it starts could have: no more than that. Who may not do this has no
+ * more than what it was given; and to gain anything is forbidden besides.
+ */
+static int limit_capabilities(uint32_t mask)
+{
+	for (unsigned c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+		if (c >= 32 || !(mask >> c & 1))
+			prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 static int change_ids(const char *name, const struct passwd *pw)
 {
 	const uint32_t bind = 1u << CAP_NET_BIND_SERVICE;
 
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || initgroups(name, pw->pw_gid) < 0 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	if (limit_capabilities(bind) < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+	    initgroups(name, pw->pw_gid) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
 		return -1;
 	/* In a container root may lack it; then low ports are not to be had anyway. */
@@ -68,7 +80,7 @@ int user_become(const char *name)
 
 int user_drop_capabilities(void)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	if (limit_capabilities(0) < 0 ||
 	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -1;
 	return set_capabilities(0);

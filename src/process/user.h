@@ -8,7 +8,8 @@
 
 /*
  * As root: becomes the user, with its groups, keeping CAP_NET_BIND_SERVICE
- * alone, so that a later bind works as the first did. As anybody else: nothing.
+ * alone, so that a later bind works as the first did; neither it nor its children can
+ * ever have another. As anybody else: nothing.
  * -1: logged.
  */
 int user_become(const char *name) __attribute__((warn_unused_result));

@@ -373,7 +373,9 @@ def test_becomes_the_user(daemon):
     for which in ("CapEff", "CapPrm"):
         assert capabilities(d.pid, which) == BIND_SERVICE
         assert [capabilities(w, which) for w in d.workers()] == [0, 0]
-    assert [status_of(w)["NoNewPrivs"] for w in d.workers()] == ["1", "1"]
+    for pid in (d.pid, *d.workers()):
+        assert status_of(pid)["NoNewPrivs"] == "1"
+        assert capabilities(pid, "CapBnd") == BIND_SERVICE, "the bounding set is dropped, too"
     d.reload()
     assert answers(d.address)
     assert "running as root" not in d.log()
@@ -392,7 +394,8 @@ def test_root_without_a_user_is_warned(daemon):
     d = daemon()
     d.log_contains(r"warning: running as root: set \"user\" to an unprivileged user")
     assert status_of(d.pid)["Uid"].split() == ["0"] * 4
-    assert [capabilities(w) for w in d.workers()] == [0, 0]
+    for which in ("CapEff", "CapBnd"):
+        assert [capabilities(w, which) for w in d.workers()] == [0, 0]
 
 
 def test_user_that_does_not_exist(daemon):

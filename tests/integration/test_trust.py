@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -77,3 +78,49 @@ def test_no_core_dump_of_keys(daemon, pair):
     d.reload()
     assert owners() == {0}
     assert status_of(d.pid)["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+
+
+# --- workers ---
+
+
+def opened(pid):
+    """What a process has open."""
+    return [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+
+
+@needs_root
+def test_workers_have_nothing_of_the_masters_open(daemon, pair):
+    """
+    Neither the runtime directory nor the pid file, which is locked and can be written; no
+    memory of the ticket keys, no socket of another worker. At the start, after a reload, a death.
+    """
+    d = daemon({"listen": [*with_tls(pair), {"unix": "/tmp/nowhere"}]}, start=False)
+    d.change(listen=[*with_tls(pair), {"unix": os.path.join(d.directory, "ws.sock")}])
+    d.start()
+    assert f"{d.directory}/ignyxd.pid" in opened(d.pid)
+
+    def check():
+        for pid in d.workers():
+            files = opened(pid)
+            kinds = [x.partition(":")[0] for x in files]
+            assert kinds.count("socket") == 1 + 3, "the pair with the master, three listeners"
+            # libevent makes one for signals
+            assert not {x for x in files if x.startswith("pipe:")} & set(opened(d.pid))
+            assert {x for x in files if x.startswith("/")} == \
+                {"/dev/null", d.log_file, f"{d.log_file}.out"}
+            assert {x for x in files if x.startswith("anon_inode:")} == \
+                {f"anon_inode:[{x}]" for x in ("eventfd", "eventpoll", "timerfd")}
+            assert kinds.count("anon_inode") <= 64 + 3
+
+    check()
+    d.reload()
+    check()
+    dead = d.workers()[0]
+    d.expect_error("was ended by signal 9")
+    os.kill(dead, signal.SIGKILL)
+    d.wait_workers(2, but=[dead])
+    d.log_contains(f"pid {dead}")
+    check()
+    with Raw(d.address) as c:
+        c.upgrade().send(text("hi"))
+        assert c.text() == "Echo: hi"

@@ -9,6 +9,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,12 +108,76 @@ static void test_shared(void **state)
 	assert_true(same(&seen, &now));
 }
 
+/* Whether a child of this process survives a rotation of its own. */
+static bool can_write(struct tickets *t)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSEGV, SIG_DFL);
+		_exit(tickets_rotate(t) == 0 ? 0 : 1);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The pages of a table that is only for reading, by the name of the memory. NULL: there are none. */
+static void *find_table(size_t *len)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long begin, end;
+	char line[512];
+	void *found = NULL;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "ignyx-tickets") && strstr(line, " r--s ") &&
+		    sscanf(line, "%lx-%lx", &begin, &end) == 2) {
+			found = (void *)begin;
+			*len = end - begin;
+		}
+	fclose(maps);
+	return found;
+}
+
+/* A worker reads the keys, but can neither write them nor make their memory writable. */
+static void test_only_read(void **state)
+{
+	struct tickets *t = tickets_new();
+	struct ticket_key before, now;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(t);
+	before = tickets_current(t);
+	pid = fork();
+	if (pid == 0) {
+		size_t len = 0;
+		bool old, ok = tickets_only_read(t) == 0 && opens(t, &before, &old);
+		void *table = find_table(&len);
+
+		ok = ok && table && !can_write(t) &&
+		     mprotect(table, len, PROT_READ | PROT_WRITE) < 0;
+		_exit(ok && errno == EACCES ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(tickets_rotate(t), 0);
+	now = tickets_current(t);
+	assert_false(same(&before, &now));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_new),
 		cmocka_unit_test(test_rotation),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_only_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
