@@ -109,79 +109,55 @@ int socket_probe(const struct config_listener *l)
 	return port;
 }
 
-/* Whether somebody accepts on the unix socket; a refusal tells a stale file. */
-static bool unix_in_use(const union address *a, socklen_t len)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool stale;
-
-	if (fd < 0)
-		return true;
-	stale = connect(fd, &a->sa, len) < 0 && errno == ECONNREFUSED;
-	close(fd);
-	return !stale;
-}
-
-static int make_way(const char *path, const union address *a, socklen_t len)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -1;
-	if (!S_ISSOCK(st.st_mode)) {
-		errno = EEXIST;
-		return -1;
-	}
-	if (unix_in_use(a, len)) {
-		errno = EADDRINUSE;
-		return -1;
-	}
-	return unlink(path);
-}
-
-int socket_set_rights(const struct config_listener *l)
+int socket_set_rights(const struct config_listener *l, const struct socket_file *file)
 {
 	gid_t group = l->group ? (gid_t)l->gid : getegid();
-	struct stat st;
 
-	/* what is so already may be another user's */
-	if (stat(l->unix_path, &st) < 0 ||
-	    (st.st_gid != group && chown(l->unix_path, (uid_t)-1, group) < 0))
-		return -1;
-	return (st.st_mode & 07777) == (mode_t)l->mode ? 0 : chmod(l->unix_path, (mode_t)l->mode);
+	return socket_file_set_rights(l->unix_path, file, (mode_t)l->mode, group);
 }
 
-static int listen_unix(const struct config_listener *l)
+/* The file has its mode from the moment that it is there. */
+static int bind_unix(int fd, const struct config_listener *l, struct socket_file *file)
 {
 	union address a;
 	socklen_t len = make_address(l, 0, &a);
-	int fd, saved;
+	mode_t before;
+	int r;
 
-	if (len == 0 || make_way(l->unix_path, &a, len) < 0)
+	if (len == 0 || socket_file_make_way(l->unix_path) < 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	before = umask(~(mode_t)l->mode & 0777);
+	r = bind(fd, &a.sa, len);
+	umask(before);
+	return r == 0 ? socket_file_find(l->unix_path, true, file) : -1;
+}
+
+static int listen_unix(const struct config_listener *l, struct socket_file *file)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), saved;
+
 	if (fd < 0)
 		return -1;
-	if (bind(fd, &a.sa, len) < 0)
+	if (bind_unix(fd, l, file) < 0)
 		return close_with_errno(fd);
-	/* Nobody can connect before listen, so the rights are right in time. */
-	if (socket_set_rights(l) == 0 && listen(fd, (int)l->backlog) == 0)
+	/* Nobody can connect before listen, so the group is right in time. */
+	if (socket_set_rights(l, file) == 0 && listen(fd, (int)l->backlog) == 0)
 		return fd;
-	close_with_errno(fd);
 	saved = errno;
-	unlink(l->unix_path);
+	socket_file_remove(l->unix_path, file);
+	close(fd);
 	errno = saved;
 	return -1;
 }
 
-int socket_listen(const struct config_listener *l, int port)
+int socket_listen(const struct config_listener *l, int port, struct socket_file *file)
 {
 	union address a;
 	socklen_t len;
 	int fd;
 
 	if (l->unix_path)
-		return listen_unix(l);
+		return listen_unix(l, file);
 	len = make_address(l, port, &a);
 	if (len == 0 || (fd = open_tcp(&a, true)) < 0)
 		return -1;

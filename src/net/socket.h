@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/socket_file.h"
+
 struct config_listener;
 
 enum { SOCKET_NAME_MAX = 160 };
@@ -24,10 +26,11 @@ int socket_probe(const struct config_listener *l) __attribute__((warn_unused_res
 
 /*
  * Opens, binds and listens; port is what socket_probe returned. A unix socket
- * that nobody listens on is replaced; one in use is EADDRINUSE. Returns a
- * non-blocking close-on-exec descriptor that the caller owns, or -1 with errno.
+ * that nobody listens on is replaced; one in use is EADDRINUSE; *file is then its
+ * file. Returns a non-blocking close-on-exec descriptor that the caller owns, or -1 with errno.
  */
-int socket_listen(const struct config_listener *l, int port) __attribute__((warn_unused_result));
+int socket_listen(const struct config_listener *l, int port, struct socket_file *file)
+	__attribute__((warn_unused_result));
 
 /*
  * Makes a copy of a listening socket that somebody else opened, and of it what
@@ -41,8 +44,9 @@ int socket_port(int fd);
 /* When TCP gives up a peer of the connections to come, see config.patience; not for unix sockets. */
 void socket_set_patience(int fd, int64_t ms);
 
-/* Gives a unix socket's file its mode and group. -1: errno is set. */
-int socket_set_rights(const struct config_listener *l) __attribute__((warn_unused_result));
+/* Gives the file of a unix socket its mode and group. -1: errno is set; ENOENT: it is gone. */
+int socket_set_rights(const struct config_listener *l, const struct socket_file *file)
+	__attribute__((warn_unused_result));
 
 /* How the socket is named in logs: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x", "systemd:ws". */
 void socket_name(const struct config_listener *l, int port, char out[SOCKET_NAME_MAX]);

@@ -4,6 +4,10 @@
  * The outcome file has a count, which moves when a reload begins. The one that
  * answers our signal is the next after the count we saw: a reload that was running
  * then may have read the configuration before it was edited.
+ *
+ * Root asks as well, and the files are those of a user whom root need not trust. So
+ * nothing that they say is acted on: whom to signal is told by the kernel, who knows who
+ * holds the lock of the pid file, and must run as that file's owner.
  */
 #include "process/reload_client.h"
 
@@ -15,8 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,9 +41,31 @@ static int complain(const char *what, const char *detail)
 	return 1;
 }
 
+/* The same, for who returns a descriptor. */
+static int none(const char *what, const char *detail)
+{
+	complain(what, detail);
+	return -1;
+}
+
+/* A file of ours, not one that would block or have no end. -1: errno is set. */
+static int open_file(int dir, const char *name, struct stat *st)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
 static int read_file(int dir, const char *name, char *out, size_t size)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	int fd = open_file(dir, name, &st);
 	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
 
 	if (fd >= 0)
@@ -56,40 +83,87 @@ static int read_outcome(int dir, struct outcome *o)
 	return sscanf(o->text, "%llu %15s", &o->count, o->state) == 2 ? 0 : -1;
 }
 
-/*
- * The daemon holds a lock on its pid file: a file without one is left over. 0: no daemon;
- * -1: there is a file that cannot be read.
- */
-static long read_pid(int dir)
+/* 0: nobody whom this process could see; -1: errno is set. */
+static pid_t lock_holder(int fd)
 {
-	int fd = openat(dir, RUNTIME_PID_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-	char text[32];
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
+	if (fcntl(fd, F_GETLK, &l) < 0)
+		return -1;
+	return l.l_type == F_UNLCK ? 0 : l.l_pid;
+}
+
+static bool runs_as(pid_t pid, uid_t uid)
+{
+	char name[32], text[4096], *at;
+	unsigned real, effective;
+
+	snprintf(name, sizeof(name), "/proc/%ld/status", (long)pid);
+	if (read_file(AT_FDCWD, name, text, sizeof(text)) < 0)
+		return false;
+	at = strstr(text, "\nUid:");
+	return at && sscanf(at, "\nUid: %u %u", &real, &effective) == 2 && real == uid &&
+	       effective == uid;
+}
+
+/* Still holding it behind the opening, the process is the one that was opened. */
+static int open_holder(int fd, const struct stat *st)
+{
+	pid_t pid = lock_holder(fd);
+	int process;
+
+	if (pid <= 0)
+		return none("no daemon runs with this runtime_dir", "");
+	process = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (process < 0)
+		return none("cannot find the daemon: ", strerror(errno));
+	if (lock_holder(fd) == pid && st->st_nlink == 1 && runs_as(pid, st->st_uid))
+		return process;
+	close(process);
+	return none(RUNTIME_PID_FILE " in runtime_dir is locked by a process that does not run as "
+				     "the file's owner: that is no ignyxd",
+		    "");
+}
+
+/* A file without a lock is left over. -1: told. */
+static int open_daemon(int dir)
+{
+	struct stat st;
+	int fd = open_file(dir, RUNTIME_PID_FILE, &st), process;
+
+	if (fd < 0 && errno == ENOENT)
+		return none("no daemon runs with this runtime_dir", "");
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -1;
+		return none("cannot read " RUNTIME_PID_FILE " in runtime_dir: ", strerror(errno));
+	process = open_holder(fd, &st);
 	close(fd);
-	if (!held || read_file(dir, RUNTIME_PID_FILE, text, sizeof(text)) < 0)
-		return 0;
-	return strtol(text, NULL, 10);
+	return process;
 }
 
-static bool gone(long pid)
+/* The service manager knows it. -1: told. */
+static int open_main(long pid)
 {
-	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+	int process = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+
+	if (process < 0)
+		complain("cannot find the daemon: ", strerror(errno));
+	return process;
 }
 
+/* It can act on no terminal, whoever wrote it. */
 static void print_text(const struct outcome *o, FILE *to)
 {
 	const char *lines = strchr(o->text, '\n');
 
-	if (lines)
-		fputs(lines + 1, to);
+	for (const char *p = lines ? lines + 1 : ""; *p; p++)
+		fputc((unsigned char)*p < ' ' && *p != '\n' ? '?' : *p, to);
 }
 
-static int wait_for(int dir, int watch, long pid, unsigned long long count, struct outcome *o)
+static int wait_for(int dir, int watch, int process, unsigned long long count, struct outcome *o)
 {
-	struct pollfd p = { .fd = watch, .events = POLLIN };
+	/* a process can be read from when it has ended */
+	struct pollfd p[] = { { .fd = watch, .events = POLLIN },
+			      { .fd = process, .events = POLLIN } };
 	time_t until = time(NULL) + WAIT_MAX;
 	char events[4096];
 
@@ -101,32 +175,37 @@ static int wait_for(int dir, int watch, long pid, unsigned long long count, stru
 			print_text(o, applied ? stdout : stderr);
 			return applied ? 0 : 1;
 		}
-		if (gone(pid))
+		if (p[1].revents)
 			return complain("the daemon ended during the reload; see its log", "");
-		if (poll(&p, 1, LOOK_EVERY) > 0 && read(watch, events, sizeof(events)) < 0)
+		if (poll(p, 2, LOOK_EVERY) > 0 && p[0].revents &&
+		    read(watch, events, sizeof(events)) < 0)
 			break;
 	}
 	return complain("the daemon did not say in time what came of the reload; see its log", "");
 }
 
-static int request(int dir, int watch, long pid)
+static int request(int dir, int watch, int process)
 {
 	static struct outcome o;
 	unsigned long long next;
 
-	if (pid <= 0)
-		pid = read_pid(dir);
-	if (pid < 0)
-		return complain("cannot read " RUNTIME_PID_FILE " in runtime_dir: ",
-				strerror(errno));
-	if (pid == 0)
-		return complain("no daemon runs with this runtime_dir", "");
 	if (read_outcome(dir, &o) < 0)
 		return complain("cannot read the outcome file in runtime_dir: ", strerror(errno));
 	next = o.count + 1;
-	if (kill((pid_t)pid, SIGHUP) < 0)
+	if (syscall(SYS_pidfd_send_signal, process, SIGHUP, NULL, 0) < 0)
 		return complain("cannot signal the daemon: ", strerror(errno));
-	return wait_for(dir, watch, pid, next, &o);
+	return wait_for(dir, watch, process, next, &o);
+}
+
+static int find_and_request(int dir, int watch, long main_pid)
+{
+	int process = main_pid > 0 ? open_main(main_pid) : open_daemon(dir), r;
+
+	if (process < 0)
+		return 1;
+	r = request(dir, watch, process);
+	close(process);
+	return r;
 }
 
 int reload_client(const char *runtime_dir, long main_pid)
@@ -146,7 +225,7 @@ int reload_client(const char *runtime_dir, long main_pid)
 	if (watch < 0 || inotify_add_watch(watch, runtime_dir, IN_MOVED_TO) < 0)
 		r = complain("cannot watch runtime_dir: ", strerror(errno));
 	else
-		r = request(dir, watch, main_pid);
+		r = find_and_request(dir, watch, main_pid);
 	if (watch >= 0)
 		close(watch);
 	close(dir);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,6 +63,76 @@ static void forget_lines(void)
 	runtime.len = 0;
 }
 
+/* By the kernel's own book, so that who wants to signal us need not believe what is in the file. */
+static int lock(void)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(runtime.pid_file, F_SETLK, &whole);
+}
+
+/* Whether the name still leads to the file that is open. */
+static bool is_in_place(void)
+{
+	struct stat open, named;
+
+	return fstat(runtime.pid_file, &open) == 0 &&
+	       fstatat(runtime.dir, RUNTIME_PID_FILE, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+/* What is wrong with the file, which may have been there. NULL: nothing. */
+static const char *check_pid_file(void)
+{
+	struct stat st;
+
+	if (fstat(runtime.pid_file, &st) < 0)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
+		return "it is not a file of its own; remove it";
+	return st.st_uid == geteuid() ? NULL : "it belongs to another user; remove it";
+}
+
+static int open_pid_file(const char *dir)
+{
+	const char *wrong;
+
+	/* non-blocking, for there may be a FIFO */
+	runtime.pid_file =
+		openat(runtime.dir, RUNTIME_PID_FILE,
+		       O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
+	if (runtime.pid_file < 0)
+		return fail(dir, "cannot write " RUNTIME_PID_FILE);
+	wrong = check_pid_file();
+	if (wrong)
+		log_err(NULL, "runtime_dir %s: cannot use " RUNTIME_PID_FILE ": %s", dir, wrong);
+	return wrong ? -1 : 0;
+}
+
+/* Who ends meanwhile removes the file; a lock of that one would be worth nothing. */
+static int take_pid_file(const char *dir)
+{
+	for (;;) {
+		if (open_pid_file(dir) < 0)
+			return -1;
+		if (lock() < 0)
+			return fail(dir, errno == EAGAIN || errno == EACCES
+						 ? "another ignyxd uses it"
+						 : "cannot lock it");
+		if (is_in_place())
+			return 0;
+		close(runtime.pid_file);
+	}
+}
+
+static void close_files(void)
+{
+	if (runtime.pid_file >= 0)
+		close(runtime.pid_file);
+	close(runtime.dir);
+	runtime.pid_file = runtime.dir = -1;
+}
+
 int runtime_open(const char *dir)
 {
 	if (!dir)
@@ -73,16 +142,9 @@ int runtime_open(const char *dir)
 	runtime.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (runtime.dir < 0)
 		return fail(dir, "cannot open it");
-	runtime.pid_file = openat(runtime.dir, RUNTIME_PID_FILE,
-				  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (runtime.pid_file < 0)
-		return fail(dir, "cannot write " RUNTIME_PID_FILE);
-	if (flock(runtime.pid_file, LOCK_EX | LOCK_NB) < 0) {
-		fail(dir, errno == EWOULDBLOCK ? "another ignyxd uses it" : "cannot lock it");
-		/* The files are the other's. */
-		close(runtime.pid_file);
-		close(runtime.dir);
-		runtime.pid_file = runtime.dir = -1;
+	if (take_pid_file(dir) < 0) {
+		/* The files are another's. */
+		close_files();
 		return -1;
 	}
 	if (write_pid() < 0)
@@ -95,11 +157,11 @@ void runtime_close(void)
 {
 	if (runtime.dir < 0)
 		return;
-	unlinkat(runtime.dir, RUNTIME_RELOAD_FILE, 0);
-	unlinkat(runtime.dir, RUNTIME_PID_FILE, 0);
-	close(runtime.pid_file);
-	close(runtime.dir);
-	runtime.pid_file = runtime.dir = -1;
+	if (is_in_place()) {
+		unlinkat(runtime.dir, RUNTIME_RELOAD_FILE, 0);
+		unlinkat(runtime.dir, RUNTIME_PID_FILE, 0);
+	}
+	close_files();
 	forget_lines();
 }
 

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,8 +39,9 @@ static void close_slot(struct listen_socket *l, int slot)
 
 static void free_socket(struct listen_socket *l, bool remove_file)
 {
+	/* ahead of the socket, which keeps the file's inode from being another's */
 	if (remove_file && l->unix_path)
-		unlink(l->unix_path);
+		socket_file_remove(l->unix_path, &l->file);
 	for (int i = CONFIG_WORKERS_MAX - 1; i >= 0; i--)
 		close_slot(l, i);
 	free(l->unix_path);
@@ -92,7 +92,7 @@ static struct listen_socket *new_socket(const struct sockets *s, const struct co
 }
 
 /* A socket for a slot: one that was handed in or stored, or a new one. */
-static int open_slot(const struct listen_socket *l, const struct config_listener *c, int slot)
+static int open_slot(struct listen_socket *l, const struct config_listener *c, int slot)
 {
 	int fds[CONFIG_WORKERS_MAX];
 	size_t n = fdstore_find(l->handed_in ? c->systemd : l->key, fds, CONFIG_WORKERS_MAX);
@@ -105,9 +105,10 @@ static int open_slot(const struct listen_socket *l, const struct config_listener
 	if (l->handed_in)
 		return socket_adopt(fds[(size_t)slot % n], c);
 	/* A stored unix socket is of no use when somebody has removed its file. */
-	if ((size_t)slot < n && (!l->unix_path || access(l->unix_path, F_OK) == 0))
+	if ((size_t)slot < n &&
+	    (!l->unix_path || socket_file_find(l->unix_path, false, &l->file) == 0))
 		return socket_adopt(fds[slot], c);
-	return socket_listen(c, l->port);
+	return socket_listen(c, l->port, &l->file);
 }
 
 /* Opens what is missing for slots below `slots`. */
@@ -152,7 +153,8 @@ static const char *advice(int error)
 	case ENOENT:
 		return "; the folder of the socket does not exist";
 	case EEXIST:
-		return "; there is a file in the way that is no socket";
+		return "; there is a file in the way that is no socket, or that of another user: "
+		       "remove it";
 	}
 	return "";
 }
@@ -169,7 +171,7 @@ static int open_one(struct sockets *s, const struct config_listener *c, int slot
 		if (!l)
 			return -1;
 		s->items[s->count++] = l;
-	} else if (l->unix_path && socket_set_rights(c) < 0 && errno != ENOENT) {
+	} else if (l->unix_path && socket_set_rights(c, &l->file) < 0 && errno != ENOENT) {
 		return -1;
 	}
 	return open_slots(l, c, slots);
@@ -192,6 +194,15 @@ static void warn_rights(const struct config_listener *c)
 				    : advice(errno));
 }
 
+static void put_rights_back(const struct sockets *s, const struct config_listener *c)
+{
+	char key[SOCKET_NAME_MAX];
+
+	key_of(c, key);
+	if (c->unix_path && socket_set_rights(c, &find(s, key)->file) < 0)
+		warn_rights(c);
+}
+
 /* Takes back what sockets_open did: slots from had[i] on, and fresh ones whole. */
 static void undo(struct sockets *s, const int *had, const struct config *old)
 {
@@ -207,8 +218,7 @@ static void undo(struct sockets *s, const int *had, const struct config *old)
 			close_slot(l, k);
 	}
 	for (size_t i = 0; old && i < old->listener_count; i++)
-		if (old->listeners[i].unix_path && socket_set_rights(&old->listeners[i]) < 0)
-			warn_rights(&old->listeners[i]);
+		put_rights_back(s, &old->listeners[i]);
 }
 
 int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
@@ -242,7 +252,7 @@ static void update(struct listen_socket *l, const struct config *c,
 		if (!l->handed_in && (!l->unix_path || i == 0))
 			listen(l->fds[i], (int)cl->backlog);
 	}
-	if (l->unix_path && socket_set_rights(cl) < 0)
+	if (l->unix_path && socket_set_rights(cl, &l->file) < 0)
 		warn_rights(cl);
 }
 

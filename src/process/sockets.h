@@ -15,6 +15,7 @@ struct listen_socket {
 	char key[SOCKET_NAME_MAX]; /* as configured */
 	char name[SOCKET_NAME_MAX]; /* with the port that is in use */
 	char *unix_path;
+	struct socket_file file; /* of the unix socket */
 	int port;
 	bool handed_in; /* by the service manager's socket unit, whose it stays */
 	bool fresh; /* opened for a reload that is not decided yet */
