@@ -15,7 +15,7 @@ void signals_prepare(void);
 /* Master: handles signals in the loop. -1: there is no memory. */
 int signals_add(struct event_base *base) __attribute__((warn_unused_result));
 
-/* Gives back what signals_add took; also in a child, which then calls signals_ignore. */
+/* Gives back what signals_add took. */
 void signals_remove(void);
 
 /* Worker: none of the signals that are for the master means anything here. Unblocks all. */

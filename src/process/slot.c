@@ -19,7 +19,6 @@
 #include "process/descriptors.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
-#include "process/signals.h"
 #include "process/worker.h"
 #include "session/session.h"
 
