@@ -48,10 +48,12 @@ def memory_of(pid):
             open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in maps:
             begin, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
-            if rights.startswith("rw") and "[vvar" not in line:
-                mem.seek(int(begin, 16))
+            begin, size = int(begin, 16), int(end, 16) - int(begin, 16)
+            # more than that is what a sanitizer has of its own
+            if rights.startswith("rw") and "[vvar" not in line and size < 1 << 30:
+                mem.seek(begin)
                 try:
-                    yield mem.read(int(end, 16) - int(begin, 16))
+                    yield mem.read(size)
                 except OSError:
                     pass  # behind the end of a file
 
@@ -338,13 +340,14 @@ def test_workers_have_nothing_of_the_masters_open(daemon, pair):
     Neither the runtime directory nor the pid file, which is locked and can be written; no
     memory of the ticket keys, no socket of another worker. At the start, after a reload, a death.
     """
-    d = daemon({"listen": [*with_tls(pair), {"unix": "/tmp/nowhere"}]}, start=False)
+    d = daemon(start=False, args=["-v"])
     d.change(listen=[*with_tls(pair), {"unix": os.path.join(d.directory, "ws.sock")}])
     d.start()
     assert f"{d.directory}/ignyxd.pid" in opened(d.pid)
 
     def check():
         for pid in d.workers():
+            d.log_contains(rf"runs with pid {pid}\b")
             files = opened(pid)
             kinds = [x.partition(":")[0] for x in files]
             assert kinds.count("socket") == 1 + 3, "the pair with the master, three listeners"
