@@ -36,6 +36,7 @@ int tls_start(struct transport *t, struct tls_server *s);
 enum tls_result {
 	TLS_DONE, /* messages can go both ways */
 	TLS_WAIT, /* until it can be written if t->want_write, until bytes come if not */
+	TLS_GONE, /* the peer ended the connection before it had said what it wants */
 	TLS_PLAIN, /* the peer speaks HTTP without TLS */
 	TLS_FAILED, /* *why says what was wrong, in OpenSSL's words */
 };

@@ -468,6 +468,13 @@ static const char *failure(const struct transport *t, unsigned long e)
 	return text;
 }
 
+/* Whether the stream has ended, with the last error e, before there was anything to answer. */
+static bool is_probe(const SSL *ssl, unsigned long e)
+{
+	return BIO_number_written(SSL_get_wbio(ssl)) == 0 &&
+	       (e == 0 || is_ssl_error(e, SSL_R_UNEXPECTED_EOF_WHILE_READING));
+}
+
 enum tls_result tls_handshake(struct transport *t, const char **why)
 {
 	unsigned long e;
@@ -484,6 +491,8 @@ enum tls_result tls_handshake(struct transport *t, const char **why)
 	e = ERR_peek_last_error();
 	*why = failure(t, e);
 	forget_errors();
+	if (is_probe(tls_of(t)->ssl, e))
+		return TLS_GONE;
 	return is_ssl_error(e, SSL_R_HTTP_REQUEST) ? TLS_PLAIN : TLS_FAILED;
 }
 

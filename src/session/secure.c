@@ -78,6 +78,9 @@ bool secure_go_on(struct conn *c)
 	case TLS_WAIT:
 		conn_update_interest(c);
 		return false;
+	case TLS_GONE: /* a check whether we are there is no failure */
+		conn_kill(c, REASON_PEER_GONE);
+		return false;
 	case TLS_PLAIN:
 		answer_plainly(c);
 		return false;
