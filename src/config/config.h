@@ -136,6 +136,8 @@ struct config {
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_ROOM added, at most bus_size / 4 */
 	int64_t max_rooms;
 	int64_t max_connections; /* resolved */
+	int64_t max_head; /* bytes of a request's head */
+	char *health; /* path of the health check; NULL: none */
 	int64_t worker_timeout, shutdown_grace; /* ms */
 	int64_t patience; /* ms until TCP gives up a silent peer; 0: until it does by itself */
 	struct config_limits limits; /* the defaults; used before the endpoint is known */

@@ -70,25 +70,26 @@ static bool has_control(const char *path)
 	return *path != '\0';
 }
 
-static void check_path(struct config_report *r, const char *path)
+static void check_path(struct config_report *r, const char *key, const char *path)
 {
-	const config_setting_t *at = config_setting_get_member(r->group, "path");
+	const config_setting_t *at = config_setting_get_member(r->group, key);
 
 	if (*path != '/')
-		config_report_error(r, "path", "must begin with \"/\", not be \"%s\"", path);
+		config_report_error(r, key, "must begin with \"/\", not be \"%s\"", path);
 	if (!utf8_valid(path, strlen(path)))
-		config_report_error(r, "path", "must be UTF-8");
+		config_report_error(r, key, "must be UTF-8");
 	if (strpbrk(path, "?#") != NULL)
-		config_report_error(r, "path",
+		config_report_error(r, key,
 				    "must not contain \"%c\": the query of a request is ignored, "
 				    "and a fragment is never sent",
 				    *strpbrk(path, "?#"));
 	if (has_control(path))
-		config_report_error(r, "path", "must not contain control characters");
+		config_report_error(r, key, "must not contain control characters");
 	if (has_escape(path))
 		report_warning(r, at,
-			       "\"path\" is taken literally, \"%%\" included: write the characters "
-			       "themselves");
+			       "\"%s\" is taken literally, \"%%\" included: write the characters "
+			       "themselves",
+			       key);
 }
 
 /* --- what a message needs on its way --- */
@@ -182,7 +183,7 @@ static void report_unknown_of_any(const struct parse *p, struct config_report *r
 static void check_endpoint(struct parse *p, struct config_report *r, struct config_endpoint *e)
 {
 	if (e->path != NULL)
-		check_path(r, e->path);
+		check_path(r, "path", e->path);
 	limits_check(r, &e->limits);
 	check_subprotocols(p, r, &e->limits);
 	if (e->behaviour == NULL)
@@ -311,6 +312,24 @@ static void parse_groups(struct parse *p, const config_setting_t *list)
 	qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
 }
 
+/* It would hide the endpoint, or the endpoint it. */
+static void check_health(struct parse *p)
+{
+	const struct config *c = p->config;
+
+	if (c->health == NULL)
+		return;
+	check_path(&p->top, "health", c->health);
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		const struct config_endpoint *e = &c->endpoints[i];
+
+		if (e->path != NULL && strcmp(e->path, c->health) == 0)
+			config_report_error(&p->top, "health",
+					    "is \"%s\", which is the path of the endpoint at %s:%d",
+					    c->health, e->file, e->line);
+	}
+}
+
 void endpoints_parse(struct parse *p)
 {
 	const config_setting_t *list =
@@ -322,6 +341,7 @@ void endpoints_parse(struct parse *p)
 		report_warning(&p->top, list,
 			       "\"endpoints\" is empty: every request is answered with 404");
 	parse_groups(p, list);
+	check_health(p);
 }
 
 void endpoint_free(struct config_endpoint *e)

@@ -67,6 +67,8 @@ const struct config_key table_global[] = {
 	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
 	       .restart = true),
 	GLOBAL(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
+	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
 	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),
 	GLOBAL(shutdown_grace, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
 	{ .name = "listen", .type = CONFIG_GROUPS, .required = true },

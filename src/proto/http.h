@@ -11,10 +11,9 @@
 #include <strings.h>
 #include <sys/types.h>
 
-enum {
-	HTTP_HEAD_MAX = 8192, /* bytes of a whole head */
-	HTTP_HEADERS_MAX = 100, /* more is malformed */
-};
+#include "proto/refusal.h"
+
+enum { HTTP_HEADERS_MAX = 100 }; /* more are refused */
 
 struct http_text {
 	const char *p;
@@ -32,20 +31,30 @@ struct http_head {
 	int minor; /* HTTP/1.minor */
 	size_t count;
 	struct http_header headers[HTTP_HEADERS_MAX];
+	struct refusal why; /* of HTTP_BAD */
 };
 
-enum { HTTP_MORE = 0, HTTP_BAD = -1, HTTP_TOO_LARGE = -2 };
+/*
+ * How far a head was read that has not come whole; zeroed for one of which nothing was.
+ * No byte of it is looked at more than twice, whatever the pieces are that it comes in.
+ */
+struct http_progress {
+	size_t lines; /* that are whole, and right */
+	size_t at; /* where the next one begins */
+	size_t looked; /* up to where it has no end */
+};
+
+enum { HTTP_MORE = 0, HTTP_BAD = -1 };
 
 /*
- * Parses len bytes. Returns the length of the head, with its empty line, if it
- * is whole; HTTP_MORE if more bytes are needed; HTTP_BAD with the first line that
- * cannot be right (control characters, white space before a colon, obs-fold,
- * not HTTP/1.x ...); HTTP_TOO_LARGE above HTTP_HEAD_MAX. The views live as
- * long as the bytes. seen: how many of the bytes were there in an earlier call
- * that returned HTTP_MORE, 0 for none; saves looking for the end twice.
+ * Parses len bytes, of which those of an earlier call that returned HTTP_MORE are the first;
+ * *progress is what that call left. Returns the length of the head, with its empty line, if
+ * it is whole; HTTP_MORE if more bytes are needed; HTTP_BAD with the first line that cannot be
+ * right, or above max bytes, and h->why then says what, where. The views live as long as the
+ * bytes.
  */
-ssize_t http_parse_head(const char *bytes, size_t len, size_t seen, struct http_head *h)
-	__attribute__((warn_unused_result));
+ssize_t http_parse_head(const char *bytes, size_t len, size_t max, struct http_progress *progress,
+			struct http_head *h) __attribute__((warn_unused_result));
 
 /* Whether a byte may be in a token (RFC 9110 5.6.2). */
 int http_is_token_char(unsigned char c);

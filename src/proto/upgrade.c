@@ -16,22 +16,28 @@ static const char KEY_GUID[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 enum { SHA1_LEN = 20, ACCEPT_LEN = 28 };
 
-static const struct refusal {
+static const struct answer {
 	enum reason reason;
 	int status;
 	const char *phrase;
 	const char *headers;
-} refusals[] = {
+} answers[] = {
 	{ REASON_BAD_REQUEST, 400, "Bad Request", "" },
 	{ REASON_PLAIN_HTTP, 400, "Bad Request", "" },
 	{ REASON_MISSING_HOST, 400, "Bad Request", "" },
 	{ REASON_BAD_UPGRADE, 400, "Bad Request", "" },
 	{ REASON_BAD_KEY, 400, "Bad Request", "" },
 	{ REASON_MISSING_VERSION, 400, "Bad Request", "" },
+	{ REASON_VERSION_DOUBLED, 400, "Bad Request", "" },
+	{ REASON_HTTP_VERSION, 400, "Bad Request", "" },
+	{ REASON_TLS_ON_PLAIN_PORT, 400, "Bad Request", "" },
+	{ REASON_BAD_TARGET, 400, "Bad Request", "" },
+	{ REASON_REQUEST_BODY, 400, "Bad Request", "" },
+	{ REASON_TOO_MANY_HEADERS, 400, "Bad Request", "" },
 	{ REASON_SUBPROTOCOL_REQUIRED, 400, "Bad Request", "" },
 	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
 	{ REASON_NOT_FOUND, 404, "Not Found", "" },
-	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "Allow: GET\r\n" },
+	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "" },
 	{ REASON_HANDSHAKE_TIMEOUT, 408, "Request Timeout", "" },
 	{ REASON_UPGRADE_REQUIRED, 426, "Upgrade Required",
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
@@ -42,19 +48,19 @@ static const struct refusal {
 	{ REASON_INTERNAL_ERROR, 500, "Internal Server Error", "" },
 };
 
-static const struct refusal *find_refusal(enum reason r)
+static const struct answer *find_answer(enum reason r)
 {
-	const size_t count = sizeof(refusals) / sizeof(*refusals);
+	const size_t count = sizeof(answers) / sizeof(*answers);
 
 	for (size_t i = 0; i < count; i++)
-		if (refusals[i].reason == r)
-			return &refusals[i];
-	return &refusals[count - 1];
+		if (answers[i].reason == r)
+			return &answers[i];
+	return &answers[count - 1];
 }
 
 int upgrade_status(enum reason r)
 {
-	return find_refusal(r)->status;
+	return find_answer(r)->status;
 }
 
 /* The path of a target in origin form, or in absolute form as a proxy writes it. */
@@ -89,7 +95,7 @@ static int hex(char c)
 }
 
 /* Decodes up to the query. A path that is too long becomes "", which no endpoint has. */
-static int decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
+static int decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1], struct refusal *why)
 {
 	size_t n = 0;
 
@@ -97,24 +103,61 @@ static int decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
 		int c = (unsigned char)t.p[i];
 
 		if (c == '#')
-			return -1;
+			return refusal_set(why, REASON_BAD_TARGET,
+					   "the request's target has a \"#\", which is never sent");
 		if (c == '%') {
 			int high = i + 2 < t.len ? hex(t.p[i + 1]) : -1;
 			int low = i + 2 < t.len ? hex(t.p[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
-				return -1;
+				return refusal_set(why, REASON_BAD_TARGET,
+						   "a \"%%\" in the request's target has no two "
+						   "hexadecimal digits behind it");
 			c = high << 4 | low;
 			i += 2;
 		}
 		if (c == 0)
-			return -1;
+			return refusal_set(why, REASON_BAD_TARGET,
+					   "the request's target has a byte 0x00");
 		if (n < UPGRADE_PATH_MAX)
 			out[n] = (char)c;
 		n++;
 	}
 	out[n <= UPGRADE_PATH_MAX ? n : 0] = '\0';
 	return 0;
+}
+
+static void copy_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
+{
+	size_t n = 0;
+
+	while (n < t.len && n < UPGRADE_PATH_MAX && t.p[n] && t.p[n] != '?' && t.p[n] != '#') {
+		out[n] = t.p[n];
+		n++;
+	}
+	out[n] = '\0';
+}
+
+void upgrade_peek_path(const char *bytes, size_t len, char path[UPGRADE_PATH_MAX + 1])
+{
+	size_t at = len >= 2 && memcmp(bytes, "\r\n", 2) == 0 ? 2 : 0;
+	const char *end = memchr(bytes + at, '\n', len - at), *from, *to;
+	struct http_text target;
+	struct refusal why;
+
+	*path = '\0';
+	if (!end || !http_is_token_char((unsigned char)bytes[at]))
+		return;
+	from = memchr(bytes + at, ' ', (size_t)(end - bytes) - at);
+	if (!from)
+		return;
+	from++;
+	to = memchr(from, ' ', (size_t)(end - from));
+	if (!to)
+		to = end[-1] == '\r' ? end - 1 : end;
+	target = (struct http_text){ from, (size_t)(to - from) };
+	if (find_path(&target) == 0 && decode_path(target, path, &why) < 0)
+		copy_path(target, path);
 }
 
 /* The header if it is there exactly once. */
@@ -148,37 +191,46 @@ static bool is_key(struct http_text t)
 }
 
 /* A GET has no body; one announced here would be taken for frames. */
-static int has_body(const struct http_head *h)
+static int check_body(const struct http_head *h, struct refusal *why)
 {
 	const struct http_header *length = NULL;
+	const char *name = NULL;
 
 	while ((length = http_find(h, "Content-Length", length)))
 		if (!http_is(length->value, "0"))
-			return 1;
-	return http_find(h, "Transfer-Encoding", NULL) != NULL;
+			name = "Content-Length";
+	if (http_find(h, "Transfer-Encoding", NULL))
+		name = "Transfer-Encoding";
+	if (!name)
+		return 0;
+	return refusal_set(why, REASON_REQUEST_BODY, "an upgrade has no body: leave out %s", name);
 }
 
-static enum reason parse_websocket(const struct http_head *h, struct upgrade *up)
+static int parse_websocket(const struct http_head *h, struct upgrade *up, struct refusal *why)
 {
 	const struct http_header *key = find_only(h, "Sec-WebSocket-Key");
 	const struct http_header *version = http_find(h, "Sec-WebSocket-Version", NULL);
 
-	if (h->minor < 1 || has_body(h))
-		return REASON_BAD_REQUEST;
+	if (h->minor < 1)
+		return refusal_set(why, REASON_HTTP_VERSION,
+				   "the request is HTTP/1.0, and an upgrade needs HTTP/1.1; nginx "
+				   "sends that with \"proxy_http_version 1.1\"");
+	if (check_body(h, why) < 0)
+		return -1;
 	if (!http_has_token(h, "Connection", "upgrade"))
-		return REASON_BAD_UPGRADE;
+		return refusal_plain(why, REASON_BAD_UPGRADE);
 	if (!key || !is_key(key->value))
-		return REASON_BAD_KEY;
+		return refusal_plain(why, REASON_BAD_KEY);
 	if (!version)
-		return REASON_MISSING_VERSION;
+		return refusal_plain(why, REASON_MISSING_VERSION);
 	if (http_find(h, "Sec-WebSocket-Version", version))
-		return REASON_BAD_REQUEST;
+		return refusal_plain(why, REASON_VERSION_DOUBLED);
 	memcpy(up->key, key->value.p, UPGRADE_KEY_LEN);
 	up->version13 = http_is(version->value, "13");
-	return REASON_NONE;
+	return 0;
 }
 
-enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
+int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
 {
 	struct http_text target = h->target;
 	const struct http_header *origin = http_find(h, "Origin", NULL);
@@ -188,16 +240,22 @@ enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
 	up->origin = (struct http_text){ NULL, 0 };
 	up->get = h->method.len == 3 && memcmp(h->method.p, "GET", 3) == 0;
 	up->head = h->method.len == 4 && memcmp(h->method.p, "HEAD", 4) == 0;
-	if (find_path(&target) < 0 || decode_path(target, up->path) < 0)
-		return REASON_BAD_REQUEST;
+	if (find_path(&target) < 0)
+		return refusal_set(why, REASON_BAD_TARGET,
+				   "the request's target is no path that begins with \"/\"");
+	if (decode_path(target, up->path, why) < 0) {
+		*up->path = '\0';
+		return -1;
+	}
 	if (h->minor >= 1 && !find_only(h, "Host"))
-		return REASON_MISSING_HOST;
+		return refusal_plain(why, REASON_MISSING_HOST);
 	if (origin && http_find(h, "Origin", origin))
-		return REASON_BAD_REQUEST;
+		return refusal_set(why, REASON_BAD_REQUEST,
+				   "the request has Origin more than once");
 	if (origin)
 		up->origin = origin->value;
 	up->websocket = http_has_token(h, "Upgrade", "websocket");
-	return up->websocket ? parse_websocket(h, up) : REASON_NONE;
+	return up->websocket ? parse_websocket(h, up, why) : 0;
 }
 
 enum reason upgrade_check(const struct upgrade *up)
@@ -293,11 +351,17 @@ static void format_date(long long now, char *out, size_t size)
 	strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-size_t upgrade_write_refusal(char *out, enum reason r, long long now, bool no_body)
+struct response {
+	int status;
+	const char *phrase, *connection;
+	const char *more, *allow; /* header lines, and the value of Allow; NULL: none */
+	const char *body;
+	bool no_body;
+};
+
+static size_t write_response(char *out, const struct response *r, long long now)
 {
-	const struct refusal *f = find_refusal(r);
-	char body[256], date[64];
-	int body_len = snprintf(body, sizeof(body), "%s: %s\n", reason_word(r), reason_text(r));
+	char date[64];
 
 	format_date(now, date, sizeof(date));
 	return (size_t)snprintf(out, UPGRADE_RESPONSE_MAX,
@@ -305,12 +369,45 @@ size_t upgrade_write_refusal(char *out, enum reason r, long long now, bool no_bo
 				"Date: %s\r\n"
 				"Server: ignyxd\r\n"
 				"Content-Type: text/plain; charset=utf-8\r\n"
-				"Content-Length: %d\r\n"
+				"Content-Length: %zu\r\n"
 				"Connection: %s\r\n"
-				"%s"
+				"%s%s%s%s"
 				"\r\n"
 				"%s",
-				f->status, f->phrase, date, body_len,
-				f->reason == REASON_UPGRADE_REQUIRED ? "close, Upgrade" : "close",
-				f->headers, no_body ? "" : body);
+				r->status, r->phrase, date, strlen(r->body), r->connection, r->more,
+				r->allow ? "Allow: " : "", r->allow ? r->allow : "",
+				r->allow ? "\r\n" : "", r->no_body ? "" : r->body);
+}
+
+size_t upgrade_write_refusal(char *out, const struct refusal *why, long long now, bool no_body)
+{
+	const struct answer *a = find_answer(why->reason);
+	char body[256];
+	struct response r = {
+		.status = a->status,
+		.phrase = a->phrase,
+		.connection = a->reason == REASON_UPGRADE_REQUIRED ? "close, Upgrade" : "close",
+		.more = a->headers,
+		.body = body,
+		.no_body = no_body,
+	};
+
+	if (a->reason == REASON_METHOD_NOT_ALLOWED)
+		r.allow = why->allow ? why->allow : "GET";
+	snprintf(body, sizeof(body), "%s: %s\n", reason_word(why->reason), refusal_text(why));
+	return write_response(out, &r, now);
+}
+
+size_t upgrade_write_health(char *out, bool serves, long long now, bool no_body)
+{
+	struct response r = {
+		.status = serves ? 200 : 503,
+		.phrase = serves ? "OK" : "Service Unavailable",
+		.connection = "close",
+		.more = "Cache-Control: no-store\r\n",
+		.body = serves ? "ok\n" : "stopping\n",
+		.no_body = no_body,
+	};
+
+	return write_response(out, &r, now);
 }

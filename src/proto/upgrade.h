@@ -13,6 +13,7 @@
 
 #include "base/reason.h"
 #include "proto/http.h"
+#include "proto/refusal.h"
 
 enum {
 	UPGRADE_RESPONSE_MAX = 1024, /* bytes that any answer fits in */
@@ -31,12 +32,17 @@ struct upgrade {
 };
 
 /*
- * Reads a whole head into *up. Returns REASON_NONE, or why the request is to be
- * refused with 400. A plain GET is no error here: up->websocket is false. The
- * views in *up live as long as those in *h.
+ * Reads a whole head into *up. Returns 0, or -1 with *why, which is answered with 400. A plain
+ * GET is no error here: up->websocket is false. The views in *up live as long as those in *h.
  */
-enum reason upgrade_parse(const struct http_head *h, struct upgrade *up)
+int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
 	__attribute__((warn_unused_result));
+
+/*
+ * The path that a head asks for which is not whole, or is malformed: "" as long as its
+ * first line has not come, or if that has none. What cannot be decoded is left as it came.
+ */
+void upgrade_peek_path(const char *bytes, size_t len, char path[UPGRADE_PATH_MAX + 1]);
 
 /*
  * The refusal that method, Upgrade and version call for on an endpoint:
@@ -67,6 +73,9 @@ size_t upgrade_write_accept(char *out, const struct upgrade *up, const char *sub
  * now is the time for the Date header, seconds since the epoch; no_body for
  * HEAD. out has UPGRADE_RESPONSE_MAX bytes. Returns the length.
  */
-size_t upgrade_write_refusal(char *out, enum reason r, long long now, bool no_body);
+size_t upgrade_write_refusal(char *out, const struct refusal *why, long long now, bool no_body);
+
+/* The same of the answer to a health check: 200, or 503 for who serves no more. */
+size_t upgrade_write_health(char *out, bool serves, long long now, bool no_body);
 
 #endif

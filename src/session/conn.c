@@ -375,17 +375,33 @@ void conn_reap(void)
 	}
 }
 
+/* Who sends it byte by byte is not to cost more than who does not: its room doubles. */
+static struct conn_head *grow_head(struct conn_head *head, size_t len)
+{
+	size_t size = head ? 2 * head->size : 0;
+	struct conn_head *grown;
+
+	size = size > len ? size : len;
+	grown = realloc(head, sizeof(*grown) + size);
+	if (!grown)
+		return NULL;
+	if (!head)
+		memset(grown, 0, sizeof(*grown));
+	grown->size = size;
+	return grown;
+}
+
 struct conn_head *conn_gather(struct conn *c, const void *p, size_t n)
 {
-	size_t had = c->head ? c->head->len : 0;
-	struct conn_head *head = realloc(c->head, sizeof(*head) + had + n);
+	struct conn_head *head = c->head;
+	size_t had = head ? head->len : 0;
 
+	if (!head || had + n > head->size)
+		head = grow_head(head, had + n);
 	if (!head) {
 		conn_kill(c, REASON_NO_MEMORY);
 		return NULL;
 	}
-	if (!c->head)
-		head->len = head->seen = 0;
 	c->head = head;
 	memcpy(head->bytes + had, p, n);
 	head->len = had + n;

@@ -20,10 +20,10 @@
 #include "net/peer.h"
 #include "net/transport.h"
 #include "proto/frame.h"
+#include "proto/http.h"
 #include "session/conn.h"
 
 struct config_endpoint;
-struct http_head;
 struct net_peer;
 struct proxy_reader;
 
@@ -38,7 +38,8 @@ enum conn_state { CONN_PROXY, CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, C
 
 /* A request head that has not come whole. */
 struct conn_head {
-	size_t len, seen;
+	size_t len, size;
+	struct http_progress progress;
 	char bytes[];
 };
 

@@ -27,22 +27,66 @@ uint32_t handshake_deadline(const struct conn *c)
 	return c->mark + timer_ticks(l->handshake_timeout);
 }
 
-/* path: what was asked for, where no endpoint stands for it; else NULL. */
-static void refuse(struct conn *c, enum reason reason, const char *path, bool no_body)
+static void respond(struct conn *c, const char *response, size_t n, enum reason reason)
 {
-	char response[UPGRADE_RESPONSE_MAX];
-
-	entry_refused(c, reason, upgrade_status(reason), path, NULL);
 	conn_forget_head(c);
 	output_cork(c);
-	output_raw(c, response, upgrade_write_refusal(response, reason, time(NULL), no_body));
+	output_raw(c, response, n);
 	conn_end_output(c, reason);
 	output_uncork(c);
 }
 
+/* path: what was asked for, "" where that is not known. An endpoint's stands for itself. */
+static void refuse(struct conn *c, const struct refusal *why, const char *path, bool no_body)
+{
+	char response[UPGRADE_RESPONSE_MAX];
+
+	if (!c->endpoint)
+		conn_set_endpoint(c, config_find(session.config, path));
+	entry_refused(c, why->reason, upgrade_status(why->reason),
+		      c->endpoint || !*path ? NULL : path, refusal_text(why));
+	respond(c, response, upgrade_write_refusal(response, why, time(NULL), no_body),
+		why->reason);
+}
+
+static bool is_health(const char *path)
+{
+	return session.config->health && strcmp(session.config->health, path) == 0;
+}
+
+/* Who asks every other second whether we serve is told so, and the log is not. */
+static void answer_health_check(struct conn *c, bool serves, bool no_body)
+{
+	char response[UPGRADE_RESPONSE_MAX];
+
+	respond(c, response, upgrade_write_health(response, serves, time(NULL), no_body),
+		REASON_HEALTH_CHECK);
+}
+
 void handshake_refuse(struct conn *c, enum reason reason)
 {
-	refuse(c, reason, NULL, false);
+	char path[UPGRADE_PATH_MAX + 1] = "";
+	struct refusal why;
+
+	if (c->head)
+		upgrade_peek_path(c->head->bytes, c->head->len, path);
+	refusal_plain(&why, reason);
+	if (reason == REASON_SHUTDOWN && is_health(path))
+		answer_health_check(c, false, false);
+	else
+		refuse(c, &why, path, false);
+}
+
+static void take_health_check(struct conn *c, const struct upgrade *up)
+{
+	const struct refusal why = { .reason = REASON_METHOD_NOT_ALLOWED,
+				     .allow = "GET, HEAD",
+				     .text = "the path of health takes GET and HEAD only" };
+
+	if (up->get || up->head)
+		answer_health_check(c, !session.stopping, up->head);
+	else
+		refuse(c, &why, up->path, false);
 }
 
 /* Counts first and checks then, so that workers together never exceed the limit. */
@@ -88,21 +132,15 @@ static enum reason make_room(struct conn *c, const struct http_head *h)
 	return admit() ? REASON_NONE : REASON_TOO_MANY_CONNECTIONS;
 }
 
-static enum reason check(struct conn *c, const struct http_head *h, struct upgrade *up)
+static enum reason check(struct conn *c, const struct http_head *h, const struct upgrade *up)
 {
-	enum reason r = upgrade_parse(h, up);
-	const struct config_endpoint *e;
+	enum reason r = upgrade_check(up);
 
-	origin_from_request(c, h);
-	if (r != REASON_NONE)
-		return r;
-	e = config_find(session.config, up->path);
-	if (!e)
+	conn_set_endpoint(c, config_find(session.config, up->path));
+	if (!c->endpoint)
 		return REASON_NOT_FOUND;
-	conn_set_endpoint(c, e);
-	r = upgrade_check(up);
 	if (r == REASON_NONE)
-		r = check_limits(h, up, &e->limits);
+		r = check_limits(h, up, &c->endpoint->limits);
 	return r == REASON_NONE ? make_room(c, h) : r;
 }
 
@@ -130,51 +168,59 @@ static void become_open(struct conn *c, const struct http_head *h, const struct 
 	input_open(c);
 }
 
-/*
- * Once the request line has come, its endpoint's handshake_timeout is the one
- * that counts. (A path with percent-encoding is left to the default.)
- */
+/* Once the request line has come, its endpoint's handshake_timeout is the one that counts. */
 static void note_endpoint(struct conn *c)
 {
-	const char *line = c->head->bytes, *end = memchr(line, '\n', c->head->len), *path;
-	char decoded[UPGRADE_PATH_MAX + 1];
-	size_t n = 0;
+	char path[UPGRADE_PATH_MAX + 1];
 
-	if (c->endpoint || !end)
-		return;
-	path = memchr(line, ' ', (size_t)(end - line));
-	if (!path)
-		return;
-	for (path++; path < end && *path != ' ' && *path != '?' && n < UPGRADE_PATH_MAX; path++)
-		decoded[n++] = *path;
-	decoded[n] = '\0';
-	conn_set_endpoint(c, config_find(session.config, decoded));
+	upgrade_peek_path(c->head->bytes, c->head->len, path);
+	conn_set_endpoint(c, config_find(session.config, path));
 	if (c->endpoint)
 		timer_update(c);
 }
 
-static void finish(struct conn *c, const struct http_head *h, uint8_t *rest, uint8_t *end)
+/* Of a whole head, of n bytes, and those behind it. */
+static void finish(struct conn *c, const struct http_head *h, uint8_t *p, size_t n, uint8_t *end)
 {
 	struct upgrade up;
-	enum reason r = check(c, h, &up);
+	struct refusal why;
+	int r = upgrade_parse(h, &up, &why);
 
-	if (r != REASON_NONE) {
-		refuse(c, r, r == REASON_NOT_FOUND && *up.path ? up.path : NULL, up.head);
+	origin_from_request(c, h);
+	if (r == 0 && is_health(up.path)) {
+		take_health_check(c, &up);
+		return;
+	}
+	if (r == 0)
+		refusal_plain(&why, check(c, h, &up));
+	if (why.reason != REASON_NONE) {
+		if (!*up.path)
+			upgrade_peek_path((const char *)p, n, up.path);
+		refuse(c, &why, up.path, up.head);
 		return;
 	}
 	output_cork(c);
-	become_open(c, h, &up, (size_t)(end - rest));
-	if (rest < end)
-		input_frames(c, rest, end);
+	become_open(c, h, &up, (size_t)(end - p) - n);
+	if (p + n < end)
+		input_frames(c, p + n, end);
 	output_uncork(c);
+}
+
+static void refuse_head(struct conn *c, const struct refusal *why, const uint8_t *p, size_t n)
+{
+	char path[UPGRADE_PATH_MAX + 1];
+
+	upgrade_peek_path((const char *)p, n, path);
+	refuse(c, why, path, false);
 }
 
 /* Bytes of a head, whole or not; what is behind it goes on as frames. */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 {
+	struct http_progress progress = { 0 };
 	struct conn_head *head = NULL;
 	struct http_head h;
-	size_t seen = 0;
+	size_t lines;
 	ssize_t n;
 
 	if (c->head) {
@@ -183,20 +229,23 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 			return;
 		p = (uint8_t *)head->bytes;
 		end = p + head->len;
-		seen = head->seen;
+		progress = head->progress;
 	}
-	n = http_parse_head((const char *)p, (size_t)(end - p), seen, &h);
+	lines = progress.lines;
+	n = http_parse_head((const char *)p, (size_t)(end - p), (size_t)session.config->max_head,
+			    &progress, &h);
 	if (n > 0) {
 		c->head = NULL;
-		finish(c, &h, p + n, end);
+		finish(c, &h, p, (size_t)n, end);
 		free(head);
 	} else if (n == HTTP_MORE) {
 		head = head ? head : conn_gather(c, p, (size_t)(end - p));
-		if (head) {
-			head->seen = head->len;
+		if (!head)
+			return;
+		head->progress = progress;
+		if (lines == 0 && progress.lines > 0)
 			note_endpoint(c);
-		}
 	} else {
-		handshake_refuse(c, n == HTTP_BAD ? REASON_BAD_REQUEST : REASON_HEAD_TOO_LARGE);
+		refuse_head(c, &h.why, p, (size_t)(end - p));
 	}
 }

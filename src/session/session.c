@@ -86,8 +86,8 @@ static void reload_conn(struct conn *c, void *arg)
 	struct reload *counts = arg;
 	const struct config_endpoint *e;
 
-	if (c->state_now == CONN_UPGRADE)
-		conn_set_endpoint(c, NULL);
+	if (c->state_now == CONN_UPGRADE && c->endpoint)
+		conn_set_endpoint(c, config_find(session.config, c->endpoint->path));
 	if (c->state_now != CONN_OPEN)
 		return;
 	e = config_find(session.config, c->endpoint->path);

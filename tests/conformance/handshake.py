@@ -82,7 +82,7 @@ def doubled():
                   "missing-host")
     yield refused("11.3.1", "key twice", with_lines(f"sec-websocket-key: {KEY}"), 400, "bad-key")
     yield refused("11.3.5", "version twice", with_lines("Sec-WebSocket-Version: 13"), 400,
-                  "bad-request")
+                  "version-doubled")
     yield refused("4.2.1-7", "Origin twice", with_lines("Origin: http://a", "Origin: http://a"),
                   400, "bad-request")
     yield accepted("4.2.1-3", "Upgrade twice", with_lines("Upgrade: websocket"))
@@ -148,22 +148,26 @@ def strictness():
     yield refused("4.2.1", "one line that ends with LF",
                   request().replace(b"localhost\r", b"localhost"), 400, "bad-request")
     yield refused("4.2.1", "100 headers and one more", with_lines(*(f"X{i}: y" for i in range(96))),
-                  400, "bad-request")
-    yield refused("4.2.1", "a body by length", with_lines("Content-Length: 5"), 400, "bad-request")
+                  400, "too-many-headers")
+    yield refused("4.2.1", "a body by length", with_lines("Content-Length: 5"), 400, "request-body")
     yield refused("4.2.1", "a body in chunks", with_lines("Transfer-Encoding: chunked"), 400,
-                  "bad-request")
+                  "request-body")
     for first in ("GET /ws", "GET /ws HTTP/1.1 ", "GET  /ws HTTP/1.1", "GET /ws  HTTP/1.1",
-                  " GET /ws HTTP/1.1", "GET /ws HTTP/2.0", "GET /ws HTTP/1.2", "GET /ws http/1.1",
-                  "GET /ws HTTP/1.10", "GET /ws HTTP/0.9", "GET /ws FTP/1.1", "GET ws HTTP/1.1",
-                  "GET * HTTP/1.1", "GET http://localhost HTTP/1.1", "GET /w s HTTP/1.1",
-                  "GET\t/ws\tHTTP/1.1", "G(T /ws HTTP/1.1", "GET /ws\x7f HTTP/1.1",
-                  "GET /w\xe9 HTTP/1.1", "GET /ws#x HTTP/1.1", "GET /ws%zz HTTP/1.1",
-                  "GET /ws%0 HTTP/1.1", "GET /ws% HTTP/1.1", "GET /ws%00 HTTP/1.1",
-                  "GET gopher://localhost/ws HTTP/1.1"):
+                  " GET /ws HTTP/1.1", "GET /ws http/1.1", "GET /ws HTTP/1.10", "GET /ws FTP/1.1",
+                  "GET /w s HTTP/1.1", "GET\t/ws\tHTTP/1.1", "G(T /ws HTTP/1.1",
+                  "PROXY TCP4 192.0.2.1 192.0.2.2 1 2"):
         yield refused("4.2.1-1", f"request line {first!r}", head(*lines(), first=first), 400,
                       "bad-request")
-    yield refused("4.2.1-1", "an upgrade in HTTP/1.0", head(*lines(), first="GET /ws HTTP/1.0"),
-                  400, "bad-request")
+    for first in ("GET /ws HTTP/2.0", "GET /ws HTTP/1.2", "GET /ws HTTP/0.9", "PRI * HTTP/2.0",
+                  "GET /ws HTTP/1.0"):
+        yield refused("4.2.1-1", f"request line {first!r}", head(*lines(), first=first), 400,
+                      "http-version")
+    for first in ("GET ws HTTP/1.1", "GET * HTTP/1.1", "GET http://localhost HTTP/1.1",
+                  "GET /ws\x7f HTTP/1.1", "GET /w\xe9 HTTP/1.1", "GET /ws#x HTTP/1.1",
+                  "GET /ws%zz HTTP/1.1", "GET /ws%0 HTTP/1.1", "GET /ws% HTTP/1.1",
+                  "GET /ws%00 HTTP/1.1", "GET gopher://localhost/ws HTTP/1.1"):
+        yield refused("4.2.1-1", f"request line {first!r}", head(*lines(), first=first), 400,
+                      "bad-target")
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "get", "CONNECT", "BREW"):
         yield refused("4.2.1-1", f"method {method}", request(method=method), 405,
                       "method-not-allowed", allow="GET")
@@ -176,12 +180,14 @@ def strictness():
 
 def early():
     """Refused with the first byte or line that shows it, before the head has ended."""
-    for what, data in (("a TLS record", b"\x16\x03\x01"), ("a byte that no method has", b"\0"),
-                       ("LF first", b"\n"), ("a wrong request line", b"GET /ws HTTP/3.0\r\n"),
-                       ("a wrong line", b"GET /ws HTTP/1.1\r\nX : y\r\n"),
-                       ("a folded line", b"GET /ws HTTP/1.1\r\nX: y\r\n z\r\n"),
-                       ("a line that ends with LF", b"GET /ws HTTP/1.1\n")):
-        yield refused("4.2.1", f"{what}, nothing behind it", data, 400, "bad-request")
+    for what, data, word in (
+            ("a TLS record", b"\x16\x03\x01", "tls-on-plain-port"),
+            ("a byte that no method has", b"\0", "bad-request"), ("LF first", b"\n", "bad-request"),
+            ("another version", b"GET /ws HTTP/3.0\r\n", "http-version"),
+            ("a wrong line", b"GET /ws HTTP/1.1\r\nX : y\r\n", "bad-request"),
+            ("a folded line", b"GET /ws HTTP/1.1\r\nX: y\r\n z\r\n", "bad-request"),
+            ("a line that ends with LF", b"GET /ws HTTP/1.1\n", "bad-request")):
+        yield refused("4.2.1", f"{what}, nothing behind it", data, 400, word)
     yield refused("4.2.1", "8 KiB of a line that does not end",
                   b"GET /ws HTTP/1.1\r\nX: " + b"x" * 8192, 431, "head-too-large")
     yield refused("4.2.1", "8 KiB of a target that does not end", b"GET /" + b"x" * 8192, 431,

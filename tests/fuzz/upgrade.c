@@ -60,28 +60,49 @@ static void accept(const struct http_head *h, const struct upgrade *up)
 		       false);
 }
 
+/* What is shown of the peer's is printable, whatever it sent. */
+static void refuse(const struct refusal *why, bool no_body)
+{
+	char out[UPGRADE_RESPONSE_MAX];
+
+	fuzz_require(upgrade_status(why->reason) >= 400);
+	for (const char *p = refusal_text(why); *p; p++)
+		fuzz_require(*p >= ' ' && *p < 0x7f);
+	check_response(out, upgrade_write_refusal(out, why, 0, no_body), !no_body);
+}
+
+static enum reason judge(const struct http_head *h, struct upgrade *up, struct refusal *why)
+{
+	refusal_plain(why, REASON_NONE);
+	if (upgrade_parse(h, up, why) < 0)
+		return why->reason;
+	fuzz_require(strlen(up->path) <= UPGRADE_PATH_MAX);
+	why->reason = upgrade_check(up);
+	if (why->reason == REASON_NONE && !web_origin_allowed(up->origin, origins))
+		why->reason = REASON_BAD_ORIGIN;
+	return why->reason;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct http_head head;
-	char out[UPGRADE_RESPONSE_MAX], *bytes = malloc(size + 1);
+	struct http_progress none = { 0 };
+	char *bytes = malloc(size + 1), path[UPGRADE_PATH_MAX + 1];
 	struct upgrade up;
-	enum reason r;
+	struct refusal why;
+	ssize_t n;
 
 	memcpy(bytes, data, size);
-	if (http_parse_head(bytes, size, 0, &head) > 0) {
-		r = upgrade_parse(&head, &up);
-		if (r == REASON_NONE) {
-			fuzz_require(strlen(up.path) <= UPGRADE_PATH_MAX);
-			r = upgrade_check(&up);
-		}
-		if (r == REASON_NONE && !web_origin_allowed(up.origin, origins))
-			r = REASON_BAD_ORIGIN;
-		if (r == REASON_NONE)
-			check_origin(up.origin);
-		if (r == REASON_NONE)
-			accept(&head, &up);
-		else
-			check_response(out, upgrade_write_refusal(out, r, 0, up.head), !up.head);
+	upgrade_peek_path(bytes, size, path);
+	fuzz_require(strlen(path) <= UPGRADE_PATH_MAX && (!*path || *path == '/'));
+	n = http_parse_head(bytes, size, 8192, &none, &head);
+	if (n < 0) {
+		refuse(&head.why, false);
+	} else if (n > 0 && judge(&head, &up, &why) == REASON_NONE) {
+		check_origin(up.origin);
+		accept(&head, &up);
+	} else if (n > 0) {
+		refuse(&why, up.head);
 	}
 	free(bytes);
 	return 0;

@@ -1,9 +1,16 @@
 """Requests that are refused: the table of statuses, their headers, the order of the checks."""
 
+import re
+import signal
+import socket
+import ssl
+
 import pytest
 
-from harness import DEADLINE
-from raw import BINARY, KEY, UPGRADE, Raw, frame, plain, request, text
+import way
+
+from harness import DEADLINE, open_files, wait_until
+from raw import BINARY, CLOSE, KEY, UPGRADE, Raw, frame, plain, request, text
 
 
 def refused(d, head, body=True):
@@ -41,21 +48,162 @@ def check(d, head, status, word):
     (request(headers={"Sec-WebSocket-Key": "!" * 22 + "=="}), "bad-key"),
     (request(headers={"sec-websocket-key": KEY}), "bad-key"),
     (request(drop=["Sec-WebSocket-Version"]), "missing-version"),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "bad-request"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "tls-on-plain-port"),
     (b"GET /ws\r\nHost: x\r\n\r\n", "bad-request"),
-    (b"GET /ws HTTP/2.0\r\nHost: x\r\n\r\n", "bad-request"),
+    (b"GET /ws HTTP/2.0\r\nHost: x\r\n\r\n", "http-version"),
+    (request(version="HTTP/1.0"), "http-version"),
+    (request(headers={"Transfer-Encoding": "chunked"}), "request-body"),
+    (request(headers={"Content-Length": "5"}), "request-body"),
+    (request(headers={"sec-websocket-version": "13"}), "version-doubled"),
+    (request(headers={f"X-{i}": "y" for i in range(96)}), "too-many-headers"),
+    (request("/ws?name=J\u00fcrgen"), "bad-target"),
+    (request("/w\u00fc"), "bad-target"),
     (b"GET  /ws HTTP/1.1\r\nHost: x\r\n\r\n", "bad-request"),
     (b"GET /ws HTTP/1.1\r\nHost : x\r\n\r\n", "bad-request"),
     (b"GET /ws HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", "bad-request"),
     (b"GET /ws HTTP/1.1\r\nHost: x\r\n folded: y\r\n\r\n", "bad-request"),
     (b"GET /ws HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", "bad-request"),
     (b"GET /ws HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", "bad-request"),
-    (request("/ws%zz"), "bad-request"),
-    (request("/ws%0"), "bad-request"),
-    (request("/ws%00"), "bad-request"),
+    (request("/ws%zz"), "bad-target"),
+    (request("/ws%0"), "bad-target"),
+    (request("/ws%00"), "bad-target"),
 ])
 def test_malformed(shared, head, word):
     check(shared, head, 400, word)
+
+
+@pytest.mark.parametrize("head, word, sentence, path", [
+    (request("/ws?secret=1", version="HTTP/1.0"), "http-version",
+     r'HTTP/1\.0.*HTTP/1\.1.*nginx.*"proxy_http_version 1\.1"', "/ws"),
+    (request("/chat", version="HTTP/2.0"), "http-version", r"HTTP/2\.0", "/chat"),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http-version", r"HTTP/2\.0", None),
+    (request("/ws?secret=J\u00fcrgen"), "bad-target", r"byte 13 .* 0xc3, .* %C3$", "/ws"),
+    (request("/no\u00fc?secret"), "bad-target", r"byte 4 .* 0xc3", "/no\u00fc"),
+    (request("/ws%zz?secret"), "bad-target", "hexadecimal", "/ws%zz"),
+    (request("/ws", headers={"Transfer-Encoding": "chunked"}), "request-body",
+     "Transfer-Encoding", "/ws"),
+    (request("/no", headers={"Content-Length": "5"}), "request-body", "Content-Length", "/no"),
+    (request("/no?secret", headers={f"X-{i}": "y" for i in range(96)}), "too-many-headers",
+     "more than 100 headers", "/no"),
+    (request("/no", headers={"sec-websocket-version": "13"}), "version-doubled",
+     "Sec-WebSocket-Version", "/no"),
+    # and their kin
+    (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + request(), "bad-request", "proxy_protocol", None),
+    (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12) + request(), "bad-request",
+     "proxy_protocol", None),
+    (request("/no?secret", headers={"X-Name": "a\x01b"}), "bad-request",
+     "line 7 .* 0x01 in the value of X-Name", "/no"),
+    (b"GET /no?secret HTTP/1.1\nHost: x\n\n", "bad-request", "line 1 .* LF alone", "/no"),
+    (b"GET /no HTTP/1.1\r\nHost: x\n\n", "bad-request", "line 2 .* LF alone", "/no"),
+    (b"GET /no?secret HTTP/1.1\r\nHost : x\r\n", "bad-request", "line 2 .* 0x20", "/no"),
+    (b"GET /no?secret HTTP/1.1\r\nHost\r\n", "bad-request", "line 2 .* no colon", "/no"),
+    (request("/no", headers={"Origin": "http://a\r\norigin: http://b"}), "bad-request",
+     "Origin more than once", "/no"),
+    (b"SSH-2.0-Client\r\n", "bad-request", "METHOD TARGET HTTP/1.1", None),
+])
+def test_each_mistake_has_a_sentence(shared, head, word, sentence, path):
+    """Malformed requests are told apart: word, what is wrong and where; the log has the path."""
+    mark = shared.log_size()
+    r = check(shared, head, 400, word)
+    assert re.search(rf"^{word}: .*{sentence}", r.body.decode().rstrip()), r.body
+    line = shared.log_contains(rf"^.*refused .*reason={word}$", mark).group()
+    told = re.search(r"refused \S+( \S+)? with 400: (.*) event=", line)
+    assert r.body.decode() == f"{word}: {told.group(2)}\n"
+    assert told.group(1) == (path and " " + path), line
+    assert "secret" not in line
+
+
+@way.in_the_clear("that is what it is about")
+def test_tls_on_a_plain_port(shared):
+    """A ClientHello is answered in clear, as soon as it can be told, and in the log by its word."""
+    for hello in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(64)), b"\x16"):
+        r = check(shared, hello, 400, "tls-on-plain-port")
+        assert b"takes no TLS" in r.body
+    context = ssl.create_default_context()
+    with socket.create_connection(shared.address) as s, pytest.raises(ssl.SSLError):
+        context.wrap_socket(s, server_hostname="localhost")
+
+
+HEALTH = {"health": "/healthz", "workers": 1}
+
+
+@pytest.mark.parametrize("head, body", [
+    (plain("/healthz"), b"ok\n"), (plain("/healthz?from=lb"), b"ok\n"),
+    (b"GET /healthz HTTP/1.0\r\n\r\n", b"ok\n"),  # as HAProxy's option httpchk
+    (plain("/healthz", "HEAD"), b""), (b"HEAD /healthz HTTP/1.0\r\n\r\n", b""),
+    (request("/healthz"), b"ok\n")],
+    ids=["GET", "with a query", "GET 1.0", "HEAD", "HEAD 1.0", "an upgrade"])
+def test_health(daemon, head, body):
+    """A health check is answered with 200, and the log says nothing of it."""
+    d = daemon(HEALTH)
+    worker, = d.workers()
+    mark, files = d.log_size(), open_files(worker)
+    for _ in range(3):
+        with Raw(d.address) as c:
+            c.send(head)
+            r = c.response(body=bool(body))
+            assert (r.status, r.body) == (200, body)
+            assert r.header("connection") == "close"
+            assert r.header("content-length") == "3"
+            c.ends()
+    wait_until("that they are gone", lambda: open_files(worker) == files)
+    assert d.log(mark) == ""
+
+
+def test_health_takes_get_and_head(daemon):
+    d = daemon(HEALTH)
+    for method in ("POST", "OPTIONS"):
+        r = check(d, plain("/healthz", method), 405, "method-not-allowed")
+        assert r.header("allow") == "GET, HEAD"
+    for path in ("/healthz/", "/Healthz", "/health"):
+        check(d, plain(path), 404, "not-found")
+    d.change(health="/alive")
+    d.reload()
+    check(d, plain("/healthz"), 404, "not-found")
+    with Raw(d.address) as c:
+        assert c.send(plain("/alive")).response().status == 200
+
+
+def test_no_health_by_default(shared):
+    check(shared, plain("/healthz"), 404, "not-found")
+
+
+def test_health_is_told_when_all_connections_are_taken(daemon):
+    d = daemon({**HEALTH, "max_connections": 1})
+    with Raw(d.address) as c, Raw(d.address) as probe:
+        c.upgrade("/ws")
+        check(d, request(), 503, "too-many-connections")
+        assert probe.send(plain("/healthz")).response().status == 200
+
+
+def test_health_while_stopping(daemon):
+    """Who asks while connections are being closed hears that we stop."""
+    d = daemon({**HEALTH, "shutdown_grace": "10s"})
+    with Raw(d.address) as c, Raw(d.address) as probe:
+        c.upgrade("/ws")
+        probe.send(plain("/healthz")[:-2])
+        d.log_contains("opened")
+        d.kill(signal.SIGTERM)
+        assert c.message()[0] == CLOSE
+        r = probe.response()
+        assert (r.status, r.body) == (503, b"stopping\n")
+    assert d.wait() == 0
+    assert "refused" not in d.log()
+
+
+def test_a_check_of_the_port_makes_no_line(daemon):
+    """Probes that connect, or finish a TLS handshake, and go away."""
+    d = daemon({"workers": 1})
+    worker, = d.workers()
+    mark, files = d.log_size(), open_files(worker)
+    for rude in (False, True):
+        with Raw(d.address) as c:
+            if rude:
+                c.reset()
+        with Raw(d.address) as c:
+            c.send(b"GET /ws HTTP/1.1\r\n")
+    wait_until("that all are gone", lambda: open_files(worker) == files)
+    assert d.log(mark) == ""
 
 
 def test_no_such_path(shared):
@@ -125,8 +273,8 @@ def test_origins_of_devices_and_patterns(daemon):
                    "http://localhost", "http://localhost:1234"):
         with Raw(d.address) as c:
             c.upgrade("/ws", headers={"Origin": origin})
-    for origin in ("null", "file:///", "Capacitor://localhost", WITH_PATH + "/", "https://example.org",
-                   "http://a.app.example", "https://a.app.example:8444", "https://localhost:1234",
+    for origin in ("null", "file:///", "Capacitor://localhost", WITH_PATH + "/",
+                   "https://example.org", "http://a.app.example", "https://a.app.example:8444", "https://localhost:1234",
                    "https://evil.test?.app.example", "https://u@a.app.example"):
         check(d, request(headers={"Origin": origin}), 403, "bad-origin")
 
@@ -218,6 +366,34 @@ def test_head_too_large(shared):
     # without waiting for an end that may never come
     many = b"".join(b"X%d: y\r\n" % i for i in range(60)) + b"Long: "
     check(shared, b"GET /ws HTTP/1.1\r\nHost: x\r\n" + many + b"x" * 9000, 431, "head-too-large")
+
+
+def test_the_path_of_a_head_that_is_too_large(shared):
+    mark = shared.log_size()
+    check(shared, request("/no?secret", headers={"X": "x" * 9000}), 431, "head-too-large")
+    line = shared.log_contains("^.*refused .*head-too-large$", mark).group()
+    assert " /no with 431: the request head is longer than max_head, which is 8192 bytes " in line
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_max_head(daemon, pieces):
+    """Large cookies: the limit of the head is a setting, and a reload applies it."""
+    d = daemon({"max_head": "64K"})
+    head = request(headers={"Cookie": ""})
+    for size in (9164, 65536):
+        data = request(headers={"Cookie": "c" * (size - len(head))})
+        with Raw(d.address) as c:
+            for i in range(0, size, 500 if pieces else size):
+                c.send(data[i:i + (500 if pieces else size)])
+            c.send(text("hi"))
+            assert c.response().status == 101
+            assert c.text() == "Echo: hi"
+    r = check(d, request(headers={"Cookie": "c" * (65537 - len(head))}), 431, "head-too-large")
+    assert b"max_head, which is 65536 bytes" in r.body
+    d.change(max_head="1K")
+    d.reload()
+    r = check(d, request(headers={"Cookie": "c" * 1024}), 431, "head-too-large")
+    assert b"max_head, which is 1024 bytes" in r.body
 
 
 def test_a_large_head_that_is_not_too_large(shared):

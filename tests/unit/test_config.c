@@ -65,7 +65,8 @@ static void test_golden(void **state)
 
 static const char all_settings[] =
 	"workers = 3; log_level = \"debug\"; runtime_dir = \"/run/x\"; user = \"root\";\n"
-	"bus_size = \"8M\"; bus_lag = \"256K\"; max_rooms = 12; max_connections = 100;\n"
+	"bus_size = \"8M\"; bus_lag = \"256K\"; max_rooms = 12; max_connections = 100; "
+	"max_head = \"16K\"; health = \"/healthz\";\n"
 	"worker_timeout = \"5s\"; shutdown_grace = \"0\"; max_message = \"64K\";\n"
 	"max_pending = \"1M\"; slow_consumer = \"drop_newest\"; handshake_timeout = \"250ms\";\n"
 	"ping_interval = \"1m\"; ping_timeout = \"2s\"; idle_timeout = \"1h\";\n"
@@ -103,6 +104,8 @@ static void test_global(void **state)
 	assert_int_equal(c->bus_lag, (256 << 10) + CONFIG_ENTRY_ROOM);
 	assert_int_equal(c->max_rooms, 12);
 	assert_int_equal(c->max_connections, 100);
+	assert_int_equal(c->max_head, 16 << 10);
+	assert_string_equal(c->health, "/healthz");
 	assert_int_equal(c->worker_timeout, 5000);
 	assert_int_equal(c->shutdown_grace, 0);
 	config_unref(c);
@@ -438,11 +441,9 @@ static void test_ref(void **state)
 static void check_row(const char *scope, const struct config_key *k, void *arg)
 {
 	static const char *const none[] = {
-		"user", "runtime_dir",     "subprotocols", "address",
-		"port", "allowed_origins", "unix",         "compression",
-		"tls",  "curves",          "ciphersuites", "client_ca",
-		"crl",  "systemd",         "trusted",      "group",
-		NULL
+		"user", "runtime_dir", "subprotocols", "address", "port",         "allowed_origins",
+		"unix", "compression", "tls",          "curves",  "ciphersuites", "client_ca",
+		"crl",  "systemd",     "trusted",      "group",   "health",       NULL
 	};
 	union {
 		int64_t number;
@@ -474,7 +475,7 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 12 + 22 + 24 + 2 + 22 + 10);
+	assert_int_equal(rows, 14 + 22 + 24 + 2 + 22 + 10);
 }
 
 /* --- anything at all --- */

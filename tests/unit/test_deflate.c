@@ -488,6 +488,7 @@ static void check_offer(const struct offer *o, const struct deflate_params *want
 	char text[2048] = "GET / HTTP/1.1\r\n", value[512], line[DEFLATE_HEADER_MAX];
 	char expected[DEFLATE_HEADER_MAX] = "";
 	static struct http_head head;
+	struct http_progress none = { 0 };
 	struct deflate_params agreed;
 	size_t len;
 
@@ -500,7 +501,7 @@ static void check_offer(const struct offer *o, const struct deflate_params *want
 			break;
 	}
 	strcat(text, "\r\n");
-	assert_true(http_parse_head(text, strlen(text), 0, &head) > 0);
+	assert_true(http_parse_head(text, strlen(text), sizeof(text), &none, &head) > 0);
 	deflate_negotiate(&head, wanted, &agreed);
 	assert_int_equal(agreed.on, o->answer != NULL);
 	len = deflate_write_header(line, &agreed);

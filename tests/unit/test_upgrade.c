@@ -22,12 +22,16 @@
 static char text[4096];
 static struct http_head head;
 static struct upgrade up;
+static struct refusal why;
 
 static enum reason parse(const char *line, const char *headers)
 {
 	snprintf(text, sizeof(text), "%s\r\n%s\r\n", line, headers);
-	assert_int_equal(http_parse_head(text, strlen(text), 0, &head), strlen(text));
-	return upgrade_parse(&head, &up);
+	assert_int_equal(http_parse_head(text, strlen(text), sizeof(text),
+					 &(struct http_progress){ 0 }, &head),
+			 strlen(text));
+	why = (struct refusal){ 0 };
+	return upgrade_parse(&head, &up, &why) < 0 ? why.reason : REASON_NONE;
 }
 
 /* The verdict of both steps. */
@@ -68,15 +72,15 @@ static const struct row rows[] = {
 	{ HOST UPGRADE "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n" VERSION, REASON_BAD_KEY },
 	{ HOST UPGRADE "Sec-WebSocket-Key: dGhlIHNhb*BsZSBub25jZQ==\r\n" VERSION, REASON_BAD_KEY },
 	{ HOST UPGRADE KEY, REASON_MISSING_VERSION },
-	{ HOST UPGRADE KEY VERSION VERSION, REASON_BAD_REQUEST },
+	{ HOST UPGRADE KEY VERSION VERSION, REASON_VERSION_DOUBLED },
 	{ HOST UPGRADE KEY "Sec-WebSocket-Version: 8\r\n", REASON_UPGRADE_REQUIRED },
 	{ HOST UPGRADE KEY "Sec-WebSocket-Version: 013\r\n", REASON_UPGRADE_REQUIRED },
 	{ HOST UPGRADE KEY "Sec-WebSocket-Version: 13, 8\r\n", REASON_UPGRADE_REQUIRED },
-	{ HOST UPGRADE KEY VERSION "Content-Length: 5\r\n", REASON_BAD_REQUEST },
+	{ HOST UPGRADE KEY VERSION "Content-Length: 5\r\n", REASON_REQUEST_BODY },
 	{ HOST UPGRADE KEY VERSION "Content-Length: 0\r\nContent-Length: 5\r\n",
-	  REASON_BAD_REQUEST },
+	  REASON_REQUEST_BODY },
 	{ HOST UPGRADE KEY VERSION "Content-Length: 0\r\nContent-Length: 0\r\n", REASON_NONE },
-	{ HOST UPGRADE KEY VERSION "Transfer-Encoding: chunked\r\n", REASON_BAD_REQUEST },
+	{ HOST UPGRADE KEY VERSION "Transfer-Encoding: chunked\r\n", REASON_REQUEST_BODY },
 	{ HOST UPGRADE KEY VERSION "Origin: a\r\nOrigin: b\r\n", REASON_BAD_REQUEST },
 };
 
@@ -101,11 +105,62 @@ static void test_request_line(void **state)
 	assert_int_equal(verdict("get /ws HTTP/1.1", all), REASON_METHOD_NOT_ALLOWED);
 	assert_int_equal(verdict("HEAD /ws HTTP/1.1", HOST), REASON_METHOD_NOT_ALLOWED);
 	assert_true(up.head);
-	assert_int_equal(verdict("GET /ws HTTP/1.0", all), REASON_BAD_REQUEST);
+	assert_int_equal(verdict("GET /ws HTTP/1.0", all), REASON_HTTP_VERSION);
+	assert_non_null(strstr(why.text, "HTTP/1.0"));
+	assert_non_null(strstr(why.text, "proxy_http_version 1.1"));
 	assert_int_equal(verdict("GET /ws HTTP/1.0", ""), REASON_UPGRADE_REQUIRED);
-	assert_int_equal(verdict("GET ws HTTP/1.1", all), REASON_BAD_REQUEST);
-	assert_int_equal(verdict("GET * HTTP/1.1", all), REASON_BAD_REQUEST);
-	assert_int_equal(verdict("GET http://x HTTP/1.1", all), REASON_BAD_REQUEST);
+	assert_int_equal(verdict("GET ws HTTP/1.1", all), REASON_BAD_TARGET);
+	assert_int_equal(verdict("GET * HTTP/1.1", all), REASON_BAD_TARGET);
+	assert_int_equal(verdict("GET http://x HTTP/1.1", all), REASON_BAD_TARGET);
+}
+
+/* The sentence names the header. */
+static void test_bodies(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict("GET /ws HTTP/1.1",
+				 HOST UPGRADE KEY VERSION "Transfer-Encoding: chunked\r\n"),
+			 REASON_REQUEST_BODY);
+	assert_non_null(strstr(why.text, "Transfer-Encoding"));
+	assert_int_equal(
+		verdict("GET /ws HTTP/1.1", HOST UPGRADE KEY VERSION "content-length: 5\r\n"),
+		REASON_REQUEST_BODY);
+	assert_non_null(strstr(why.text, "Content-Length"));
+}
+
+/* The path of what is not a whole head, or a wrong one; never its query. */
+static void test_peek_path(void **state)
+{
+	static const struct {
+		const char *bytes, *path;
+	} peeks[] = {
+		{ "", "" },
+		{ "GET /ws HTTP/1.1", "" },
+		{ "GET /ws HTTP/1.1\r\n", "/ws" },
+		{ "\r\nGET /ws HTTP/1.1\r\nHo", "/ws" },
+		{ "GET /a%20b?x=y z HTTP/1.1\r\n", "/a b" },
+		{ "GET /w\xc3\xa9?secret=\xc3\xa9 HTTP/1.1\r\n", "/w\xc3\xa9" },
+		{ "GET /%zz?secret HTTP/1.1\r\n", "/%zz" },
+		{ "GET /a#secret HTTP/1.1\r\n", "/a" },
+		{ "GET /ws\r\n", "/ws" },
+		{ "GET /ws\n", "/ws" },
+		{ "GET wss://host:1/ws?secret HTTP/3.0\r\n", "/ws" },
+		{ "GET * HTTP/1.1\r\n", "" },
+		{ "GET\r\n /ws\r\n", "" },
+		{ "\x16\x03 /ws \n", "" },
+		{ "\r\n", "" },
+		{ "\r\n\n", "" },
+	};
+	char path[UPGRADE_PATH_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(peeks) / sizeof(*peeks); i++) {
+		upgrade_peek_path(peeks[i].bytes, strlen(peeks[i].bytes), path);
+		assert_string_equal(path, peeks[i].path);
+	}
+	snprintf(text, sizeof(text), "GET /%%%02000d HTTP/1.1\r\n", 0);
+	upgrade_peek_path(text, strlen(text), path);
+	assert_true(strlen(path) <= UPGRADE_PATH_MAX);
 }
 
 static void test_paths(void **state)
@@ -141,7 +196,7 @@ static void test_paths(void **state)
 
 		snprintf(line, sizeof(line), "GET %s HTTP/1.1", paths[i].target);
 		r = parse(line, HOST);
-		assert_int_equal(r, paths[i].path ? REASON_NONE : REASON_BAD_REQUEST);
+		assert_int_equal(r, paths[i].path ? REASON_NONE : REASON_BAD_TARGET);
 		if (paths[i].path)
 			assert_string_equal(up.path, paths[i].path);
 	}
@@ -203,13 +258,21 @@ static void test_accept(void **state)
 }
 
 /* Every refusal fits, and is a response whose length is right. */
+static size_t write_refusal(char *out, enum reason r, bool no_body)
+{
+	struct refusal plain;
+
+	refusal_plain(&plain, r);
+	return upgrade_write_refusal(out, &plain, 0, no_body);
+}
+
 static void test_refusals(void **state)
 {
 	char out[UPGRADE_RESPONSE_MAX];
 
 	(void)state;
 	for (int r = REASON_NONE + 1; r < REASON_COUNT; r++) {
-		size_t n = upgrade_write_refusal(out, (enum reason)r, 0, false);
+		size_t n = write_refusal(out, (enum reason)r, false);
 		char *body = strstr(out, "\r\n\r\n"), *length = strstr(out, "Content-Length: ");
 
 		assert_int_equal(n, strlen(out));
@@ -220,15 +283,33 @@ static void test_refusals(void **state)
 					 strlen(reason_word((enum reason)r))),
 				 0);
 		assert_non_null(strstr(out, "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
-		upgrade_write_refusal(out, (enum reason)r, 0, true);
+		write_refusal(out, (enum reason)r, true);
 		assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n");
 	}
-	upgrade_write_refusal(out, REASON_METHOD_NOT_ALLOWED, 0, false);
+	write_refusal(out, REASON_METHOD_NOT_ALLOWED, false);
 	assert_non_null(strstr(out, "\r\nAllow: GET\r\n"));
-	upgrade_write_refusal(out, REASON_UPGRADE_REQUIRED, 0, false);
+	write_refusal(out, REASON_UPGRADE_REQUIRED, false);
 	assert_non_null(strstr(out, "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
-	upgrade_write_refusal(out, REASON_TOO_MANY_CONNECTIONS, 0, false);
+	write_refusal(out, REASON_TOO_MANY_CONNECTIONS, false);
 	assert_non_null(strstr(out, "\r\nRetry-After: "));
+}
+
+static void test_health(void **state)
+{
+	char out[UPGRADE_RESPONSE_MAX];
+	size_t n = upgrade_write_health(out, true, 0, false);
+
+	(void)state;
+	assert_int_equal(n, strlen(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
+	assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\nok\n");
+	n = upgrade_write_health(out, false, 0, false);
+	assert_int_equal(n, strlen(out));
+	assert_int_equal(strncmp(out, "HTTP/1.1 503 ", 13), 0);
+	assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\nstopping\n");
+	upgrade_write_health(out, false, 0, true);
+	assert_non_null(strstr(out, "Content-Length: 9\r\n"));
+	assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n");
 }
 
 int main(void)
@@ -237,7 +318,8 @@ int main(void)
 		cmocka_unit_test(test_headers),      cmocka_unit_test(test_request_line),
 		cmocka_unit_test(test_paths),        cmocka_unit_test(test_long_path),
 		cmocka_unit_test(test_subprotocols), cmocka_unit_test(test_accept),
-		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_health),       cmocka_unit_test(test_peek_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
