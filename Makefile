@@ -7,7 +7,7 @@
 BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
-SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd lint format \
+SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare lint format \
 	fuzz conformance-autobahn bench bench-instructions
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make check         set up, build, and run all tests"
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
 	@echo "make check-systemd the service under a real systemd (needs root)"
+	@echo "make check-bare [RELEASE=trixie]  run, check, check-systemd in a bare Debian (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
@@ -41,6 +42,10 @@ check-asan: deps-check
 check-systemd: deps
 	@$(MAKE) --no-print-directory all
 	@tests/systemd/check.sh
+
+RELEASE ?= trixie
+check-bare:
+	@tests/bare/check.sh $(RELEASE)
 
 SECONDS ?= 60
 fuzz:
@@ -226,7 +231,7 @@ clean:
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
-.PHONY: FORCE all help deps deps-check run check check-asan check-systemd unit unit-programs \
+.PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
 	conformance conformance-autobahn check-browser bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Finds what is missing to build (deps.sh build), to test (check), to test with a
-# browser (browser), to fuzz (fuzz), to measure (bench) or to measure other servers too
+# browser (browser) or in a bare Debian (bare), to fuzz (fuzz), to measure (bench) or to measure other servers too
 # (peers; nginx is one, and Debian starts it), and installs it with apt-get.
 # Says nothing when all is there.
 set -u
@@ -10,16 +10,18 @@ check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procp
 browser="chromium"
 bench="valgrind openssl python3"
 peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
+bare="debootstrap debian-archive-keyring git"
 fuzz="clang libclang-rt-dev"
 
 case ${1-} in
     build) wanted=$build;;
     check) wanted="$build $check";;
+    bare) wanted=$bare;;
     browser) wanted="$build $check $browser";;
     fuzz) wanted="$build $fuzz";;
     bench) wanted="$build $bench";;
     peers) wanted="$build $bench $peers";;
-    *) echo "usage: deps.sh build|check|browser|fuzz|bench|peers" >&2; exit 2;;
+    *) echo "usage: deps.sh build|check|bare|browser|fuzz|bench|peers" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
@@ -28,7 +30,7 @@ present() {
         gcc) command -v cc;;
         g++) command -v c++;;
         libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
-        pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3) command -v "$1";;
+        pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3|git) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
@@ -46,7 +48,8 @@ present() {
         chromium) command -v chromium;;
         procps) command -v pgrep;;
         iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip;;
-        openssl|haproxy|nginx) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
+        debian-archive-keyring) [ -e /usr/share/keyrings/debian-archive-keyring.gpg ];;
+        debootstrap|haproxy|nginx) PATH=$PATH:/usr/sbin:/sbin command -v "$1";;
     esac >/dev/null 2>&1
 }
 

@@ -8,7 +8,9 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$PWD/build/systemd
-packages=python3,libevent-core-2.1-7,zlib1g,libssl3,libjansson4,libconfig9,libsystemd0
+# what the program is linked with, by the names of this release
+packages=python3,$(ldd build/ignyxd | awk '$3 ~ /^\// { n = split($3, a, "/"); print "*/" a[n - 1] "/" a[n] }' |
+    xargs dpkg-query -S 2>/dev/null | sed 's/:.*//' | sort -u | paste -sd,)
 
 count() { [ -z "${IGNYX_COUNTS-}" ] || echo "$1 $2 $3" >>"$IGNYX_COUNTS"; }
 fail() { echo "FAIL: $*"; echo "0 passed, 1 failed"; count 0 1 0; exit 1; }
