@@ -4,6 +4,7 @@ Each test is one function and one line of the outcome. They run in order and bui
 service, as a machine's life does: enabled, edited, reloaded, hurt, stopped.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -89,6 +90,53 @@ def drop_in(name, *lines):
 def status_of(pid):
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def within(pid, what, *args):
+    """Has a child of ours do something in the mount namespace of a process; returns its lines."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with open(f"/proc/{pid}/ns/mnt", "rb") as f:
+                assert ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0x20000) == 0
+            os.write(into, "\n".join(what(*args)).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    with open(out, encoding="ascii") as f:
+        lines = f.read().split()
+    os.waitpid(child, 0)
+    return lines
+
+
+def can_write(*folders):
+    for folder in folders:
+        try:
+            os.close(os.open(f"{folder}/x", os.O_CREAT | os.O_WRONLY, 0o755))
+            yield folder
+        except OSError:
+            pass
+
+
+def put_program(*places):
+    for place in places:
+        shutil.copy("/usr/bin/true", place)
+        yield place
+
+
+def can_execute(*programs):
+    for program in programs:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                null = os.open("/dev/null", os.O_RDWR)
+                os.dup2(null, 1), os.dup2(null, 2)
+                os.execv(program, [program, "--version"])
+            except OSError:
+                os._exit(126)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 126:
+            yield program
 
 
 @test
@@ -239,11 +287,25 @@ def the_sandbox_is_in_force():
         assert set(status["Uid"].split("\t")) == {sh("id", "-u", "ignyxd").strip()}
         assert int(status["CapEff"], 16) == (0x400 if pid == master else 0), status["CapEff"]
         assert int(status["CapBnd"], 16) == 0x400
-        written = sh("nsenter", "-t", str(pid), "-m", "--", "sh", "-c",
-                     "for d in /etc /usr /var /etc/ignyx; do touch $d/x 2>/dev/null && echo $d; done;"
-                     " touch /run/ignyxd/x && rm /run/ignyxd/x")
-        assert written == "", written
+        assert within(pid, can_write, "/etc", "/usr", "/usr/bin", "/var", "/etc/ignyx",
+                      "/run/ignyxd") == ["/run/ignyxd"]
+        assert os.path.exists("/run/ignyxd/x")
+        os.unlink("/run/ignyxd/x")
         assert os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/1/ns/mnt")
+
+
+@test
+def it_leaves_no_core_and_starts_no_program():
+    """LimitCORE=, TasksMax=, NoExecPaths= with ExecPaths=, which `ignyxd -r` has to get by as well."""
+    mine = ["/run/ignyxd/true", "/dev/shm/true", "/tmp/true", "/var/tmp/true"]
+    for pid in (main_pid(), *children(main_pid())):
+        with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+            assert re.search(r"^Max core file size +0 +0 ", f.read(), re.M)
+        assert sorted(within(pid, put_program, *mine)) == sorted(mine)
+        assert within(pid, can_execute, "/bin/sh", "/usr/bin/true", *mine, "/usr/sbin/ignyxd") == \
+            ["/usr/sbin/ignyxd"]
+    assert shown("TasksMax") == "256"
+    sh("systemctl", "reload", UNIT)
 
 
 @test
