@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MESSAGE_MAX = 2048, ENTRY_MAX = 8192, LINE_MAX_BYTES = 4096 };
@@ -32,6 +33,8 @@ static struct {
 	int journal; /* -1: not used */
 	int out; /* descriptor for plain lines */
 	bool socket; /* out is one */
+	bool bare; /* neither journal nor terminal: nobody shows when a line came */
+	enum log_time time;
 	uint64_t dropped, told;
 } sink = { .identifier = "ignyxd", .slot = -1, .journal = -1, .out = STDERR_FILENO };
 
@@ -173,8 +176,26 @@ static void journal_entry(struct text *t, int level, const struct log_fields *f,
 	put_number(t, "IGNYX_GENERATION=", (long long)sink.generation, "\n");
 }
 
+/* RFC 3339, in UTC: lines of several machines can be sorted. */
+static void put_time(struct text *t)
+{
+	char s[48];
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!gmtime_r(&now.tv_sec, &tm))
+		return;
+	n = strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(s + n, sizeof(s) - n, ".%03ldZ ", now.tv_nsec / 1000000);
+	put(t, s);
+}
+
 static void plain_line(struct text *t, int level, const struct log_fields *f, const char *message)
 {
+	if (sink.time == LOG_TIME_AUTO ? sink.bare : sink.time == LOG_TIME_ALWAYS)
+		put_time(t);
 	put(t, sink.identifier);
 	if (sink.slot >= 0)
 		put_number(t, "[worker ", sink.slot, "]: ");
@@ -289,8 +310,11 @@ static void open_stderr(void)
 
 void log_init(const char *identifier)
 {
+	bool journal = stderr_is_journal();
+
 	sink.identifier = identifier;
-	if (stderr_is_journal())
+	sink.bare = !journal && !isatty(STDERR_FILENO);
+	if (journal)
 		sink.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sink.journal < 0)
 		open_stderr();
@@ -306,6 +330,11 @@ size_t log_descriptors(int out[LOG_DESCRIPTORS])
 void log_set_level(int level)
 {
 	log_level = level;
+}
+
+void log_set_time(enum log_time when)
+{
+	sink.time = when;
 }
 
 void log_set_worker(int slot)

@@ -2,7 +2,8 @@
  * log.h - one entry per decision, with fields.
  *
  * In the journal an entry is structured (MESSAGE, PRIORITY, MESSAGE_ID and the
- * IGNYX_ fields); elsewhere it is a plain line on stderr. A stalled reader
+ * IGNYX_ fields); elsewhere it is a plain line on stderr, with the time in front where nobody
+ * else adds it. A stalled reader
  * never blocks the process: what cannot be written at once is dropped and
  * counted, and the count is logged when there is room again. Control
  * characters and bytes that are not UTF-8 appear as \xNN.
@@ -51,6 +52,10 @@ size_t log_descriptors(int out[LOG_DESCRIPTORS]);
 
 /* Entries below this level (LOG_ERR .. LOG_DEBUG) are skipped. Default: LOG_INFO. */
 void log_set_level(int level);
+
+/* Whether a plain line begins with the time; AUTO: if stderr is neither journal nor terminal. */
+enum log_time { LOG_TIME_AUTO, LOG_TIME_ALWAYS, LOG_TIME_NEVER };
+void log_set_time(enum log_time when);
 
 /* Which worker this process is (-1: the master) and which configuration it runs. */
 void log_set_worker(int slot);

@@ -132,6 +132,7 @@ struct config {
 	char *user; /* NULL: none */
 	char *runtime_dir; /* NULL: none */
 	int log_level; /* syslog's: LOG_ERR .. LOG_DEBUG */
+	int log_time; /* enum log_time */
 	int64_t bus_size; /* a power of two */
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_ROOM added, at most bus_size / 4 */
 	int64_t max_rooms;

@@ -13,6 +13,8 @@
 #include "proto/upgrade.h"
 
 static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+/* In the order of enum log_time. */
+static const char *const log_times[] = { "auto", "always", "never", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)
@@ -60,6 +62,7 @@ const struct config_key table_global[] = {
 	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
 	GLOBAL(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
 	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels),
+	GLOBAL(log_time, .type = CONFIG_CHOICE, .preset = "auto", .choices = log_times),
 	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = BUS_SIZE_MAX,
 	       .restart = true),
 	GLOBAL(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB,

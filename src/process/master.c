@@ -289,7 +289,7 @@ static int start(void)
 	raise_file_limit();
 	if (load_config() < 0)
 		return -1;
-	worker_set_log_level(master.config, master.options->verbose);
+	worker_set_log(master.config, master.options->verbose);
 	master.started = config_ref(master.config);
 	log_set_generation(master.config->generation);
 	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",

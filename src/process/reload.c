@@ -113,7 +113,7 @@ static void commit(struct config *new, int fd)
 	master.reload.endpoints = config_diff_endpoints(old, new);
 	master.reload.moved = master.reload.closed = 0;
 	master.config = new;
-	worker_set_log_level(new, master.options->verbose);
+	worker_set_log(new, master.options->verbose);
 	log_set_generation(new->generation);
 	sockets_commit(&master.sockets, new);
 	master_note_expiry();

@@ -52,9 +52,10 @@ static struct {
 	int status;
 } worker;
 
-void worker_set_log_level(const struct config *config, bool verbose)
+void worker_set_log(const struct config *config, bool verbose)
 {
 	log_set_level(verbose ? LOG_DEBUG : config->log_level);
+	log_set_time(config->log_time);
 }
 
 static void finish(int status)
@@ -243,7 +244,7 @@ static void reload(const struct control_message *m, const int *fds, size_t count
 		finish(EXIT_FAILURE);
 	session_reload(c, &moved, &closed);
 	config_unref(c);
-	worker_set_log_level(session.config, worker.start->verbose);
+	worker_set_log(session.config, worker.start->verbose);
 	log_set_generation(session.config->generation);
 	tell(CONTROL_RELOADED, moved, closed);
 }

@@ -32,7 +32,7 @@ struct worker_start {
 /* Runs until it is told to end; returns the exit status. The caller has closed what is not named here. */
 int worker_run(const struct worker_start *start);
 
-/* The log level that a configuration asks for, -v aside. */
-void worker_set_log_level(const struct config *config, bool verbose);
+/* How a configuration wants the log: its level, -v aside, and the time. */
+void worker_set_log(const struct config *config, bool verbose);
 
 #endif

@@ -27,6 +27,9 @@ SANITIZER = re.compile(
     r"ERROR: \w+Sanitizer|runtime error: |WARNING: \w+Sanitizer|SUMMARY: \w+Sanitizer"
 )
 
+# what a line of the log begins with, where it does
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
 WELCOME = {"type": "info", "message": "Welcome to the real-time era!"}
 
 FIVE = [
@@ -350,6 +353,10 @@ class Daemon:
         return len(self._log_bytes())
 
     def log(self, since=0):
+        """Its lines without the time that each begins with in a file."""
+        return re.sub(rf"(?m)^{TIME} ", "", self.log_with_time(since))
+
+    def log_with_time(self, since=0):
         return self._log_bytes(since).decode("utf-8", "surrogateescape")
 
     def log_contains(self, regex, since=0, timeout=DEADLINE):

@@ -1,7 +1,9 @@
 """What is logged, in which form, and that a log that is not read holds nobody up."""
 
 import asyncio
+import datetime
 import os
+import pty
 import re
 import select
 import signal
@@ -12,14 +14,14 @@ import time
 import pytest
 
 from apart import needs_mounts
-from harness import DEADLINE, config_text, free_port, wait_until
+from harness import DEADLINE, TIME, config_text, free_port, wait_until
 from raw import BINARY, PING, Member, Raw, close, frame, request, run, text
 from way import OPENED
 
 SAFE = {"path": "/safe", "behaviour": "sink"}
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
 
-LINE = re.compile(r"ignyxd\[(master|worker \d+)\]: (error|warning|notice|info|debug): [^\0-\x1f\x7f]+")
+LINE = re.compile(rf"(?:{TIME} )?" r"ignyxd\[(master|worker \d+)\]: (error|warning|notice|info|debug): [^\0-\x1f\x7f]+")
 
 
 @pytest.fixture
@@ -64,6 +66,74 @@ def test_life_of_the_daemon(daemon):
         "ignyxd[master]: info: stopping event=stopping",
         "ignyxd[master]: info: stopped event=stopped",
     ]
+
+
+# --- the time in front of a line ---
+
+
+def with_time(lines):
+    """How many begin with a time of now, the others being lines without one."""
+    n = 0
+    for line in lines:
+        assert LINE.fullmatch(line), line
+        found = re.match(rf"({TIME}) ignyxd\[", line)
+        if found:
+            at = datetime.datetime.fromisoformat(found.group(1).replace("Z", "+00:00"))
+            assert abs(at.timestamp() - time.time()) < 10 * DEADLINE, line
+            n += 1
+        else:
+            assert line.startswith("ignyxd[")
+    return n
+
+
+@pytest.mark.parametrize("wanted", [None, "auto", "always", "never"])
+def test_time_in_a_file(daemon, wanted):
+    d = daemon({"log_time": wanted} if wanted else {})
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    assert d.stop() == 0
+    lines = d.log_with_time().splitlines()
+    assert {"started", "ready", "conn-open", "conn-close", "stopped"} <= set(map(event_of, lines))
+    # what is said before the configuration is read is as by default
+    early = sum("event=config-warning" in x for x in lines)
+    assert with_time(lines) == (early if wanted == "never" else len(lines))
+
+
+def test_time_of_what_is_wrong_with_the_configuration(daemon):
+    d = daemon({"log_time": "never", "workerz": 1}, start=False)
+    d.refuses("unknown setting", "not started")
+    lines = d.log_with_time().splitlines()
+    assert with_time(lines) == len(lines) > 1
+
+
+@pytest.mark.parametrize("wanted", ["auto", "always"])
+def test_time_on_a_terminal(daemon, wanted):
+    """Who reads along sees when a line comes."""
+    ours, terminal = pty.openpty()
+    try:
+        d = daemon({"log_time": wanted, "workers": 1}, start=False)
+        d.launch(stderr=terminal)
+        d.notify.wait("READY=1")
+        assert d.stop() == 0
+        lines = [x for x in os.read(ours, 1 << 16).decode().replace("\r", "").splitlines()
+                 if "event=config-warning" not in x]
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    assert len(lines) >= 4
+    assert with_time(lines) == (0 if wanted == "auto" else len(lines))
+
+
+def test_time_is_changed_by_a_reload(daemon):
+    d = daemon({"log_time": "never"})
+    mark = d.log_size()
+    d.change(log_time="always")
+    d.reload()
+    with Raw(d.address) as c:
+        c.upgrade("/ws").send(close(1000)).closed(1000)
+    d.log_contains("event=conn-close", mark)
+    lines = d.log_with_time(mark).splitlines()
+    assert with_time(lines) == len(lines) == 3
 
 
 CLOSED = re.compile(

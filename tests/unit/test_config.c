@@ -15,8 +15,8 @@
 #include <glob.h>
 #include <libgen.h>
 #include <sys/resource.h>
-#include <syslog.h>
 
+#include "base/log.h"
 #include "config/alloc.h"
 #include "config/fill.h"
 #include "config/files.h"
@@ -64,7 +64,8 @@ static void test_golden(void **state)
 /* --- values --- */
 
 static const char all_settings[] =
-	"workers = 3; log_level = \"debug\"; runtime_dir = \"/run/x\"; user = \"root\";\n"
+	"workers = 3; log_level = \"debug\"; log_time = \"never\"; runtime_dir = \"/run/x\"; "
+	"user = \"root\";\n"
 	"bus_size = \"8M\"; bus_lag = \"256K\"; max_rooms = 12; max_connections = 100; "
 	"max_head = \"16K\"; health = \"/healthz\";\n"
 	"worker_timeout = \"5s\"; shutdown_grace = \"0\"; max_message = \"64K\";\n"
@@ -98,6 +99,7 @@ static void test_global(void **state)
 	assert_int_equal(c->generation, 7);
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->log_level, LOG_DEBUG);
+	assert_int_equal(c->log_time, LOG_TIME_NEVER);
 	assert_string_equal(c->runtime_dir, "/run/x");
 	assert_string_equal(c->user, "root");
 	assert_int_equal(c->bus_size, 8 << 20);
@@ -222,6 +224,7 @@ static void test_presets(void **state)
 	(void)state;
 	assert_in_range(c->workers, 1, 64);
 	assert_int_equal(c->log_level, LOG_INFO);
+	assert_int_equal(c->log_time, LOG_TIME_AUTO);
 	assert_null(c->user);
 	assert_null(c->runtime_dir);
 	assert_int_equal(c->bus_size, 64 << 20);
@@ -475,7 +478,7 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 14 + 22 + 24 + 2 + 22 + 10);
+	assert_int_equal(rows, 15 + 22 + 24 + 2 + 22 + 10);
 }
 
 /* --- anything at all --- */
