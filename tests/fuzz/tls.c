@@ -280,6 +280,7 @@ static void server_handshake(void)
 		fuzz_require(transport_ops(&s.server) == &transport_plain);
 		s.failed = true;
 		break;
+	case TLS_GONE:
 	case TLS_FAILED:
 		fuzz_require(why && *why);
 		fuzz_require(s.broken || s.cut);
