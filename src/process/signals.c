@@ -58,11 +58,12 @@ static enum use use_of(int sig)
 	return sig >= SIGRTMIN && sig <= SIGRTMAX ? UNUSED : table[sig].use;
 }
 
-static void ignore(int sig)
+/* False: something around this process, such as valgrind, keeps the signal for itself. */
+static bool ignore(int sig)
 {
 	struct sigaction sa = { .sa_handler = SIG_IGN };
 
-	sigaction(sig, &sa, NULL);
+	return sigaction(sig, &sa, NULL) == 0;
 }
 
 static void hold_reloads(int how)
@@ -141,7 +142,7 @@ static void signal_cb(evutil_socket_t sig, short what, void *arg)
 int signals_add(struct event_base *base)
 {
 	for (int sig = 1; sig < _NSIG; sig++) {
-		if (use_of(sig) != HANDLED && use_of(sig) != UNUSED)
+		if (use_of(sig) != HANDLED && (use_of(sig) != UNUSED || !ignore(sig)))
 			continue;
 		signals[sig].event = evsignal_new(base, sig, signal_cb, NULL);
 		if (!signals[sig].event || event_add(signals[sig].event, NULL) < 0)
