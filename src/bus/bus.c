@@ -108,6 +108,8 @@ static int make_lock(pthread_mutex_t *lock)
 		error = pthread_mutex_init(lock, &a);
 		pthread_mutexattr_destroy(&a);
 	}
+	if (error == 0 && !bus_lock_names_owner(lock))
+		error = ENOTSUP;
 	errno = error;
 	return error ? -1 : 0;
 }
@@ -204,16 +206,11 @@ void bus_set_slot(struct bus *b, int slot)
 	b->slot = slot;
 }
 
-/*
- * The lock may still be the dead worker's; whoever wants it next is told. But its name must go
- * from the record, or the slot's next worker would be taken for an owner that does not move.
- */
+/* The lock may still be the dead worker's; whoever wants it next is told. */
 void bus_clear_slot(struct bus *b, int slot)
 {
 	struct bus_slot *s = &b->shared->slots[slot];
-	uint32_t owner = (uint32_t)slot + 1;
 
-	atomic_compare_exchange_strong(&b->shared->owner, &owner, 0);
 	atomic_store(&s->sleeping, 0);
 	atomic_fetch_and(&b->shared->waiting, ~bus_slot_bit(slot));
 	bus_directory_clear(b, slot);

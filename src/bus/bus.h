@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { BUS_SLOTS = 64, BUS_ROOM_NAME_MAX = 1024 };
 
@@ -57,7 +58,8 @@ enum { BUS_KIND_MESSAGE = 1 };
 
 /*
  * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per slot,
- * lent for the life of the bus. NULL: errno is set; EINVAL for limits that cannot be.
+ * lent for the life of the bus. NULL: errno is set; EINVAL for limits that cannot be, ENOTSUP for
+ * a C library whose locks do not name their owner.
  */
 struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS]);
 void bus_free(struct bus *b);
@@ -138,8 +140,17 @@ bool bus_want_room(struct bus *b);
 /* Master: atomic stores only, never the lock. The slot's worker is reaped and none is forked. */
 void bus_clear_slot(struct bus *b, int slot);
 
-/* Master: who holds the lock (-1: nobody) and how often it was taken, for supervision. */
-int bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
+/*
+ * Master: the process that holds the lock (0: none), whatever instruction it stands at, and how
+ * often the lock was taken, for supervision.
+ */
+pid_t bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
+
+/*
+ * Master: a bit for each slot that the log waits for: somebody wants room in it, and this slot's
+ * cursor is one that has to move first.
+ */
+uint64_t bus_awaited(const struct bus *b);
 
 /* Random, never 0; a position is epoch and sequence. */
 uint64_t bus_epoch(const struct bus *b);

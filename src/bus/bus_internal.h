@@ -51,7 +51,6 @@ struct bus_redo {
 struct bus_shared {
 	_Alignas(BUS_LINE) pthread_mutex_t lock;
 	_Atomic uint32_t broken; /* not 0: a recovery failed, the log is over */
-	_Atomic uint32_t owner; /* slot + 1 of who has the lock, 0: nobody */
 	_Atomic uint64_t acquisitions;
 
 	_Alignas(BUS_LINE) _Atomic uint64_t tail; /* all before it is published */
@@ -121,6 +120,9 @@ enum bus_patience { BUS_BRIEFLY, BUS_PATIENTLY };
 enum bus_result bus_lock(struct bus *b, enum bus_patience patience)
 	__attribute__((warn_unused_result));
 void bus_unlock(struct bus *b);
+
+/* Of a new lock: whether bus_lock_owner can be trusted with this C library. */
+bool bus_lock_names_owner(pthread_mutex_t *lock);
 
 /* Under the lock: finishes the newest append in the directory. False: the record cannot be true. */
 bool bus_redo_newest(struct bus *b);

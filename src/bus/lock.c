@@ -4,7 +4,10 @@
  * A worker holds it for the time of a copy, so a short spin nearly always gets it; what is left
  * is an owner that was descheduled, for which a bounded wait in the kernel is right, and an owner
  * that is stopped, for which nothing is: the caller hears BUS_FULL, as if the log were full,
- * keeps serving its connections, and the master ends the owner. After a wait in vain the lock is
+ * keeps serving its connections, and the master ends the owner. It knows it from the mutex itself,
+ * in which the owner's thread id is what is taken and given back: there is no moment at which the lock
+ * is held by nobody known. That and the number of acquisitions tell an owner that does not move from
+ * a lock that is busy. After a wait in vain the lock is
  * only tried for a while, lest a worker with a thousand publishers waits a thousand times.
  *
  * Who publishes may be put off and tries again, so it waits a moment only. Who joins would be
@@ -15,7 +18,9 @@
  * that precedes some instruction and nothing that follows.
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bus/bus_internal.h"
 
@@ -70,14 +75,12 @@ static int take(struct bus *b, enum bus_patience patience)
 	return wait_for(b, patience);
 }
 
-/* What the master watches, to know an owner that does not move from a lock that is busy. */
-static void record_owner(struct bus *b)
+static void count_acquisition(struct bus *b)
 {
-	struct bus_shared *s = b->shared;
-	uint64_t count = atomic_load_explicit(&s->acquisitions, memory_order_relaxed);
+	_Atomic uint64_t *n = &b->shared->acquisitions;
 
-	atomic_store_explicit(&s->owner, (uint32_t)(b->slot + 1), memory_order_relaxed);
-	atomic_store_explicit(&s->acquisitions, count + 1, memory_order_relaxed);
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 /*
@@ -107,10 +110,10 @@ enum bus_result bus_lock(struct bus *b, enum bus_patience patience)
 
 	switch (error) {
 	case 0:
-		record_owner(b);
+		count_acquisition(b);
 		return BUS_OK;
 	case EOWNERDEAD:
-		record_owner(b);
+		count_acquisition(b);
 		return recover(b);
 	case EBUSY:
 	case ETIMEDOUT:
@@ -122,12 +125,33 @@ enum bus_result bus_lock(struct bus *b, enum bus_patience patience)
 
 void bus_unlock(struct bus *b)
 {
-	atomic_store_explicit(&b->shared->owner, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&b->shared->lock);
 }
 
-int bus_lock_owner(const struct bus *b, uint64_t *acquisitions)
+/*
+ * The word of a robust mutex is as the kernel has it, who gives up the locks of the dead: the
+ * thread id of the owner and two flags. glibc's is the first of the mutex.
+ */
+static pid_t owner_of(const pthread_mutex_t *lock)
+{
+	uint32_t word = (uint32_t)__atomic_load_n(&lock->__data.__lock, __ATOMIC_RELAXED);
+
+	return (pid_t)(word & FUTEX_TID_MASK);
+}
+
+pid_t bus_lock_owner(const struct bus *b, uint64_t *acquisitions)
 {
 	*acquisitions = atomic_load_explicit(&b->shared->acquisitions, memory_order_relaxed);
-	return (int)atomic_load_explicit(&b->shared->owner, memory_order_relaxed) - 1;
+	return owner_of(&b->shared->lock);
+}
+
+bool bus_lock_names_owner(pthread_mutex_t *lock)
+{
+	bool named;
+
+	if (pthread_mutex_trylock(lock) != 0)
+		return false;
+	named = owner_of(lock) == gettid();
+	pthread_mutex_unlock(lock);
+	return named && owner_of(lock) == 0;
 }

@@ -61,6 +61,24 @@ void bus_scan(struct bus *b, uint64_t tail)
 	b->scan_at = far_behind ? tail + b->lag / 8 : b->floor + b->lag / 4;
 }
 
+/* Who is too far behind for those who wait, as has_room has it. */
+uint64_t bus_awaited(const struct bus *b)
+{
+	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
+	uint64_t slots = 0;
+
+	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0)
+		return 0;
+	for (int i = 0; i < BUS_SLOTS; i++) {
+		uint64_t cursor =
+			atomic_load_explicit(&b->shared->slots[i].cursor, memory_order_acquire);
+
+		if (cursor < tail && tail - cursor > b->lag / 2)
+			slots |= bus_slot_bit(i);
+	}
+	return slots;
+}
+
 static bool has_room(const struct bus *b)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);

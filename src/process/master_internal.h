@@ -23,6 +23,9 @@
 /* The master's clock: ticks of this many milliseconds, never wall time. */
 enum { MASTER_TICK = 250 };
 
+/* So many deaths of a slot's workers within a minute are made good at once. */
+enum { SLOT_DEATHS = 5 };
+
 /* STARTING: forked, has not said that it listens. RETIRING: serves what it has, accepts no more. */
 enum slot_state { SLOT_UNUSED, SLOT_STARTING, SLOT_RUNNING, SLOT_RETIRING, SLOT_BACKOFF };
 
@@ -36,10 +39,13 @@ struct slot {
 	uint64_t generation; /* that its worker has in force */
 	uint64_t beats; /* its heartbeat when it last moved, */
 	uint64_t beat_tick; /* and when that was */
-	uint64_t started; /* tick of the fork */
+	uint64_t
+		awaited_tick; /* since when the log waits for it as it stands still, 0: it does not */
 	uint64_t restart_at; /* BACKOFF */
-	unsigned failures; /* young deaths in a row */
-	int adopter; /* BACKOFF: who accepts for it, -1: nobody */
+	uint64_t deaths[SLOT_DEATHS]; /* ticks of the last ones, a ring */
+	unsigned death_count;
+	unsigned pauses; /* before a restart, since there was a minute without a death */
+	int adopter; /* who accepts for it while it cannot, -1: nobody */
 };
 
 struct reload_state {
@@ -63,7 +69,8 @@ struct master {
 	struct sockets sockets;
 	uint64_t ticks;
 	uint64_t beat_tick; /* when any worker last moved */
-	uint64_t lock_count; /* bus lock: acquisitions when it last moved, */
+	pid_t lock_owner; /* of the bus, */
+	uint64_t lock_count; /* and acquisitions, when one of them last changed, */
 	uint64_t lock_tick; /* and when that was */
 	int64_t expiry_looked; /* when certificates were last looked at, seconds since the epoch */
 	struct reload_state reload;
@@ -86,6 +93,7 @@ void slot_kill(struct slot *s, int sig);
 void slot_died(pid_t pid, int status);
 void slot_retire_or_reload(struct slot *s, bool retire, int source_fd);
 void slots_stop(int64_t grace);
+/* Has others accept for those who cannot, and those who can for themselves again. */
 void slots_readopt(void);
 bool slot_alive(const struct slot *s);
 size_t slots_alive(void);
@@ -101,6 +109,8 @@ void reload_log_errors(const struct config_errors *e, bool refused);
 void supervise_tick(void);
 const char *supervise_status(void);
 uint64_t supervise_ticks(int64_t ms);
+/* Whether its worker has not moved for a second. */
+bool supervise_stands_still(const struct slot *s);
 /* What an operator wants to see, on demand: at every log level. */
 void supervise_log_state(void);
 

@@ -1,13 +1,16 @@
 /*
  * slot.c - a worker's place: fork, reap, back-off, adoption.
  *
- * A worker that dies is started again at once; one that keeps dying young is
- * left alone for 1 s, doubling to 30 s. Meanwhile its listening sockets stay
- * open here, and another worker accepts on them.
+ * A worker that dies is replaced at once, five times within a minute; after that
+ * its place is left alone for 1 s, doubling to 30 s. Its listening sockets stay
+ * open here meanwhile, and another worker accepts on them too, as it does when a
+ * worker stands still. Who is in a queue waits for a fork or for that, not for a
+ * pause or a timeout.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,8 +25,8 @@
 #include "process/worker.h"
 #include "session/session.h"
 
-/* A worker that lived this long did not die young. Start-up is given up after so many deaths. */
-enum { YOUNG = 10000, BACKOFF_FIRST = 1000, BACKOFF_MAX = 30000, START_FAILURES_MAX = 3 };
+/* Milliseconds. Start-up is given up after so many deaths of one. */
+enum { MINUTE = 60000, BACKOFF_FIRST = 1000, BACKOFF_MAX = 30000, START_DEATHS_MAX = 3 };
 
 static void read_control(struct slot *s)
 {
@@ -37,6 +40,7 @@ static void read_control(struct slot *s)
 		s->generation = m.generation;
 		if (m.type == CONTROL_READY && s->state == SLOT_STARTING) {
 			s->state = SLOT_RUNNING;
+			s->beat_tick = master.ticks;
 			slots_readopt();
 			master_check_ready();
 		} else if (m.type == CONTROL_RELOADED) {
@@ -149,7 +153,8 @@ int slot_start(struct slot *s)
 	control_drain(s->control[1]);
 	atomic_store(&row->activity, ACTIVITY_STARTING);
 	s->state = SLOT_STARTING;
-	s->started = s->beat_tick = master.ticks;
+	s->beat_tick = master.ticks;
+	s->awaited_tick = 0;
 	s->beats = metrics_heartbeat(row);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
@@ -172,23 +177,39 @@ void slot_kill(struct slot *s, int sig)
 		kill(s->pid, sig);
 }
 
-/* Another worker accepts for those in back-off. */
-static struct slot *any_running(const struct slot *but)
+static bool can_adopt(const struct slot *s)
 {
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].state == SLOT_RUNNING && &master.slots[i] != but)
-			return &master.slots[i];
+	return s->state == SLOT_RUNNING && !supervise_stands_still(s);
+}
+
+static bool needs_adopter(const struct slot *s)
+{
+	if (master.stopping || master.bus_corrupt || s->index >= master.config->workers)
+		return false;
+	return s->state == SLOT_BACKOFF ||
+	       (master.ready && slot_alive(s) && supervise_stands_still(s));
+}
+
+/* The next one in the row, so that several do not all fall to the same. */
+static struct slot *find_adopter(const struct slot *s)
+{
+	for (int i = 1; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *other = &master.slots[(s->index + i) % CONFIG_WORKERS_MAX];
+
+		if (can_adopt(other))
+			return other;
+	}
 	return NULL;
 }
 
 static void adopt(struct slot *s)
 {
-	struct slot *other = any_running(s);
+	struct slot *other = find_adopter(s);
 	struct control_message m = { .type = CONTROL_ADOPT, .slot = (uint32_t)s->index };
 	int fds[CONFIG_LISTENERS_MAX];
 	size_t n;
 
-	if (!other || s->index >= master.config->workers)
+	if (!other)
 		return;
 	n = sockets_of(&master.sockets, master.config, s->index, fds);
 	if (control_send(other->control[0], &m, fds, n) == 0)
@@ -199,8 +220,6 @@ static void end_adoption(struct slot *s)
 {
 	struct control_message m = { .type = CONTROL_RELEASE, .slot = (uint32_t)s->index };
 
-	if (s->adopter < 0)
-		return;
 	if (slot_alive(&master.slots[s->adopter]) &&
 	    control_send(master.slots[s->adopter].control[0], &m, NULL, 0) < 0)
 		slot_kill(&master.slots[s->adopter], SIGKILL);
@@ -211,29 +230,78 @@ void slots_readopt(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
+		bool needs = needs_adopter(s);
 
-		if (s->state == SLOT_RUNNING)
+		if (s->adopter >= 0 && (!needs || !can_adopt(&master.slots[s->adopter])))
 			end_adoption(s);
-		else if (s->state == SLOT_BACKOFF && s->adopter < 0 && !master.stopping)
+		if (needs && s->adopter < 0)
 			adopt(s);
 	}
 }
 
-static void log_death(const struct slot *s, int status)
+/* A worker's end as its slot remembers it, for the one entry on it. */
+struct death {
+	pid_t pid;
+	int status;
+	bool retired;
+	uint64_t conn; /* it was working for */
+	const char *doing;
+	unsigned lost; /* connections */
+};
+
+static struct death note_death(const struct slot *s, int status)
 {
 	const struct metrics_row *row = &master.metrics->rows[s->index];
-	const struct log_fields f = { .event = LOG_EVENT_WORKER_DIED,
-				      .conn = atomic_load(&row->conn) };
-	const char *doing = activity_name(atomic_load(&row->activity));
 
+	return (struct death){ .pid = s->pid,
+			       .status = status,
+			       .retired = s->state == SLOT_RETIRING,
+			       .conn = atomic_load(&row->conn),
+			       .doing = activity_name(atomic_load(&row->activity)),
+			       .lost = atomic_load(&row->open) };
+}
+
+static void describe_end(int status, char *out, size_t size)
+{
 	if (WIFSIGNALED(status))
-		log_err(&f, "worker %d (pid %ld) was ended by signal %d (%s) while %s", s->index,
-			(long)s->pid, WTERMSIG(status), strsignal(WTERMSIG(status)), doing);
-	else if (WEXITSTATUS(status) != 0)
-		log_err(&f, "worker %d (pid %ld) exited with status %d while %s", s->index,
-			(long)s->pid, WEXITSTATUS(status), doing);
-	else if (s->state == SLOT_RETIRING)
-		log_always(LOG_INFO, LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
+		snprintf(out, size, "was ended by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}
+
+/* Who does its work from now on; nothing where nobody is to. */
+static void describe_successor(const struct slot *s, char *out, size_t size)
+{
+	unsigned long long ms = (s->restart_at - master.ticks) * MASTER_TICK;
+	char accepts[48] = "";
+
+	*out = '\0';
+	if (s->state == SLOT_STARTING)
+		snprintf(out, size, "; replaced by pid %ld", (long)s->pid);
+	if (s->state != SLOT_BACKOFF || master.bus_corrupt)
+		return;
+	if (s->adopter >= 0)
+		snprintf(accepts, sizeof(accepts), "worker %d accepts for it, ", s->adopter);
+	snprintf(out, size, "; it keeps dying: %sstarting it again in %llu s", accepts,
+		 (ms + 999) / 1000);
+}
+
+static void log_death(const struct slot *s, const struct death *d)
+{
+	const struct log_fields f = { .event = LOG_EVENT_WORKER_DIED, .conn = d->conn };
+	char end[80], successor[120];
+
+	if (WIFEXITED(d->status) && WEXITSTATUS(d->status) == 0 &&
+	    (d->retired || s->state == SLOT_UNUSED)) {
+		if (d->retired)
+			log_always(LOG_INFO, LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
+		return;
+	}
+	describe_end(d->status, end, sizeof(end));
+	describe_successor(s, successor, sizeof(successor));
+	log_err(&f, "worker %d (pid %ld) %s while %s; %u connection%s lost%s", s->index,
+		(long)d->pid, end, d->doing, d->lost, d->lost == 1 ? " was" : "s were", successor);
 }
 
 /* What the dead left in shared memory; nobody is forked for the slot yet. */
@@ -260,27 +328,40 @@ static void back_off(struct slot *s)
 {
 	int64_t ms = BACKOFF_FIRST;
 
-	for (unsigned i = 2; i < s->failures && ms < BACKOFF_MAX; i++)
+	for (unsigned i = 0; i < s->pauses && ms < BACKOFF_MAX; i++)
 		ms *= 2;
 	if (ms > BACKOFF_MAX)
 		ms = BACKOFF_MAX;
+	/* Where nobody can accept for it, a second is enough. */
+	if (slots_alive() == 0)
+		ms = BACKOFF_FIRST;
+	s->pauses++;
 	s->state = SLOT_BACKOFF;
 	s->restart_at = master.ticks + supervise_ticks(ms);
-	log_always(LOG_WARNING, LOG_OF(WORKER_DIED),
-		   "worker %d keeps dying; starting it again in %lld s", s->index,
-		   (long long)(ms / 1000));
+}
+
+/* Puts this death where the one SLOT_DEATHS before it was. */
+static bool dies_too_often(struct slot *s)
+{
+	uint64_t newest = s->deaths[(s->death_count + SLOT_DEATHS - 1) % SLOT_DEATHS];
+	uint64_t *oldest = &s->deaths[s->death_count % SLOT_DEATHS];
+	bool full = s->death_count >= SLOT_DEATHS;
+	bool often = full && master.ticks - *oldest < supervise_ticks(MINUTE);
+
+	if (master.ticks - newest >= supervise_ticks(MINUTE))
+		s->pauses = 0;
+	*oldest = master.ticks;
+	s->death_count++;
+	return often;
 }
 
 static void start_again(struct slot *s)
 {
-	bool young = master.ticks - s->started < supervise_ticks(YOUNG);
+	bool often = dies_too_often(s);
 
-	s->failures = young ? s->failures + 1 : 0;
-	if (!master.ready && s->failures >= START_FAILURES_MAX) {
+	if (!master.ready && s->death_count >= START_DEATHS_MAX)
 		master_give_up("the workers do not come up; see above");
-		return;
-	}
-	if (s->failures > 1)
+	else if (often)
 		back_off(s);
 	else
 		slot_start(s);
@@ -304,11 +385,12 @@ static void bus_is_corrupt(void)
 void slot_died(pid_t pid, int status)
 {
 	struct slot *s = find(pid);
+	struct death death;
 	bool wanted;
 
 	if (!s)
 		return;
-	log_death(s, status);
+	death = note_death(s, status);
 	clean_up_after(s);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == SESSION_EXIT_BUS_CORRUPT)
 		bus_is_corrupt();
@@ -320,6 +402,7 @@ void slot_died(pid_t pid, int status)
 		start_again(s);
 	if (!master.bus_corrupt)
 		slots_readopt();
+	log_death(s, &death);
 	reload_check();
 	master_check_stopped();
 }
@@ -327,6 +410,8 @@ void slot_died(pid_t pid, int status)
 /* Those whose time has come; all at once after the bus was made anew. */
 void slots_start_waiting(void)
 {
+	uint64_t latest = UINT64_MAX;
+
 	if (master.bus_corrupt) {
 		if (slots_alive() > 0)
 			return;
@@ -339,10 +424,17 @@ void slots_start_waiting(void)
 			slot_start(&master.slots[i]);
 		return;
 	}
+	/* Who accepted for them may have died since. */
+	if (slots_alive() == 0)
+		latest = master.ticks + supervise_ticks(BACKOFF_FIRST);
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 
-		if (s->state == SLOT_BACKOFF && master.ticks >= s->restart_at)
+		if (s->state != SLOT_BACKOFF)
+			continue;
+		if (s->restart_at > latest)
+			s->restart_at = latest;
+		if (master.ticks >= s->restart_at)
 			slot_start(s);
 	}
 }

@@ -15,8 +15,11 @@
 #include "process/master_internal.h"
 #include "process/notify.h"
 
-/* How long a lock may be held without a move, in milliseconds. */
-enum { LOCK_STUCK = 1000 };
+/*
+ * Milliseconds: how long the lock may be held without a move; after how long a worker that does not
+ * move stands still; and when it is ended if the log waits for it meanwhile.
+ */
+enum { LOCK_STUCK = 1000, STILL = 1000, AWAITED_STILL = 2000 };
 
 uint64_t supervise_ticks(int64_t ms)
 {
@@ -59,13 +62,49 @@ static void check_heartbeats(uint64_t limit)
 	}
 }
 
+bool supervise_stands_still(const struct slot *s)
+{
+	return slot_alive(s) && master.ticks - s->beat_tick >= supervise_ticks(STILL);
+}
+
+/*
+ * A cursor that stays where it is stops the publishers. One that moves late, but whose worker
+ * moves, is of a worker that has much to do.
+ */
+static void check_awaited(void)
+{
+	uint64_t awaited = bus_awaited(master.bus);
+
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i];
+
+		if (!(awaited >> i & 1) || !supervise_stands_still(s)) {
+			s->awaited_tick = 0;
+			continue;
+		}
+		if (s->awaited_tick == 0)
+			s->awaited_tick = master.ticks;
+		if (master.ticks - s->awaited_tick >= supervise_ticks(AWAITED_STILL - STILL))
+			end_stuck(s, "stands still, and the rooms wait for it,");
+	}
+}
+
+static struct slot *slot_of(pid_t pid)
+{
+	for (int i = 0; pid > 0 && i < CONFIG_WORKERS_MAX; i++)
+		if (master.slots[i].pid == pid)
+			return &master.slots[i];
+	return NULL;
+}
+
 /* Who holds the bus lock and stands still stops every publisher. */
 static void check_lock(void)
 {
 	uint64_t count;
-	int owner = bus_lock_owner(master.bus, &count);
+	pid_t owner = bus_lock_owner(master.bus, &count);
 
-	if (owner < 0 || owner >= CONFIG_WORKERS_MAX || count != master.lock_count) {
+	if (owner == 0 || owner != master.lock_owner || count != master.lock_count) {
+		master.lock_owner = owner;
 		master.lock_count = count;
 		master.lock_tick = master.ticks;
 		return;
@@ -73,14 +112,29 @@ static void check_lock(void)
 	if (master.ticks - master.lock_tick < supervise_ticks(LOCK_STUCK))
 		return;
 	master.lock_tick = master.ticks;
-	if (slot_alive(&master.slots[owner]))
-		end_stuck(&master.slots[owner], "holds the lock of the bus");
+	if (slot_of(owner))
+		end_stuck(slot_of(owner), "holds the lock of the bus");
+}
+
+/* As many of those that do not respond as there is space to name. */
+static void add_still(char *to, const char *end)
+{
+	const char *before = "; not responding: worker ";
+
+	for (int i = 0; i < CONFIG_WORKERS_MAX && end - to > 32; i++) {
+		if (!supervise_stands_still(&master.slots[i]))
+			continue;
+		to += sprintf(to, "%s%d", before, i);
+		before = ", ";
+	}
 }
 
 const char *supervise_status(void)
 {
-	snprintf(master.status, sizeof(master.status), "%zu workers, %llu connections",
-		 slots_alive(), (unsigned long long)metrics_open(master.metrics));
+	int n = snprintf(master.status, sizeof(master.status), "%zu workers, %llu connections",
+			 slots_alive(), (unsigned long long)metrics_open(master.metrics));
+
+	add_still(master.status + n, master.status + sizeof(master.status));
 	return master.status;
 }
 
@@ -127,11 +181,9 @@ static void look_after_tls(void)
 static const char *state_name(const struct slot *s)
 {
 	static const char *const names[] = {
-		[SLOT_UNUSED] = "ended",
 		[SLOT_STARTING] = "starting",
 		[SLOT_RUNNING] = "running",
 		[SLOT_RETIRING] = "retiring",
-		[SLOT_BACKOFF] = "to be started again",
 	};
 
 	return names[s->state];
@@ -140,21 +192,30 @@ static const char *state_name(const struct slot *s)
 static void log_slot(const struct slot *s)
 {
 	const struct metrics_row *row = &master.metrics->rows[s->index];
+	char accepts[48] = "";
 
-	log_write(LOG_INFO, LOG_OF(STATE),
-		  "worker %d: %s, pid %ld, generation %llu, %u connections, %u before the upgrade, "
-		  "%s, last moved %llu ms ago",
-		  s->index, state_name(s), (long)s->pid, (unsigned long long)s->generation,
-		  atomic_load(&row->open), atomic_load(&row->handshakes),
-		  activity_name(atomic_load(&row->activity)),
-		  (unsigned long long)(master.ticks - s->beat_tick) * MASTER_TICK);
+	if (s->adopter >= 0)
+		snprintf(accepts, sizeof(accepts), ", worker %d accepts for it", s->adopter);
+	if (!slot_alive(s)) {
+		log_always(LOG_INFO, LOG_OF(STATE), "worker %d: to be started again%s", s->index,
+			   accepts);
+		return;
+	}
+	log_always(
+		LOG_INFO, LOG_OF(STATE),
+		"worker %d: %s, pid %ld, generation %llu, %u connections, %u before the upgrade, "
+		"%s, last moved %llu ms ago%s",
+		s->index, state_name(s), (long)s->pid, (unsigned long long)s->generation,
+		atomic_load(&row->open), atomic_load(&row->handshakes),
+		activity_name(atomic_load(&row->activity)),
+		(unsigned long long)(master.ticks - s->beat_tick) * MASTER_TICK, accepts);
 }
 
 void supervise_log_state(void)
 {
-	log_write(LOG_INFO, LOG_OF(STATE), "state: %s, generation %llu%s", supervise_status(),
-		  (unsigned long long)master.config->generation,
-		  master.reload.active ? ", reloading" : "");
+	log_always(LOG_INFO, LOG_OF(STATE), "state: %s, generation %llu%s", supervise_status(),
+		   (unsigned long long)master.config->generation,
+		   master.reload.active ? ", reloading" : "");
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (master.slots[i].state != SLOT_UNUSED)
 			log_slot(&master.slots[i]);
@@ -167,7 +228,9 @@ void supervise_tick(void)
 	master.ticks++;
 	look_after_tls();
 	check_heartbeats(limit);
+	check_awaited();
 	check_lock();
+	slots_readopt();
 	feed_watchdog(limit);
 	if (!master.stopping) {
 		slots_start_waiting();

@@ -302,6 +302,16 @@ class Daemon:
         self.log_contains(regex)
         return int(re.findall(regex, self.log())[-1])
 
+    def wear_out(self, slot):
+        """Kills the workers of a slot until one is not replaced at once, which is the sixth."""
+        self.expect_error("was ended by signal 9")
+        started = len(re.findall(rf"worker {slot} runs with pid", self.log()))
+        mark = self.log_size()
+        for n in range(6):
+            self.log_count(rf"worker {slot} runs with pid", started + n)
+            os.kill(self.worker_at(slot), signal.SIGKILL)
+        self.log_contains(rf"worker {slot} .*; it keeps dying: ", mark)
+
     def wait_workers(self, count, but=()):
         """Waits until there are so many workers and none of those in but; returns their pids."""
         def check():

@@ -371,11 +371,15 @@ static void test_full_and_room_again(void **state)
 	/* The lag counts what is behind the tail before an append. */
 	assert_int_equal(n, LAG / 1048 + 1);
 	assert_int_equal(append_len(a, room, 0), BUS_FULL);
+	assert_int_equal(bus_awaited(f->master), 0);
 	assert_false(bus_want_room(a));
+	assert_int_equal(bus_awaited(f->master), 7);
 	assert_int_equal(bus_sequence(a, room), n);
 
 	skip_all(a);
 	skip_all(b);
+	/* Of those who hold it up, only the ones that have not moved. */
+	assert_int_equal(bus_awaited(f->master), 4);
 	assert_false(kicked(f, 0));
 	assert_int_equal(append_len(a, room, 0), BUS_FULL);
 	for (unread = n * 1048; unread > LAG / 2; unread -= 1048) {
@@ -387,6 +391,7 @@ static void test_full_and_room_again(void **state)
 	}
 	assert_true(kicked(f, 0));
 	assert_false(kicked(f, 1));
+	assert_int_equal(bus_awaited(f->master), 0);
 	assert_int_equal(append_len(a, room, 1000), BUS_OK);
 	skip_all(c);
 	assert_false(kicked(f, 0));
@@ -575,7 +580,6 @@ static void test_clear_slot(void **state)
 	struct fixture *f = *state;
 	struct bus *a = &f->worker[0], *b = &f->worker[1];
 	struct bus_room one = join(a, "one"), two = join(a, "two");
-	uint64_t acquisitions;
 
 	join(b, "two");
 	while (append_len(a, one, 1000) == BUS_OK)
@@ -584,21 +588,12 @@ static void test_clear_slot(void **state)
 	assert_false(bus_want_room(b));
 	assert_true(bus_sleep(b));
 	f->master->shared->slots[0].sleeping = 1;
-	f->master->shared->owner = 1;
-	assert_int_equal(bus_lock_owner(f->master, &acquisitions), 0);
 	bus_clear_slot(f->master, 0);
-	assert_int_equal(bus_lock_owner(f->master, &acquisitions), -1);
 	assert_int_equal(f->master->shared->slots[0].cursor, BUS_NO_CURSOR);
 	assert_int_equal(f->master->shared->slots[0].sleeping, 0);
 	assert_int_equal(f->master->shared->waiting, 2);
 	assert_int_equal(f->master->rooms[one.index].members, 0);
 	assert_int_equal(f->master->rooms[two.index].members, 2);
-
-	/* Another's name in the lock record stays. */
-	f->master->shared->owner = 2;
-	bus_clear_slot(f->master, 0);
-	assert_int_equal(bus_lock_owner(f->master, &acquisitions), 1);
-	f->master->shared->owner = 0;
 }
 
 static void test_wakes_members_that_sleep(void **state)

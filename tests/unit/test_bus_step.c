@@ -2,7 +2,8 @@
  * A kill between any two instructions. A process is traced through one call of the bus,
  * instruction by instruction, and killed after n of them, for every n (or a sample of them, when
  * there are very many, as in a build with sanitizers). Each time the log must hold the entry whole
- * or not at all, the directory must be sound, and the next worker must be able to go on.
+ * or not at all, the directory must be sound, and the next worker must be able to go on. And
+ * wherever it stands still with the lock, the lock must say whose it is.
  *
  * Where ptrace is not allowed, or a traced lock never ends (processors that build atomics from
  * load-linked and store-conditional), the tests are skipped.
@@ -258,11 +259,40 @@ static void test_join(void **state)
 	kill_everywhere(*state, NULL, join_new, check_join);
 }
 
+/* At every instruction at which nobody else gets the lock, it is the victim's by name. */
+static void test_owner_is_named_wherever_it_stands(void **state)
+{
+	struct fixture *f = *state;
+	pthread_mutex_t *lock = &f->victim->shared->lock;
+	pid_t pid = start(f, join_room, append);
+	unsigned steps = 0, held = 0;
+	uint64_t count;
+
+	if (pid < 0)
+		skip();
+	do {
+		if (pthread_mutex_trylock(lock) == 0) {
+			pthread_mutex_unlock(lock);
+			assert_int_equal(bus_lock_owner(f->victim, &count), 0);
+		} else {
+			held++;
+			assert_int_equal(bus_lock_owner(f->victim, &count), pid);
+		}
+	} while (step(pid, 1) == 1 && ++steps < TOO_MANY_STEPS);
+	end(f, pid);
+	if (steps == TOO_MANY_STEPS)
+		skip();
+	print_message("%u of %u instructions with the lock\n", held, steps);
+	assert_true(held > 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_append, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_owner_is_named_wherever_it_stands, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
