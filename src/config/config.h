@@ -26,6 +26,8 @@ enum {
 	CONFIG_ENTRY_ROOM = 8192,
 	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
 	CONFIG_FD_RESERVE = 3 * 64,
+	/* And of the master, besides the sockets that it listens on for its workers. */
+	CONFIG_FD_MASTER = 3 * CONFIG_WORKERS_MAX + 32,
 };
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };

@@ -28,19 +28,18 @@ static int64_t online_cpus(void)
 	return n < CONFIG_WORKERS_MAX ? n : CONFIG_WORKERS_MAX;
 }
 
-/* How many connections one worker has descriptors for: all may come to one. */
-static int64_t connections_possible(int64_t *descriptors)
+static int64_t files_possible(void)
 {
 	struct rlimit limit = { .rlim_max = 1024 };
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	*descriptors = limit.rlim_max > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_max;
-	return *descriptors - CONFIG_FD_RESERVE;
+	return limit.rlim_max > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_max;
 }
 
 static void resolve_connections(struct parse *p)
 {
-	int64_t descriptors, possible = connections_possible(&descriptors);
+	/* Of one worker: all may come to one. */
+	int64_t descriptors = files_possible(), possible = descriptors - CONFIG_FD_RESERVE;
 
 	if (possible < 1)
 		config_report_error(&p->top, "max_connections",
@@ -90,4 +89,31 @@ void machine_resolve(struct parse *p)
 	resolve_connections(p);
 	resolve_runtime_dir(p);
 	check_user(p);
+}
+
+/* Each worker has its own socket for an address, but a unix one, which all share. */
+static int64_t sockets_needed(const struct config *c)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < c->listener_count; i++)
+		n += c->listeners[i].unix_path ? 1 : c->workers;
+	return n;
+}
+
+/*
+ * While a reload is decided the old sockets and the new ones are open. A start for which that
+ * is too much would serve and then take no reload.
+ */
+void machine_check_files(struct parse *p)
+{
+	int64_t possible = files_possible();
+	int64_t needed = CONFIG_FD_MASTER + 2 * sockets_needed(p->config);
+
+	if (p->source->unpacked || possible - CONFIG_FD_RESERVE < 1 || needed <= possible)
+		return;
+	config_report_error(&p->top, "workers",
+			    "and listeners need %lld open files together, and the limit of them "
+			    "(RLIMIT_NOFILE) is %lld: raise it (ulimit -n, LimitNOFILE=)",
+			    (long long)needed, (long long)possible);
 }

@@ -138,6 +138,7 @@ static void parse_tree(struct parse *p)
 {
 	parse_top(p);
 	listen_parse(p);
+	machine_check_files(p);
 	endpoints_parse(p);
 	finish(p->config);
 }

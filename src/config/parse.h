@@ -69,4 +69,7 @@ void limits_check(struct config_report *r, struct config_limits *l);
 /* What depends on the machine: numbers that stand for "as many as there are", the user. */
 void machine_resolve(struct parse *p);
 
+/* Whether there are files enough for what the listeners and workers need: behind both. */
+void machine_check_files(struct parse *p);
+
 #endif

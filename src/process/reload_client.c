@@ -159,15 +159,24 @@ static void print_text(const struct outcome *o, FILE *to)
 		fputc((unsigned char)*p < ' ' && *p != '\n' ? '?' : *p, to);
 }
 
+/* Not of the clock on the wall, which may be set meanwhile. */
+static time_t seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 static int wait_for(int dir, int watch, int process, unsigned long long count, struct outcome *o)
 {
 	/* a process can be read from when it has ended */
 	struct pollfd p[] = { { .fd = watch, .events = POLLIN },
 			      { .fd = process, .events = POLLIN } };
-	time_t until = time(NULL) + WAIT_MAX;
+	time_t until = seconds() + WAIT_MAX;
 	char events[4096];
 
-	while (time(NULL) < until) {
+	while (seconds() < until) {
 		if (read_outcome(dir, o) == 0 && o->count >= count &&
 		    strcmp(o->state, "running") != 0) {
 			bool applied = strcmp(o->state, "applied") == 0;
@@ -222,7 +231,7 @@ int reload_client(const char *runtime_dir, long main_pid)
 		return 1;
 	}
 	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (watch < 0 || inotify_add_watch(watch, runtime_dir, IN_MOVED_TO) < 0)
+	if (watch < 0 || inotify_add_watch(watch, runtime_dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
 		r = complain("cannot watch runtime_dir: ", strerror(errno));
 	else
 		r = find_and_request(dir, watch, main_pid);

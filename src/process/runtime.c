@@ -16,6 +16,9 @@
 
 #define RELOAD_NEW RUNTIME_RELOAD_FILE ".new"
 
+/* Bytes that the outcome file has on its file system whatever is in it: a block. */
+enum { OUTCOME_KEPT = 4096 };
+
 static struct {
 	int dir, pid_file; /* -1: not in use */
 	unsigned long long count; /* of reloads */
@@ -40,20 +43,50 @@ static int write_pid(void)
 		       : -1;
 }
 
-static void write_outcome(const char *state)
+static int write_new(const char *state)
 {
 	int fd = openat(runtime.dir, RELOAD_NEW,
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	bool ok =
+		fd >= 0 &&
+		(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, OUTCOME_KEPT) == 0 || errno == EOPNOTSUPP) &&
+		dprintf(fd, "%llu %s\n", runtime.count, state) > 0 &&
+		write(fd, runtime.lines ? runtime.lines : "", runtime.len) ==
+			(ssize_t)runtime.len &&
+		renameat(runtime.dir, RELOAD_NEW, runtime.dir, RUNTIME_RELOAD_FILE) == 0;
+	int error = errno;
 
-	if (runtime.dir < 0)
-		return;
-	if (fd < 0 || dprintf(fd, "%llu %s\n", runtime.count, state) < 0 ||
-	    write(fd, runtime.lines ? runtime.lines : "", runtime.len) != (ssize_t)runtime.len ||
-	    renameat(runtime.dir, RELOAD_NEW, runtime.dir, RUNTIME_RELOAD_FILE) < 0)
-		log_warning(NULL, "cannot write the outcome of the reload to runtime_dir: %s",
-			    strerror(errno));
 	if (fd >= 0)
 		close(fd);
+	if (!ok)
+		unlinkat(runtime.dir, RELOAD_NEW, 0);
+	errno = error;
+	return ok ? 0 : -1;
+}
+
+/* In the block that the file in place has, as much as that holds. */
+static int overwrite(const char *state)
+{
+	char text[OUTCOME_KEPT];
+	int fd = openat(runtime.dir, RUNTIME_RELOAD_FILE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int most = (int)sizeof(text) - 64,
+	    len = runtime.len < (size_t)most ? (int)runtime.len : most;
+	int n = snprintf(text, sizeof(text), "%llu %s\n%.*s%s", runtime.count, state, len,
+			 runtime.lines ? runtime.lines : "",
+			 len == most ? "... see the log\n" : "");
+	bool ok = fd >= 0 && pwrite(fd, text, (size_t)n, 0) == n && ftruncate(fd, n) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok ? 0 : -1;
+}
+
+/* Who waits for the outcome is told it on a full file system, too. */
+static void write_outcome(const char *state)
+{
+	if (write_new(state) < 0 && overwrite(state) < 0)
+		log_warning(NULL, "cannot write the outcome of the reload to runtime_dir: %s",
+			    strerror(errno));
 }
 
 static void forget_lines(void)
@@ -149,8 +182,9 @@ int runtime_open(const char *dir)
 	}
 	if (write_pid() < 0)
 		return fail(dir, "cannot write " RUNTIME_PID_FILE);
-	write_outcome("applied");
-	return 0;
+	/* of an earlier run, which may hold anything */
+	unlinkat(runtime.dir, RUNTIME_RELOAD_FILE, 0);
+	return write_new("applied") == 0 ? 0 : fail(dir, "cannot write " RUNTIME_RELOAD_FILE);
 }
 
 void runtime_close(void)

@@ -1,10 +1,15 @@
 """When files or memory run out: who comes is told, who is there stays, and then it goes on."""
 
+import os
+import re
 import resource
+import shutil
+import subprocess
 
 import pytest
 
-from harness import PROGRAM, open_files, wait_until
+from apart import needs_mounts
+from harness import DEADLINE, PROGRAM, config_text, open_files, run_program, wait_until
 from raw import BINARY, Raw, frame, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: ", "max_message": "64M"}
@@ -113,3 +118,108 @@ def test_no_files_for_the_workers(daemon):
     d = daemon(start=False, wrap=("sh", "-c", 'ulimit -n 150; exec "$@"', "sh"))
     d.refuses(r'"max_connections" cannot be met: the limit of open files \(RLIMIT_NOFILE\) is 150, '
               r"of which \d+ are needed otherwise", "not started")
+
+
+def limited(daemon, files, settings=None):
+    return daemon(settings, start=False,
+                  wrap=("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"))
+
+
+def test_files_for_a_reload(daemon):
+    """A limit with which it could start, but take no reload, is refused with the number it needs."""
+    listeners = [{"address": f"127.0.0.{n}", "port": 0} for n in (1, 2)]
+    d = limited(daemon, 200, {"listen": listeners, "workers": 4})
+    log = d.refuses("not started", r'"workers" and listeners need \d+ open files together, and the limit of them '
+                    r"\(RLIMIT_NOFILE\) is 200: raise it \(ulimit -n, LimitNOFILE=\)")
+    needed = int(re.search(r"need (\d+) open files", log).group(1))
+    limited(daemon, needed - 1, {"listen": listeners, "workers": 4}).refuses(
+        "not started", "open files together")
+    d = limited(daemon, needed, {"listen": listeners, "workers": 4}).start()
+    # every address is another one
+    d.change(listen=[{"address": f"127.0.0.{n}", "port": 0} for n in (3, 4)])
+    d.reload()
+    d.change(workers=16)
+    d.expect_error("open files together|reload refused")
+    d.reload(expect=False)
+    d.log_contains(r"reload refused: 1 error in the configuration; the running configuration")
+    with Raw(("127.0.0.3", d.port_of("127.0.0.3"))) as c:
+        c.upgrade().send(text("hi"))
+        assert c.text() == "Echo: hi"
+
+
+# what tmpfs has left when this is written to it, is nothing
+FULL = 'mount -t tmpfs -o size=64k none "$0"; exec "$@"'
+
+
+def in_mounts_of(d, *command, **env):
+    """Runs a command where the daemon's file systems are."""
+    return subprocess.run(["nsenter", f"--mount=/proc/{d.pid}/ns/mnt", "--", *command],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          timeout=DEADLINE, env={**os.environ, **env})
+
+
+@needs_mounts
+def test_reload_with_a_full_runtime_dir(daemon, directory):
+    """What came of it is told at once all the same."""
+    run = os.path.join(directory, "run")
+    os.mkdir(run)
+    d = daemon({"runtime_dir": run}, start=False,
+               wrap=("unshare", "-m", "--", "sh", "-c", FULL, run))
+    d.start()
+    in_mounts_of(d, "sh", "-c", f"cat /dev/zero > {run}/zero; : > {run}/more")
+    for _ in range(2):
+        r = in_mounts_of(d, PROGRAM, "-r", "-c", d.file)
+        assert (r.returncode, r.stderr) == (0, "")
+        assert re.fullmatch("configuration reloaded: .*\n", r.stdout)
+    text_of_file = config_text(d.settings)
+    d.expect_error("unknown setting|reload refused")
+    d.write("".join(f"unknown{n} = 1;\n" for n in range(200)) + text_of_file)
+    # it finds the daemon although the file is wrong
+    r = in_mounts_of(d, PROGRAM, "-r", "-c", d.file, RUNTIME_DIRECTORY=run)
+    assert r.returncode == 1
+    assert r.stderr.startswith(f'{d.file}:1: unknown setting "unknown0"')
+    assert r.stderr.endswith("... see the log\n")
+    d.write()
+    in_mounts_of(d, "rm", f"{run}/zero")
+    r = in_mounts_of(d, PROGRAM, "-r", "-c", d.file)
+    assert (r.returncode, r.stderr) == (0, "")
+    assert re.fullmatch("configuration reloaded: .*\n", r.stdout)
+
+
+@needs_mounts
+def test_full_runtime_dir_at_start(daemon, directory):
+    run = os.path.join(directory, "run")
+    os.mkdir(run)
+    d = daemon({"runtime_dir": run}, start=False,
+               wrap=("unshare", "-m", "--", "sh", "-c",
+                     FULL.replace("exec", 'cat /dev/zero > "$0/zero"; exec'), run))
+    d.refuses(rf"runtime_dir {run}: cannot write \S+: No space left on device")
+
+
+# each look at the clock on the wall finds it a day further on
+JUMPING_CLOCK = """
+#include <time.h>
+time_t time(time_t *t)
+{
+	static time_t now = 1800000000;
+
+	now += 86400;
+	if (t)
+		*t = now;
+	return now;
+}
+"""
+
+
+@no_sanitizer
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+def test_clock_that_is_set_during_a_reload(five, directory):
+    """Who asks for a reload goes on waiting for what comes of it."""
+    source, library = (os.path.join(directory, f"clock.{kind}") for kind in ("c", "so"))
+    with open(source, "w", encoding="ascii") as f:
+        f.write(JUMPING_CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True,
+                   stdin=subprocess.DEVNULL)
+    r = run_program("-r", "-c", five.file, env={**os.environ, "LD_PRELOAD": library})
+    assert (r.returncode, r.stderr) == (0, "")
+    assert r.stdout.startswith("configuration reloaded: ")

@@ -70,7 +70,7 @@ def test_worker_that_dies_comes_back(daemon, sig):
         d.log_count("worker 0 runs with pid", 2)
         [line] = d.log_count(rf"worker 0 \(pid {victim}\) was ended by signal", 1)
         assert re.match(rf"ignyxd\[master\]: error: worker 0 \(pid {victim}\) was ended by signal "
-                        rf"{sig.value} \([A-Z][a-z ]+\) while {DOING}; 1 connection was lost; "
+                        rf"{sig.value} \([A-Z][a-z ]+\) while {DOING}; [1-9] connections? w(as|ere) lost; "
                         rf"replaced by pid {d.worker_at(0)} event=worker-died", line)
         c.gone()
         other.send(text("still"))
@@ -149,7 +149,7 @@ def test_many_deaths(daemon):
     assert len(waited) >= 18, "beyond what is made good at once"
     d.log_count("event=worker-died", len(waited))
     # a pause would be a second at least; what remains is how busy this machine is
-    assert max(waited) < 0.8 * SLOW
+    assert max(waited) < 1 * SLOW
 
 
 def test_back_off_with_one_worker(daemon):
@@ -184,6 +184,7 @@ def test_what_a_dead_worker_had_counts_no_more(daemon):
     held = [client_of(d, 0), client_of(d, 0), client_of(d, 0)]
     d.notify.wait(r"STATUS=2 workers, 3 connections")
     kill_worker(d, 0)
+    d.log_contains("; 3 connections were lost; replaced by pid")
     for c in held:
         c.gone()
     d.notify.wait(r"STATUS=2 workers, 0 connections", len(d.notify.messages) - 1)
