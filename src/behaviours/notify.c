@@ -2,14 +2,14 @@
  * notify.c - a welcome in JSON, then whatever is published to the endpoint's
  * room; of each JSON text the client sends, one member is logged.
  */
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "behaviour.h"
 #include "config/key.h"
 #include "proto/frame.h"
+#include "proto/json.h"
 #include "session/conn.h"
 #include "session/room.h"
 
@@ -48,39 +48,29 @@ static int notify_open(struct conn *c, const void *opts, void *state)
 	return room_join(c, state);
 }
 
-static bool is_plain(const json_t *value)
+/* An entry has no more of it than this. */
+static void log_member(struct conn *c, const struct json_value *value)
 {
-	return json_is_string(value) &&
-	       strlen(json_string_value(value)) == json_string_length(value);
-}
+	char text[2048];
 
-/* Strings as they are, everything else - and what a NUL would cut short - as JSON. */
-static void log_member(struct conn *c, const json_t *value)
-{
-	char *text;
-
-	if (is_plain(value)) {
-		conn_log(c, "Received JSON: %s", json_string_value(value));
+	if (!log_enabled(LOG_INFO))
 		return;
-	}
-	text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-	conn_log(c, "Received JSON: %s", text ? text : "null");
-	free(text);
+	json_show(value, text, sizeof(text));
+	conn_log(c, "Received JSON: %s", text);
 }
 
-static void answer_error(struct conn *c, const json_error_t *error)
+static void answer_error(struct conn *c, const struct json_error *error)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i}", "type", "error", "error", "invalid-json",
-			      "message", error->text, "line", error->line, "column", error->column);
-	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	char text[256];
+	int len = snprintf(text, sizeof(text),
+			   "{\"type\":\"error\",\"error\":\"invalid-json\",\"message\":\"%s\","
+			   "\"line\":%u,\"column\":%u}",
+			   error->text, error->line, error->column);
 
-	if (text)
-		conn_send(c, WS_TEXT, NULL, 0, text, strlen(text));
-	free(text);
-	json_decref(o);
+	conn_send(c, WS_TEXT, NULL, 0, text, (size_t)len);
 }
 
-static int refuse(struct conn *c, const struct notify_opts *o, const json_error_t *error)
+static int refuse(struct conn *c, const struct notify_opts *o, const struct json_error *error)
 {
 	char text[WS_CLOSE_REASON_MAX + 1];
 
@@ -88,7 +78,7 @@ static int refuse(struct conn *c, const struct notify_opts *o, const json_error_
 		answer_error(c, error);
 		return 0;
 	}
-	snprintf(text, sizeof(text), "invalid-json: line %d column %d", error->line, error->column);
+	snprintf(text, sizeof(text), "invalid-json: line %u column %u", error->line, error->column);
 	conn_explain(c, REASON_INVALID_JSON, text, strlen(text));
 	return WS_CLOSE_INVALID_DATA;
 }
@@ -96,19 +86,17 @@ static int refuse(struct conn *c, const struct notify_opts *o, const json_error_
 static int notify_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
 {
 	const struct notify_opts *o = opts;
-	json_error_t error;
-	json_t *json;
+	struct json_value value;
+	struct json_error error;
 
 	(void)state;
 	if (m->opcode != WS_TEXT) {
 		conn_explain(c, REASON_UNSUPPORTED_DATA, NULL, 0);
 		return WS_CLOSE_UNSUPPORTED;
 	}
-	json = json_loadb((const char *)m->data, m->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-	if (!json)
+	if (!json_find(m->data, m->len, o->log, &value, &error))
 		return refuse(c, o, &error);
-	log_member(c, json_object_get(json, o->log));
-	json_decref(json);
+	log_member(c, &value);
 	return 0;
 }
 

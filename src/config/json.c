@@ -2,9 +2,10 @@
  * json.c - a setting of any shape as JSON.
  *
  * The separators are jansson's own, ", " and ": ", which is also how the guide
- * writes its example. A float is written with 15 digits, which is what it
- * surely has (0.1 and not 0.10000000000000001), or more if it takes more to
- * bring it back.
+ * writes its example. A float is written with as many digits as it takes to bring it
+ * back, each with its own: beside one that needs 17 another is still 7.6, and not
+ * 7.5999999999999996. jansson has one number of digits for a text, so it writes
+ * strings and numbers one by one.
  */
 #include "config/json.h"
 
@@ -14,16 +15,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "config/alloc.h"
 #include "config/config.h"
 
 struct conversion {
 	struct config_report *report;
 	const char *key;
-	int precision; /* digits that every float so far needs */
+	struct buffer out;
 };
 
-static json_t *convert(struct conversion *c, const config_setting_t *s);
+static bool convert(struct conversion *c, const config_setting_t *s);
+
+static bool put(struct conversion *c, const char *text)
+{
+	return buffer_append(&c->out, text, strlen(text));
+}
+
+/* Takes j over. */
+static bool put_scalar(struct conversion *c, json_t *j, int digits)
+{
+	char *text = json_dumps(j, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+	bool good = text != NULL && put(c, text);
+
+	free(text);
+	json_decref(j);
+	return good;
+}
 
 static int digits_needed(double v)
 {
@@ -37,95 +55,73 @@ static int digits_needed(double v)
 	return 17;
 }
 
-static json_t *convert_float(struct conversion *c, const config_setting_t *s)
+static bool convert_float(struct conversion *c, const config_setting_t *s)
 {
 	double v = config_setting_get_float(s);
-	int digits;
 
 	if (!isfinite(v))
-		return json_null(); /* reported when the tokens were looked at */
-	digits = digits_needed(v);
-	if (digits > c->precision)
-		c->precision = digits;
-	return json_real(v);
+		return put(c, "null"); /* reported when the tokens were looked at */
+	return put_scalar(c, json_real(v), digits_needed(v));
 }
 
-static json_t *convert_string(struct conversion *c, const config_setting_t *s)
+static bool convert_string(struct conversion *c, const config_setting_t *s)
 {
 	json_t *j = json_string(config_setting_get_string(s));
 
 	if (j == NULL)
 		report_key(c->report, s, c->key, "has text that is not UTF-8");
-	return j;
+	return j != NULL && put_scalar(c, j, 0);
 }
 
-static json_t *convert_group(struct conversion *c, const config_setting_t *s)
+/* A group, or a list: its members with what stands around and between them. */
+static bool convert_members(struct conversion *c, const config_setting_t *s, bool named)
 {
-	json_t *object = json_object();
-
+	if (!put(c, named ? "{" : "["))
+		return false;
 	for (int i = 0; i < config_setting_length(s); i++) {
 		const config_setting_t *member = config_setting_get_elem(s, (unsigned)i);
-		json_t *value = convert(c, member);
 
-		/* takes the reference, also when it fails */
-		if (json_object_set_new(object, config_setting_name(member), value) < 0) {
-			json_decref(object);
-			return NULL;
-		}
+		if (i > 0 && !put(c, ", "))
+			return false;
+		if (named &&
+		    !(put_scalar(c, json_string(config_setting_name(member)), 0) && put(c, ": ")))
+			return false;
+		if (!convert(c, member))
+			return false;
 	}
-	return object;
-}
-
-static json_t *convert_list(struct conversion *c, const config_setting_t *s)
-{
-	json_t *array = json_array();
-
-	for (int i = 0; i < config_setting_length(s); i++) {
-		json_t *value = convert(c, config_setting_get_elem(s, (unsigned)i));
-
-		if (json_array_append_new(array, value) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
-	return array;
+	return put(c, named ? "}" : "]");
 }
 
 /* Recursion is bounded: lexcheck.c refuses what is nested too deeply. */
-static json_t *convert(struct conversion *c, const config_setting_t *s)
+static bool convert(struct conversion *c, const config_setting_t *s)
 {
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_GROUP:
-		return convert_group(c, s);
+		return convert_members(c, s, true);
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
-		return json_integer(config_setting_get_int64(s));
+		return put_scalar(c, json_integer(config_setting_get_int64(s)), 0);
 	case CONFIG_TYPE_FLOAT:
 		return convert_float(c, s);
 	case CONFIG_TYPE_STRING:
 		return convert_string(c, s);
 	case CONFIG_TYPE_BOOL:
-		return json_boolean(config_setting_get_bool(s));
+		return put(c, config_setting_get_bool(s) ? "true" : "false");
 	default:
-		return convert_list(c, s);
+		return convert_members(c, s, false);
 	}
 }
 
 bool json_text(const config_setting_t *s, struct config_text *out, const char *key,
 	       struct config_report *r)
 {
-	struct conversion c = { .report = r, .key = key, .precision = 15 };
+	struct conversion c = { .report = r, .key = key };
 	size_t before = config_errors_count(r->errors);
-	json_t *j = convert(&c, s);
-	char *text = NULL;
 
-	if (j != NULL)
-		text = json_dumps(j, JSON_ENCODE_ANY | JSON_REAL_PRECISION(c.precision));
-	json_decref(j);
-	if (text != NULL)
-		*out = (struct config_text){ alloc_string(text), strlen(text) };
+	if (convert(&c, s))
+		*out = (struct config_text){ alloc_bytes(c.out.p, c.out.len), c.out.len };
 	else if (config_errors_count(r->errors) == before)
 		report_key(r, s, key, "cannot be written as JSON");
-	free(text);
+	buffer_free(&c.out);
 	return out->data != NULL;
 }

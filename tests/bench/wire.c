@@ -21,16 +21,19 @@
 #include "base/buffer.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
+#include "proto/json.h"
 #include "proto/mask.h"
 
 enum { INPUT = 128 * 1024, READ = 256 * 1024, MAX_MESSAGE = 1024 * 1024 };
 enum { FIN = 0x80, COMPRESSED = 0x40 };
+enum { BOMBS = 3 * 1100 }; /* bytes of some three messages */
 
 struct input {
 	const char *name;
 	unsigned bound; /* instructions for each byte on the wire */
 	bool takeover;
 	void (*make)(struct buffer *out);
+	bool json; /* its texts are read as notify does */
 };
 
 static void put(struct buffer *b, const void *p, size_t n)
@@ -145,6 +148,62 @@ static void make_pings_between(struct buffer *b)
 	}
 }
 
+/* --- JSON --- */
+
+/* A text of `begin`, then so much of `part` that it is a message of 64 KiB, then `end`. */
+static void repeat_json(struct buffer *b, const char *begin, const char *part, const char *end)
+{
+	struct buffer text = { 0 };
+
+	put(&text, begin, strlen(begin));
+	while (text.len < 64 * 1024)
+		put(&text, part, strlen(part));
+	put(&text, end, strlen(end));
+	repeat_frame(b, FIN | WS_TEXT, text.p, text.len);
+	buffer_free(&text);
+}
+
+static void make_json_numbers(struct buffer *b)
+{
+	repeat_json(b, "[0", ",0", "]");
+}
+
+static void make_json_spaces(struct buffer *b)
+{
+	repeat_json(b, "[", " \n", "]");
+}
+
+static void make_json_nests(struct buffer *b)
+{
+	repeat_json(b, "[[]", ",[[[[[[[[]]]]]]]]", "]");
+}
+
+static void make_json_members(struct buffer *b)
+{
+	repeat_json(b, "{\"\":0", ",\"\":0", "}");
+}
+
+static void make_json_names(struct buffer *b)
+{
+	repeat_json(b, "{\"content\":0", ",\"\\u0063ontent\":0", "}");
+}
+
+static void make_json_escapes(struct buffer *b)
+{
+	repeat_json(b, "{\"content\":\"", "\\n", "\"}");
+}
+
+static void make_json_text(struct buffer *b)
+{
+	repeat_json(b, "{\"content\":\"", "how are you, all of you? ", "\"}");
+}
+
+/* The place is counted once it is known that there is a fault. */
+static void make_json_broken(struct buffer *b)
+{
+	repeat_json(b, "[0", ",\n0", "");
+}
+
 /* --- compressed --- */
 
 static void repeat_compressed(struct buffer *b, unsigned opcode, const uint8_t *p, size_t n)
@@ -228,7 +287,6 @@ static void fill_window(struct buffer *payload)
 
 static void end_payload(struct buffer *b, struct buffer *payload)
 {
-	put(payload, "", 1);
 	put_frame(b, FIN | COMPRESSED | WS_BINARY, payload->p, payload->len);
 	buffer_free(payload);
 }
@@ -240,6 +298,7 @@ static void repeat_block(struct buffer *b, const char *block, size_t n)
 	fill_window(&payload);
 	while (payload.len < INPUT)
 		put(&payload, block, n);
+	put(&payload, "", 1);
 	end_payload(b, &payload);
 }
 
@@ -270,6 +329,14 @@ static void put_bits(struct bits *w, unsigned value, unsigned n)
 	}
 }
 
+/* The empty stored block that ends a message, as far as it is sent. */
+static void end_bits(struct bits *w)
+{
+	put_bits(w, 0, 3);
+	while (w->count != 0)
+		put_bits(w, 0, 1);
+}
+
 static void make_fixed_blocks(struct buffer *b)
 {
 	struct buffer payload = { 0 };
@@ -278,8 +345,7 @@ static void make_fixed_blocks(struct buffer *b)
 	fill_window(&payload);
 	while (payload.len < INPUT)
 		put_bits(&w, 1 << 1, 10);
-	while (w.count != 0)
-		put_bits(&w, 1 << 1, 10);
+	end_bits(&w);
 	end_payload(b, &payload);
 }
 
@@ -325,8 +391,7 @@ static void make_dynamic_blocks(struct buffer *b)
 	fill_window(&payload);
 	while (payload.len < INPUT)
 		put_dynamic_block(&w);
-	while (w.count != 0)
-		put_bits(&w, 1 << 1, 10);
+	end_bits(&w);
 	end_payload(b, &payload);
 }
 
@@ -337,7 +402,7 @@ static void bomb(struct buffer *b, unsigned opcode, const char *text)
 	struct buffer all = { 0 };
 
 	repeat_deflated(&all, opcode, text, MAX_MESSAGE - MAX_MESSAGE % strlen(text));
-	put(b, all.p, INPUT / 8 / 1100 * 1100);
+	put(b, all.p, BOMBS);
 	buffer_free(&all);
 }
 
@@ -351,36 +416,69 @@ static void make_text_bomb(struct buffer *b)
 	bomb(b, WS_TEXT, "€");
 }
 
+static void make_json_bomb(struct buffer *b)
+{
+	struct buffer all = { 0 }, text = { 0 };
+
+	put(&text, "[0", 2);
+	while (text.len < MAX_MESSAGE - 2)
+		put(&text, ",0", 2);
+	put(&text, "]", 1);
+	repeat_compressed(&all, WS_TEXT, text.p, text.len);
+	put(b, all.p, BOMBS);
+	buffer_free(&all);
+	buffer_free(&text);
+}
+
 static const struct input INPUTS[] = {
-	{ "text, 16 KiB a message", 1, false, make_text },
-	{ "text of all lengths of UTF-8, 13 KiB a message", 16, false, make_umlauts },
-	{ "32 bytes a message", 5, false, make_short },
-	{ "1 byte a message", 22, false, make_tiny },
-	{ "empty messages", 22, false, make_empty },
-	{ "empty pings", 48, false, make_pings },
-	{ "pongs of 125 bytes", 4, false, make_pongs },
-	{ "empty fragments", 34, false, make_empty_fragments },
-	{ "fragments of 1 byte", 75, false, make_fragments },
-	{ "pings between fragments of 1 byte", 55, false, make_pings_between },
-	{ "compressed text, 16 KiB a message", 64, false, make_compressed },
-	{ "the same with takeover", 64, true, make_compressed },
-	{ "compressed, 1 byte a message", 230, false, make_compressed_tiny },
-	{ "the same with takeover", 230, true, make_compressed_tiny },
-	{ "compressed, empty messages", 225, false, make_compressed_empty },
-	{ "compressed, fragments of 1 byte", 215, false, make_compressed_fragments },
-	{ "the same with takeover", 215, true, make_compressed_fragments },
-	{ "empty final blocks", 300, false, make_final_blocks },
-	{ "the same with takeover", 300, true, make_final_blocks },
-	{ "empty stored blocks", 30, false, make_stored_blocks },
-	{ "empty fixed blocks", 210, false, make_fixed_blocks },
-	{ "empty dynamic blocks", 1650, false, make_dynamic_blocks },
-	{ "a bomb of binary", 8200, false, make_binary_bomb },
-	{ "a bomb of text", 16000, false, make_text_bomb },
+	{ "text, 16 KiB a message", 1, false, make_text, false },
+	{ "text of all lengths of UTF-8, 13 KiB a message", 16, false, make_umlauts, false },
+	{ "32 bytes a message", 5, false, make_short, false },
+	{ "1 byte a message", 22, false, make_tiny, false },
+	{ "empty messages", 22, false, make_empty, false },
+	{ "empty pings", 48, false, make_pings, false },
+	{ "pongs of 125 bytes", 4, false, make_pongs, false },
+	{ "empty fragments", 34, false, make_empty_fragments, false },
+	{ "fragments of 1 byte", 75, false, make_fragments, false },
+	{ "pings between fragments of 1 byte", 55, false, make_pings_between, false },
+	{ "compressed text, 16 KiB a message", 64, false, make_compressed, false },
+	{ "the same with takeover", 64, true, make_compressed, false },
+	{ "compressed, 1 byte a message", 230, false, make_compressed_tiny, false },
+	{ "the same with takeover", 230, true, make_compressed_tiny, false },
+	{ "compressed, empty messages", 225, false, make_compressed_empty, false },
+	{ "compressed, fragments of 1 byte", 215, false, make_compressed_fragments, false },
+	{ "the same with takeover", 215, true, make_compressed_fragments, false },
+	{ "empty final blocks", 350, false, make_final_blocks, false },
+	{ "the same with takeover", 350, true, make_final_blocks, false },
+	{ "empty stored blocks", 30, false, make_stored_blocks, false },
+	{ "empty fixed blocks", 210, false, make_fixed_blocks, false },
+	{ "empty dynamic blocks", 1650, false, make_dynamic_blocks, false },
+	{ "a bomb of binary", 8200, false, make_binary_bomb, false },
+	{ "a bomb of text", 16000, false, make_text_bomb, false },
+	{ "a bomb of JSON", 86000, false, make_json_bomb, true },
+	{ "JSON of numbers", 82, false, make_json_numbers, true },
+	{ "JSON of spaces", 16, false, make_json_spaces, true },
+	{ "JSON of nests", 92, false, make_json_nests, true },
+	{ "JSON of empty names", 82, false, make_json_members, true },
+	{ "JSON of names in escapes", 72, false, make_json_names, true },
+	{ "JSON of escapes", 63, false, make_json_escapes, true },
+	{ "JSON of text", 8, false, make_json_text, true },
+	{ "JSON that is cut", 80, false, make_json_broken, true },
 };
 
+static void read_json(const struct ws_message *m)
+{
+	struct json_value value;
+	struct json_error error;
+	char shown[2048];
+
+	if (json_find(m->data, m->len, "content", &value, &error))
+		json_show(&value, shown, sizeof(shown));
+}
+
 /* Apart, and not inlined: the counting tool knows it by its name. */
-__attribute__((noinline)) void decode_input(struct ws_decoder *d, uint8_t *p, size_t n);
-void decode_input(struct ws_decoder *d, uint8_t *p, size_t n)
+__attribute__((noinline)) void decode_input(struct ws_decoder *d, uint8_t *p, size_t n, bool json);
+void decode_input(struct ws_decoder *d, uint8_t *p, size_t n, bool json)
 {
 	for (uint8_t *end = p + n, *read_end; p < end;) {
 		enum ws_result r = WS_EVENT;
@@ -389,8 +487,11 @@ void decode_input(struct ws_decoder *d, uint8_t *p, size_t n)
 		uint16_t code;
 
 		read_end = (size_t)(end - p) < READ ? end : p + READ;
-		while (r == WS_EVENT)
+		while (r == WS_EVENT) {
 			r = ws_decode(d, &p, read_end, &m, &code, &reason);
+			if (r == WS_EVENT && json)
+				read_json(&m);
+		}
 		if (r == WS_FAILED) {
 			fprintf(stderr, "%s\n", reason_word(reason));
 			exit(1);
@@ -410,7 +511,7 @@ int main(void)
 		d.inflate = &inflate;
 		printf("%zu %u %s\n", b.len, INPUTS[i].bound, INPUTS[i].name);
 		fflush(stdout);
-		decode_input(&d, b.p, b.len);
+		decode_input(&d, b.p, b.len, INPUTS[i].json);
 		ws_decoder_fini(&d);
 		buffer_free(&b);
 	}

@@ -132,6 +132,17 @@ def test_notifications_welcome(shared):
     ('[1]', "null"),
     ('"content"', "null"),
     ('{"content": "gr\\u00fc\\u00df"}', "grüß"),
+    # what RFC 8259 allows, and as it was written
+    ('{"content": "x", "n": 10000000000000000000}', "x"),
+    ('{"content": "x", "n": [1e999, -1e999, 18446744073709551615]}', "x"),
+    ('{"content": 123456789012345678901234567890}', "123456789012345678901234567890"),
+    ('{"content": 1e999}', "1e999"),
+    ('{"content": -0.0}', "-0.0"),
+    ('{"content": 7.6}', "7.6"),
+    ('{"content": [ 7.6 , 0.30000000000000004 ]}', "[7.6,0.30000000000000004]"),
+    ('{"content": "a\\ud800b"}', '"a\\uD800b"'),
+    ('{"content": "a\\u0000b"}', '"a\\u0000b"'),
+    ('{"\\u0000": 1, "content": 2, "content": 3}', "3"),
 ])
 def test_notifications_log_the_content(shared, sent, logged):
     mark = shared.log_size()
@@ -189,6 +200,11 @@ def test_notifications_can_answer_with_an_error(daemon):
         answer = json.loads(c.text())
         assert answer["type"] == "error"
         assert "invalid-json" in answer.values()
+        c.send(text('{"content":\n  oops}'))
+        answer = json.loads(c.text())
+        assert (answer["line"], answer["column"]) == (2, 3) and answer["message"]
+        c.send(text("[" * 2049))
+        assert json.loads(c.text())["column"] == 2049
         c.send(text('{"content": "still here"}'))
         d.log_contains("Received JSON: still here")
         c.send(close(1000)).closed(1000)
