@@ -32,6 +32,15 @@ def limit(pid, what, most):
     return old
 
 
+def limit_files(d, pid, more):
+    """Leaves a worker files for so many more; returns what the limit was, and clients.
+
+    The limit is one of numbers, and what a worker has has holes: these the clients fill."""
+    fds = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    holes = [Raw(d.address).upgrade("/ws") for _ in range(max(fds) + 1 - len(fds))]
+    return limit(pid, resource.RLIMIT_NOFILE, max(fds) + 1 + more), holes
+
+
 def size_of(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[0]) * resource.getpagesize()
@@ -47,7 +56,7 @@ def test_out_of_files(daemon):
     worker, = d.workers()
     with Raw(d.address) as first:
         check_echo(first.upgrade("/ws"))
-        old = limit(worker, resource.RLIMIT_NOFILE, open_files(worker) + 1)
+        old, holes = limit_files(d, worker, 1)
         with Raw(d.address) as second:
             check_echo(second.upgrade("/ws"))
             with Raw(d.address) as third:
@@ -65,6 +74,8 @@ def test_out_of_files(daemon):
             resource.prlimit(worker, resource.RLIMIT_NOFILE, old)
             with Raw(d.address) as fourth:
                 check_echo(fourth.upgrade("/ws"))
+    for c in holes:
+        c.socket.close()
     wait_until("the end of all", lambda: open_files(worker) < old[0])
     assert d.workers() == [worker]
 
@@ -72,7 +83,7 @@ def test_out_of_files(daemon):
 def test_files_that_are_free_again_are_used(daemon):
     d = daemon({"workers": 1})
     worker, = d.workers()
-    limit(worker, resource.RLIMIT_NOFILE, open_files(worker) + 1)
+    _, holes = limit_files(d, worker, 1)
     for _ in range(3):
         with Raw(d.address) as c:
             check_echo(c.upgrade("/ws"))
@@ -81,6 +92,8 @@ def test_files_that_are_free_again_are_used(daemon):
                 assert one_too_many.gone() == b""
         # its place is free when its end was seen
         d.log_contains(rf"closed /.*peer=127\.0\.0\.1:{port}\b")
+    for c in holes:
+        c.socket.close()
 
 
 @no_sanitizer
