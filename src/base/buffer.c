@@ -3,8 +3,7 @@
  */
 #include "base/buffer.h"
 
-#include <stdlib.h>
-
+#include "base/block.h"
 #include "base/bytes.h"
 
 enum { SIZE_MIN = 256 };
@@ -20,7 +19,7 @@ bool buffer_reserve(struct buffer *b, size_t n)
 		return false;
 	while (size < b->len + n)
 		size *= 2;
-	p = realloc(b->p, size);
+	p = block_resize(b->p, b->len, b->size, size);
 	if (!p)
 		return false;
 	b->p = p;
@@ -41,7 +40,7 @@ bool buffer_append(struct buffer *b, const void *p, size_t n)
 
 void buffer_free(struct buffer *b)
 {
-	free(b->p);
+	block_free(b->p, b->size);
 	*b = (struct buffer){ 0 };
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/block.h"
 #include "base/metrics.h"
 #include "net/tls_internal.h"
 
@@ -35,7 +36,7 @@ enum {
 struct tls {
 	SSL *ssl;
 	uint8_t *unsent; /* records that the socket did not take; NULL: none */
-	size_t start, end; /* unsent[start..end) is to be sent */
+	size_t start, end; /* unsent[start..end) is to be sent; end: its size */
 	int error; /* that reading came upon, as errno; OpenSSL tells it once */
 };
 
@@ -224,13 +225,13 @@ static int keep_unsent(struct transport *t, size_t sent)
 
 	if (had + left > UNSENT_MAX)
 		return fail_with(EPROTO);
-	all = malloc(had + left);
+	all = block_resize(NULL, 0, 0, had + left);
 	if (!all)
 		return fail_with(ENOMEM);
 	if (s->unsent)
 		memcpy(all, s->unsent + s->start, had);
 	memcpy(all + had, sealed.bytes + sent, left);
-	free(s->unsent);
+	block_free(s->unsent, s->end);
 	s->unsent = all;
 	s->start = 0;
 	s->end = had + left;
@@ -309,8 +310,9 @@ static int tls_flush(struct transport *t)
 		t->want_write = true;
 		return fail_with(EAGAIN);
 	}
-	free(s->unsent);
+	block_free(s->unsent, s->end);
 	s->unsent = NULL;
+	s->start = s->end = 0;
 	return 0;
 }
 
@@ -405,7 +407,7 @@ static size_t tls_pending(struct transport *t)
 static void free_tls(struct tls *s)
 {
 	SSL_free(s->ssl);
-	free(s->unsent);
+	block_free(s->unsent, s->end);
 	free(s);
 }
 

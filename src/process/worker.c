@@ -17,6 +17,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/block.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "behaviour.h"
@@ -29,8 +30,8 @@
 #include "session/listener.h"
 #include "session/session.h"
 
-/* Bytes of free memory that a worker keeps. */
-enum { HEAP_KEPT = 32 * 1024 * 1024 };
+/* Free bytes at the end of the heap that a worker keeps. */
+enum { HEAP_KEPT = 8 * 1024 * 1024 };
 
 /* A listening socket that this worker accepts on; owner is another slot while it is adopted. */
 struct listening {
@@ -339,6 +340,7 @@ static void tick(int fd)
 	if (read(fd, &n, sizeof(n)) < 0)
 		return;
 	session_tick();
+	block_tick();
 	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
 		cut();
 }
@@ -394,12 +396,12 @@ static struct event_base *make_base(void)
 }
 
 /*
- * Buffers of long messages come and go with each of them. Giving their pages back to
- * the kernel in between costs more than all the rest of such a message.
+ * The memory of long messages is base/block.h's. What else is as long is rare, and goes back
+ * at once; of small pieces what is free at the end of the heap.
  */
 static void keep_heap(void)
 {
-	mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
+	mallopt(M_MMAP_THRESHOLD, BLOCK_MIN);
 	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/block.h"
 #include "base/metrics.h"
 
 static const uint8_t TAIL[4] = { 0x00, 0x00, 0xff, 0xff };
@@ -29,10 +30,46 @@ enum { DEFLATE_STEP = 4096, INFLATE_STEP = 256 * 1024 };
 
 /* --- what the server sends --- */
 
+enum { PIECES_MAX = 8 };
+
 struct deflater {
 	z_stream z;
 	int level;
+	struct piece {
+		void *p;
+		size_t size;
+	} pieces[PIECES_MAX]; /* what zlib has for it; it asks for five */
 };
+
+/* zlib lets go of memory without saying how much it was. */
+static voidpf allocate(voidpf opaque, uInt items, uInt item)
+{
+	struct deflater *d = opaque;
+
+	for (int i = 0; i < PIECES_MAX; i++) {
+		struct piece *k = &d->pieces[i];
+
+		if (k->p)
+			continue;
+		k->size = (size_t)items * item;
+		k->p = block_resize(NULL, 0, 0, k->size);
+		return k->p;
+	}
+	return NULL;
+}
+
+static void release(voidpf opaque, voidpf p)
+{
+	struct deflater *d = opaque;
+
+	for (int i = 0; i < PIECES_MAX; i++) {
+		if (d->pieces[i].p != p)
+			continue;
+		block_free(p, d->pieces[i].size);
+		d->pieces[i].p = NULL;
+		return;
+	}
+}
 
 struct deflater *deflater_new(int level, int memory_level, int bits)
 {
@@ -41,6 +78,9 @@ struct deflater *deflater_new(int level, int memory_level, int bits)
 	if (!d)
 		return NULL;
 	d->level = level;
+	d->z.zalloc = allocate;
+	d->z.zfree = release;
+	d->z.opaque = d;
 	if (deflateInit2(&d->z, level, Z_DEFLATED, -bits, memory_level, Z_DEFAULT_STRATEGY) == Z_OK)
 		return d;
 	free(d);

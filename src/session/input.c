@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "behaviour.h"
@@ -125,7 +126,7 @@ static void keep_rest(struct conn *c, const uint8_t *p, size_t len)
 
 	if (len == 0)
 		return;
-	pk->rest = malloc(len);
+	pk->rest = block_resize(NULL, 0, 0, len);
 	if (!pk->rest) {
 		conn_kill(c, REASON_NO_MEMORY);
 		return;
@@ -185,7 +186,7 @@ int input_park(struct conn *c, struct bus_room room, uint64_t origin, const stru
 		return -1;
 	for (int i = 0; i < count; i++)
 		pk->frame_len += parts[i].len;
-	pk->frame = malloc(pk->frame_len);
+	pk->frame = block_resize(NULL, 0, 0, pk->frame_len);
 	if (!pk->frame) {
 		free(pk);
 		return -1;
@@ -207,8 +208,8 @@ void input_unpark(struct conn *c)
 
 	c->parked = NULL;
 	TAILQ_REMOVE(&parked, pk, link);
-	free(pk->frame);
-	free(pk->rest);
+	block_free(pk->frame, pk->frame_len);
+	block_free(pk->rest, pk->rest_len);
 	free(pk);
 }
 
@@ -220,10 +221,11 @@ static void resume(struct conn *c)
 	size_t len = pk->rest_len;
 
 	pk->rest = NULL;
+	pk->rest_len = 0;
 	input_unpark(c);
 	if (rest)
 		input_bytes(c, rest, rest + len);
-	free(rest);
+	block_free(rest, len);
 	conn_update_interest(c);
 	if (!c->parked)
 		conn_read_rest(c);

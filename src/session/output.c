@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -41,7 +42,7 @@ void output_free(struct conn *c)
 	if (cork.owner == c)
 		cork.owner = NULL;
 	if (c->pending)
-		free(c->pending->data);
+		block_free(c->pending->data, c->pending->size);
 	free(c->pending);
 	c->pending = NULL;
 }
@@ -90,7 +91,7 @@ static bool pending_reserve(struct conn_pending *p, size_t more)
 		size *= 2;
 	if (size == p->size)
 		return true;
-	data = realloc(p->data, size);
+	data = block_resize(p->data, p->end, p->size, size);
 	if (!data)
 		return false;
 	p->data = data;

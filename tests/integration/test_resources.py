@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from apart import needs_mounts
-from harness import DEADLINE, PROGRAM, config_text, open_files, run_program, wait_until
+from harness import DEADLINE, PROGRAM, ROOMY, config_text, open_files, run_program, wait_until
 from raw import BINARY, Raw, frame, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: ", "max_message": "64M"}
@@ -117,6 +117,77 @@ def test_out_of_memory_for_a_message(daemon):
             assert c.message() == (BINARY, bytes(48 << 20))
         check_echo(other)
     assert d.workers() == [worker]
+
+
+def anonymous(pid):
+    """Mebibytes of memory that are its own."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss_Anon: +(\d+) kB$", f.read(), re.M).group(1)) / 1024
+
+
+def partial_message(d, size):
+    c = Raw(d.address)
+    c.upgrade("/ws").send(frame(BINARY, bytes(size))[:-1])
+    return c
+
+
+def fill_by_partial_messages(d, crowd):
+    for _ in range(150):
+        crowd.append(partial_message(d, 1 << 20))
+        yield
+
+
+def fill_by_slow_members(d, crowd):
+    for _ in range(60):
+        # over the socket's own buffers, of which the daemon's may be 4 MiB
+        c = Raw(d.address, rcvbuf=4096)
+        crowd.append(c)
+        c.upgrade("/chat")
+        yield
+    with Raw(d.address) as speaker:
+        speaker.upgrade("/chat")
+        for _ in range(50):
+            speaker.send(frame(BINARY, bytes(150000)))
+            speaker.message()
+            yield
+
+
+def fill_by_compressors(d, crowd):
+    # so much that all of a compressor's memory is touched
+    said = text(os.urandom(35000).hex())
+    for _ in range(500):
+        c = Raw(d.address)
+        crowd.append(c)
+        c.upgrade("/ws", headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
+        c.send(said)
+        assert c.frame()[0] == 0xc1
+        yield
+
+
+@no_sanitizer
+@pytest.mark.parametrize("fill", [fill_by_partial_messages, fill_by_slow_members,
+                                  fill_by_compressors])
+def test_memory_comes_back(daemon, fill):
+    """What a spike needed goes back to the system, whoever came meanwhile and stays."""
+    d = daemon({**ROOMY, "workers": 1, "access_log": False, "max_pending": "8M",
+                "ping_interval": "0", "endpoints": [
+                    {**ECHO, "compression": {"enabled": True, "server_context_takeover": True}},
+                    {"path": "/chat", "behaviour": "room"}]})
+    worker, = d.workers()
+    before, crowd, staying = anonymous(worker), [], []
+    try:
+        for n, _ in enumerate(fill(d, crowd)):
+            if n % 10 == 0:
+                staying.append(partial_message(d, 20000))
+        wait_until("100 MiB more", lambda: anonymous(worker) > before + 100)
+        while crowd:
+            crowd.pop().socket.close()
+        wait_until("its end", lambda: anonymous(worker) < before + 30, 3 * DEADLINE)
+        for c in staying:
+            assert c.send(b"\0").message()[0] == BINARY
+    finally:
+        for c in crowd + staying:
+            c.socket.close()
 
 
 @no_sanitizer
