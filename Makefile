@@ -8,7 +8,7 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare lint format \
-	fuzz conformance-autobahn bench bench-instructions
+	fuzz hostile conformance-autobahn bench bench-instructions
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
@@ -18,6 +18,7 @@ help:
 	@echo "make check-systemd the service under a real systemd (needs root)"
 	@echo "make check-bare [RELEASE=trixie]  run, check, check-systemd in a bare Debian (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
+	@echo "make hostile [SECONDS=120]  attacks beside 200 clients that must not notice"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
@@ -52,6 +53,13 @@ fuzz:
 	@.ci/deps.sh fuzz
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzz fuzz-programs
 	@tests/fuzz/run.sh $(abspath build/fuzz/fuzz) $(SECONDS)
+
+# HOSTILE_FLAGS: attacks and --seed, see tests/hostile/run.py --help.
+hostile:
+	@.ci/deps.sh check
+	@$(MAKE) --no-print-directory all
+	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 tests/hostile/run.py \
+		--seconds $(if $(filter file,$(origin SECONDS)),120,$(SECONDS)) $(HOSTILE_FLAGS)
 
 # BENCH_FLAGS: scenarios and options, see tests/bench/run.py --help.
 bench:
@@ -233,5 +241,5 @@ distclean:
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
-	conformance conformance-autobahn check-browser bench bench-instructions bench-programs
+	conformance conformance-autobahn check-browser hostile bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d
