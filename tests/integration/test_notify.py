@@ -209,7 +209,7 @@ def test_watchdog_is_fed_while_a_worker_is_in_back_off(daemon):
     for _ in range(2):
         i, _ = d.notify.wait("^WATCHDOG=1$", i + 1)
     assert d.workers() == []
-    d.log_count("worker 0 runs with pid", 3)
+    d.log_count("worker 0 runs with pid", 7)
 
 
 def limit_processes(pid, soft):

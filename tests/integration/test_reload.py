@@ -603,12 +603,22 @@ def test_r_without_the_directory(daemon):
         (1, "ignyxd: runtime_dir /nonexistent/ignyxd: No such file or directory")
 
 
+def test_outcome_that_cannot_be_written_anew(five):
+    """It is written over the one that is there."""
+    os.mkdir(os.path.join(five.directory, "reload.new"))
+    r = ask_reload(five)
+    assert (r.returncode, r.stderr) == (0, "")
+    assert r.stdout.startswith("configuration reloaded: ")
+    assert "warning: cannot write" not in five.log()
+
+
 def test_outcome_that_cannot_be_written(five):
     """The reload itself is done."""
     os.mkdir(os.path.join(five.directory, "reload.new"))
+    os.remove(os.path.join(five.directory, "reload"))
     five.change(endpoints=[{"path": "/new", "behaviour": "echo"}])
     five.reload()
-    five.log_contains("warning: cannot write the outcome of the reload to runtime_dir: Is a directory")
+    five.log_contains("warning: cannot write the outcome of the reload to runtime_dir: No such file")
     assert answer(five.address, "/new") == "hi"
 
 
