@@ -104,13 +104,14 @@ static bool stays_root(const struct config *c)
 	return c && !c->user && geteuid() == 0;
 }
 
+/* Returns an exit status, as start does. */
 static int load_config(void)
 {
 	struct config_source *source;
 	struct config_errors *e;
 
 	if (become_user(master.options->file) < 0)
-		return -1;
+		return MASTER_FAILED;
 	e = config_errors_new();
 	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
 	master.expiry_looked = (int64_t)time(NULL);
@@ -124,7 +125,7 @@ static int load_config(void)
 			master.options->file, config_errors_count(e));
 	config_errors_free(e);
 	config_source_free(source);
-	return master.config ? 0 : -1;
+	return master.config ? MASTER_OK : MASTER_CONFIG;
 }
 
 static void raise_file_limit(void)
@@ -285,27 +286,30 @@ static int open_sockets(void)
 
 static int start(void)
 {
+	int status;
+
 	signals_prepare();
 	raise_file_limit();
-	if (load_config() < 0)
-		return -1;
+	status = load_config();
+	if (status != MASTER_OK)
+		return status;
 	worker_set_log(master.config, master.options->verbose);
 	master.started = config_ref(master.config);
 	log_set_generation(master.config->generation);
 	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
 		   master.options->file);
 	if (runtime_open(master.config->runtime_dir) < 0)
-		return -1;
+		return MASTER_FAILED;
 	fdstore_receive();
 	if (make_shared() < 0 || open_sockets() < 0)
-		return -1;
+		return MASTER_FAILED;
 	if (add_events() < 0) {
 		log_err(NULL, "cannot set up the event loop: %s", strerror(errno));
-		return -1;
+		return MASTER_FAILED;
 	}
 	for (int i = 0; i < master.config->workers; i++)
 		slot_start(&master.slots[i]);
-	return 0;
+	return MASTER_OK;
 }
 
 static void release(void)
@@ -326,11 +330,14 @@ out:
 
 int master_run(const struct master_options *options)
 {
+	int status;
+
 	tls_init();
 	master.options = options;
-	if (start() < 0) {
+	status = start();
+	if (status != MASTER_OK) {
 		release();
-		return MASTER_CONFIG_ERROR;
+		return status;
 	}
 	event_base_dispatch(master.base);
 	log_always(LOG_INFO, LOG_OF(STOPPED), "stopped");
@@ -353,7 +360,7 @@ int master_check_config(const struct master_options *options)
 
 	raise_file_limit();
 	if (become_user(options->file) < 0)
-		return MASTER_CONFIG_ERROR;
+		return MASTER_FAILED;
 	e = config_errors_new();
 	c = master_load(options->file, 1, &source, e);
 	if (stays_root(c))
@@ -370,7 +377,7 @@ int master_check_config(const struct master_options *options)
 	config_unref(c);
 	config_source_free(source);
 	config_errors_free(e);
-	return c ? MASTER_OK : MASTER_CONFIG_ERROR;
+	return c ? MASTER_OK : MASTER_FAILED;
 }
 
 static bool is_in_use(const char *dir)
@@ -404,7 +411,7 @@ int master_request_reload(const struct master_options *options)
 	struct config_source *source;
 	struct config *c = master_load(options->file, 1, &source, e);
 	char *dir = runtime_dir(c);
-	int r = MASTER_CONFIG_ERROR;
+	int r = MASTER_FAILED;
 
 	if (c || dir) {
 		r = reload_client(dir, pid ? strtol(pid, NULL, 10) : 0);

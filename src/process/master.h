@@ -11,8 +11,12 @@ struct master_options {
 	bool verbose; /* -v */
 };
 
-/* How the daemon ends; in the manual. */
-enum { MASTER_OK = 0, MASTER_CONFIG_ERROR = 1, MASTER_USAGE = 2, MASTER_GAVE_UP = 3 };
+/*
+ * How the program ends; in the manual. CONFIG (EX_CONFIG of sysexits.h) is for a start that
+ * will fail again until somebody changes the configuration; FAILED for all that another start
+ * may find otherwise, and for whatever went wrong with -t and -r.
+ */
+enum { MASTER_OK = 0, MASTER_FAILED = 1, MASTER_USAGE = 2, MASTER_GAVE_UP = 3, MASTER_CONFIG = 78 };
 
 /* Runs the daemon in the foreground; returns the exit status. */
 int master_run(const struct master_options *options);

@@ -15,7 +15,8 @@ import barren
 import strange
 from apart import (AS_NOBODY, NOBODY, OWN_NETWORK, give_to_nobody, in_network_of, needs_network,
                    needs_root, status_of)
-from harness import DEADLINE, FIVE, LOCAL, Daemon, free_port, run_program, taken_port
+from harness import (CONFIG, DEADLINE, FAILED, FIVE, LOCAL, Daemon, free_port,
+                     run_program, taken_port)
 from raw import Raw, text
 
 BAD = """\
@@ -186,6 +187,27 @@ def test_errors_of_the_file_at_start(daemon):
     log = d.refuses(*(re.escape(e.format(d.file)) for e in BAD_ERRORS), r"not started: .* \(6\)")
     assert len(log.splitlines()) == 7
     assert d.notify.messages == []
+
+
+def test_only_a_wrong_configuration_exits_with_78(daemon, directory):
+    """What another start will find as it is, and a service manager need not try again.
+
+    -t and -r keep 1, and so does what may be otherwise the next time."""
+    d = daemon(start=False, text=BAD)
+    d.refuses(*(re.escape(e.format(d.file)) for e in BAD_ERRORS), "not started")
+    assert d.process.returncode == CONFIG
+    for what in ("-t", "-r"):
+        assert run_program(what, "-c", d.file).returncode == FAILED
+    assert run_program("-c", os.path.join(directory, "none.conf")).returncode == CONFIG
+    assert run_program("-x").returncode == 2
+    taken, port = taken_port()
+    with taken:
+        d = daemon({"listen": [{"address": "127.0.0.1", "port": port}]}, start=False)
+        d.refuses("Address already in use")
+        assert d.process.returncode == FAILED
+    # and it is there at the next try, without a change
+    d.start()
+    assert answers(d.address)
 
 
 def test_port_of_another_program(daemon):

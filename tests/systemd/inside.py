@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -498,11 +499,32 @@ def stop_is_clean():
 def a_wrong_file_fails_the_start_and_is_explained():
     before = edit(lambda s: s + "\nworkerz = 1;\n")
     assert sh("systemctl", "start", UNIT, check=False).returncode != 0
-    wait_until("the failure", lambda: shown("Result") != "success")
+    assert shown("ActiveState") == "failed"
     journal_has(r"ignyxd\.conf:\d+: unknown setting \"workerz\" \(did you mean \"workers\"\?\)")
     restore(before)
-    sh("systemctl", "reset-failed", UNIT)
     sh("systemctl", "start", UNIT)
+    echoes()
+
+
+@test
+def a_wrong_file_at_a_restart_is_not_tried_again_and_mended_starts_at_once():
+    before = edit(lambda s: s + "\nworkerz = 1;\n")
+    assert sh("systemctl", "restart", UNIT, check=False).returncode != 0
+    assert shown("ActiveState") == "failed" and shown("ExecMainStatus") == "78"
+    assert shown("NRestarts") == "0"
+    restore(before)
+    sh("systemctl", "start", UNIT)
+    echoes()
+
+
+@test
+def a_taken_port_is_tried_again_until_it_is_free():
+    sh("systemctl", "stop", UNIT)
+    with socket.create_server(ADDRESS):
+        start = subprocess.Popen(["systemctl", "start", UNIT], stderr=subprocess.DEVNULL)
+        start.wait(60)
+        wait_until("another try", lambda: shown("NRestarts") not in ("", "0"))
+    wait_until("that it serves", lambda: shown("ActiveState") == "active")
     echoes()
 
 
