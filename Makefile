@@ -80,9 +80,13 @@ override sysconfdir = /etc
 endif
 endif
 
+# Where it has been configured before, it is with the arguments that it was given then.
 src/config.mk: configure src/config.mk.in
 	@echo "  CONFIGURE"
-	@./configure --quiet $(CONFIGURE_FLAGS)
+	@if test -x config.status && test -z "$(CONFIGURE_FLAGS)"; then \
+		./config.status --quiet --recheck && ./config.status --quiet; \
+	else ./configure --quiet $(CONFIGURE_FLAGS); fi
+	@touch $@
 configure: configure.ac
 	@echo "  AUTOCONF"
 	@autoconf
@@ -227,6 +231,8 @@ install: all $(BUILD)/ignyxd.service
 		install -D -m $$mode $$file "$(DESTDIR)$$target" || exit 1; done
 	@test -e "$(DESTDIR)$(CONF_FILE)" || { echo "  INSTALL $(DESTDIR)$(CONF_FILE)"; \
 		install -D -m 0644 conf/ignyxd.conf "$(DESTDIR)$(CONF_FILE)"; }
+	@echo "ignyxd $(VERSION) is $(sbindir)/ignyxd now, and reads $(CONF_FILE)$(if $(DESTDIR), (in $(DESTDIR)))"
+	@DESTDIR="$(DESTDIR)" systemd/elsewhere.sh "$(sbindir)" "$(unitdir)"
 
 uninstall:
 	@echo "$$INSTALLED" | while read -r mode file target; do \

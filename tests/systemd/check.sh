@@ -35,9 +35,19 @@ rm -rf "$work/stage"
 make --no-print-directory install prefix=/usr DESTDIR="$work/stage" >"$work/install.log" ||
     { cat "$work/install.log"; fail "make install"; }
 
+# The next version, for which nobody says again where it is to be.
+newer() {
+    rm -rf "$work/tree" "$work/newer"
+    mkdir "$work/tree" && git ls-files -co --exclude-standard -z | tar -c --null -T - | tar -x -C "$work/tree" &&
+        cd "$work/tree" && autoconf && ./configure --quiet --prefix=/usr --sysconfdir=/etc &&
+        sed -i 's/\[ignyxd\], \[.*\]/[ignyxd], [9.9.9]/' configure.ac &&
+        make --no-print-directory CFLAGS=-O0 LTO= install DESTDIR="$work/newer"
+}
+(newer) >"$work/newer.log" 2>&1 || { cat "$work/newer.log"; fail "make install of the next version"; }
+
 out=$work/outcome
 tests/systemd/testbed.sh run "$work/bed" --quiet --timeout 300 --journal "$work/journal.log" \
-    --bind-ro "$work/stage:/stage" --bind-ro "$PWD/tests:/tests" -- \
+    --bind-ro "$work/stage:/stage" --bind-ro "$work/newer:/newer" --bind-ro "$PWD/tests:/tests" -- \
     /usr/bin/python3 -B /tests/systemd/inside.py 2>&1 | tee "$out"
 status=${PIPESTATUS[0]}
 

@@ -465,6 +465,21 @@ def a_socket_that_is_not_handed_in():
 
 
 @test
+def an_upgrade_keeps_its_place():
+    """The tree was configured for /usr once, and again by make, for its configure.ac was newer."""
+    os.unlink("/usr/sbin/ignyxd")
+    # but for the configuration, which make install keeps
+    shutil.copytree("/newer/usr", "/usr", dirs_exist_ok=True, symlinks=True)
+    assert sorted(os.listdir("/newer")) == ["etc", "usr"]
+    sh("systemctl", "daemon-reload")
+    sh("systemctl", "restart", UNIT)
+    assert os.path.samefile(shown("FragmentPath"), "/usr/lib/systemd/system/ignyxd.service")
+    assert sh(f"/proc/{main_pid()}/exe", "-V") == "ignyxd 9.9.9\n"
+    assert not os.path.exists("/usr/local/sbin/ignyxd")
+    echoes("/new", "New: ")
+
+
+@test
 def a_stopped_master_is_restarted_by_the_watchdog():
     drop_in("watchdog", "WatchdogSec=2", "TimeoutAbortSec=1", "RestartSec=0")
     sh("systemctl", "restart", UNIT)
