@@ -40,6 +40,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'c':
 			options.file = optarg;
+			options.file_given = true;
 			break;
 		case 't':
 			check = true;

@@ -202,17 +202,22 @@ void config_each_invalid(const struct config *c, int64_t since, int64_t now,
 			 void (*fn)(const char *line, void *arg), void *arg);
 
 /*
- * Calls fn with the name of each changed key that needs a restart
- * (old is running, new is to come).
+ * Calls fn with the name of each key at the top that has another value (old is running, new
+ * is to come): of those that need a restart, or of the others. Lists of groups are not among them.
  */
-void config_restart_keys(const struct config *old, const struct config *new,
+void config_changed_keys(const struct config *old, const struct config *new, bool restart,
 			 void (*fn)(const char *key, void *arg), void *arg);
 
-/* How the endpoints of two snapshots differ, by path. */
+/* How the endpoints of two snapshots differ, by path, and their listeners, by address. */
 struct config_diff {
 	unsigned added, changed, removed;
 };
 struct config_diff config_diff_endpoints(const struct config *old, const struct config *new);
+/* A listener is changed, too, if a file that it names has another content. */
+struct config_diff config_diff_listeners(const struct config *old, const struct config *new);
+
+/* How many of new's certificates no listener of old has. */
+unsigned config_new_certificates(const struct config *old, const struct config *new);
 
 /*
  * For the lint: calls fn with every key of every table; scope is "", "listen",

@@ -226,7 +226,9 @@ void listen_parse(struct parse *p)
 		return;
 	n = config_setting_length(list);
 	if (n == 0)
-		report_error(&p->top, list, "\"listen\" is empty: nobody could connect");
+		report_warning(&p->top, list,
+			       "\"listen\" is empty: a reload closes all listeners, and no daemon "
+			       "starts with it");
 	if (n > CONFIG_LISTENERS_MAX) {
 		report_error(&p->top, list, "\"listen\" has %d listeners; at most %d are possible",
 			     n, CONFIG_LISTENERS_MAX);

@@ -14,7 +14,7 @@
 
 enum control_type {
 	/* to a worker */
-	CONTROL_RELOAD = 1, /* fds: the packed source, then its listening sockets, none to retire */
+	CONTROL_RELOAD = 1, /* fds: the packed source, then its listening sockets; `retire`: none */
 	CONTROL_ADOPT, /* fds: listening sockets of `slot`, to accept for it */
 	CONTROL_RELEASE, /* `slot` accepts for itself again */
 	CONTROL_STOP, /* close all; what is left after `grace` ms is cut */
@@ -31,6 +31,7 @@ struct control_message {
 	uint64_t generation;
 	int64_t grace;
 	uint32_t moved, closed;
+	uint32_t retire; /* RELOAD: accept nothing more, end with the last connection */
 	uint32_t keep_waiting; /* STOP: who is not accepted yet is left in the queue */
 };
 

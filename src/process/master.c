@@ -104,11 +104,28 @@ static bool stays_root(const struct config *c)
 	return c && !c->user && geteuid() == 0;
 }
 
+static int not_started(const struct config_errors *e)
+{
+	size_t n = config_errors_count(e);
+
+	if (n > 0 || !master.config)
+		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
+			master.options->file, n);
+	else
+		log_err(LOG_OF(CONFIG_ERROR),
+			"not started: \"listen\" is empty in %s; a daemon that runs may be told "
+			"so, "
+			"to let its connections end",
+			master.options->file);
+	return MASTER_CONFIG;
+}
+
 /* Returns an exit status, as start does. */
 static int load_config(void)
 {
 	struct config_source *source;
 	struct config_errors *e;
+	int status = MASTER_OK;
 
 	if (become_user(master.options->file) < 0)
 		return MASTER_FAILED;
@@ -120,12 +137,11 @@ static int load_config(void)
 		log_warning(LOG_OF(CONFIG_WARNING),
 			    "running as root: set \"user\" to an unprivileged user");
 	reload_log_errors(e, false);
-	if (!master.config)
-		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
-			master.options->file, config_errors_count(e));
+	if (!master.config || master.config->listener_count == 0)
+		status = not_started(e);
 	config_errors_free(e);
 	config_source_free(source);
-	return master.config ? MASTER_OK : MASTER_CONFIG;
+	return status;
 }
 
 static void raise_file_limit(void)
@@ -380,6 +396,9 @@ int master_check_config(const struct master_options *options)
 	return c ? MASTER_OK : MASTER_FAILED;
 }
 
+/* That of the unit that comes with the program. */
+#define UNIT_RUNTIME_DIR "/run/ignyxd"
+
 static bool is_in_use(const char *dir)
 {
 	char file[PATH_MAX];
@@ -388,18 +407,30 @@ static bool is_in_use(const char *dir)
 	return access(file, F_OK) == 0;
 }
 
+/* Of the service, if that runs. With -c the file that is meant may be of another daemon. */
+static char *unit_runtime_dir(bool file_given)
+{
+	if (!is_in_use(UNIT_RUNTIME_DIR))
+		return NULL;
+	fprintf(stderr, file_given ? "ignyxd: a daemon runs with " UNIT_RUNTIME_DIR
+				     "; to reload that one, leave -c out\n"
+				   : "ignyxd: reloading the daemon of " UNIT_RUNTIME_DIR "\n");
+	return file_given ? NULL : strdup(UNIT_RUNTIME_DIR);
+}
+
 /*
  * Where the daemon keeps its pid file: the configuration says, or the service manager,
- * also when the file was edited to say something else, which needs a restart. A file
+ * also when the file was edited to say something else, which needs a restart. Who asks by
+ * hand has nothing from the service manager, but its daemon is where the unit has it. A file
  * with errors is then the daemon's to refuse; else they are told here.
  */
-static char *runtime_dir(const struct config *c)
+static char *runtime_dir(const struct config *c, bool file_given)
 {
 	const char *env = getenv("RUNTIME_DIRECTORY");
 	char *dir = env ? strndup(env, strcspn(env, ":")) : NULL;
 
 	if (!c || !c->runtime_dir || (dir && is_in_use(dir) && !is_in_use(c->runtime_dir)))
-		return dir;
+		return dir ? dir : unit_runtime_dir(file_given);
 	free(dir);
 	return strdup(c->runtime_dir);
 }
@@ -410,7 +441,7 @@ int master_request_reload(const struct master_options *options)
 	struct config_errors *e = config_errors_new();
 	struct config_source *source;
 	struct config *c = master_load(options->file, 1, &source, e);
-	char *dir = runtime_dir(c);
+	char *dir = runtime_dir(c, options->file_given);
 	int r = MASTER_FAILED;
 
 	if (c || dir) {

@@ -17,6 +17,7 @@
 #include "bus/bus.h"
 #include "config/config.h"
 #include "net/tickets.h"
+#include "process/changes.h"
 #include "process/master.h"
 #include "process/sockets.h"
 
@@ -50,8 +51,11 @@ struct slot {
 
 struct reload_state {
 	bool active, again;
-	struct config_diff endpoints;
+	char changes[CHANGES_MAX]; /* of the one that is active */
+	char first_error[256]; /* why it was refused, */
+	size_t errors; /* and how many reasons there were */
 	unsigned moved, closed;
+	char outcome[384]; /* of the last one, for the status; empty: there was none */
 };
 
 struct master {
@@ -74,7 +78,7 @@ struct master {
 	uint64_t lock_tick; /* and when that was */
 	int64_t expiry_looked; /* when certificates were last looked at, seconds since the epoch */
 	struct reload_state reload;
-	char status[128];
+	char status[512];
 	bool ready; /* was told to the service manager once */
 	bool bus_corrupt; /* waiting for the workers to be gone */
 	bool stopping;

@@ -4,12 +4,35 @@
 #include "process/notify.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "proto/utf8.h"
+
+enum { STATUS_MAX = 512 };
+
+/* A line of its own, and UTF-8, without which systemd ignores it: it may quote a file. */
+static const char *clean(const char *status, char out[STATUS_MAX])
+{
+	size_t n = strnlen(status, STATUS_MAX - 1);
+	bool valid = utf8_valid(status, n);
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)status[i];
+
+		out[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !valid) ? '?' : (char)c;
+	}
+	out[n] = '\0';
+	return out;
+}
+
 void notify_ready(const char *status)
 {
-	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+	char text[STATUS_MAX];
+
+	sd_notifyf(0, "READY=1\nSTATUS=%s", clean(status, text));
 }
 
 void notify_reloading(void)
@@ -28,7 +51,9 @@ void notify_stopping(const char *status, uint64_t usec)
 
 void notify_status(const char *status)
 {
-	sd_notifyf(0, "STATUS=%s", status);
+	char text[STATUS_MAX];
+
+	sd_notifyf(0, "STATUS=%s", clean(status, text));
 }
 
 uint64_t notify_watchdog_usec(void)

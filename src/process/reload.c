@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -19,6 +20,16 @@
 #include "process/notify.h"
 #include "process/runtime.h"
 #include "process/worker.h"
+
+static void note_error(const char *line)
+{
+	struct reload_state *r = &master.reload;
+
+	if (r->errors++ == 0)
+		snprintf(r->first_error, sizeof(r->first_error), "%.*s",
+			 (int)sizeof(r->first_error) - 1, line);
+	runtime_reload_line(line);
+}
 
 static void log_error(bool warning, const char *line, void *arg)
 {
@@ -30,7 +41,7 @@ static void log_error(bool warning, const char *line, void *arg)
 	}
 	log_err(LOG_OF(CONFIG_ERROR), "%s", line);
 	if (refused)
-		runtime_reload_line(line);
+		note_error(line);
 }
 
 void reload_log_errors(const struct config_errors *e, bool refused)
@@ -38,9 +49,29 @@ void reload_log_errors(const struct config_errors *e, bool refused)
 	config_errors_each(e, log_error, &refused);
 }
 
+/* What the status says of it until the next one. */
+static void note_outcome(bool applied)
+{
+	struct reload_state *r = &master.reload;
+	time_t now = time(NULL);
+	struct tm tm;
+	char when[32] = "", more[48] = "";
+
+	if (localtime_r(&now, &tm))
+		strftime(when, sizeof(when), " %F %T", &tm);
+	if (r->errors > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", r->errors - 1);
+	if (applied)
+		snprintf(r->outcome, sizeof(r->outcome), "reloaded%s", when);
+	else
+		snprintf(r->outcome, sizeof(r->outcome), "reload refused%s: %s%s", when,
+			 r->first_error, more);
+}
+
 static void end(bool applied, const char *summary)
 {
 	master.reload.active = false;
+	note_outcome(applied);
 	runtime_reload_end(applied, summary);
 	notify_ready(supervise_status());
 	if (master.reload.again && !master.stopping) {
@@ -109,8 +140,8 @@ static void commit(struct config *new, int fd)
 {
 	struct config *old = master.config;
 
-	config_restart_keys(master.started, new, warn_restart, NULL);
-	master.reload.endpoints = config_diff_endpoints(old, new);
+	config_changed_keys(master.started, new, true, warn_restart, NULL);
+	changes_describe(old, new, master.reload.changes);
 	master.reload.moved = master.reload.closed = 0;
 	master.config = new;
 	worker_set_log(new, master.options->verbose);
@@ -149,7 +180,7 @@ static void apply(struct config *new, const struct config_source *source)
 	if (fd >= 0)
 		close(fd);
 	log_err(LOG_OF(BIND_FAILED), "%s", error);
-	runtime_reload_line(error);
+	note_error(error);
 	config_unref(new);
 	refuse("it cannot be put in force");
 }
@@ -166,6 +197,7 @@ void reload_start(void)
 		return;
 	}
 	master.reload.active = true;
+	master.reload.errors = 0;
 	notify_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
@@ -199,15 +231,12 @@ static bool all_answered(void)
 void reload_check(void)
 {
 	const struct reload_state *r = &master.reload;
-	char summary[256];
+	char summary[CHANGES_MAX + 128];
 
 	if (!r->active || master.stopping || !all_answered())
 		return;
 	snprintf(summary, sizeof(summary),
-		 "configuration reloaded: %u endpoints added, %u changed, %u removed; %u "
-		 "connections "
-		 "kept, %u closed",
-		 r->endpoints.added, r->endpoints.changed, r->endpoints.removed, r->moved,
+		 "configuration reloaded: %s; %u connections kept, %u closed", r->changes, r->moved,
 		 r->closed);
 	log_always(LOG_INFO, LOG_OF(RELOADED), "%s", summary);
 	end(true, summary);

@@ -442,7 +442,8 @@ void slots_start_waiting(void)
 void slot_retire_or_reload(struct slot *s, bool retire, int source_fd)
 {
 	struct control_message m = { .type = CONTROL_RELOAD,
-				     .generation = master.config->generation };
+				     .generation = master.config->generation,
+				     .retire = retire };
 	int fds[CONTROL_FDS_MAX] = { source_fd };
 	size_t n = 1;
 

@@ -135,6 +135,10 @@ const char *supervise_status(void)
 			 slots_alive(), (unsigned long long)metrics_open(master.metrics));
 
 	add_still(master.status + n, master.status + sizeof(master.status));
+	n = (int)strlen(master.status);
+	if (master.reload.outcome[0])
+		snprintf(master.status + n, sizeof(master.status) - (size_t)n, "; %s",
+			 master.reload.outcome);
 	return master.status;
 }
 

@@ -232,12 +232,12 @@ static void reload(const struct control_message *m, const int *fds, size_t count
 
 	if (count > 0)
 		close(fds[0]);
-	if (!c || (count > 1 && count != 1 + c->listener_count)) {
+	if (!c || (!m->retire && count != 1 + c->listener_count)) {
 		log_err(NULL, "cannot apply the configuration that the master sent; starting anew");
 		finish(EXIT_FAILURE);
 		return;
 	}
-	worker.retiring = count == 1;
+	worker.retiring = m->retire;
 	drop_adopted();
 	if (worker.retiring)
 		remove_owner(worker.start->slot, true);

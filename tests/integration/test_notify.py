@@ -10,11 +10,14 @@ import time
 import pytest
 
 from apart import AS_NOBODY, give_to_nobody, needs_root
-from harness import FIVE, children, stand_still, wait_until
+from harness import FIVE, children, config_text, stand_still, wait_until
 from raw import Raw
 
 # these hold for the process that the shell becomes
 WATCHED = ("sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh")
+
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
 def fields(message):
@@ -75,7 +78,8 @@ def test_reload(five):
     assert reloading["RELOADING"] == "1"
     assert before <= int(reloading["MONOTONIC_USEC"]) <= after
     assert "READY" not in reloading
-    assert fields(second) == {"READY": "1", "STATUS": "3 workers, 0 connections"}
+    assert fields(second)["READY"] == "1"
+    assert re.fullmatch(rf"3 workers, 0 connections; reloaded {TIME}", fields(second)["STATUS"])
 
 
 def test_each_reload_has_its_own_time(five):
@@ -93,7 +97,38 @@ def test_refused_reload(five):
     five.reload(expect=False)
     texts = [t for _, t in five.notify.messages[at:]]
     assert fields(texts[0])["RELOADING"] == "1"
-    assert fields(texts[1]) == {"READY": "1", "STATUS": "2 workers, 0 connections"}
+    assert fields(texts[1])["READY"] == "1"
+    assert re.fullmatch(rf"2 workers, 0 connections; reload refused {TIME}: "
+                        rf'{five.place("workerz")}: unknown setting "workerz" \(did you mean '
+                        r'"workers"\?\)', fields(texts[1])["STATUS"])
+
+
+def test_the_status_keeps_the_outcome_of_the_last_reload(five):
+    """Its first error, and how many there were; one line whatever the file says, until the next."""
+    five.expect_error("reload refused|unknown behaviour|unknown setting")
+    five.change(endpoints=[*FIVE[:4], {"path": "/x", "behaviour": "a\\nMAINPID=1\\x1b\\xff"}],
+                workerz=1)
+    five.write(config_text(five.settings).replace("\\\\", "\\"))
+    five.reload(expect=False)
+    five.notify.wait(r"^STATUS=2 workers, 0 connections; reload refused \S+ \S+: "
+                     rf"{five.place('/x')}: .*unknown behaviour \"a.*MAINPID=1.* \(and 1 more\)$")
+    assert not any("MAINPID" in fields(text) for _, text in five.notify.messages)
+    with Raw(five.address) as c:
+        c.upgrade()
+        five.notify.wait(r"^STATUS=2 workers, 1 connections; reload refused .*\(and 1 more\)$")
+    del five.settings["workerz"]
+    five.change(endpoints=FIVE)
+    at = len(five.notify.messages)
+    five.reload()
+    five.notify.wait(rf"^STATUS=2 workers, \d connections; reloaded {TIME}$", at)
+
+
+def test_the_status_tells_of_a_worker_that_does_not_respond(five):
+    victim = five.workers()[0]
+    stand_still(victim)
+    five.notify.wait(r"^STATUS=2 workers, 0 connections; not responding: worker \d$")
+    os.kill(victim, signal.SIGCONT)
+    five.notify.wait("^STATUS=2 workers, 0 connections$", len(five.notify.messages) - 1)
 
 
 def test_ready_only_when_the_new_configuration_serves(five):

@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -14,7 +15,8 @@ import websockets
 import stock
 import way
 from apart import AS_NOBODY, give_to_nobody, needs_root
-from harness import (DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
+from certificates import Authority
+from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
                      run_program, stand_still, taken_port, wait_until)
 from raw import Member, Raw, close, request, run, text
 
@@ -122,8 +124,8 @@ def test_each_connection_is_counted_once(daemon):
             d.change(ping_interval=interval)
             mark = d.log_size()
             d.reload()
-            assert summary(d, mark) == \
-                "0 endpoints added, 1 changed, 0 removed; 10 connections kept, 0 closed"
+            assert summary(d, mark) == "0 endpoints added, 1 changed, 0 removed; settings " \
+                "changed: ping_interval; 10 connections kept, 0 closed"
 
 
 def test_removed_endpoint(five):
@@ -283,7 +285,8 @@ def test_log_level(five):
         mark = five.log_size()
         c.send(close(1000)).closed(1000)
     assert five.stop() == 0
-    assert five.log(mark) == ""
+    # but for its own end, which is told at every level
+    assert [x for x in five.log(mark).splitlines() if " event=stop" not in x] == []
 
 
 def test_workers_up(daemon):
@@ -409,6 +412,82 @@ def test_nothing_changed(five):
     five.reload()
     assert summary(five, mark) == \
         "0 endpoints added, 0 changed, 0 removed; 0 connections kept, 0 closed"
+
+
+@way.in_the_clear("it has certificates of its own")
+@way.directly("it has listeners of its own")
+def test_the_summary_names_whatever_changed(daemon, directory):
+    """Workers, listeners, certificates, log level and limits as well as endpoints."""
+    authority = Authority(os.path.join(directory, "authority"))
+    one, two = authority.pair("DNS:one.example"), authority.pair("DNS:two.example")
+    pair = os.path.join(directory, "now.pem"), os.path.join(directory, "now.key")
+
+    def put(which):
+        for source, target in zip((which.certificate, which.key), pair):
+            shutil.copyfile(source, target)
+
+    put(one)
+    tls = {"certificates": [dict(zip(("certificate", "key"), pair))]}
+    ports = [free_port() for _ in range(3)]
+    listen = [{"address": "127.0.0.1", "port": p} for p in ports]
+    d = daemon({"listen": [{**listen[0], "tls": tls}, listen[1]]})
+
+    def changed(**settings):
+        mark = d.log_size()
+        d.change(**settings)
+        d.reload()
+        return summary(d, mark).removesuffix("; 0 connections kept, 0 closed")
+
+    none = "0 endpoints added, 0 changed, 0 removed"
+    assert changed() == none
+    put(two)
+    assert changed() == none + "; listeners: 0 added, 1 changed, 0 removed; 1 new certificates"
+    assert changed(listen=[{**listen[0], "tls": tls}, {**listen[1], "backlog": 7}, listen[2]]) == \
+        none + "; listeners: 1 added, 1 changed, 0 removed"
+    assert changed(listen=listen[1:]) == none + "; listeners: 0 added, 1 changed, 1 removed"
+    assert changed(workers=3, log_level="debug", shutdown_grace="9s") == \
+        none + "; settings changed: workers, log_level, shutdown_grace"
+    assert changed(close_timeout="4s", endpoints=FIVE[:4]) == \
+        "0 endpoints added, 4 changed, 1 removed; settings changed: close_timeout"
+
+
+@way.directly("a listener that is gone refuses")
+def test_no_listeners_are_a_drain(five):
+    """At a reload: nobody new comes in, who is in stays, and a listener is opened again later."""
+    address = five.address
+    workers = five.workers()
+    with Raw(address) as c, Raw(address) as room:
+        c.upgrade()
+        room.upgrade("/chat")
+        five.change(listen=[])
+        mark = five.log_size()
+        five.reload()
+        five.log_contains(r'warning: .*:\d+: "listen" is empty: a reload closes all listeners', mark)
+        assert "listeners: 0 added, 0 changed, 1 removed; 2 connections kept" in summary(five, mark)
+        with pytest.raises(ConnectionRefusedError):
+            Raw(address)
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+        room.send(close(1000)).closed(1000)
+    # a worker without connections is no worker too many
+    five.log_count("closed after", 2)
+    five.reload()
+    assert five.workers() == workers
+    five.change(listen=[LOCAL])
+    five.reload()
+    assert answer(five.address) == "Echo: hi"
+    assert five.workers() == workers
+    r = run_program("-t", "-c", five.file)
+    assert r.returncode == 0
+
+
+def test_no_listeners_at_the_start(daemon):
+    """Where there is nobody yet a drain is a mistake."""
+    d = daemon({"listen": []}, start=False)
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == 0 and 'warning: ' in r.stderr and "no daemon starts with it" in r.stderr
+    d.refuses(rf'not started: "listen" is empty in {re.escape(d.file)}')
+    assert d.process.returncode == CONFIG
 
 
 def test_keys_that_need_a_restart(daemon):
