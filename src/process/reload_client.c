@@ -150,6 +150,12 @@ static int open_main(long pid)
 	return process;
 }
 
+/* For the service manager what came of it stands in the daemon's log, which gets our words too. */
+static bool daemon_tells(void)
+{
+	return getenv("MAINPID") != NULL;
+}
+
 /* It can act on no terminal, whoever wrote it. */
 static void print_text(const struct outcome *o, FILE *to)
 {
@@ -181,7 +187,8 @@ static int wait_for(int dir, int watch, int process, unsigned long long count, s
 		    strcmp(o->state, "running") != 0) {
 			bool applied = strcmp(o->state, "applied") == 0;
 
-			print_text(o, applied ? stdout : stderr);
+			if (!daemon_tells())
+				print_text(o, applied ? stdout : stderr);
 			return applied ? 0 : 1;
 		}
 		if (p[1].revents)

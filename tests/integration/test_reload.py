@@ -657,7 +657,11 @@ def test_r_with_the_errors_of_the_file(five):
     """As a service: the folder is the service manager's, the errors are the daemon's."""
     five.change(worker=3)
     five.expect_error('unknown setting "worker"|reload refused')
+    mark = five.log_size()
     r = ask_reload(five, RUNTIME_DIRECTORY=five.directory, MAINPID=str(five.pid))
+    assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), "what it says goes where the log goes"
+    five.log_count('unknown setting "worker"', 1, mark)
+    r = ask_reload(five, RUNTIME_DIRECTORY=five.directory)
     assert (r.returncode, r.stdout) == (1, "")
     first, last = r.stderr.splitlines()
     assert re.match(rf'{five.place("worker = 3")}: unknown setting "worker"', first)

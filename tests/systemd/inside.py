@@ -211,8 +211,35 @@ def a_bad_file_fails_the_reload_and_changes_nothing():
                         "IGNYX_EVENT=config-error")
     assert found[-1]["PRIORITY"] == "3"
     journal_has(r"ignyxd\.conf:\d+: unknown setting \"workerz\"", "IGNYX_EVENT=config-error")
-    journal_has(r"^reload refused: 2 errors in the configuration")
+    refused = journal_has(r"^reload refused: 2 errors in the configuration")[-1]
+    # each thing stands there once
+    texts = [e["MESSAGE"] for e in journal()]
+    assert sum("workerz" in t for t in texts) == sum("max_mesage" in t for t in texts) == 1
+    assert texts.count(refused["MESSAGE"]) == 1
+    # and the first one where an administrator is told to look: systemctl status
+    shows = sh("systemctl", "status", "--no-pager", "-n", "0", UNIT)
+    assert re.search(r'Status: "\d+ workers, \d+ connections; reload refused \S+ \S+: /etc/ignyx/'
+                     r'ignyxd\.conf:\d+: .*"max_mesage".* \(and 1 more\)"', shows), shows
     echoes("/new", "New: ")
+
+
+@test
+def a_reload_by_hand_finds_the_service_and_says_what_came_of_it():
+    done = sh("ignyxd", "-r", check=False)
+    assert done.stderr == "ignyxd: reloading the daemon of /run/ignyxd\n"
+    assert done.returncode == 0 and done.stdout.startswith("configuration reloaded: 0 endpoints")
+    done = sh("ignyxd", "-r", "-c", CONF, check=False)
+    assert done.returncode == 1 and "to reload that one, leave -c out" in done.stderr
+    before = edit(lambda s: s + "\nworkerz = 1;\n")
+    try:
+        done = sh("ignyxd", "-r", check=False)
+    finally:
+        restore(before)
+    assert done.returncode == 1 and 'unknown setting "workerz"' in done.stderr
+    sh("systemctl", "reload", UNIT)
+    texts = [e["MESSAGE"] for e in journal()]
+    assert sum(t.startswith("configuration reloaded: ") for t in texts) == \
+        len(journal("IGNYX_EVENT=reloaded"))
 
 
 @test

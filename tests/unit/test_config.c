@@ -419,10 +419,10 @@ static void test_restart_keys(void **state)
 	char keys[256] = "";
 
 	(void)state;
-	config_restart_keys(a, b, note_key, keys);
+	config_changed_keys(a, b, true, note_key, keys);
 	assert_string_equal(keys, "user runtime_dir bus_size bus_lag max_rooms ");
 	*keys = '\0';
-	config_restart_keys(b, b, note_key, keys);
+	config_changed_keys(b, b, true, note_key, keys);
 	assert_string_equal(keys, "");
 	config_unref(a);
 	config_unref(b);
