@@ -12,7 +12,7 @@ SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-s
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
-	@echo "make run           set up, build, and run it on 127.0.0.1:8080"
+	@echo "make run [PORT=9090]  set up, build, and run it on 127.0.0.1:8080"
 	@echo "make check         set up, build, and run all tests"
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
 	@echo "make check-systemd the service under a real systemd (needs root)"
@@ -33,9 +33,10 @@ deps:
 	@.ci/deps.sh build
 deps-check:
 	@.ci/deps.sh check
-run: deps
+run:
+	@.ci/deps.sh run
 	@$(MAKE) --no-print-directory all
-	@tests/run-sample.sh $(BUILD)/ignyxd conf/ignyxd.conf
+	@tests/run-sample.sh $(BUILD)/ignyxd conf/ignyxd.conf $(PORT)
 check: deps-check
 	@tests/check.sh plain
 check-asan: deps-check
@@ -82,12 +83,14 @@ endif
 
 # Where it has been configured before, it is with the arguments that it was given then.
 src/config.mk: configure src/config.mk.in
+	@.ci/deps.sh tell
 	@echo "  CONFIGURE"
 	@if test -x config.status && test -z "$(CONFIGURE_FLAGS)"; then \
 		./config.status --quiet --recheck && ./config.status --quiet; \
 	else ./configure --quiet $(CONFIGURE_FLAGS); fi
 	@touch $@
 configure: configure.ac
+	@.ci/deps.sh tell
 	@echo "  AUTOCONF"
 	@autoconf
 

@@ -2,8 +2,10 @@
 # Finds what is missing to build (deps.sh build), to test (check), to test with a
 # browser (browser) or in a bare Debian (bare), to fuzz (fuzz), to measure (bench) or to measure other servers too
 # (peers; nginx is one, and Debian starts it), and installs it with apt-get.
-# Says nothing when all is there.
+# On a terminal it asks first. Says nothing when all is there. "deps.sh tell" installs nothing:
+# it says which command would install what building needs, and fails if something is missing.
 set -u
+: "${CC:=cc}"
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
@@ -14,22 +16,24 @@ bare="debootstrap debian-archive-keyring git"
 fuzz="clang libclang-rt-dev"
 
 case ${1-} in
-    build) wanted=$build;;
+    build|tell) wanted=$build;;
+    # to build, and a client to try it with, where that is no trouble
+    run) wanted=$build; if command -v apt-get >/dev/null; then wanted="$build python3-websockets"; fi;;
     check) wanted="$build $check";;
     bare) wanted=$bare;;
     browser) wanted="$build $check $browser";;
     fuzz) wanted="$build $fuzz";;
     bench) wanted="$build $bench";;
     peers) wanted="$build $bench $peers";;
-    *) echo "usage: deps.sh build|check|bare|browser|fuzz|bench|peers" >&2; exit 2;;
+    *) echo "usage: deps.sh build|tell|run|check|bare|browser|fuzz|bench|peers" >&2; exit 2;;
 esac
 
 # What a package is recognised by, on any distribution.
 present() {
     case $1 in
-        gcc) command -v cc;;
+        gcc) command -v "${CC%% *}";;
         g++) command -v c++;;
-        libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
+        libc6-dev) echo '#include <stdio.h>' | $CC -E - ;;
         pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3|git) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core;;
         zlib1g-dev) pkg-config --exists zlib;;
@@ -74,6 +78,11 @@ install_packages() {
         fi
         sudo=sudo
     fi
+    if [ -t 0 ] && [ -t 2 ]; then
+        printf 'To be installed with apt-get:%s\nGo on? [Y/n] ' "$missing" >&2
+        read -r answer || answer=n
+        case $answer in ''|[Yy]*) ;; *) echo "Nothing was installed." >&2; exit 1;; esac
+    fi
     echo "Installing:$missing"
     apt_install >/dev/null 2>&1 || { $sudo apt-get update -q </dev/null >/dev/null && apt_install; } || {
         echo "apt-get could not install:$missing" >&2
@@ -85,6 +94,12 @@ missing=
 for p in $wanted; do
     present "$p" || missing="$missing $p"
 done
+if [ -n "$missing" ] && [ "$1" = tell ]; then
+    echo "ignyxd cannot be built: something is missing. On Debian and Ubuntu, this installs it:" >&2
+    echo "    apt-get install$missing" >&2
+    echo "and so does: make deps" >&2
+    exit 1
+fi
 [ -z "$missing" ] || install_packages
 # One of the servers comes from npm.
 [ "$1" != peers ] || "${0%/*}/../tests/bench/peers/uwebsockets" --fetch

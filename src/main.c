@@ -1,6 +1,7 @@
 /*
  * main.c - the command line.
  */
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "process/inherited.h"
 #include "process/master.h"
+#include "process/title.h"
 
 static const char usage_text[] =
 	"usage: ignyxd [-c FILE] [-t | -r] [-v]\n"
@@ -17,10 +19,16 @@ static const char usage_text[] =
 	"  -t       check the configuration and exit: 0 if it is valid, 1 with all errors\n"
 	"  -r       have the running daemon reload, wait for the outcome: 0 applied, 1 refused\n"
 	"  -v       log at debug level\n"
-	"  -V       print the version\n"
-	"  -h       print this\n"
+	"  -V       print the version (--version)\n"
+	"  -h       print this (--help)\n"
 	"\n"
 	"It stays in the foreground. SIGHUP reloads, SIGTERM stops. See ignyxd(8).\n";
+
+static const struct option long_options[] = {
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
 
 static int usage_error(void)
 {
@@ -36,7 +44,8 @@ int main(int argc, char **argv)
 	int c;
 
 	inherited_mend();
-	while ((c = getopt(argc, argv, "c:trvVh")) != -1) {
+	argv = title_init(argc, argv);
+	while ((c = getopt_long(argc, argv, "c:trvVh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options.file = optarg;

@@ -27,6 +27,7 @@
 #include "process/reload_client.h"
 #include "process/runtime.h"
 #include "process/signals.h"
+#include "process/title.h"
 #include "process/user.h"
 #include "process/worker.h"
 #include "session/listener.h"
@@ -348,6 +349,7 @@ int master_run(const struct master_options *options)
 {
 	int status;
 
+	title_set("master");
 	tls_init();
 	master.options = options;
 	status = start();

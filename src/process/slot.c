@@ -22,6 +22,7 @@
 #include "process/descriptors.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
+#include "process/title.h"
 #include "process/worker.h"
 #include "session/session.h"
 
@@ -132,7 +133,10 @@ _Noreturn static void run_child(struct slot *s, pid_t parent)
 		.tickets = master.tickets,
 		.verbose = master.options->verbose,
 	};
+	char title[32];
 
+	snprintf(title, sizeof(title), "worker %d", s->index);
+	title_set(title);
 	sockets_of(&master.sockets, master.config, s->index, start.listen_fds);
 	if (tickets_only_read(master.tickets) < 0) {
 		log_err(NULL, "cannot map the keys of session tickets: %s", strerror(errno));

@@ -116,6 +116,15 @@ def proc_stat(pid):
             "cpu": ticks / os.sysconf("SC_CLK_TCK")}
 
 
+def title_of(pid):
+    """What ps shows of a process; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+            return f.read().rstrip("\0")
+    except OSError:
+        return ""
+
+
 def alive(pid):
     stat = proc_stat(pid)
     return stat is not None and stat["state"] not in "ZX"
@@ -466,12 +475,8 @@ class Daemon:
             self.process.wait(DEADLINE)
 
     def is_ours(self, pid):
-        """Whether a pid that was a worker's still is: it was started with our file."""
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                return os.fsencode(self.file) in f.read().split(b"\0")
-        except OSError:
-            return False
+        """Whether a pid that was a worker's still is."""
+        return title_of(pid).startswith("ignyxd: worker ")
 
 
 def run_program(*args, env=None, cwd=None, timeout=DEADLINE):

@@ -1,15 +1,19 @@
-"""make, as somebody uses it who builds and installs.
+"""make, as somebody uses it who tries, builds and installs.
 
 In a copy of the tree. Nothing is compiled: what is installed is an empty program.
 """
 
 import os
+import pty
+import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from harness import ROOT, SLOW
+from harness import DEADLINE, PROGRAM, ROOT, SLOW, free_port, taken_port
+from raw import Raw, text
 
 FILES = ("Makefile", "configure.ac", "configure", "src", "systemd", "conf", "man", ".ci", "tests/run-sample.sh")
 OWN = {"/usr/sbin/ignyxd", "/usr/lib/systemd/system/ignyxd.service", "/etc/ignyx/ignyxd.conf"}
@@ -117,3 +121,132 @@ def test_one_folder_by_two_names_is_no_other(tree):
     os.makedirs(os.path.join(tree.stage, "usr/sbin"))
     os.symlink("sbin", os.path.join(tree.stage, "usr/bin"))
     assert "WARNING" not in tree.install("prefix=/usr")
+
+
+def without_tools(tree, *kept):
+    """A PATH with what make itself and a shell need, and with nothing that builds."""
+    folder = os.path.join(tree.path, "bin")
+    os.mkdir(folder)
+    for name in ("sh", "bash", "make", "env", "id", "touch", "test", "sed", "mktemp", "cmp", "mkdir",
+                 "rm", "grep", "cat", *kept):
+        os.symlink(shutil.which(name), os.path.join(folder, name))
+    return folder
+
+
+@pytest.mark.parametrize("goal", ["all", "install", "configure"])
+def test_what_is_missing_is_said_with_the_command_that_installs_it(tree, goal):
+    """On a bare system, where a compiler and autoconf are not there."""
+    for name in ("configure", "src/config.mk"):
+        if os.path.exists(os.path.join(tree.path, name)):
+            os.unlink(os.path.join(tree.path, name))
+    done = tree.make(goal, check=False, env={"PATH": without_tools(tree)})
+    assert done.returncode != 0
+    assert re.search(r"^    apt-get install gcc .*\bautoconf\b.*$", done.stdout, re.M), done.stdout
+    assert "and so does: make deps" in done.stdout
+
+
+class Apt:
+    """A PATH on which apt-get only notes what it was asked for, and nothing else is there."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.path = without_tools(tree)
+        tree.put("bin/apt-get", '#!/bin/sh\necho "$@" >>apt-log\n')
+        tree.put("bin/sudo", '#!/bin/sh\nexec "$@"\n')
+
+    def asked(self):
+        path = os.path.join(self.tree.path, "apt-log")
+        return os.path.exists(path)
+
+    def answer(self, text):
+        """Runs deps.sh on a terminal on which somebody types; returns its status and what it said."""
+        master, terminal = pty.openpty()
+        with subprocess.Popen([".ci/deps.sh", "build"], cwd=self.tree.path, stdin=terminal,
+                              stdout=terminal, stderr=terminal, start_new_session=True,
+                              env={**os.environ, "PATH": self.path}) as p:
+            os.close(terminal)
+            os.write(master, text)
+            said = b""
+            while True:
+                try:
+                    data = os.read(master, 4096)
+                except OSError:  # it has ended
+                    break
+                if not data:
+                    break
+                said += data
+        os.close(master)
+        return p.returncode, said.decode()
+
+
+def test_it_is_asked_before_installing_on_a_terminal(tree):
+    apt = Apt(tree)
+    status, said = apt.answer(b"n\n")
+    assert status != 0 and "Go on? [Y/n]" in said and "Nothing was installed." in said
+    assert not apt.asked()
+    status, said = apt.answer(b"\n")
+    assert status == 0 and apt.asked(), said
+
+
+def test_nobody_is_asked_without_a_terminal(tree):
+    apt = Apt(tree)
+    done = tree.run(".ci/deps.sh", "build", env={"PATH": apt.path})
+    assert "Go on?" not in done.stdout and apt.asked()
+
+
+class Sample:
+    """tests/run-sample.sh with the program that is tested."""
+
+    def __init__(self, port):
+        self.process = subprocess.Popen(
+            [os.path.join(ROOT, "tests/run-sample.sh"), PROGRAM,
+             os.path.join(ROOT, "conf/ignyxd.conf"), str(port)], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True)
+
+    def until(self, what):
+        """The output up to a line that has what in it, or its end."""
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if what in line:
+                break
+        return "".join(lines)
+
+    def end(self, sig=signal.SIGINT):
+        """As Ctrl-C does, to all of them; returns the rest of the output."""
+        os.killpg(self.process.pid, sig)
+        rest = self.process.stdout.read()
+        return self.process.wait(DEADLINE), rest
+
+
+def test_run_says_that_it_serves_when_it_does():
+    """On the port that was asked for, with a client that is there."""
+    port = free_port()
+    sample = Sample(port)
+    try:
+        before = sample.until("ignyxd serves")
+        assert " ready: " in before and before.endswith("ignyxd serves, until Ctrl-C:\n"), before
+        hint = sample.until("Try it in another terminal: ")
+        assert f"  ws://127.0.0.1:{port}/ws\n" in hint
+        client = hint.splitlines()[-1].removeprefix("Try it in another terminal: ").split()
+        assert client[-1] == f"ws://127.0.0.1:{port}/ws"
+        with Raw(("127.0.0.1", port)) as c:
+            c.upgrade("/ws").send(text("hi"))
+            assert c.text() == "Echo: hi"
+        # as a person would: what it says is there, and talks to it
+        done = subprocess.run(client, input="hi\n", text=True, capture_output=True,
+                              timeout=DEADLINE, check=False)
+        assert "Connected to" in done.stdout, (done.stdout, done.stderr)
+    finally:
+        status, rest = sample.end()
+    assert status == 0 and "stopped" in rest
+
+
+def test_run_on_a_port_that_is_taken():
+    taken, port = taken_port()
+    with taken:
+        sample = Sample(port)
+        said = sample.until("nothing of the kind")
+        assert "serves" not in said and "For another port: make run PORT=9090" in said
+        assert sample.process.wait(DEADLINE) == 1

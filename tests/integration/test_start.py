@@ -16,7 +16,7 @@ import strange
 from apart import (AS_NOBODY, NOBODY, OWN_NETWORK, give_to_nobody, in_network_of, needs_network,
                    needs_root, status_of)
 from harness import (CONFIG, DEADLINE, FAILED, FIVE, LOCAL, Daemon, free_port,
-                     run_program, taken_port)
+                     run_program, taken_port, title_of, wait_until)
 from raw import Raw, text
 
 BAD = """\
@@ -57,6 +57,13 @@ def test_version():
     r = run_program("-V")
     assert (r.returncode, r.stderr) == (0, "")
     assert re.fullmatch(r"ignyxd \d+\.\d+\.\d+\S*\n", r.stdout)
+
+
+@pytest.mark.parametrize("short, long", [("-V", "--version"), ("-h", "--help")])
+def test_long_options(short, long):
+    """What anybody tries first."""
+    a, b = run_program(short), run_program(long)
+    assert (b.returncode, b.stderr) == (0, "") and a.stdout == b.stdout != ""
 
 
 def test_help():
@@ -540,6 +547,29 @@ def test_sixty_four_workers(daemon):
     d = daemon({"workers": 64, "worker_timeout": "5m"})
     assert len(d.workers()) == 64
     assert answers(d.address)
+
+
+@pytest.mark.parametrize("env", [{}, {"LONG": "x" * 3000}])
+def test_titles_of_the_processes(daemon, env):
+    """In ps and top each process says what it is, a reload and a new worker included."""
+    d = daemon({"workers": 3}, env=env)
+
+    def titles():
+        return sorted(title_of(pid) for pid in d.workers())
+
+    assert title_of(d.pid) == "ignyxd: master"
+    assert titles() == [f"ignyxd: worker {i}" for i in range(3)]
+    d.reload()
+    d.expect_error("was ended by signal 9")
+    first = d.workers()
+    os.kill(first[1], signal.SIGKILL)
+    d.wait_workers(3, but=[first[1]])
+    wait_until("their titles", lambda: titles() == [f"ignyxd: worker {i}" for i in range(3)])
+    assert title_of(d.pid) == "ignyxd: master"
+    # for pgrep -x and killall
+    for pid in (d.pid, *d.workers()):
+        with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+            assert f.read() == "ignyxd\n"
 
 
 def test_pid_file(daemon):
