@@ -470,7 +470,7 @@ def test_no_listeners_are_a_drain(five):
         assert c.text() == "Echo: hi"
         room.send(close(1000)).closed(1000)
     # a worker without connections is no worker too many
-    five.log_count("closed after", 2)
+    five.log_count("event=conn-close", 2)
     five.reload()
     assert five.workers() == workers
     five.change(listen=[LOCAL])
