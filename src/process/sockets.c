@@ -131,7 +131,8 @@ static const char *advice(int error)
 {
 	switch (error) {
 	case EADDRINUSE:
-		return "; another program listens there, perhaps a second ignyxd";
+		return "; another program listens there, perhaps a second ignyxd, or systemd for "
+		       "ignyxd.socket, whose sockets are { systemd = \"ws\"; }";
 	case EACCES:
 	case EPERM:
 		return "; a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder "

@@ -1,6 +1,7 @@
 #!/bin/bash
 # words.sh: what an operator may look for is in the manuals: every event, reason, field of the
-# journal and option in ignyxd(8), every reason in ignyxd.conf(5) too. Message ids are unique.
+# journal and option in ignyxd(8), every reason that an open connection ends with in ignyxd.conf(5)
+# too. Message ids are unique.
 bad=0
 complain() { echo "$*"; bad=1; }
 # manual WORD FILE: the word stands there by itself.
@@ -15,7 +16,9 @@ for list in events reasons fields options; do
     [ -n "${!list}" ] || complain "no $list were found in the source"
 done
 for w in $events $reasons $fields; do manual "$w" man/ignyxd.8; done
-for w in $reasons; do manual "$w" man/ignyxd.conf.5; done
+endings=$(words <(sed '/why an upgrade is refused/,$d' src/base/reason.def) '(REASON|FAULT)')
+[ -n "$endings" ] && [ "$endings" != "$reasons" ] || complain "reason.def does not tell endings from refusals"
+for w in $endings; do manual "$w" man/ignyxd.conf.5; done
 for o in $options; do grep -q "^\.It Fl $o\b" man/ignyxd.8 || complain "ignyxd.8 lacks -$o"; done
 
 ids=$(grep -Eo '"[^"]*"\)$' src/base/log_event.def | tr -d '")' | sort)
