@@ -58,12 +58,27 @@ static enum use use_of(int sig)
 	return sig >= SIGRTMIN && sig <= SIGRTMAX ? UNUSED : table[sig].use;
 }
 
-/* False: something around this process, such as valgrind, keeps the signal for itself. */
-static bool ignore(int sig)
+static bool set(int sig, void (*handler)(int))
 {
-	struct sigaction sa = { .sa_handler = SIG_IGN };
+	struct sigaction sa = { .sa_handler = handler };
 
 	return sigaction(sig, &sa, NULL) == 0;
+}
+
+static void ignore(int sig)
+{
+	set(sig, SIG_IGN);
+}
+
+static void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+/* Valgrind, for one, keeps some for itself. libevent does not take a failure well. */
+static bool can_be_handled(int sig)
+{
+	return set(sig, do_nothing);
 }
 
 static void hold_reloads(int how)
@@ -142,7 +157,7 @@ static void signal_cb(evutil_socket_t sig, short what, void *arg)
 int signals_add(struct event_base *base)
 {
 	for (int sig = 1; sig < _NSIG; sig++) {
-		if (use_of(sig) != HANDLED && (use_of(sig) != UNUSED || !ignore(sig)))
+		if (use_of(sig) != HANDLED && (use_of(sig) != UNUSED || !can_be_handled(sig)))
 			continue;
 		signals[sig].event = evsignal_new(base, sig, signal_cb, NULL);
 		if (!signals[sig].event || event_add(signals[sig].event, NULL) < 0)
