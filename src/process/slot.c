@@ -247,7 +247,6 @@ void slots_readopt(void)
 struct death {
 	pid_t pid;
 	int status;
-	bool retired;
 	uint64_t conn; /* it was working for */
 	const char *doing;
 	unsigned lost; /* connections */
@@ -259,10 +258,15 @@ static struct death note_death(const struct slot *s, int status)
 
 	return (struct death){ .pid = s->pid,
 			       .status = status,
-			       .retired = s->state == SLOT_RETIRING,
 			       .conn = atomic_load(&row->conn),
 			       .doing = activity_name(atomic_load(&row->activity)),
 			       .lost = atomic_load(&row->open) };
+}
+
+/* Retired: with its last connection, maybe just before it was wanted again; or at a stop. */
+static bool ended_well(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void describe_end(int status, char *out, size_t size)
@@ -296,9 +300,8 @@ static void log_death(const struct slot *s, const struct death *d)
 	const struct log_fields f = { .event = LOG_EVENT_WORKER_DIED, .conn = d->conn };
 	char end[80], successor[120];
 
-	if (WIFEXITED(d->status) && WEXITSTATUS(d->status) == 0 &&
-	    (d->retired || s->state == SLOT_UNUSED)) {
-		if (d->retired)
+	if (ended_well(d->status)) {
+		if (!master.stopping)
 			log_always(LOG_INFO, LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
 		return;
 	}
@@ -402,6 +405,8 @@ void slot_died(pid_t pid, int status)
 	s->state = SLOT_UNUSED;
 	if (wanted && master.bus_corrupt)
 		s->state = SLOT_BACKOFF;
+	else if (wanted && ended_well(status))
+		slot_start(s);
 	else if (wanted)
 		start_again(s);
 	if (!master.bus_corrupt)
