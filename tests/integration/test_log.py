@@ -302,7 +302,8 @@ def test_levels(daemon, level):
 
 def test_ends_by_fault_are_of_level_notice(daemon):
     port = free_port()
-    d = daemon({"log_level": "notice", "listen": [{"address": "127.0.0.1", "port": port}]})
+    d = daemon({"log_level": "notice", "workers": 1,
+                "listen": [{"address": "127.0.0.1", "port": port}]})
     mark = d.log_size()
     for end in (close(1000), frame(3), frame(1, b"\xff"), frame(1, b"", length=1 << 40)):
         with Raw(("127.0.0.1", port)) as c:
