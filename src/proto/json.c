@@ -279,7 +279,7 @@ static enum awaited open_container(struct scan *s, bool object)
 	}
 	if (i % 8 == 0)
 		s->objects[i / 8] = 0;
-	s->objects[i / 8] &= (uint8_t) ~(1u << i % 8);
+	s->objects[i / 8] &= (uint8_t)(~(1u << i % 8));
 	s->objects[i / 8] |= (uint8_t)((unsigned)object << i % 8);
 	s->depth++;
 	s->p++;
