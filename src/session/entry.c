@@ -211,8 +211,9 @@ void entry_dropping(const struct conn *c)
 	log_notice(
 		&f,
 		"dropping messages to %s %s: it reads slower than it is sent to, and max_pending "
-		"(%lld bytes) is reached; the entry at its end has the number",
-		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending);
+		"(%lld bytes) is reached%s",
+		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending,
+		c->endpoint->limits.access_log ? "; the entry at its end has the number" : "");
 }
 
 /* What c's behaviour had to say and was kept from: once its bucket allows, or at c's end. */

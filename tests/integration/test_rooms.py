@@ -282,6 +282,24 @@ def test_drop_newest(daemon):
     d.log_count("messages dropped", 1)
 
 
+@pytest.mark.parametrize("access_log", [True, False])
+def test_dropping_promises_an_entry_at_the_end_where_there_is_one(daemon, access_log):
+    d = daemon({**FOUR, "max_pending": "64K", "max_message": "64K", "access_log": access_log,
+                "slow_consumer": "drop_newest"})
+    with Raw(d.address, rcvbuf=4096) as slow, Raw(d.address) as speaker:
+        slow.upgrade("/chat")
+        speaker.upgrade("/chat")
+
+        def is_said():
+            for _ in range(20):
+                speaker.send(frame(BINARY, bytes(60000)))
+                speaker.message()
+            return re.search("^.*event=conn-dropping .*$", d.log(), re.M)
+
+        line = wait_until("that it misses messages", is_said).group()
+    assert ("; the entry at its end has the number event=" in line) == access_log
+
+
 @pytest.mark.parametrize("lag, size, each", [("16K", 3000, 60), ("64K", 60000, 12)])
 def test_back_pressure_loses_nothing(daemon, lag, size, each):
     """A bus far smaller than what is published at once: publishers wait, all arrives."""
