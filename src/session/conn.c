@@ -73,7 +73,8 @@ void conn_set_state(struct conn *c, enum conn_state to)
 			state_names[c->state_now], state_names[to]);
 		return;
 	}
-	log_debug((&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id }),
+	log_debug((&(struct log_fields){
+			  .event = LOG_EVENT_CONN_STATE, .conn = c->id, .reason = c->reason }),
 		  "%s -> %s", state_names[c->state_now], state_names[to]);
 	count_state(c->state_now, -1);
 	count_state(to, 1);
