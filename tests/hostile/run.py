@@ -134,7 +134,8 @@ class Run:
     def run(self, authority):
         pipe, theirs = multiprocessing.Pipe()
         crowd = multiprocessing.Process(
-            target=innocents.main, args=(theirs, self.options.seed, self.places, client(authority)))
+            target=innocents.main, args=(theirs, self.options.seed, self.places, client(authority)),
+            daemon=True)
         crowd.start()
         theirs.close()
         try:
