@@ -27,7 +27,13 @@
 
 #include "process/runtime.h"
 
-enum { WAIT_MAX = 90, OUTCOME_MAX = 65536, LOOK_EVERY = 1000 };
+/* Seconds, bytes, milliseconds. */
+enum { WAIT_MAX = 90, HEARD_MAX = 1, OUTCOME_MAX = 65536, LOOK_EVERY = 1000 };
+
+/* Descriptors of the folder, an inotify instance that watches it, and its pid file or -1. */
+struct place {
+	int dir, watch, pid_file;
+};
 
 struct outcome {
 	unsigned long long count;
@@ -125,19 +131,14 @@ static int open_holder(int fd, const struct stat *st)
 		    "");
 }
 
-/* A file without a lock is left over. -1: told. */
-static int open_daemon(int dir)
+/* A file without a lock is left over; one that could not be opened left errno. -1: told. */
+static int open_daemon(int pid_file, const struct stat *st)
 {
-	struct stat st;
-	int fd = open_file(dir, RUNTIME_PID_FILE, &st), process;
-
-	if (fd < 0 && errno == ENOENT)
+	if (pid_file < 0 && errno == ENOENT)
 		return none("no daemon runs with this runtime_dir", "");
-	if (fd < 0)
+	if (pid_file < 0)
 		return none("cannot read " RUNTIME_PID_FILE " in runtime_dir: ", strerror(errno));
-	process = open_holder(fd, &st);
-	close(fd);
-	return process;
+	return open_holder(pid_file, st);
 }
 
 /* The service manager knows it. -1: told. */
@@ -174,16 +175,28 @@ static time_t seconds(void)
 	return t.tv_sec;
 }
 
-static int wait_for(int dir, int watch, int process, unsigned long long count, struct outcome *o)
+/* The daemon could not write the outcome, and says so with its lock. */
+static bool is_lost(int pid_file)
+{
+	struct flock l = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = RUNTIME_TOLD_BYTE, .l_len = 1
+	};
+
+	return pid_file >= 0 && fcntl(pid_file, F_GETLK, &l) == 0 && l.l_type == F_UNLCK;
+}
+
+static int wait_for(const struct place *in, int process, unsigned long long count,
+		    struct outcome *o)
 {
 	/* a process can be read from when it has ended */
-	struct pollfd p[] = { { .fd = watch, .events = POLLIN },
+	struct pollfd p[] = { { .fd = in->watch, .events = POLLIN },
 			      { .fd = process, .events = POLLIN } };
-	time_t until = seconds() + WAIT_MAX;
+	/* until it has our signal the lock is of an earlier reload */
+	time_t heard = seconds() + HEARD_MAX, until = seconds() + WAIT_MAX;
 	char events[4096];
 
 	while (seconds() < until) {
-		if (read_outcome(dir, o) == 0 && o->count >= count &&
+		if (read_outcome(in->dir, o) == 0 && o->count >= count &&
 		    strcmp(o->state, "running") != 0) {
 			bool applied = strcmp(o->state, "applied") == 0;
 
@@ -193,57 +206,68 @@ static int wait_for(int dir, int watch, int process, unsigned long long count, s
 		}
 		if (p[1].revents)
 			return complain("the daemon ended during the reload; see its log", "");
+		if (seconds() > heard && is_lost(in->pid_file))
+			return complain("the daemon cannot write to runtime_dir what came of the "
+					"reload; see its log",
+					"");
 		if (poll(p, 2, LOOK_EVERY) > 0 && p[0].revents &&
-		    read(watch, events, sizeof(events)) < 0)
+		    read(in->watch, events, sizeof(events)) < 0)
 			break;
 	}
 	return complain("the daemon did not say in time what came of the reload; see its log", "");
 }
 
-static int request(int dir, int watch, int process)
+static int request(const struct place *in, int process)
 {
 	static struct outcome o;
 	unsigned long long next;
 
-	if (read_outcome(dir, &o) < 0)
+	if (read_outcome(in->dir, &o) < 0)
 		return complain("cannot read the outcome file in runtime_dir: ", strerror(errno));
 	next = o.count + 1;
 	if (syscall(SYS_pidfd_send_signal, process, SIGHUP, NULL, 0) < 0)
 		return complain("cannot signal the daemon: ", strerror(errno));
-	return wait_for(dir, watch, process, next, &o);
+	return wait_for(in, process, next, &o);
 }
 
-static int find_and_request(int dir, int watch, long main_pid)
+static int find_and_request(struct place *in, long main_pid)
 {
-	int process = main_pid > 0 ? open_main(main_pid) : open_daemon(dir), r;
+	struct stat st;
+	int process, r = 1;
 
-	if (process < 0)
-		return 1;
-	r = request(dir, watch, process);
-	close(process);
+	in->pid_file = open_file(in->dir, RUNTIME_PID_FILE, &st);
+	process = main_pid > 0 ? open_main(main_pid) : open_daemon(in->pid_file, &st);
+	if (process >= 0) {
+		r = request(in, process);
+		close(process);
+	}
+	if (in->pid_file >= 0)
+		close(in->pid_file);
 	return r;
 }
 
 int reload_client(const char *runtime_dir, long main_pid)
 {
-	int dir, watch, r;
+	struct place in;
+	int r;
 
 	if (!runtime_dir)
 		return complain("to reload with -r set \"runtime_dir\" in the configuration and "
 				"restart the daemon, or send it SIGHUP",
 				"");
-	dir = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0) {
+	in.dir = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (in.dir < 0) {
 		fprintf(stderr, "ignyxd: runtime_dir %s: %s\n", runtime_dir, strerror(errno));
 		return 1;
 	}
-	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (watch < 0 || inotify_add_watch(watch, runtime_dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
+	in.watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (in.watch < 0 ||
+	    inotify_add_watch(in.watch, runtime_dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
 		r = complain("cannot watch runtime_dir: ", strerror(errno));
 	else
-		r = find_and_request(dir, watch, main_pid);
-	if (watch >= 0)
-		close(watch);
-	close(dir);
+		r = find_and_request(&in, main_pid);
+	if (in.watch >= 0)
+		close(in.watch);
+	close(in.dir);
 	return r;
 }

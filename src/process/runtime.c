@@ -82,11 +82,24 @@ static int overwrite(const char *state)
 }
 
 /* Who waits for the outcome is told it on a full file system, too. */
-static void write_outcome(const char *state)
+static int write_outcome(const char *state)
 {
-	if (write_new(state) < 0 && overwrite(state) < 0)
-		log_warning(NULL, "cannot write the outcome of the reload to runtime_dir: %s",
-			    strerror(errno));
+	if (write_new(state) == 0 || overwrite(state) == 0)
+		return 0;
+	log_warning(NULL, "cannot write the outcome of the reload to runtime_dir: %s",
+		    strerror(errno));
+	return -1;
+}
+
+/* What else is locked stays so. */
+static void set_told(bool told)
+{
+	struct flock byte = { .l_type = told ? F_WRLCK : F_UNLCK,
+			      .l_whence = SEEK_SET,
+			      .l_start = RUNTIME_TOLD_BYTE,
+			      .l_len = 1 };
+
+	fcntl(runtime.pid_file, F_SETLK, &byte);
 }
 
 static void forget_lines(void)
@@ -205,6 +218,7 @@ void runtime_reload_begin(void)
 		return;
 	forget_lines();
 	runtime.count++;
+	set_told(true);
 	write_outcome("running");
 }
 
@@ -229,6 +243,7 @@ void runtime_reload_end(bool applied, const char *summary)
 	if (runtime.dir < 0)
 		return;
 	runtime_reload_line(summary);
-	write_outcome(applied ? "applied" : "refused");
+	if (write_outcome(applied ? "applied" : "refused") < 0)
+		set_told(false);
 	forget_lines();
 }

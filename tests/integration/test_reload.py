@@ -806,6 +806,33 @@ def test_r_several_at_once(five):
         assert out.startswith("configuration reloaded: ")
 
 
+def test_r_of_an_outcome_that_cannot_be_written(five):
+    """It is told so as soon as the reload is done, and the next one is as ever."""
+    stopped = five.workers()[0]
+    file, new = (os.path.join(five.directory, name) for name in ("reload", "reload.new"))
+    stand_still(stopped)
+    try:
+        five.change(endpoints=[*FIVE, NEW])
+        r = begin_r(five)
+        wait_until("the reload", lambda: " running\n" in outcome(five))
+        os.rename(file, file + ".old")
+        for name in (file, new):
+            os.mkdir(name)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    out, err = r.communicate(timeout=DEADLINE)
+    assert (r.returncode, out, err) == (
+        1, "", "ignyxd: the daemon cannot write to runtime_dir what came of the reload; "
+        "see its log\n")
+    five.log_contains("warning: cannot write the outcome of the reload to runtime_dir: Is a directory")
+    assert answer(five.address, "/new") == "New: hi"
+    for name in (file, new):
+        os.rmdir(name)
+    os.rename(file + ".old", file)
+    r = ask_reload(five)
+    assert (r.returncode, r.stderr) == (0, "")
+
+
 def test_r_while_the_daemon_ends(five):
     stopped = five.workers()[0]
     five.expect_error("signal 9")
