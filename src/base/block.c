@@ -14,7 +14,7 @@
 
 #include "base/bytes.h"
 
-enum { CLASSES = 40 };
+enum { ORDERS = 40 };
 
 /* At the beginning of a block that waits. */
 struct block {
@@ -22,46 +22,45 @@ struct block {
 };
 
 /* The blocks of BLOCK_MIN << index bytes that wait. */
-struct class
-{
+struct order {
 	SLIST_HEAD(, block) blocks;
 	size_t count;
 	size_t least; /* the fewest since the last look: so many nobody has needed */
 	size_t surplus; /* how many are to be given back */
 };
 
-static struct class classes[CLASSES];
+static struct order orders[ORDERS];
 static unsigned ticks; /* since the last look */
 
 /* What is left of the block that is being given back. */
 static uint8_t *going;
 static size_t going_size;
 
-static size_t size_of(unsigned class)
+static size_t size_of(unsigned order)
 {
-	return (size_t)BLOCK_MIN << class;
+	return (size_t)BLOCK_MIN << order;
 }
 
-/* CLASSES: none is that large. */
-static unsigned class_for(size_t size)
+/* ORDERS: none is that large. */
+static unsigned order_for(size_t size)
 {
-	unsigned class = 0;
+	unsigned order = 0;
 
-	while (class < CLASSES && size_of(class) < size)
-		class ++;
-	return class;
+	while (order < ORDERS && size_of(order) < size)
+		order++;
+	return order;
 }
 
-static void *take(struct class *k)
+static void *take(struct order *o)
 {
-	struct block *b = SLIST_FIRST(&k->blocks);
+	struct block *b = SLIST_FIRST(&o->blocks);
 
-	SLIST_REMOVE_HEAD(&k->blocks, link);
-	k->count--;
-	if (k->least > k->count)
-		k->least = k->count;
-	if (k->surplus > k->count)
-		k->surplus = k->count;
+	SLIST_REMOVE_HEAD(&o->blocks, link);
+	o->count--;
+	if (o->least > o->count)
+		o->least = o->count;
+	if (o->surplus > o->count)
+		o->surplus = o->count;
 	return b;
 }
 
@@ -71,9 +70,9 @@ static void *map(size_t size)
 	const int how = MAP_PRIVATE | MAP_ANONYMOUS;
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, how, -1, 0);
 
-	for (unsigned i = 0; i < CLASSES && p == MAP_FAILED; i++) {
-		while (classes[i].count > 0)
-			munmap(take(&classes[i]), size_of(i));
+	for (unsigned i = 0; i < ORDERS && p == MAP_FAILED; i++) {
+		while (orders[i].count > 0)
+			munmap(take(&orders[i]), size_of(i));
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE, how, -1, 0);
 	}
 	return p == MAP_FAILED ? NULL : p;
@@ -88,22 +87,21 @@ static void *remap(void *p, unsigned from, unsigned to)
 
 static void *allocate(size_t size)
 {
-	unsigned class = class_for(size);
+	unsigned order = order_for(size);
 
 	if (size < BLOCK_MIN)
 		return malloc(size);
-	if (class == CLASSES)
+	if (order == ORDERS)
 		return NULL;
-	return classes[class].count > 0 ? take(&classes[class]) : map(size_of(class));
+	return orders[order].count > 0 ? take(&orders[order]) : map(size_of(order));
 }
 
 /* Whether one block may grow into another, for none waits that could be taken instead. */
 static bool can_grow(size_t had, size_t size)
 {
-	unsigned class = class_for(size);
+	unsigned order = order_for(size);
 
-	return had >= BLOCK_MIN && size >= BLOCK_MIN && class < CLASSES &&
-	       classes[class].count == 0;
+	return had >= BLOCK_MIN && size >= BLOCK_MIN && order < ORDERS && orders[order].count == 0;
 }
 
 void *block_resize(void *p, size_t used, size_t had, size_t size)
@@ -112,8 +110,9 @@ void *block_resize(void *p, size_t used, size_t had, size_t size)
 
 	if (had < BLOCK_MIN && size < BLOCK_MIN)
 		return realloc(p, size);
-	if (can_grow(had, size))
-		return remap(p, class_for(had), class_for(size));
+	to = can_grow(had, size) ? remap(p, order_for(had), order_for(size)) : NULL;
+	if (to)
+		return to;
 	to = allocate(size);
 	if (!to)
 		return NULL;
@@ -125,23 +124,23 @@ void *block_resize(void *p, size_t used, size_t had, size_t size)
 void block_free(void *p, size_t size)
 {
 	struct block *b = p;
-	struct class *k;
+	struct order *o;
 
 	if (size < BLOCK_MIN) {
 		free(p);
 		return;
 	}
-	k = &classes[class_for(size)];
-	SLIST_INSERT_HEAD(&k->blocks, b, link);
-	k->count++;
+	o = &orders[order_for(size)];
+	SLIST_INSERT_HEAD(&o->blocks, b, link);
+	o->count++;
 }
 
-/* How many of a class's idle blocks are kept while so many bytes may be; no class has all of that. */
-static size_t share(const struct class *k, size_t size, size_t kept)
+/* How many of an order's idle blocks are kept while so many bytes may be; no order has all of that. */
+static size_t share(const struct order *o, size_t size, size_t kept)
 {
 	size_t most = (kept < BLOCK_KEPT / 2 ? kept : BLOCK_KEPT / 2) / size;
 
-	return k->least < most ? k->least : most;
+	return o->least < most ? o->least : most;
 }
 
 static void look(void)
@@ -149,23 +148,23 @@ static void look(void)
 	size_t kept = BLOCK_KEPT;
 
 	ticks = 0;
-	for (unsigned i = 0; i < CLASSES; i++) {
-		struct class *k = &classes[i];
-		size_t stay = share(k, size_of(i), kept);
+	for (unsigned i = 0; i < ORDERS; i++) {
+		struct order *o = &orders[i];
+		size_t stay = share(o, size_of(i), kept);
 
 		kept -= stay * size_of(i);
-		k->surplus = k->least - stay;
-		k->least = k->count;
+		o->surplus = o->least - stay;
+		o->least = o->count;
 	}
 }
 
 static bool next_to_go(void)
 {
-	for (unsigned i = 0; i < CLASSES; i++) {
-		if (classes[i].surplus == 0)
+	for (unsigned i = 0; i < ORDERS; i++) {
+		if (orders[i].surplus == 0)
 			continue;
-		classes[i].surplus--;
-		going = take(&classes[i]);
+		orders[i].surplus--;
+		going = take(&orders[i]);
 		going_size = size_of(i);
 		return true;
 	}
@@ -201,7 +200,7 @@ size_t block_waiting(void)
 {
 	size_t bytes = going_size;
 
-	for (unsigned i = 0; i < CLASSES; i++)
-		bytes += classes[i].count * size_of(i);
+	for (unsigned i = 0; i < ORDERS; i++)
+		bytes += orders[i].count * size_of(i);
 	return bytes;
 }

@@ -7,7 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -151,6 +154,35 @@ static void test_what_is_in_use_stays(void **state)
 	}
 }
 
+static size_t address_space(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	size_t pages;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A piece that grows, too, gets what waits for others before memory is said to have run out. */
+static void test_growing_when_memory_runs_out(void **state)
+{
+	struct rlimit old, little;
+	uint8_t *p = get(MIB), *grown;
+
+	(void)state;
+	block_free(get(64 * MIB), 64 * MIB);
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	little = (struct rlimit){ address_space() + 4 * MIB, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+	grown = block_resize(p, MIB, MIB, 32 * MIB);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	assert_non_null(grown);
+	assert_int_equal(grown[MIB - 1], 0x5a);
+	block_free(grown, 32 * MIB);
+}
+
 static void test_more_than_there_is(void **state)
 {
 	(void)state;
@@ -168,6 +200,7 @@ int main(void)
 		cmocka_unit_test(test_spike_goes_back_in_portions),
 		cmocka_unit_test(test_one_long_block_goes_in_portions),
 		cmocka_unit_test(test_what_is_in_use_stays),
+		cmocka_unit_test(test_growing_when_memory_runs_out),
 		cmocka_unit_test(test_more_than_there_is),
 	};
 
