@@ -33,9 +33,13 @@ bool bucket_take(struct bucket *b, const struct bucket_size *size, uint32_t now)
 		take(b, size, now);
 		return true;
 	}
-	if (b->missed < UINT32_MAX)
-		b->missed++;
+	bucket_miss(b, 1);
 	return false;
+}
+
+void bucket_miss(struct bucket *b, uint32_t n)
+{
+	b->missed += n < UINT32_MAX - b->missed ? n : UINT32_MAX - b->missed;
 }
 
 /* A second's worth; of a slow or a small bucket, one for the count and one more, or what it holds. */

@@ -25,6 +25,9 @@ struct bucket {
 /* Whether one more passes at the time now (milliseconds of any clock, modulo 2^32). */
 bool bucket_take(struct bucket *b, const struct bucket_size *size, uint32_t now);
 
+/* Counts n that did not pass elsewhere. */
+void bucket_miss(struct bucket *b, uint32_t n);
+
 /*
  * How many did not pass, once it is time to tell; 0: none, or it is too early. A number is told
  * once, and telling it is one that passes.

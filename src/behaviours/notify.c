@@ -48,10 +48,10 @@ static int notify_open(struct conn *c, const void *opts, void *state)
 	return room_join(c, state);
 }
 
-/* An entry has no more of it than this. */
+/* A line has not room for more; what is cut here is cut between two characters. */
 static void log_member(struct conn *c, const struct json_value *value)
 {
-	char text[2048];
+	char text[2000];
 
 	if (!log_enabled(LOG_INFO))
 		return;

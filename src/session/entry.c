@@ -225,7 +225,8 @@ static void tell_of_behaviour(const struct conn *c, uint32_t missed)
 	if (missed == 0)
 		return;
 	if (!passes(BEHAVIOURS)) {
-		limits[BEHAVIOURS].bucket.missed += missed;
+		/* One of them it has counted, where it counts at all. */
+		bucket_miss(&limits[BEHAVIOURS].bucket, missed - 1);
 		return;
 	}
 	f = fields(c, LOG_EVENT_LOG_SUPPRESSED, &texts);

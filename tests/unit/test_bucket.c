@@ -130,7 +130,11 @@ static void test_count_does_not_overflow(void **state)
 
 	(void)state;
 	assert_false(bucket_take(&b, &SIZE, 0));
+	bucket_miss(&b, 7);
 	assert_int_equal(b.missed, UINT32_MAX);
+	bucket_rest(&b);
+	bucket_miss(&b, 7);
+	assert_int_equal(bucket_rest(&b), 7);
 }
 
 int main(void)
