@@ -101,7 +101,10 @@ enum inflate_result inflate_some(struct ws_inflate *i, const uint8_t *p, size_t 
 				 struct buffer *out, size_t max, utf8_state *utf8)
 	__attribute__((warn_unused_result));
 
-/* The payload is whole. */
+/*
+ * The payload is whole. It ends just behind a block, without the four bytes that are not sent
+ * (RFC 7692 7.2.1); with them, or with a final block, it is taken as well.
+ */
 enum inflate_result inflate_end(struct ws_inflate *i, struct buffer *out, size_t max,
 				utf8_state *utf8) __attribute__((warn_unused_result));
 

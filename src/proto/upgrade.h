@@ -2,8 +2,7 @@
  * upgrade.h - the opening handshake, server side (RFC 6455 4.2).
  *
  * upgrade_parse finds out what a request wants; the caller looks up the
- * endpoint by up.path and decides; then one of the two writers below makes the
- * answer.
+ * endpoint by up.path and decides; then one of the writers below makes the answer.
  */
 #ifndef PROTO_UPGRADE_H
 #define PROTO_UPGRADE_H

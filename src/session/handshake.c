@@ -3,7 +3,8 @@
  *
  * The checks are made in the order that the manual gives: the head itself
  * (400), the path (404), method (405), upgrade and version (426), origin
- * (403), subprotocol (400), and whether there is room (503).
+ * (403), subprotocol (400), and whether there is room (503). A health check is
+ * answered behind the first of them, for it asks for no endpoint.
  */
 #include <stdio.h>
 #include <stdlib.h>
