@@ -73,7 +73,10 @@ static void end(bool applied, const char *summary)
 	master.reload.active = false;
 	note_outcome(applied);
 	runtime_reload_end(applied, summary);
-	notify_ready(supervise_status());
+	/* one that came during the start does not end that, unless fewer workers are enough now */
+	master_check_ready();
+	if (master.ready)
+		notify_ready(supervise_status());
 	if (master.reload.again && !master.stopping) {
 		master.reload.again = false;
 		reload_start();

@@ -291,8 +291,8 @@ static void describe_successor(const struct slot *s, char *out, size_t size)
 		return;
 	if (s->adopter >= 0)
 		snprintf(accepts, sizeof(accepts), "worker %d accepts for it, ", s->adopter);
-	snprintf(out, size, "; it keeps dying: %sstarting it again in %llu s", accepts,
-		 (ms + 999) / 1000);
+	snprintf(out, size, "; %s%sstarting it again in %llu s",
+		 s->pauses > 0 ? "it keeps dying: " : "", accepts, (ms + 999) / 1000);
 }
 
 static void log_death(const struct slot *s, const struct death *d)

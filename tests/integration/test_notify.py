@@ -267,11 +267,31 @@ def test_watchdog_is_withheld_when_no_worker_moves(daemon):
     os.kill(d.workers()[0], signal.SIGKILL)
     # tried again every second; the last beat was before the first of them
     d.log_count("cannot fork a worker: Resource temporarily unavailable; trying again", 2)
+    d.log_contains("worker 0 .* was ended by signal 9 .* lost; starting it again in 1 s")
     at = len(d.notify.messages)
     d.log_count("cannot fork a worker", 3)
     assert count(d, "WATCHDOG=1", at) == 0
     limit_processes(d.pid, soft)
     d.wait_workers(1)
     d.notify.wait("^WATCHDOG=1$", at)
+    with Raw(d.address) as c:
+        c.upgrade()
+
+
+@needs_root
+def test_a_reload_that_is_refused_during_the_start_does_not_end_it(daemon):
+    """Ready is who has workers."""
+    d = daemon({"workers": 1, "user": "nobody"}, start=False, wrap=("prlimit", "--nproc=0:", "--"))
+    give_to_nobody(d.directory)
+    d.expect_error("cannot fork|unknown setting|reload refused")
+    d.launch()
+    d.log_contains("cannot fork a worker")
+    d.write("nothing = 1;\n" + config_text(d.settings))
+    d.kill(signal.SIGHUP)
+    d.log_contains("reload refused")
+    d.log_contains("cannot fork a worker", d.log_size())
+    assert d.notify.find("^READY=1$") is None
+    limit_processes(d.pid, resource.getrlimit(resource.RLIMIT_NPROC)[0])
+    d.notify.wait("^READY=1$")
     with Raw(d.address) as c:
         c.upgrade()
