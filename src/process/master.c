@@ -197,9 +197,10 @@ void master_check_ready(void)
 		if (master.slots[i].state != SLOT_RUNNING)
 			return;
 	master.ready = true;
-	notify_ready(supervise_status());
+	/* First the entry: who waits for READY=1 finds it, and nothing of the start behind it. */
 	log_always(LOG_INFO, LOG_OF(READY), "ready: %lld workers, %zu endpoints",
 		   (long long)master.config->workers, master.config->endpoint_count);
+	notify_ready(supervise_status());
 }
 
 static void leave(int status)

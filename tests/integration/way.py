@@ -9,6 +9,7 @@ be made in one of the ways is marked with in_the_clear or directly.
 
 import atexit
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -57,9 +58,11 @@ def set_up():
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     authority = Authority(os.path.join(directory, "authority"))
     pair = authority.pair("DNS:localhost", "IP:127.0.0.1", "IP:::1")
-    # for daemons of other users, too
-    for path in (directory, pair.key):
-        os.chmod(path, 0o755)
+    # for daemons of nobody, too, but not for all, which would be a warning
+    os.chmod(directory, 0o755)
+    if os.geteuid() == 0:
+        os.chown(pair.key, -1, pwd.getpwnam("nobody").pw_gid)
+        os.chmod(pair.key, 0o640)
     context = client(authority)
     context.sslsocket_class = Secure
     # for clients that are not ours
