@@ -51,18 +51,6 @@ static int map(struct tickets *t)
 	return fcntl(t->fd, F_ADD_SEALS, size_seals | F_SEAL_SEAL);
 }
 
-static void discard(struct tickets *t)
-{
-	const int error = errno;
-
-	if (t->table)
-		munmap(t->table, sizeof(*t->table));
-	if (t->fd >= 0)
-		close(t->fd);
-	free(t);
-	errno = error;
-}
-
 struct tickets *tickets_new(void)
 {
 	struct tickets *t = calloc(1, sizeof(*t));
@@ -77,8 +65,22 @@ struct tickets *tickets_new(void)
 		ok = tickets_rotate(t) == 0;
 	if (ok)
 		return t;
-	discard(t);
+	tickets_free(t);
 	return NULL;
+}
+
+void tickets_free(struct tickets *t)
+{
+	const int error = errno;
+
+	if (!t)
+		return;
+	if (t->table)
+		munmap(t->table, sizeof(*t->table));
+	if (t->fd >= 0)
+		close(t->fd);
+	free(t);
+	errno = error;
 }
 
 int tickets_only_read(struct tickets *t)

@@ -30,6 +30,9 @@ struct tickets;
 /* Master: maps the table with a first key. NULL: errno is set. */
 struct tickets *tickets_new(void);
 
+/* In each process for itself. NULL: nothing; errno stays. */
+void tickets_free(struct tickets *t);
+
 /* Worker: from now on this process can read them only, whatever it tries. -1: errno is set. */
 int tickets_only_read(struct tickets *t) __attribute__((warn_unused_result));
 

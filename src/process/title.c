@@ -6,6 +6,7 @@
  */
 #include "process/title.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 static struct {
 	char *area;
 	size_t size;
+	char **arguments, **variables; /* what stood there */
 } title;
 
 /* The end of the strings that follow one another from end on. */
@@ -25,33 +27,30 @@ static char *end_of(char *const *strings, char *end)
 	return end;
 }
 
-/* NULL: no memory. Lives as long as the process. */
-static char **copy(char *const *strings)
+/* False: no memory, and *out has some of them. */
+static bool copy(char *const *strings, char ***out)
 {
 	size_t n = 0;
-	char **out;
 
 	while (strings[n])
 		n++;
-	out = calloc(n + 1, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++) {
-		out[i] = strdup(strings[i]);
-		if (!out[i])
-			return NULL;
+	*out = calloc(n + 1, sizeof(**out));
+	for (size_t i = 0; *out && i < n; i++) {
+		(*out)[i] = strdup(strings[i]);
+		if (!(*out)[i])
+			return false;
 	}
-	return out;
+	return *out != NULL;
 }
 
 char **title_init(int argc, char **argv)
 {
-	char **arguments = copy(argv), **variables = copy(environ);
-
-	if (argc == 0 || !arguments || !variables)
+	if (argc == 0 || !copy(argv, &title.arguments) || !copy(environ, &title.variables))
 		return argv;
 	title.area = argv[0];
 	title.size = (size_t)(end_of(environ, end_of(argv, argv[0])) - argv[0]);
-	environ = variables;
-	return arguments;
+	environ = title.variables;
+	return title.arguments;
 }
 
 void title_set(const char *what)

@@ -52,6 +52,8 @@ static void test_new(void **state)
 	/* another daemon's, and what nobody has made */
 	assert_false(opens(t, &theirs, &old));
 	assert_false(tickets_find(t, zeros, &k, &old));
+	tickets_free(t);
+	tickets_free(other);
 }
 
 static void test_rotation(void **state)
@@ -74,6 +76,7 @@ static void test_rotation(void **state)
 		now = tickets_current(t);
 		assert_false(same(&made[i], &now));
 	}
+	tickets_free(t);
 }
 
 /* A process that was forked before sees the rotation. */
@@ -106,6 +109,7 @@ static void test_shared(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_true(same(&seen, &now));
+	tickets_free(t);
 }
 
 /* Whether a child of this process survives a rotation of its own. */
@@ -169,6 +173,7 @@ static void test_only_read(void **state)
 	assert_int_equal(tickets_rotate(t), 0);
 	now = tickets_current(t);
 	assert_false(same(&before, &now));
+	tickets_free(t);
 }
 
 int main(void)
