@@ -342,6 +342,7 @@ static void release(void)
 	event_base_free(master.base);
 out:
 	bus_free(master.bus);
+	tickets_free(master.tickets);
 	config_unref(master.started);
 	config_unref(master.config);
 }
