@@ -338,7 +338,8 @@ static void release(void)
 		goto out;
 	slots_fini();
 	signals_remove();
-	event_free(master.tick);
+	if (master.tick)
+		event_free(master.tick);
 	event_base_free(master.base);
 out:
 	bus_free(master.bus);

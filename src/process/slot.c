@@ -78,8 +78,10 @@ int slots_init(void)
 void slots_fini(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
-		if (master.slots[i].event)
-			event_free(master.slots[i].event);
+		/* as far as slots_init came */
+		if (!master.slots[i].event)
+			continue;
+		event_free(master.slots[i].event);
 		close(master.slots[i].control[0]);
 		close(master.slots[i].control[1]);
 	}

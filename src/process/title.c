@@ -6,7 +6,6 @@
  */
 #include "process/title.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,25 +26,31 @@ static char *end_of(char *const *strings, char *end)
 	return end;
 }
 
-/* False: no memory, and *out has some of them. */
-static bool copy(char *const *strings, char ***out)
+/* In one piece, of which the environment may forget parts. NULL: no memory. */
+static char **copy(char *const *strings)
 {
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
+	char **out, *to;
 
-	while (strings[n])
-		n++;
-	*out = calloc(n + 1, sizeof(**out));
-	for (size_t i = 0; *out && i < n; i++) {
-		(*out)[i] = strdup(strings[i]);
-		if (!(*out)[i])
-			return false;
+	for (; strings[n]; n++)
+		bytes += strlen(strings[n]) + 1;
+	out = malloc((n + 1) * sizeof(*out) + bytes);
+	if (!out)
+		return NULL;
+	to = (char *)(out + n + 1);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = to;
+		to = stpcpy(to, strings[i]) + 1;
 	}
-	return *out != NULL;
+	out[n] = NULL;
+	return out;
 }
 
 char **title_init(int argc, char **argv)
 {
-	if (argc == 0 || !copy(argv, &title.arguments) || !copy(environ, &title.variables))
+	title.arguments = copy(argv);
+	title.variables = copy(environ);
+	if (argc == 0 || !title.arguments || !title.variables)
 		return argv;
 	title.area = argv[0];
 	title.size = (size_t)(end_of(environ, end_of(argv, argv[0])) - argv[0]);
