@@ -13,6 +13,8 @@ import threading
 
 import pytest
 
+from harness import PROGRAM
+
 NOBODY = pwd.getpwnam("nobody")
 CLONE_NEWNET = 0x40000000
 
@@ -71,3 +73,9 @@ def status_of(pid):
     """The fields of /proc/PID/status."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as f:
         return {k: v.strip() for k, v in (line.split(":", 1) for line in f)}
+
+
+def not_under_a_sanitizer(why):
+    with open(PROGRAM, "rb") as f:
+        sanitized = b"__asan_init" in f.read()
+    return pytest.mark.skipif(sanitized, reason=f"not under AddressSanitizer: {why}")

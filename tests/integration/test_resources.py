@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from apart import needs_mounts
+from apart import needs_mounts, not_under_a_sanitizer
 from harness import DEADLINE, PROGRAM, ROOMY, config_text, open_files, run_program, wait_until
 from raw import BINARY, Raw, frame, text
 
@@ -17,14 +17,8 @@ ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: ", "max_message": "
         "ping_interval": "0"}
 
 
-def sanitized():
-    with open(PROGRAM, "rb") as f:
-        return b"__asan_init" in f.read()
-
-
 # its shadow memory is more than any limit
-no_sanitizer = pytest.mark.skipif(
-    sanitized(), reason="not under AddressSanitizer: it needs all address space")
+no_sanitizer = not_under_a_sanitizer("it needs all address space")
 
 
 def limit(pid, what, most):
