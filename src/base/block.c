@@ -1,8 +1,8 @@
 /*
  * block.c - see block.h.
  *
- * A block's size is a power of two. What that rounds up costs addresses alone, for memory
- * that is not touched is not there.
+ * A block's size is a power of two. What that rounds up costs addresses alone in a new one, for
+ * memory that is not touched is not there; one that was used keeps what it had, up to its size.
  */
 #include "base/block.h"
 
