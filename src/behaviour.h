@@ -15,6 +15,7 @@
 struct conn;
 struct config_key;
 struct config_report;
+struct verdict;
 struct ws_message;
 
 struct behaviour {
@@ -38,12 +39,13 @@ struct behaviour {
 
 	/*
 	 * The upgrade is done / one whole message came (text is valid UTF-8,
-	 * len <= the endpoint's max_message bytes). Both return 0 to go on, or
-	 * the WebSocket close code, 1000..4999, to close with. opts, state and
+	 * len <= the endpoint's max_message bytes). Both return true to go on, or
+	 * false to close as *v then says (session/verdict.h). opts, state and
 	 * m->data are lent for the call: a reload may change opts next time.
 	 */
-	int (*open)(struct conn *c, const void *opts, void *state);
-	int (*message)(struct conn *c, const void *opts, void *state, const struct ws_message *m);
+	bool (*open)(struct conn *c, const void *opts, void *state, struct verdict *v);
+	bool (*message)(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+			struct verdict *v);
 
 	/* The last call for c, once for each open that ran. Cannot fail. */
 	void (*close)(struct conn *c, const void *opts, void *state, int code);

@@ -18,16 +18,18 @@ static const struct config_key echo_keys[] = {
 	{ 0 },
 };
 
-static int echo_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
+static bool echo_message(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+			 struct verdict *v)
 {
 	const struct echo_opts *o = opts;
 
 	(void)state;
+	(void)v;
 	if (m->opcode == WS_TEXT && o->prefix.len > 0)
 		conn_send(c, WS_TEXT, o->prefix.data, o->prefix.len, m->data, m->len);
 	else
 		conn_send_back(c, m);
-	return 0;
+	return true;
 }
 
 const struct behaviour behaviour_echo = {

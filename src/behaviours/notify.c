@@ -12,6 +12,7 @@
 #include "proto/json.h"
 #include "session/conn.h"
 #include "session/room.h"
+#include "session/verdict.h"
 
 enum on_invalid { ON_INVALID_CLOSE, ON_INVALID_ERROR };
 
@@ -40,12 +41,12 @@ static const struct config_key notify_keys[] = {
 	{ 0 },
 };
 
-static int notify_open(struct conn *c, const void *opts, void *state)
+static bool notify_open(struct conn *c, const void *opts, void *state, struct verdict *v)
 {
 	const struct notify_opts *o = opts;
 
 	conn_send(c, WS_TEXT, NULL, 0, o->message.data, o->message.len);
-	return room_join(c, state);
+	return room_join(c, state, v);
 }
 
 /* A line has not room for more; what is cut here is cut between two characters. */
@@ -70,34 +71,33 @@ static void answer_error(struct conn *c, const struct json_error *error)
 	conn_send(c, WS_TEXT, NULL, 0, text, (size_t)len);
 }
 
-static int refuse(struct conn *c, const struct notify_opts *o, const struct json_error *error)
+static bool refuse(struct conn *c, const struct notify_opts *o, const struct json_error *error,
+		   struct verdict *v)
 {
 	char text[WS_CLOSE_REASON_MAX + 1];
 
 	if (o->on_invalid == ON_INVALID_ERROR) {
 		answer_error(c, error);
-		return 0;
+		return true;
 	}
 	snprintf(text, sizeof(text), "invalid-json: line %u column %u", error->line, error->column);
-	conn_explain(c, REASON_INVALID_JSON, text, strlen(text));
-	return WS_CLOSE_INVALID_DATA;
+	return verdict_close(v, WS_CLOSE_INVALID_DATA, REASON_INVALID_JSON, text, strlen(text));
 }
 
-static int notify_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
+static bool notify_message(struct conn *c, const void *opts, void *state,
+			   const struct ws_message *m, struct verdict *v)
 {
 	const struct notify_opts *o = opts;
 	struct json_value value;
 	struct json_error error;
 
 	(void)state;
-	if (m->opcode != WS_TEXT) {
-		conn_explain(c, REASON_UNSUPPORTED_DATA, NULL, 0);
-		return WS_CLOSE_UNSUPPORTED;
-	}
+	if (m->opcode != WS_TEXT)
+		return verdict_close_word(v, WS_CLOSE_UNSUPPORTED, REASON_UNSUPPORTED_DATA);
 	if (!json_find(m->data, m->len, o->log, &value, &error))
-		return refuse(c, o, &error);
+		return refuse(c, o, &error, v);
 	log_member(c, &value);
-	return 0;
+	return true;
 }
 
 static void notify_close(struct conn *c, const void *opts, void *state, int code)

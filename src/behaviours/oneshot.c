@@ -5,6 +5,7 @@
 #include "config/key.h"
 #include "proto/frame.h"
 #include "session/conn.h"
+#include "session/verdict.h"
 
 struct oneshot_opts {
 	struct config_text message;
@@ -42,14 +43,13 @@ static void oneshot_check(void *opts, struct config_report *r)
 				    (long long)o->code);
 }
 
-static int oneshot_open(struct conn *c, const void *opts, void *state)
+static bool oneshot_open(struct conn *c, const void *opts, void *state, struct verdict *v)
 {
 	const struct oneshot_opts *o = opts;
 
 	(void)state;
 	conn_send(c, WS_TEXT, NULL, 0, o->message.data, o->message.len);
-	conn_explain(c, REASON_DONE, o->reason.data, o->reason.len);
-	return (int)o->code;
+	return verdict_close(v, (int)o->code, REASON_DONE, o->reason.data, o->reason.len);
 }
 
 const struct behaviour behaviour_oneshot = {

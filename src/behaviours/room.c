@@ -26,19 +26,20 @@ static const struct config_key room_keys[] = {
 	{ 0 },
 };
 
-static int room_open(struct conn *c, const void *opts, void *state)
+static bool room_open(struct conn *c, const void *opts, void *state, struct verdict *v)
 {
 	(void)opts;
-	return room_join(c, state);
+	return room_join(c, state, v);
 }
 
-static int room_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
+static bool room_message(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+			 struct verdict *v)
 {
 	const struct room_opts *o = opts;
 
 	return room_publish(c, state, m->opcode, o->prefix.data,
 			    m->opcode == WS_TEXT ? o->prefix.len : 0, m->data, m->len,
-			    !o->include_sender);
+			    !o->include_sender, v);
 }
 
 static void room_close(struct conn *c, const void *opts, void *state, int code)

@@ -24,12 +24,6 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 void conn_send_back(struct conn *c, const struct ws_message *m);
 
 /*
- * Says why, ahead of returning a close code: the reason counted and logged, and
- * the text (UTF-8, cut to 123 bytes; NULL: the reason's word) of the close frame.
- */
-void conn_explain(struct conn *c, enum reason reason, const char *text, size_t len);
-
-/*
  * The behaviour's own line in the log, with the connection's fields. Of more than 100 at once,
  * then 20 a second, only the number is logged.
  */

@@ -12,53 +12,25 @@
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
-
-/* What a behaviour said about the close code that it is about to return. */
-static struct {
-	const struct conn *conn;
-	enum reason reason;
-	size_t len;
-	char text[WS_CLOSE_REASON_MAX];
-} explained;
+#include "session/verdict.h"
 
 static TAILQ_HEAD(conn_parked_list, conn_parked) parked = TAILQ_HEAD_INITIALIZER(parked);
-
-void conn_explain(struct conn *c, enum reason reason, const char *text, size_t len)
-{
-	if (!text) {
-		text = reason_word(reason);
-		len = strlen(text);
-	}
-	explained.conn = c;
-	explained.reason = reason;
-	explained.len = len < sizeof(explained.text) ? len : sizeof(explained.text);
-	bytes_copy(explained.text, text, explained.len);
-}
-
-/* code: what a callback of the behaviour returned. */
-static void follow(struct conn *c, int code)
-{
-	if (code == 0)
-		return;
-	if (explained.conn == c)
-		conn_close(c, code, explained.reason, explained.text, explained.len);
-	else
-		conn_close(c, code, REASON_DONE, "", 0);
-	explained.conn = NULL;
-}
 
 void input_open(struct conn *c)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
 
+	struct verdict v;
+
 	c->opened_behaviour = true;
-	if (b->open)
-		follow(c, b->open(c, c->endpoint->opts, c->state));
+	if (b->open && !b->open(c, c->endpoint->opts, c->state, &v))
+		conn_close(c, v.code, v.reason, v.text, v.len);
 }
 
 static void handle_data(struct conn *c, const struct ws_message *m)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
+	struct verdict v;
 
 	/* After our close frame only the peer's is of interest. */
 	if (c->state_now != CONN_OPEN)
@@ -66,8 +38,8 @@ static void handle_data(struct conn *c, const struct ws_message *m)
 	c->messages_in++;
 	metrics_add(&session.row->messages_in, 1);
 	c->last_data = session.now;
-	if (b->message)
-		follow(c, b->message(c, c->endpoint->opts, c->state, m));
+	if (b->message && !b->message(c, c->endpoint->opts, c->state, m, &v))
+		conn_close(c, v.code, v.reason, v.text, v.len);
 }
 
 static void handle_close(struct conn *c, const struct ws_message *m)

@@ -20,6 +20,7 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/verdict.h"
 
 enum { ENTRIES_A_BATCH = 1024, BYTES_A_BATCH = 256 * 1024, RENDITION_KEPT = 1024 * 1024 };
 
@@ -116,12 +117,6 @@ static void drop(struct room *r)
 	free(r);
 }
 
-static int refuse(struct conn *c, enum reason reason)
-{
-	conn_explain(c, reason, NULL, 0);
-	return WS_CLOSE_TRY_AGAIN;
-}
-
 static enum reason why_not(enum bus_result result)
 {
 	switch (result) {
@@ -177,7 +172,7 @@ static bool add_place(struct room *r, struct conn *c, struct room_member *m)
 	return true;
 }
 
-int room_join(struct conn *c, struct room_member *m)
+bool room_join(struct conn *c, struct room_member *m, struct verdict *v)
 {
 	enum reason why = REASON_NONE;
 	struct room *r = find(c->endpoint->path);
@@ -185,12 +180,12 @@ int room_join(struct conn *c, struct room_member *m)
 	if (!r)
 		r = enter(c->endpoint->path, &why);
 	if (!r)
-		return refuse(c, why);
+		return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, why);
 	if (add_place(r, c, m))
-		return 0;
+		return true;
 	if (r->count == 0)
 		drop(r);
-	return refuse(c, REASON_NO_MEMORY);
+	return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, REASON_NO_MEMORY);
 }
 
 /* The last place moves into the gap. Called outside of delivery only (conn_reap). */
@@ -210,8 +205,9 @@ void room_leave(struct room_member *m)
 		drop(r);
 }
 
-int room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, const void *prefix,
-		 size_t prefix_len, const void *data, size_t len, bool leave_out_sender)
+bool room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, const void *prefix,
+		  size_t prefix_len, const void *data, size_t len, bool leave_out_sender,
+		  struct verdict *v)
 {
 	uint8_t header[WS_HEADER_MAX];
 	struct bus_part parts[] = {
@@ -224,16 +220,14 @@ int room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, c
 	switch (bus_append(session.bus, m->room->bus, BUS_KIND_MESSAGE, origin, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);
-		return 0;
+		return true;
 	case BUS_FULL:
 		metrics_add(&session.row->bus_full, 1);
 		if (input_park(c, m->room->bus, origin, parts, 3) == 0)
-			return 0;
-		conn_explain(c, REASON_NO_MEMORY, NULL, 0);
-		return WS_CLOSE_INTERNAL;
+			return true;
+		return verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
 	case BUS_TOO_BIG:
-		conn_explain(c, REASON_MESSAGE_TOO_BIG, NULL, 0);
-		return WS_CLOSE_TOO_BIG;
+		return verdict_close_word(v, WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG);
 	default:
 		room_corrupt();
 	}

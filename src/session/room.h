@@ -15,6 +15,7 @@
 struct bus;
 struct conn;
 struct room;
+struct verdict;
 
 /* A connection's place in a room; part of a behaviour's state. Zeroed: in none. */
 struct room_member {
@@ -23,10 +24,11 @@ struct room_member {
 };
 
 /*
- * Makes c a member of its endpoint's room. Returns 0 or the close code to end
- * with (1013 when there are max_rooms already, or no memory, or the bus is blocked).
+ * Makes c a member of its endpoint's room. False: it is to be closed as *v says (with 1013:
+ * there are max_rooms already, or there is no memory, or the bus is blocked).
  */
-int room_join(struct conn *c, struct room_member *m) __attribute__((warn_unused_result));
+bool room_join(struct conn *c, struct room_member *m, struct verdict *v)
+	__attribute__((warn_unused_result));
 
 /* The opposite; nothing happens if m is in no room. */
 void room_leave(struct room_member *m);
@@ -34,10 +36,10 @@ void room_leave(struct room_member *m);
 /*
  * Publishes prefix and data as one message (TEXT or BINARY) to all members, to
  * c itself unless leave_out_sender. While the bus is full the message is kept and
- * c is not read from; the caller never notices. Returns 0 or a close code.
+ * c is not read from; the caller never notices. False: c is to be closed as *v says.
  */
-int room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, const void *prefix,
-		 size_t prefix_len, const void *data, size_t len, bool leave_out_sender)
-	__attribute__((warn_unused_result));
+bool room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, const void *prefix,
+		  size_t prefix_len, const void *data, size_t len, bool leave_out_sender,
+		  struct verdict *v) __attribute__((warn_unused_result));
 
 #endif

@@ -62,13 +62,15 @@ static void oneshot_check(void *opts, struct config_report *r)
 		config_report_error(r, "code", "cannot be %d", (int)o->code);
 }
 
-static int some_message(struct conn *c, const void *opts, void *state, const struct ws_message *m)
+static bool some_message(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+			 struct verdict *v)
 {
+	(void)v;
 	(void)c;
 	(void)opts;
 	(void)state;
 	(void)m;
-	return 0;
+	return true;
 }
 
 static const struct behaviour echo = { .name = "echo",
