@@ -61,9 +61,9 @@ static struct tls *tls_of(const struct transport *t)
 	return t->tls;
 }
 
-static ssize_t send_bytes(const struct transport *t, const void *p, size_t n)
+static ssize_t send_bytes(const struct transport *t, const void *p, size_t n, bool last)
 {
-	return send(t->fd, p, n, transport_send_flags(t));
+	return send(t->fd, p, n, transport_send_flags(last));
 }
 
 /* --- the BIO --- */
@@ -119,7 +119,7 @@ static int bio_write(BIO *b, const char *from, int n)
 		return seal(from, (size_t)n);
 	errno = EAGAIN;
 	if (!tls_of(t)->unsent)
-		r = send_bytes(t, from, (size_t)n);
+		r = send_bytes(t, from, (size_t)n, false);
 	if (r < 0 && transport_is_temporary(errno))
 		BIO_set_retry_write(b);
 	return (int)r;
@@ -239,9 +239,9 @@ static int keep_unsent(struct transport *t, size_t sent)
 	return 0;
 }
 
-static int send_sealed(struct transport *t)
+static int send_sealed(struct transport *t, bool last)
 {
-	ssize_t n = tls_of(t)->unsent ? 0 : send_bytes(t, sealed.bytes, sealed.len);
+	ssize_t n = tls_of(t)->unsent ? 0 : send_bytes(t, sealed.bytes, sealed.len, last);
 
 	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
@@ -280,7 +280,7 @@ static ssize_t tls_read(struct transport *t, void *buf, size_t n)
 	r = r == 1 ? 1 : translate(t, r);
 	error = errno;
 	/* A peer that is gone may still have said something; the next call tells. */
-	if (sealed.len > 0 && send_sealed(t) < 0 && (errno == ENOMEM || errno == EPROTO))
+	if (sealed.len > 0 && send_sealed(t, false) < 0 && (errno == ENOMEM || errno == EPROTO))
 		return -1;
 	if (r < 0 && error != EAGAIN)
 		tls_of(t)->error = error;
@@ -294,7 +294,7 @@ static ssize_t tls_read(struct transport *t, void *buf, size_t n)
 }
 
 /* Returns 0 when nothing is unsent any more. */
-static int tls_flush(struct transport *t)
+static int tls_flush(struct transport *t, bool last)
 {
 	struct tls *s = tls_of(t);
 	ssize_t n;
@@ -302,7 +302,7 @@ static int tls_flush(struct transport *t)
 	t->want_write = false;
 	if (!s->unsent)
 		return 0;
-	n = send_bytes(t, s->unsent + s->start, s->end - s->start);
+	n = send_bytes(t, s->unsent + s->start, s->end - s->start, last);
 	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
 	s->start += n > 0 ? (size_t)n : 0;
@@ -344,7 +344,7 @@ static const void *next_chunk(const struct iovec *iov, int count, size_t skip, s
 }
 
 /* Makes records of a chunk and sends them, or keeps them. */
-static int write_chunk(struct transport *t, const void *p, size_t n)
+static int write_chunk(struct transport *t, const void *p, size_t n, bool last)
 {
 	size_t written;
 	int r;
@@ -356,27 +356,27 @@ static int write_chunk(struct transport *t, const void *p, size_t n)
 	sealed.on = false;
 	if (r != 1)
 		return translate(t, 0) < 0 ? -1 : fail_with(EPIPE);
-	return send_sealed(t);
+	return send_sealed(t, last);
 }
 
-static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count)
+static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count, bool last)
 {
 	size_t sent = 0, n;
 	const void *p;
 
 	forget_errors();
-	if (tls_flush(t) < 0)
+	if (tls_flush(t, last) < 0)
 		return -1;
 	while (!tls_of(t)->unsent && (p = next_chunk(iov, count, sent, &n), n > 0)) {
 		metrics_beat();
-		if (write_chunk(t, p, n) < 0)
+		if (write_chunk(t, p, n, last) < 0)
 			return -1;
 		sent += n;
 	}
 	return (ssize_t)sent;
 }
 
-/* A close_notify that does not fit is none that the peer would read. */
+/* The end of the stream follows it. One that does not fit is none that the peer would read. */
 static void say_goodbye(struct transport *t)
 {
 	forget_errors();
@@ -386,7 +386,7 @@ static void say_goodbye(struct transport *t)
 	sealed.on = false;
 	forget_errors();
 	if (sealed.len > 0 && !tls_of(t)->unsent)
-		send_bytes(t, sealed.bytes, sealed.len);
+		send_bytes(t, sealed.bytes, sealed.len, true);
 }
 
 static void tls_shutdown(struct transport *t)

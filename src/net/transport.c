@@ -11,7 +11,7 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 {
 	t->tls = NULL;
 	t->fd = fd;
-	t->want_write = t->again = t->last = false;
+	t->want_write = t->again = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);
@@ -65,17 +65,18 @@ static ssize_t send_parts(int fd, const struct iovec *iov, int count, int flags)
 	return sendmsg(fd, &m, flags);
 }
 
-static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count)
+static ssize_t plain_write(struct transport *t, const struct iovec *iov, int count, bool last)
 {
-	int flags = transport_send_flags(t);
+	int flags = transport_send_flags(last);
 
 	if (count == 1)
 		return send(t->fd, iov->iov_base, iov->iov_len, flags);
 	return send_parts(t->fd, iov, count, flags);
 }
 
-static int plain_flush(struct transport *t)
+static int plain_flush(struct transport *t, bool last)
 {
+	(void)last;
 	t->want_write = false;
 	return 0;
 }

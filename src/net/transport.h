@@ -19,11 +19,14 @@
 struct transport;
 
 struct transport_ops {
-	/* As recv and sendmsg: bytes moved, 0 at the end of the stream, -1 with errno (EAGAIN: wait). */
+	/*
+	 * As recv and sendmsg: bytes moved, 0 at the end of the stream, -1 with errno (EAGAIN: wait).
+	 * last: the end follows what is written now, so that they may leave together.
+	 */
 	ssize_t (*read)(struct transport *t, void *buf, size_t n);
-	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count);
+	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count, bool last);
 	/* Sends what counts as written and is not: 0, or -1 with errno (EAGAIN: wait). */
-	int (*flush)(struct transport *t);
+	int (*flush)(struct transport *t, bool last);
 	/* Ends the outgoing direction. */
 	void (*shutdown)(struct transport *t);
 	/* Bytes, or the end, that were received and wait inside, for which no event will come. */
@@ -38,7 +41,6 @@ struct transport {
 	int fd;
 	bool want_write : 1; /* the last call waits until it can be written */
 	bool again : 1; /* it is to be read once more, whatever the socket says */
-	bool last : 1; /* the end follows what is written now: they may leave together */
 };
 
 extern const struct transport_ops transport_plain, transport_tls;
@@ -50,9 +52,9 @@ static inline bool transport_is_temporary(int error)
 }
 
 /* How its bytes are sent: the last ones wait for the end, which follows. */
-static inline int transport_send_flags(const struct transport *t)
+static inline int transport_send_flags(bool last)
 {
-	return MSG_NOSIGNAL | (t->last ? MSG_MORE : 0);
+	return MSG_NOSIGNAL | (last ? MSG_MORE : 0);
 }
 
 /* Not kept in each transport, of which there are very many. */

@@ -1,9 +1,10 @@
 /*
  * conn.c - the life of one connection.
  *
- *	PROXY -> TLS -> UPGRADE -> OPEN -> CLOSING -> DEAD
+ *	PROXY -> TLS -> UPGRADE -> OPEN -> CLOSING -> ENDING -> DEAD
  *
- * (The first two where the listener has them; every state may go to DEAD.) Nothing is freed
+ * (The first two where the listener has them; a refusal goes to ENDING at once, and every state
+ * may go to DEAD.) Nothing is freed
  * inside a callback: what is DEAD waits in a list for conn_reap, once after the
  * loop turn. An end is never a reset that could swallow our last bytes: we end our
  * direction behind them and read on until the peer has ended its own, or
@@ -26,16 +27,32 @@
 
 static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
 
-static const char *const state_names[] = { "PROXY", "TLS", "UPGRADE", "OPEN", "CLOSING", "DEAD" };
+/* What is done with bytes from the peer. */
+enum input {
+	READ_NOT, /* they stay where they are */
+	READ_PROXY,
+	READ_TLS, /* by OpenSSL, unless it has to write first */
+	READ_HEAD,
+	READ_FRAMES,
+	READ_CLOSE, /* frames, of which only the close frame counts */
+	READ_NOTHING, /* they are thrown away, up to the end */
+};
 
-/* Which moves there are: a bit for each state that may follow. */
-static const uint8_t state_moves[] = {
-	[CONN_PROXY] = 1 << CONN_TLS | 1 << CONN_UPGRADE | 1 << CONN_DEAD,
-	[CONN_TLS] = 1 << CONN_UPGRADE | 1 << CONN_CLOSING | 1 << CONN_DEAD,
-	[CONN_UPGRADE] = 1 << CONN_OPEN | 1 << CONN_CLOSING | 1 << CONN_DEAD,
-	[CONN_OPEN] = 1 << CONN_CLOSING | 1 << CONN_DEAD,
-	[CONN_CLOSING] = 1 << CONN_DEAD,
-	[CONN_DEAD] = 0,
+/* next: a bit for each state that may follow. */
+static const struct {
+	const char *name;
+	enum input input;
+	uint8_t next;
+} states[] = {
+	[CONN_PROXY] = { "PROXY", READ_PROXY, 1 << CONN_TLS | 1 << CONN_UPGRADE | 1 << CONN_DEAD },
+	[CONN_TLS] = { "TLS", READ_TLS, 1 << CONN_UPGRADE | 1 << CONN_DEAD },
+	[CONN_UPGRADE] = { "UPGRADE", READ_HEAD,
+			   1 << CONN_OPEN | 1 << CONN_ENDING | 1 << CONN_DEAD },
+	[CONN_OPEN] = { "OPEN", READ_FRAMES,
+			1 << CONN_CLOSING | 1 << CONN_ENDING | 1 << CONN_DEAD },
+	[CONN_CLOSING] = { "CLOSING", READ_CLOSE, 1 << CONN_ENDING | 1 << CONN_DEAD },
+	[CONN_ENDING] = { "ENDING", READ_NOTHING, 1 << CONN_DEAD },
+	[CONN_DEAD] = { "DEAD", READ_NOT, 0 },
 };
 
 int64_t conn_clock_us(void)
@@ -67,15 +84,15 @@ static void count_state(int state, int by)
 
 void conn_set_state(struct conn *c, enum conn_state to)
 {
-	if (!(state_moves[c->state_now] & 1 << to)) {
+	if (!(states[c->state_now].next & 1 << to)) {
 		log_err(&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id },
 			"a connection cannot go from %s to %s; please report this",
-			state_names[c->state_now], state_names[to]);
+			states[c->state_now].name, states[to].name);
 		return;
 	}
 	log_debug((&(struct log_fields){
 			  .event = LOG_EVENT_CONN_STATE, .conn = c->id, .reason = c->reason }),
-		  "%s -> %s", state_names[c->state_now], state_names[to]);
+		  "%s -> %s", states[c->state_now].name, states[to].name);
 	count_state(c->state_now, -1);
 	count_state(to, 1);
 	c->state_now = (uint8_t)to;
@@ -165,17 +182,22 @@ void conn_kill(struct conn *c, enum reason reason)
 /* What cannot be taken now would call for it in vain, again and again. */
 static bool reads(const struct conn *c)
 {
-	/* A handshake that has to write reads nothing. */
-	if (c->state_now == CONN_TLS)
+	switch (states[c->state_now].input) {
+	case READ_NOT:
+		return false;
+	case READ_TLS:
 		return !c->transport.want_write;
-	return !c->ended && !(c->state_now >= CONN_OPEN && c->parked);
+	case READ_FRAMES:
+		return !c->parked;
+	default:
+		return !c->ended;
+	}
 }
 
 void conn_update_interest(struct conn *c)
 {
-	bool write = c->pending || c->transport.want_write;
-
-	if (c->state_now != CONN_DEAD && transport_want(&c->transport, reads(c), write) < 0)
+	if (c->state_now != CONN_DEAD &&
+	    transport_want(&c->transport, reads(c), conn_has_unsent(c)) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 
@@ -185,9 +207,19 @@ void conn_update_interest(struct conn *c)
  */
 void conn_read_rest(struct conn *c)
 {
-	if (c->state_now != CONN_DEAD && reads(c) &&
-	    transport_ops(&c->transport)->pending(&c->transport) > 0)
+	if (reads(c) && transport_ops(&c->transport)->pending(&c->transport) > 0)
 		transport_read_again(&c->transport);
+}
+
+/* What close_timeout counts from is the first step towards the end. */
+static void start_closing(struct conn *c, enum conn_state to)
+{
+	if (c->state_now == CONN_OPEN && c->parked)
+		input_unpark(c);
+	if (c->state_now < CONN_CLOSING)
+		c->mark = session.now;
+	conn_set_state(c, to);
+	timer_update(c);
 }
 
 /*
@@ -196,32 +228,13 @@ void conn_read_rest(struct conn *c)
  */
 void conn_end_output(struct conn *c, enum reason reason)
 {
-	if (c->state_now == CONN_DEAD)
+	if (c->state_now >= CONN_ENDING)
 		return;
 	note_reason(c, reason);
-	c->await_close = false;
-	if (c->state_now != CONN_CLOSING) {
-		conn_set_state(c, CONN_CLOSING);
-		c->mark = session.now;
-		timer_update(c);
-	}
-	if (!c->shut) {
-		c->shut = c->transport.last = true;
-		output_uncork(c);
-		if (!c->pending && !c->transport.want_write && c->state_now != CONN_DEAD)
-			transport_ops(&c->transport)->shutdown(&c->transport);
-	}
-}
-
-static void start_closing(struct conn *c, enum reason reason)
-{
-	note_reason(c, reason);
-	if (c->parked)
-		input_unpark(c);
-	conn_set_state(c, CONN_CLOSING);
-	c->await_close = true;
-	c->mark = session.now;
-	timer_update(c);
+	start_closing(c, CONN_ENDING);
+	output_uncork(c);
+	if (c->state_now == CONN_ENDING && !conn_has_unsent(c))
+		transport_ops(&c->transport)->shutdown(&c->transport);
 }
 
 void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len)
@@ -232,7 +245,8 @@ void conn_close(struct conn *c, int code, enum reason reason, const char *text, 
 	output_close(c, code, text, len);
 	if (c->state_now != CONN_OPEN)
 		return;
-	start_closing(c, reason);
+	note_reason(c, reason);
+	start_closing(c, CONN_CLOSING);
 	conn_update_interest(c);
 }
 
@@ -258,12 +272,27 @@ enum reason conn_why_broken(int error)
 /* Who has said its last word may still wait for ours: that goes on, up to close_timeout. */
 static void peer_ended(struct conn *c)
 {
-	if (!c->shut || (!c->pending && !c->transport.want_write)) {
+	if (c->state_now != CONN_ENDING || !conn_has_unsent(c)) {
 		conn_kill(c, REASON_PEER_GONE);
 		return;
 	}
 	c->ended = true;
 	conn_update_interest(c);
+}
+
+static void take_input(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	switch (states[c->state_now].input) {
+	case READ_HEAD:
+		handshake_input(c, p, end);
+		break;
+	case READ_FRAMES:
+	case READ_CLOSE:
+		input_bytes(c, p, end);
+		break;
+	default:
+		break;
+	}
 }
 
 static void read_some(struct conn *c)
@@ -283,10 +312,7 @@ static void read_some(struct conn *c)
 	c->last_rx = session.now;
 	c->bytes_in += (uint64_t)n;
 	metrics_add(&session.row->bytes_in, (uint64_t)n);
-	if (c->state_now == CONN_UPGRADE)
-		handshake_input(c, buffer, buffer + n);
-	else
-		input_bytes(c, buffer, buffer + n);
+	take_input(c, buffer, buffer + n);
 	if ((size_t)n == sizeof(buffer))
 		conn_read_rest(c);
 }

@@ -28,13 +28,20 @@ struct net_peer;
 struct proxy_reader;
 
 /*
- * Only conn_set_state writes it. PROXY: its header. TLS: the handshake. UPGRADE: the
- * request head.
- * OPEN: messages. CLOSING: our last bytes are under way; until the peer has
- * answered the close frame (await_close) or ended its side. DEAD: to be freed
- * after the loop turn.
+ * Only conn_set_state writes it. What is awaited in each: PROXY: its header. TLS: the handshake.
+ * UPGRADE: the request head. OPEN: messages. CLOSING: the peer's close frame; ours is out.
+ * ENDING: that our last bytes leave, and behind them our direction ends; then, that the peer ends
+ * its own. DEAD: conn_reap, after the loop turn.
  */
-enum conn_state { CONN_PROXY, CONN_TLS, CONN_UPGRADE, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
+enum conn_state {
+	CONN_PROXY,
+	CONN_TLS,
+	CONN_UPGRADE,
+	CONN_OPEN,
+	CONN_CLOSING,
+	CONN_ENDING,
+	CONN_DEAD
+};
 
 /* A request head that has not come whole. */
 struct conn_head {
@@ -101,8 +108,6 @@ struct conn {
 	uint64_t messages_in, bytes_in;
 	uint32_t last_rx; /* tick of the last sign of life: a byte, or pending ones that went */
 
-	bool await_close : 1; /* CLOSING: our close frame is out, the peer's has not come */
-	bool shut : 1; /* our direction is to end, or has, behind the pending bytes */
 	bool ended : 1; /* the peer has ended its direction, and ours goes on */
 	bool opened_behaviour : 1; /* its close callback is due */
 	bool judged : 1; /* the request was read and may become a connection */
@@ -129,6 +134,11 @@ void conn_close(struct conn *c, int code, enum reason reason, const char *text, 
 void conn_close_word(struct conn *c, int code, enum reason reason);
 void conn_end_output(struct conn *c, enum reason reason);
 void conn_update_interest(struct conn *c);
+/* Whether the socket has not taken all that counts as sent. */
+static inline bool conn_has_unsent(const struct conn *c)
+{
+	return c->pending || c->transport.want_write;
+}
 void conn_read_rest(struct conn *c);
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 void conn_reap(void);

@@ -87,11 +87,6 @@ static void fail(struct conn *c, uint16_t code, enum reason reason)
 	conn_end_output(c, reason);
 }
 
-static bool listens(const struct conn *c)
-{
-	return c->state_now == CONN_OPEN || (c->state_now == CONN_CLOSING && c->await_close);
-}
-
 static void keep_rest(struct conn *c, const uint8_t *p, size_t len)
 {
 	struct conn_parked *pk = c->parked;
@@ -120,7 +115,7 @@ void input_frames(struct conn *c, uint8_t *p, uint8_t *end)
 	enum reason reason;
 	uint16_t code;
 
-	while (listens(c)) {
+	while (c->state_now == CONN_OPEN || c->state_now == CONN_CLOSING) {
 		if (c->parked) {
 			keep_rest(c, p, (size_t)(end - p));
 			return;
@@ -142,8 +137,6 @@ void input_frames(struct conn *c, uint8_t *p, uint8_t *end)
 
 void input_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 {
-	if (!listens(c))
-		return;
 	output_cork(c);
 	input_frames(c, p, end);
 	output_uncork(c);

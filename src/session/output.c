@@ -249,7 +249,8 @@ static void keep_parts(struct conn *c, const struct iovec *iov, int count, size_
 /* Bytes written, 0 if the socket is full, -1 if the connection is dead now. */
 static ssize_t write_parts(struct conn *c, const struct iovec *iov, int count)
 {
-	ssize_t n = transport_ops(&c->transport)->write(&c->transport, iov, count);
+	ssize_t n = transport_ops(&c->transport)
+			    ->write(&c->transport, iov, count, c->state_now == CONN_ENDING);
 
 	if (n >= 0)
 		return n;
@@ -513,7 +514,7 @@ static void drained(struct conn *c)
 	output_free(c);
 	conn_update_interest(c);
 	/* The last record may count as written, and is not out. */
-	if (!c->shut || c->transport.want_write || c->state_now == CONN_DEAD)
+	if (c->state_now != CONN_ENDING || c->transport.want_write)
 		return;
 	transport_ops(&c->transport)->shutdown(&c->transport);
 	if (c->ended)
@@ -526,7 +527,7 @@ void output_writable(struct conn *c)
 	ssize_t n;
 
 	metrics_beat();
-	if (transport_ops(&c->transport)->flush(&c->transport) < 0) {
+	if (transport_ops(&c->transport)->flush(&c->transport, c->state_now == CONN_ENDING) < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			conn_kill(c, conn_why_broken(errno));
 		return;

@@ -138,6 +138,7 @@ void timer_update(struct conn *c)
 		timer_set(c, open_deadline(c));
 		break;
 	case CONN_CLOSING:
+	case CONN_ENDING:
 		timer_set(c, close_deadline(c));
 		break;
 	}
@@ -202,6 +203,7 @@ static void fire(struct conn *c)
 		open_timer(c);
 		break;
 	case CONN_CLOSING:
+	case CONN_ENDING:
 		conn_kill(c, REASON_CLOSE_TIMEOUT);
 		break;
 	}
