@@ -15,6 +15,7 @@
 struct conn;
 struct config_key;
 struct config_report;
+struct refusal;
 struct verdict;
 struct ws_message;
 
@@ -36,6 +37,12 @@ struct behaviour {
 	 * complete them. Called once, after the rows are filled without an error.
 	 */
 	void (*check_opts)(void *opts, struct config_report *r);
+
+	/*
+	 * Whether an upgrade may be; false: it is refused as *why then says (proto/refusal.h,
+	 * with a reason that has an HTTP status).
+	 */
+	bool (*admit)(const struct conn *c, const void *opts, struct refusal *why);
 
 	/*
 	 * The upgrade is done / one whole message came (text is valid UTF-8,

@@ -53,7 +53,7 @@ void tls_abandon(struct transport *t);
  */
 size_t tls_peer_identity(const struct transport *t, char *out, size_t size);
 
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; lent. */
+/* Writes "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" of a plain one. */
 void tls_describe(const struct transport *t, char *out, size_t size);
 
 #endif

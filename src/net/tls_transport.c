@@ -418,6 +418,7 @@ static void tls_fini(struct transport *t)
 		say_goodbye(t);
 	free_tls(t->tls);
 	t->tls = NULL;
+	t->kind = TRANSPORT_PLAIN;
 }
 
 const struct transport_ops transport_tls = {
@@ -447,6 +448,7 @@ int tls_start(struct transport *t, struct tls_server *server)
 	SSL_set_bio(s->ssl, b, b);
 	SSL_set_accept_state(s->ssl);
 	t->tls = s;
+	t->kind = TRANSPORT_TLS;
 	return 0;
 }
 
@@ -536,7 +538,11 @@ size_t tls_peer_identity(const struct transport *t, char *out, size_t size)
 
 void tls_describe(const struct transport *t, char *out, size_t size)
 {
-	const SSL *ssl = tls_of(t)->ssl;
+	const SSL *ssl;
 
+	*out = '\0';
+	if (!t->tls)
+		return;
+	ssl = tls_of(t)->ssl;
 	snprintf(out, size, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 }

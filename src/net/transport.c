@@ -6,10 +6,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+const struct transport_ops *transport_kinds[TRANSPORT_KINDS] = {
+	[TRANSPORT_PLAIN] = &transport_plain,
+	[TRANSPORT_TLS] = &transport_tls,
+};
+
 int transport_init(struct transport *t, struct event_base *base, int fd, event_callback_fn cb,
 		   void *arg)
 {
 	t->tls = NULL;
+	t->kind = TRANSPORT_PLAIN;
 	t->fd = fd;
 	t->want_write = t->again = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
@@ -51,6 +57,21 @@ void transport_read_again(struct transport *t)
 	t->again = true;
 	if (event_pending(&t->event, EV_READ, NULL))
 		event_active(&t->event, EV_READ, 0);
+}
+
+ssize_t transport_peek(struct transport *t, void *buf, size_t n)
+{
+	return recv(t->fd, buf, n, MSG_PEEK);
+}
+
+bool transport_skip(struct transport *t, size_t n)
+{
+	uint8_t bytes[4096];
+	ssize_t got = 1;
+
+	for (; n > 0 && got > 0; n -= (size_t)got)
+		got = recv(t->fd, bytes, n < sizeof(bytes) ? n : sizeof(bytes), 0);
+	return n == 0;
 }
 
 static ssize_t plain_read(struct transport *t, void *buf, size_t n)

@@ -35,14 +35,19 @@ struct transport_ops {
 	void (*fini)(struct transport *t);
 };
 
+enum transport_kind { TRANSPORT_PLAIN, TRANSPORT_TLS, TRANSPORT_TEST, TRANSPORT_KINDS };
+
 struct transport {
 	struct event event;
-	void *tls; /* of an encrypted one; NULL: it is plain */
+	void *tls; /* of TRANSPORT_TLS */
 	int fd;
+	uint8_t kind; /* enum transport_kind */
 	bool want_write : 1; /* the last call waits until it can be written */
 	bool again : 1; /* it is to be read once more, whatever the socket says */
 };
 
+/* By kind. That of tests is theirs to set. */
+extern const struct transport_ops *transport_kinds[TRANSPORT_KINDS];
 extern const struct transport_ops transport_plain, transport_tls;
 
 /* Whether a call that failed so is to be made again later. */
@@ -60,7 +65,7 @@ static inline int transport_send_flags(bool last)
 /* Not kept in each transport, of which there are very many. */
 static inline const struct transport_ops *transport_ops(const struct transport *t)
 {
-	return t->tls ? &transport_tls : &transport_plain;
+	return transport_kinds[t->kind];
 }
 
 /*
@@ -72,6 +77,13 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 
 /* Closes the descriptor. */
 void transport_fini(struct transport *t);
+
+/*
+ * Ahead of the first byte that is read, of a plain one: looks at what is there and leaves it, as
+ * recv; takes n bytes out that were looked at (false: they are not there).
+ */
+ssize_t transport_peek(struct transport *t, void *buf, size_t n);
+bool transport_skip(struct transport *t, size_t n);
 
 /* What to be called for. -1: no memory. */
 int transport_want(struct transport *t, bool read, bool write);

@@ -6,7 +6,7 @@
 
 #include "base/reason.h"
 
-enum { REFUSAL_TEXT_MAX = 160 };
+enum { REFUSAL_TEXT_MAX = 192 };
 
 struct refusal {
 	enum reason reason;

@@ -138,26 +138,42 @@ static void copy_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
 	out[n] = '\0';
 }
 
-void upgrade_peek_path(const char *bytes, size_t len, char path[UPGRADE_PATH_MAX + 1])
+static void begin(struct upgrade *up, struct http_text method)
+{
+	*up->path = '\0';
+	up->websocket = up->version13 = false;
+	up->origin = (struct http_text){ NULL, 0 };
+	up->get = method.len == 3 && memcmp(method.p, "GET", 3) == 0;
+	up->head = method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
+}
+
+/* The next word of a line that ends at `end`, and is not the last; p NULL: there is none. */
+static struct http_text next_word(const char *p, const char *end)
+{
+	const char *to = memchr(p, ' ', (size_t)(end - p));
+
+	return (struct http_text){ to ? p : NULL, to ? (size_t)(to - p) : 0 };
+}
+
+void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 {
 	size_t at = len >= 2 && memcmp(bytes, "\r\n", 2) == 0 ? 2 : 0;
-	const char *end = memchr(bytes + at, '\n', len - at), *from, *to;
-	struct http_text target;
+	const char *end = memchr(bytes + at, '\n', len - at);
+	struct http_text method = { NULL, 0 }, target;
 	struct refusal why;
 
-	*path = '\0';
-	if (!end || !http_is_token_char((unsigned char)bytes[at]))
+	if (end && http_is_token_char((unsigned char)bytes[at]))
+		method = next_word(bytes + at, end);
+	begin(up, method);
+	if (!method.p)
 		return;
-	from = memchr(bytes + at, ' ', (size_t)(end - bytes) - at);
-	if (!from)
-		return;
-	from++;
-	to = memchr(from, ' ', (size_t)(end - from));
-	if (!to)
-		to = end[-1] == '\r' ? end - 1 : end;
-	target = (struct http_text){ from, (size_t)(to - from) };
-	if (find_path(&target) == 0 && decode_path(target, path, &why) < 0)
-		copy_path(target, path);
+	target = next_word(method.p + method.len + 1, end);
+	if (!target.p) {
+		target.p = method.p + method.len + 1;
+		target.len = (size_t)(end - target.p) - (end[-1] == '\r' ? 1 : 0);
+	}
+	if (find_path(&target) == 0 && decode_path(target, up->path, &why) < 0)
+		copy_path(target, up->path);
 }
 
 /* The header if it is there exactly once. */
@@ -235,11 +251,7 @@ int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal 
 	struct http_text target = h->target;
 	const struct http_header *origin = http_find(h, "Origin", NULL);
 
-	*up->path = '\0';
-	up->websocket = up->version13 = false;
-	up->origin = (struct http_text){ NULL, 0 };
-	up->get = h->method.len == 3 && memcmp(h->method.p, "GET", 3) == 0;
-	up->head = h->method.len == 4 && memcmp(h->method.p, "HEAD", 4) == 0;
+	begin(up, h->method);
 	if (find_path(&target) < 0)
 		return refusal_set(why, REASON_BAD_TARGET,
 				   "the request's target is no path that begins with \"/\"");
@@ -321,7 +333,8 @@ static char *put_accept(char *out, const char *key)
 	return out + EVP_EncodeBlock((unsigned char *)out, digest, SHA1_LEN);
 }
 
-static char *put(char *out, const char *text)
+/* Inline, for the length of a literal. */
+static inline __attribute__((always_inline)) char *put(char *out, const char *text)
 {
 	return (char *)bytes_copy(out, text, strlen(text));
 }

@@ -38,10 +38,10 @@ int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal 
 	__attribute__((warn_unused_result));
 
 /*
- * The path that a head asks for which is not whole, or is malformed: "" as long as its
- * first line has not come, or if that has none. What cannot be decoded is left as it came.
+ * Path and method of a head that is not whole, or is malformed; up->path is "" as long as its
+ * first line has not come, or if that has none. A path that cannot be decoded is left as it came.
  */
-void upgrade_peek_path(const char *bytes, size_t len, char path[UPGRADE_PATH_MAX + 1]);
+void upgrade_peek(const char *bytes, size_t len, struct upgrade *up);
 
 /*
  * The refusal that method, Upgrade and version call for on an endpoint:

@@ -1,9 +1,16 @@
 /*
  * conn_internal.h - a connection as the files of src/session share it.
  *
- * conn.c: its life and state. entry.c: what the log is told of it. secure.c: the TLS handshake.
- * handshake.c: the request head. input.c: frames in. output.c: frames out. timer.c: when it has
- * waited long enough. room.c: membership and delivery.
+ * From what is below to what is above; who is below returns what it found, and who is above acts:
+ *
+ *	link.c, timer.c		its bytes on the way out; when it is to be looked at
+ *	client.c, entry.c	who is at the other end; what the log is told
+ *	compress.c, output.c	frames out
+ *	input.c, park.c		frames in, and what waits for space in the bus
+ *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
+ *	conn.c			its life: states, closing, the end
+ *	handshake.c, events.c	what happens to it: bytes, time, space
+ *	room.c, session.c	all of them at once
  */
 #ifndef SESSION_CONN_INTERNAL_H
 #define SESSION_CONN_INTERNAL_H
@@ -18,18 +25,19 @@
 #include "base/reason.h"
 #include "bus/bus.h"
 #include "net/peer.h"
-#include "net/transport.h"
 #include "proto/frame.h"
-#include "proto/http.h"
 #include "session/conn.h"
+#include "session/link.h"
 
 struct config_endpoint;
-struct net_peer;
-struct proxy_reader;
+struct conn_parked;
+struct listener;
+struct opening;
+struct verdict;
 
 /*
  * Only conn_set_state writes it. What is awaited in each: PROXY: its header. TLS: the handshake.
- * UPGRADE: the request head. OPEN: messages. CLOSING: the peer's close frame; ours is out.
+ * UPGRADE: the request head. ADMIT: that somebody lets it in. OPEN: messages. CLOSING: the peer's close frame; ours is out.
  * ENDING: that our last bytes leave, and behind them our direction ends; then, that the peer ends
  * its own. DEAD: conn_reap, after the loop turn.
  */
@@ -37,36 +45,11 @@ enum conn_state {
 	CONN_PROXY,
 	CONN_TLS,
 	CONN_UPGRADE,
+	CONN_ADMIT,
 	CONN_OPEN,
 	CONN_CLOSING,
 	CONN_ENDING,
 	CONN_DEAD
-};
-
-/* A request head that has not come whole. */
-struct conn_head {
-	size_t len, size;
-	struct http_progress progress;
-	char bytes[];
-};
-
-/* Output that the socket did not take. */
-struct conn_pending {
-	size_t start, end, size; /* data[start..end) is to be sent */
-	size_t boundary; /* where in data the first whole frame begins */
-	uint8_t pong_len; /* the newest unsent pong, 0: none */
-	uint8_t pong[2 + WS_CONTROL_MAX];
-	uint8_t *data;
-};
-
-/* A message that waits for room in the bus, and the input behind it. */
-struct conn_parked {
-	struct conn *conn;
-	TAILQ_ENTRY(conn_parked) link;
-	struct bus_room room;
-	uint64_t origin;
-	size_t frame_len, rest_len;
-	uint8_t *frame, *rest;
 };
 
 /* What few connections need. */
@@ -75,92 +58,96 @@ struct conn_extra {
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
 	struct bucket lines; /* of its behaviour, in the log */
+	struct conn_parked *parked; /* a message, and the input behind it; NULL: none */
 };
 
-TAILQ_HEAD(conn_list, conn);
+enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
 
 /*
  * What a message touches lies together: first what one that goes out does, then what one that
  * comes in does. In a large room each of its members' cache lines is a cold one.
  */
 struct conn {
-	struct transport transport; /* whose last words belong to the first kind */
-	struct conn_pending *pending;
-	union {
-		struct listener *listener; /* a reference, until the request is `judged` */
-		struct conn_deflate *deflate; /* then; NULL: messages are not compressed */
-	};
-	uint64_t messages_out, bytes_out;
+	struct link link;
+	struct conn_deflate *deflate; /* NULL: messages are not compressed */
 	uint32_t last_data; /* tick of the last data message either way */
 	uint8_t state_now; /* enum conn_state */
 	uint8_t reason; /* enum reason */
-	uint16_t code; /* close code, 0: none yet */
+	uint16_t code : 13; /* close code, 0: none yet */
+	uint16_t ping_state : 2; /* enum ping_state: of the last one */
+	uint16_t parked : 1; /* extra->parked waits for space in the bus */
 
 	struct ws_decoder decoder;
-	union {
-		struct proxy_reader *proxy; /* PROXY */
-		struct conn_head *head; /* UPGRADE */
-		struct conn_parked *parked; /* later */
-	};
 	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
 	void *state; /* the behaviour's */
 	uint64_t id;
 	uint64_t messages_in, bytes_in;
 	uint32_t last_rx; /* tick of the last sign of life: a byte, or pending ones that went */
 
-	bool ended : 1; /* the peer has ended its direction, and ours goes on */
-	bool opened_behaviour : 1; /* its close callback is due */
-	bool judged : 1; /* the request was read and may become a connection */
-	bool pinged : 1; /* an answer is awaited */
-	bool answered : 1; /* the last ping was */
-	bool nameless : 1; /* a PROXY header came that names no IP address */
-
-	TAILQ_ENTRY(conn) link; /* in the timing wheel, or among the dead */
 	uint32_t deadline; /* when conn_timer looks at it next */
-	uint32_t mark; /* tick: of accept (UPGRADE), the last ping (OPEN), the closing (CLOSING) */
-	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
-	uint32_t
-		ping; /* microseconds: when the last one left (its token), or took, if `answered` */
+	TAILQ_ENTRY(conn) entry; /* in the timing wheel, or among the dead */
+	struct opening *opening; /* NULL: it is open, or was */
 	struct conn_extra *extra; /* NULL: nothing of it is needed yet */
+	uint32_t mark; /* tick: of accept (ahead of OPEN), the last ping (OPEN), the closing */
+	uint32_t opened; /* milliseconds of the monotonic clock, modulo 49 days */
+	uint32_t ping; /* microseconds: when it left (its token), or took, if PING_ANSWERED */
 	struct net_peer peer;
 };
 
 /* conn.c */
-void conn_set_state(struct conn *c, enum conn_state to);
-void conn_kill(struct conn *c, enum reason reason);
-/* What an error (errno) of its transport says about the peer. */
-enum reason conn_why_broken(int error);
-void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len);
-void conn_close_word(struct conn *c, int code, enum reason reason);
-void conn_end_output(struct conn *c, enum reason reason);
-void conn_update_interest(struct conn *c);
-/* Whether the socket has not taken all that counts as sent. */
-static inline bool conn_has_unsent(const struct conn *c)
-{
-	return c->pending || c->transport.want_write;
-}
-void conn_read_rest(struct conn *c);
-void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
-void conn_reap(void);
-/* Makes c->extra if it is not there. NULL: no memory. */
-struct conn_extra *conn_need_extra(struct conn *c);
-/* Joins bytes to c's head. NULL: no memory, and c is dead. */
-struct conn_head *conn_gather(struct conn *c, const void *p, size_t n);
-void conn_forget_head(struct conn *c);
-void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);
 int64_t conn_clock(void); /* milliseconds, monotonic */
 int64_t conn_clock_us(void);
+void conn_set_state(struct conn *c, enum conn_state to);
+/* A connection keeps the snapshot of its endpoint alive. */
+void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
+/* Makes c->extra if it is not there. NULL: no memory. */
+struct conn_extra *conn_need_extra(struct conn *c);
+/* Makes one that is about to begin, by a descriptor that it takes over. NULL: no memory. */
+struct conn *conn_new(int fd, const struct net_peer *peer, struct listener *l,
+		      event_callback_fn cb);
+/* What is done with its bytes. */
+enum conn_input {
+	READ_NOT, /* they stay where they are */
+	READ_PROXY,
+	READ_TLS, /* by OpenSSL, unless it has to write first */
+	READ_HEAD,
+	READ_FRAMES,
+	READ_CLOSE, /* frames, of which only the close frame counts */
+	READ_NOTHING, /* they are thrown away, up to the end */
+};
+enum conn_input conn_input(const struct conn *c);
+/* Ends it without another word; it is freed by conn_reap. */
+void conn_kill(struct conn *c, enum reason reason);
+/* Sends a close frame and waits for the peer's; nothing happens unless it is OPEN. */
+void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len);
+void conn_close_word(struct conn *c, int code, enum reason reason);
+/* Nothing more is to be sent, but for a close frame (code; 0: none) where it is OPEN. */
+void conn_end(struct conn *c, int code, enum reason reason, const char *text, size_t len);
+/* Does what its link's verdicts call for: behind all that may have sent something. */
+void conn_settle_link(struct conn *c);
+static inline void conn_settle(struct conn *c)
+{
+	if (c->link.verdict != LINK_TAKEN)
+		conn_settle_link(c);
+}
+void conn_update_interest(struct conn *c);
+/* What came with the last bytes and waits inside, for which no event will come. */
+void conn_read_rest(struct conn *c);
+/* What an error (errno) of its link says about the peer, or us. */
+enum reason conn_why_broken(int error);
+void conn_reap(void);
 
-/* origin.c */
-/* Goes on with the PROXY header; true: it is over, and what follows it may be there. */
-bool origin_go_on(struct conn *c);
-void origin_timeout(struct conn *c);
-/* By the headers of the request, if the listener believes them. */
-void origin_from_request(struct conn *c, const struct http_head *h);
-/* Who the client is by a certificate. */
-void origin_set_client(struct conn *c, const char *name);
-/* The listener has said all that there was to know. */
-void origin_done(struct conn *c);
+/* events.c */
+/* It has become open: the behaviour is told. */
+void conn_begin(struct conn *c);
+/* Handles frames; what they cause to be sent is gathered, if c is corked. */
+void conn_take_frames(struct conn *c, uint8_t *p, uint8_t *end);
+/* A turn of the wheel has come to c. */
+void conn_timer(struct conn *c);
+/* It can be written: goes on with what is unsent. */
+void conn_writable(struct conn *c);
+/* Goes on with those that wait for space in the bus. Returns whether some still do. */
+bool conn_retry_parked(void);
 
 /* entry.c */
 void entry_opened(const struct conn *c);
@@ -185,61 +172,95 @@ void entry_last(struct conn *c);
 void entry_tick(void);
 void entry_fini(void);
 
-/* secure.c */
-/* Begins the handshake. False: no memory, and c is dead. */
-bool secure_begin(struct conn *c);
-/* Goes on with the TLS handshake; true: it is done, and the request head may be there. */
-bool secure_go_on(struct conn *c);
-void secure_timeout(struct conn *c);
-void secure_turn_end(void);
-
 /* handshake.c */
+/* Goes on ahead of the request; true: it is awaited now, and may be there. */
+bool handshake_go_on(struct conn *c);
+/* Bytes of the request's head; what is behind it goes on as frames. */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
+/* It has not come in time (HANDSHAKE_TIMEOUT), or will not be waited for (SHUTDOWN). */
 void handshake_refuse(struct conn *c, enum reason reason);
-uint32_t handshake_deadline(const struct conn *c);
 
 /* input.c */
-void input_open(struct conn *c);
-/* Decodes and handles bytes; input_bytes gathers what they cause to be sent. */
-void input_bytes(struct conn *c, uint8_t *p, uint8_t *end);
-void input_frames(struct conn *c, uint8_t *p, uint8_t *end);
-/* Keeps a message until the bus has room; c is not read from meanwhile. -1: no memory. */
-int input_park(struct conn *c, struct bus_room room, uint64_t origin, const struct bus_part *parts,
-	       int count);
-void input_unpark(struct conn *c);
-/* Tries those that wait. Returns whether some still do. */
-bool input_retry_parked(void);
+enum input_event {
+	INPUT_MORE, /* all is used up */
+	INPUT_PARKED, /* a message waits for space in the bus, and what is behind it with it */
+	INPUT_CLOSE, /* as *v says: the behaviour wants it */
+	INPUT_CLOSED, /* the peer's close frame, with v->code */
+	INPUT_FAILED, /* what comes cannot be understood any more: v->code, v->reason */
+	INPUT_UNHEARD, /* its link takes no more: it is to be settled first */
+	INPUT_NO_MEMORY,
+};
+/* Tells the behaviour that c is open. False: close as *v says. */
+bool input_open(struct conn *c, struct verdict *v);
+/* Decodes from *p on, and hands messages to the behaviour, up to what is not for it to decide. */
+enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v);
+
+/* park.c */
+/* Keeps a message until the bus has space; c is not read from meanwhile. -1: no memory. */
+int park_message(struct conn *c, struct bus_room room, uint64_t sender,
+		 const struct bus_part *parts, int count);
+/* Keeps input behind it. False: no memory. */
+bool park_rest(struct conn *c, const uint8_t *p, size_t len);
+/* Ends it, if there is one. */
+void park_forget(struct conn *c);
+/*
+ * Tries those that wait, each once, in order. Of one whose message is in the log now resume is
+ * called, with the input behind it, lent. Returns whether some still wait.
+ */
+bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len));
 
 /* output.c */
-void output_cork(struct conn *c);
+static inline void output_cork(struct conn *c)
+{
+	link_cork(&c->link);
+}
+/* Writes what was gathered; the second ends gathering, too. */
+enum link_verdict output_flush(struct conn *c);
 void output_uncork(struct conn *c);
+/* Whole messages at once, as they are; c must not be corked. */
+void output_run(struct conn *c, const struct link_run *r);
+/* One message that is a frame already. */
+void output_frame(struct conn *c, const void *frame, size_t len);
 /*
- * One frame in parts, or a run of whole frames in one part; a run that was compressed
- * for c alone may be cut short where one of its frames is dropped.
+ * One message, compressed or not as c has it; the parts, at most 2, are its payload. What cannot
+ * be made for want of memory breaks the link.
  */
-void output_frames(struct conn *c, const struct iovec *iov, int count, uint64_t messages);
-/* One message, compressed or not as c has it; the parts, at most 2, are its payload. */
 void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count);
-void output_raw(struct conn *c, const void *bytes, size_t len); /* HTTP */
+void output_http(struct conn *c, const void *bytes, size_t len);
 void output_pong(struct conn *c, const void *data, size_t len);
 void output_ping(struct conn *c);
 /* A pong came: if it answers the last ping it tells the round-trip time. */
 void output_ping_answered(struct conn *c, const void *data, size_t len);
 void output_close(struct conn *c, int code, const char *text, size_t len);
-void output_writable(struct conn *c);
-void output_free(struct conn *c);
 void output_fini(void);
 
 /* timer.c */
+enum timer_due {
+	DUE_NOTHING,
+	DUE_HANDSHAKE,
+	DUE_MESSAGE,
+	DUE_IDLE,
+	DUE_PING, /* is to be sent */
+	DUE_PONG, /* has not come */
+	DUE_CLOSE,
+};
 void timer_init(void);
-void timer_set(struct conn *c, uint32_t deadline);
-void timer_add(struct conn *c, uint32_t deadline);
-void timer_remove(struct conn *c);
-void timer_tick(void);
-void timer_update(struct conn *c);
-void timer_message_begun(struct conn *c);
-void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 uint32_t timer_ticks(int64_t ms);
+/* Into the wheel, and out of it. */
+void timer_add(struct conn *c);
+void timer_remove(struct conn *c);
+/* What c waits for has changed: it is looked at earlier, if that is necessary. */
+void timer_update(struct conn *c);
+/* It has been looked at, and waits on. */
+void timer_renew(struct conn *c);
+/* A message has begun to come in. */
+void timer_message_begun(struct conn *c);
+/* What is over time now, by c's state. */
+enum timer_due timer_due(const struct conn *c);
+/* The next tick of the wheel: fn is called for each whose time has come. */
+void timer_tick(void (*fn)(struct conn *c));
+/* All that are not dead. */
+void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
 /* room.c */
 int room_init(size_t max_rooms);

@@ -113,8 +113,7 @@ void entry_opened(const struct conn *c)
 	if (!passes(OPENED_OR_CLOSED))
 		return;
 	f = fields(c, LOG_EVENT_CONN_OPEN, &texts);
-	if (c->transport.tls)
-		tls_describe(&c->transport, tls, sizeof(tls));
+	tls_describe(&c->link.transport, tls, sizeof(tls));
 	log_info(&f, "opened %s %s%s%s", f.endpoint, f.peer, *tls ? " with " : "", tls);
 }
 
@@ -136,7 +135,7 @@ static void write_rest(char *out, size_t size, const struct conn *c)
 	if (c->extra && c->extra->dropped > 0)
 		n = (size_t)snprintf(out, size, "; %llu messages dropped",
 				     (unsigned long long)c->extra->dropped);
-	if (c->answered)
+	if (c->ping_state == PING_ANSWERED)
 		snprintf(out + n, size - n, "; round trip %u.%03u ms", c->ping / 1000,
 			 c->ping % 1000);
 }
@@ -160,8 +159,8 @@ void entry_closed(const struct conn *c)
 	       "%llu messages, %llu bytes sent%s",
 	       f.endpoint, f.peer, reason_word(f.reason), f.code, duration,
 	       session.cutting ? ", cut" : "", (unsigned long long)c->messages_in,
-	       (unsigned long long)c->bytes_in, (unsigned long long)c->messages_out,
-	       (unsigned long long)c->bytes_out, rest);
+	       (unsigned long long)c->bytes_in, (unsigned long long)c->link.messages,
+	       (unsigned long long)c->link.bytes, rest);
 }
 
 /* One word of an entry's text: a space in it would be taken for the end. */

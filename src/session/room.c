@@ -38,12 +38,12 @@ struct batched {
 
 /*
  * A room's batch as members of one class (compress_class, 0: plain) get it: all of it,
- * and where in it each entry ends.
+ * and how long each entry is in it.
  */
 struct rendition {
 	const uint8_t *p;
 	size_t len;
-	size_t ends[ENTRIES_A_BATCH];
+	uint64_t marks[ENTRIES_A_BATCH];
 	struct buffer own; /* where it lies, unless that is in the log */
 };
 
@@ -223,7 +223,7 @@ bool room_publish(struct conn *c, struct room_member *m, enum ws_opcode opcode, 
 		return true;
 	case BUS_FULL:
 		metrics_add(&session.row->bus_full, 1);
-		if (input_park(c, m->room->bus, origin, parts, 3) == 0)
+		if (park_message(c, m->room->bus, origin, parts, 3) == 0)
 			return true;
 		return verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
 	case BUS_TOO_BIG:
@@ -272,13 +272,14 @@ static bool render_entry(const struct bus_entry *e, int class, const struct conf
 static bool render(struct rendition *v, const struct room *r, int class,
 		   const struct config_compression *k)
 {
-	size_t i = 0;
+	size_t i = 0, start = 0;
 
 	v->own.len = 0;
 	for (const struct batched *e = r->first; e; e = e->next) {
 		if (!render_entry(&e->e, class, k, &v->own))
 			return false;
-		v->ends[i++] = v->own.len;
+		v->marks[i++] = link_mark(v->own.len - start, LINK_MESSAGE);
+		start = v->own.len;
 	}
 	v->p = v->own.p;
 	v->len = v->own.len;
@@ -294,7 +295,8 @@ static const struct rendition *rendition_of(const struct room *r, const struct c
 		return v;
 	if (class == 0 && r->entries == 1) {
 		v->p = r->first->e.frame;
-		v->ends[0] = v->len = r->first->e.frame_len;
+		v->len = r->first->e.frame_len;
+		v->marks[0] = link_mark(v->len, LINK_MESSAGE);
 	} else if (!render(v, r, class, &c->endpoint->limits.compression)) {
 		return NULL;
 	}
@@ -317,11 +319,13 @@ static void deliver_selected(const struct room *r, const struct place *p, const 
 
 	metrics_beat();
 	output_cork(p->conn);
-	for (const struct batched *e = r->first; e; e = e->next, at = v->ends[i++])
+	for (const struct batched *e = r->first; e; e = e->next) {
+		size_t len = link_mark_length(v->marks[i++]);
+
 		if (is_for(e, p))
-			output_frames(p->conn,
-				      &(struct iovec){ (void *)(v->p + at), v->ends[i] - at }, 1,
-				      1);
+			output_frame(p->conn, v->p + at, len);
+		at += len;
+	}
 	output_uncork(p->conn);
 }
 
@@ -341,6 +345,14 @@ static void deliver_singly(const struct room *r, const struct place *p)
 	output_uncork(p->conn);
 }
 
+static void deliver_all(const struct room *r, struct conn *c, const struct rendition *v)
+{
+	struct iovec part = { (void *)v->p, v->len };
+
+	output_run(c, &(struct link_run){ &part, 1, v->len, v->marks, r->entries,
+					  (uint32_t)r->entries, 0 });
+}
+
 static void deliver_to(const struct room *r, const struct place *p, bool selective)
 {
 	int class = compress_class(p->conn);
@@ -351,7 +363,8 @@ static void deliver_to(const struct room *r, const struct place *p, bool selecti
 	else if (selective && !is_for_all(r, p))
 		deliver_selected(r, p, v);
 	else
-		output_frames(p->conn, &(struct iovec){ (void *)v->p, v->len }, 1, r->entries);
+		deliver_all(r, p->conn, v);
+	conn_settle(p->conn);
 }
 
 /* Members are not added or removed meanwhile: what ends here is reaped later. */
@@ -362,7 +375,7 @@ static void deliver(struct room *r)
 	for (size_t i = 0; i < r->count; i++) {
 		/* The next one comes from memory while this one's bytes go out. */
 		if (i + 1 < r->count)
-			__builtin_prefetch(&r->places[i + 1].conn->pending);
+			__builtin_prefetch(&r->places[i + 1].conn->link.pending);
 		deliver_to(r, &r->places[i], selective);
 	}
 	forget_renditions();

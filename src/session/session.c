@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/opening.h"
 
 struct session session;
 
@@ -42,6 +43,7 @@ void session_fini(void)
 	entry_fini();
 	room_fini();
 	output_fini();
+	opening_fini();
 	compress_fini();
 	config_unref(session.config);
 	session.config = NULL;
@@ -59,8 +61,8 @@ bool session_turn_end(void)
 
 	note(ACTIVITY_DELIVERING);
 	more = room_deliver();
-	waiting = input_retry_parked();
-	secure_turn_end();
+	waiting = conn_retry_parked();
+	opening_turn_end();
 	conn_reap();
 	bus_wake_readers(session.bus);
 	/* Having read to the end itself, this worker may have made the room it waits for. */
@@ -73,7 +75,7 @@ void session_tick(void)
 {
 	session.now++;
 	note(ACTIVITY_TIMERS);
-	timer_tick();
+	timer_tick(conn_timer);
 	entry_tick();
 }
 
@@ -115,17 +117,11 @@ void session_reload(struct config *config, unsigned *moved, unsigned *closed)
 
 	note(ACTIVITY_RELOADING);
 	session.config = config_ref(config);
-	conn_each(reload_conn, &counts);
-	conn_each(update_timer, NULL);
+	timer_each(reload_conn, &counts);
+	timer_each(update_timer, NULL);
 	config_unref(old);
 	*moved = counts.moved;
 	*closed = counts.closed;
-}
-
-static void cut_handshake(struct conn *c)
-{
-	entry_refused(c, REASON_SHUTDOWN, 0, NULL, NULL);
-	conn_kill(c, REASON_SHUTDOWN);
 }
 
 static void stop_conn(struct conn *c, void *arg)
@@ -133,10 +129,8 @@ static void stop_conn(struct conn *c, void *arg)
 	(void)arg;
 	if (c->state_now == CONN_OPEN)
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
-	else if (c->state_now == CONN_UPGRADE)
+	else if (c->state_now < CONN_OPEN)
 		handshake_refuse(c, REASON_SHUTDOWN);
-	else if (c->state_now < CONN_UPGRADE)
-		cut_handshake(c);
 }
 
 /* What was published before the end reaches the members before the close. */
@@ -145,7 +139,7 @@ void session_stop(void)
 	for (int i = 0; i < BATCHES_AT_STOP && room_deliver(); i++)
 		note(ACTIVITY_DELIVERING);
 	session.stopping = true;
-	conn_each(stop_conn, NULL);
+	timer_each(stop_conn, NULL);
 }
 
 static void abort_conn(struct conn *c, void *arg)
@@ -162,7 +156,7 @@ size_t session_abort(void)
 	conn_reap();
 	left = session.conns;
 	session.cutting = true;
-	conn_each(abort_conn, NULL);
+	timer_each(abort_conn, NULL);
 	conn_reap();
 	return left;
 }

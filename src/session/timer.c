@@ -2,15 +2,17 @@
  * timer.c - when a connection has waited long enough.
  *
  * A timing wheel: a connection sits in the list of the tick at which it is to be looked
- * at next, with one link for all its timers. Messages do not move it; they note
+ * at next, with one entry for all its timers. Messages do not move it; they note
  * the time, and when its tick comes conn's state says what to do or when to look
- * again. A deadline that lies more than one turn of the wheel ahead is simply met
+ * again (timer_due). A deadline that lies more than one turn of the wheel ahead is simply met
  * on the way and left in place.
  */
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+
+TAILQ_HEAD(conn_list, conn);
 
 enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600, ENTRY_LOOK = 1000 };
 
@@ -35,23 +37,17 @@ static bool reached(uint32_t deadline)
 	return (int32_t)(session.now - deadline) >= 0;
 }
 
-void timer_add(struct conn *c, uint32_t deadline)
+static void insert(struct conn *c, uint32_t deadline)
 {
 	if (reached(deadline))
 		deadline = session.now + 1;
 	c->deadline = deadline;
-	TAILQ_INSERT_TAIL(&wheel[deadline % WHEEL_SIZE], c, link);
+	TAILQ_INSERT_TAIL(&wheel[deadline % WHEEL_SIZE], c, entry);
 }
 
 void timer_remove(struct conn *c)
 {
-	TAILQ_REMOVE(&wheel[c->deadline % WHEEL_SIZE], c, link);
-}
-
-void timer_set(struct conn *c, uint32_t deadline)
-{
-	timer_remove(c);
-	timer_add(c, deadline);
+	TAILQ_REMOVE(&wheel[c->deadline % WHEEL_SIZE], c, entry);
 }
 
 static uint32_t earlier(uint32_t a, uint32_t b)
@@ -118,102 +114,95 @@ static uint32_t open_deadline(const struct conn *c)
 	return next;
 }
 
+/* Ahead of OPEN there may be no endpoint yet: then the defaults hold. */
+static const struct config_limits *limits_of(const struct conn *c)
+{
+	return c->endpoint ? &c->endpoint->limits : &session.config->limits;
+}
+
+static uint32_t handshake_deadline(const struct conn *c)
+{
+	return c->mark + timer_ticks(limits_of(c)->handshake_timeout);
+}
+
 static uint32_t close_deadline(const struct conn *c)
 {
-	const struct config_limits *l =
-		c->endpoint ? &c->endpoint->limits : &session.config->limits;
+	return c->mark + timer_ticks(limits_of(c)->close_timeout);
+}
 
-	return c->mark + timer_ticks(l->close_timeout);
+static uint32_t deadline_of(const struct conn *c)
+{
+	if (c->state_now < CONN_OPEN)
+		return handshake_deadline(c);
+	return c->state_now == CONN_OPEN ? open_deadline(c) : close_deadline(c);
+}
+
+void timer_add(struct conn *c)
+{
+	insert(c, deadline_of(c));
+}
+
+void timer_renew(struct conn *c)
+{
+	timer_remove(c);
+	timer_add(c);
+}
+
+/* Who would be looked at before that anyway stays where it is, and is renewed then. */
+static void look_by(struct conn *c, uint32_t deadline)
+{
+	if (earlier(deadline, c->deadline) == c->deadline)
+		return;
+	timer_remove(c);
+	insert(c, deadline);
 }
 
 void timer_update(struct conn *c)
 {
-	switch (c->state_now) {
-	case CONN_PROXY:
-	case CONN_TLS:
-	case CONN_UPGRADE:
-		timer_set(c, handshake_deadline(c));
-		break;
-	case CONN_OPEN:
-		timer_set(c, open_deadline(c));
-		break;
-	case CONN_CLOSING:
-	case CONN_ENDING:
-		timer_set(c, close_deadline(c));
-		break;
-	}
+	if (c->state_now != CONN_DEAD)
+		look_by(c, deadline_of(c));
 }
 
-/* It is moved only for a timeout that passes before c would be looked at anyway. */
 void timer_message_begun(struct conn *c)
 {
 	uint32_t end;
 
-	if (c->state_now == CONN_OPEN && message_deadline(c, &end) &&
-	    earlier(end, c->deadline) != c->deadline)
-		timer_set(c, end);
+	if (c->state_now == CONN_OPEN && message_deadline(c, &end))
+		look_by(c, end);
 }
 
-static void open_timer(struct conn *c)
+static enum timer_due open_due(const struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 	uint32_t end;
 
-	/* TCP tells of room only when there is much; but some is a sign of life, too. */
-	if (c->pending)
-		output_writable(c);
-	if (c->state_now != CONN_OPEN)
-		return;
-	if (entry_owes(c))
-		entry_look_again(c);
-	/* We do not read from it: its silence is ours. */
-	if (c->parked) {
-		c->last_rx = c->last_data = session.now;
-	} else if (message_deadline(c, &end) && reached(end)) {
-		conn_close_word(c, WS_CLOSE_POLICY, REASON_MESSAGE_TIMEOUT);
-		return;
-	} else if (l->idle_timeout > 0 && reached(c->last_data + timer_ticks(l->idle_timeout))) {
-		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_IDLE_TIMEOUT);
-		return;
-	} else if (l->ping_interval > 0 && ping_failed(c, l)) {
-		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
-		return;
-	} else if (l->ping_interval > 0 && ping_due(c, l)) {
-		c->mark = session.now;
-		output_ping(c);
-	}
-	timer_update(c);
+	if (c->parked)
+		return DUE_NOTHING;
+	if (message_deadline(c, &end) && reached(end))
+		return DUE_MESSAGE;
+	if (l->idle_timeout > 0 && reached(c->last_data + timer_ticks(l->idle_timeout)))
+		return DUE_IDLE;
+	if (l->ping_interval == 0)
+		return DUE_NOTHING;
+	if (ping_failed(c, l))
+		return DUE_PONG;
+	return ping_due(c, l) ? DUE_PING : DUE_NOTHING;
 }
 
-static void fire(struct conn *c)
+enum timer_due timer_due(const struct conn *c)
 {
-	metrics_beat();
-	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
-	switch (c->state_now) {
-	case CONN_PROXY:
-		origin_timeout(c);
-		break;
-	case CONN_TLS:
-		secure_timeout(c);
-		break;
-	case CONN_UPGRADE:
-		handshake_refuse(c, REASON_HANDSHAKE_TIMEOUT);
-		break;
-	case CONN_OPEN:
-		open_timer(c);
-		break;
-	case CONN_CLOSING:
-	case CONN_ENDING:
-		conn_kill(c, REASON_CLOSE_TIMEOUT);
-		break;
-	}
+	if (c->state_now == CONN_OPEN)
+		return open_due(c);
+	if (!reached(deadline_of(c)))
+		return DUE_NOTHING;
+	return c->state_now < CONN_OPEN ? DUE_HANDSHAKE : DUE_CLOSE;
 }
 
 /*
  * Those that are due are taken off first: what is done to one may add to the
  * same list.
  */
-void timer_tick(void)
+void timer_tick(void (*fn)(struct conn *c))
 {
 	struct conn_list *list = &wheel[session.now % WHEEL_SIZE];
 	struct conn *c, *next, *last = TAILQ_LAST(list, conn_list);
@@ -221,9 +210,9 @@ void timer_tick(void)
 	for (c = TAILQ_FIRST(list); c; c = next) {
 		bool end = c == last;
 
-		next = TAILQ_NEXT(c, link);
+		next = TAILQ_NEXT(c, entry);
 		if (reached(c->deadline))
-			fire(c);
+			fn(c);
 		if (end)
 			break;
 	}
@@ -239,7 +228,7 @@ void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
 		for (c = TAILQ_FIRST(&wheel[i]); c; c = next) {
 			bool end = c == last;
 
-			next = TAILQ_NEXT(c, link);
+			next = TAILQ_NEXT(c, entry);
 			metrics_beat();
 			fn(c, arg);
 			if (end)

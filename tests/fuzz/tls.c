@@ -212,7 +212,7 @@ static void server_flush(void)
 {
 	if (!can_call())
 		return;
-	if (transport_ops(&s.server)->flush(&s.server) == 0)
+	if (transport_ops(&s.server)->flush(&s.server, false) == 0)
 		fuzz_require(!s.server.want_write);
 	else if (waits(errno))
 		fuzz_require(s.server.want_write);
@@ -236,7 +236,7 @@ static void server_write(size_t n, uint8_t arg)
 		at += part;
 		left -= part;
 	}
-	r = transport_ops(&s.server)->write(&s.server, iov, count);
+	r = transport_ops(&s.server)->write(&s.server, iov, count, arg & 64);
 	fuzz_require(r >= -1 && r <= (ssize_t)n);
 	if (r >= 0)
 		s.out.written += (size_t)r;
@@ -251,7 +251,7 @@ static void server_shutdown(void)
 {
 	if (!can_call() || s.shut || s.server.want_write)
 		return;
-	s.shut = s.server.last = true;
+	s.shut = true;
 	transport_ops(&s.server)->shutdown(&s.server);
 }
 
@@ -272,7 +272,7 @@ static void server_handshake(void)
 		s.ready = true;
 		break;
 	case TLS_WAIT:
-		fuzz_require(!s.server.want_write || !s.server.last);
+		fuzz_require(!s.server.want_write || !s.shut);
 		break;
 	case TLS_PLAIN:
 		fuzz_require(s.broken);

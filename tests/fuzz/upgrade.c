@@ -87,14 +87,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct http_head head;
 	struct http_progress none = { 0 };
-	char *bytes = malloc(size + 1), path[UPGRADE_PATH_MAX + 1];
+	char *bytes = malloc(size + 1);
 	struct upgrade up;
 	struct refusal why;
 	ssize_t n;
 
 	memcpy(bytes, data, size);
-	upgrade_peek_path(bytes, size, path);
-	fuzz_require(strlen(path) <= UPGRADE_PATH_MAX && (!*path || *path == '/'));
+	upgrade_peek(bytes, size, &up);
+	fuzz_require(strlen(up.path) <= UPGRADE_PATH_MAX && (!*up.path || *up.path == '/'));
 	n = http_parse_head(bytes, size, 8192, &none, &head);
 	if (n < 0) {
 		refuse(&head.why, false);

@@ -325,7 +325,7 @@ def test_v_is_debug_whatever_the_file_says(daemon):
     d.reload()
     with Raw(d.address) as c:
         c.upgrade()
-    d.log_contains("debug: UPGRADE -> OPEN", mark)
+    d.log_contains("debug: ADMIT -> OPEN", mark)
 
 
 # --- what a peer says ---

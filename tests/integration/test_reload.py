@@ -277,7 +277,7 @@ def test_log_level(five):
     five.change(log_level="debug")
     five.reload()
     assert answer(five.address) == "Echo: hi"
-    five.log_contains(r"\[worker \d\]: debug: UPGRADE -> OPEN", mark)
+    five.log_contains(r"\[worker \d\]: debug: ADMIT -> OPEN", mark)
     five.change(log_level="warning")
     five.reload()
     with Raw(five.address) as c:

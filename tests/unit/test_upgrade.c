@@ -151,16 +151,21 @@ static void test_peek_path(void **state)
 		{ "\r\n", "" },
 		{ "\r\n\n", "" },
 	};
-	char path[UPGRADE_PATH_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(peeks) / sizeof(*peeks); i++) {
-		upgrade_peek_path(peeks[i].bytes, strlen(peeks[i].bytes), path);
-		assert_string_equal(path, peeks[i].path);
+		upgrade_peek(peeks[i].bytes, strlen(peeks[i].bytes), &up);
+		assert_string_equal(up.path, peeks[i].path);
+		assert_true(up.get || !*peeks[i].path);
+		assert_false(up.head);
 	}
 	snprintf(text, sizeof(text), "GET /%%%02000d HTTP/1.1\r\n", 0);
-	upgrade_peek_path(text, strlen(text), path);
-	assert_true(strlen(path) <= UPGRADE_PATH_MAX);
+	upgrade_peek(text, strlen(text), &up);
+	assert_true(strlen(up.path) <= UPGRADE_PATH_MAX);
+	upgrade_peek("HEAD /ws HTTP/1.1\r\n", 19, &up);
+	assert_true(up.head && !up.get);
+	upgrade_peek("HEAD /ws HTTP/1.1", 17, &up);
+	assert_false(up.head);
 }
 
 static void test_paths(void **state)

@@ -1,0 +1,87 @@
+/*
+ * admit.c - whether a request may have what it asks for, see opening.h.
+ *
+ * The checks are made in the order that the manual gives: the head itself (400; that was
+ * opening.c), the path (404), method (405), upgrade and version (426), origin (403),
+ * subprotocol (400), what the behaviour says, and whether there is room (503).
+ */
+#include <stdlib.h>
+
+#include "behaviour.h"
+#include "config/config.h"
+#include "proto/web_origin.h"
+#include "session/compress.h"
+#include "session/conn_internal.h"
+#include "session/opening.h"
+#include "session/session.h"
+
+const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
+{
+	const struct config_limits *l = &c->endpoint->limits;
+
+	return upgrade_subprotocol(h, (const char *const *)l->subprotocols);
+}
+
+/* What the endpoint asks of a client that knows how to ask. */
+static enum reason check_limits(const struct conn *c, const struct opening_request *rq)
+{
+	const struct config_limits *l = &c->endpoint->limits;
+
+	if (l->allowed_origins &&
+	    !web_origin_allowed(rq->up.origin, (const char *const *)l->allowed_origins))
+		return REASON_BAD_ORIGIN;
+	if (l->require_subprotocol && !opening_subprotocol(c, &rq->head))
+		return REASON_SUBPROTOCOL_REQUIRED;
+	return REASON_NONE;
+}
+
+static bool behaviour_admits(const struct conn *c, struct refusal *why)
+{
+	const struct behaviour *b = c->endpoint->behaviour;
+
+	return !b->admit || b->admit(c, c->endpoint->opts, why);
+}
+
+/* Counts first and checks then, so that workers together never exceed the limit. */
+static enum reason count_open(void)
+{
+	_Atomic uint32_t *open = &session.row->open;
+
+	atomic_fetch_add(open, 1);
+	if (metrics_open(session.metrics) <= (uint64_t)session.config->max_connections)
+		return REASON_NONE;
+	atomic_fetch_sub(open, 1);
+	return REASON_TOO_MANY_CONNECTIONS;
+}
+
+static enum reason make_room(struct conn *c, const struct http_head *h)
+{
+	size_t size = c->endpoint->behaviour->state_size;
+
+	if (session.stopping)
+		return REASON_SHUTDOWN;
+	if (size > 0 && !c->state && !(c->state = calloc(1, size)))
+		return REASON_NO_MEMORY;
+	if (compress_agree(c, h) < 0)
+		return REASON_NO_MEMORY;
+	return count_open();
+}
+
+enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
+{
+	enum reason r = upgrade_check(&rq->up);
+
+	conn_set_endpoint(c, config_find(session.config, rq->up.path));
+	if (!c->endpoint)
+		r = REASON_NOT_FOUND;
+	if (r == REASON_NONE)
+		r = check_limits(c, rq);
+	if (r == REASON_NONE && !behaviour_admits(c, why))
+		return OPENING_REFUSE;
+	if (r == REASON_NONE)
+		r = make_room(c, &rq->head);
+	if (r == REASON_NONE)
+		return OPENING_GO;
+	refusal_plain(why, r);
+	return OPENING_REFUSE;
+}

@@ -1,0 +1,234 @@
+/*
+ * events.c - what happens to a connection: it is accepted, bytes come, bytes can go, time
+ * passes, the bus has space again. What follows from it is decided below; here it is done, and at
+ * the end of each the link is asked what became of the output (conn_settle).
+ */
+#include <errno.h>
+
+#include "base/metrics.h"
+#include "config/config.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+#include "session/verdict.h"
+
+void conn_begin(struct conn *c)
+{
+	struct verdict v;
+
+	if (!input_open(c, &v))
+		conn_close(c, v.code, v.reason, v.text, v.len);
+}
+
+void conn_take_frames(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	struct verdict v;
+
+	while (c->state_now == CONN_OPEN || c->state_now == CONN_CLOSING) {
+		switch (input_next(c, &p, end, &v)) {
+		case INPUT_MORE:
+			return;
+		case INPUT_PARKED:
+			conn_update_interest(c);
+			return;
+		case INPUT_UNHEARD:
+			conn_settle(c);
+			break;
+		case INPUT_CLOSE:
+			conn_close(c, v.code, v.reason, v.text, v.len);
+			break;
+		case INPUT_CLOSED:
+			conn_end(c, v.code, REASON_PEER_CLOSED, "", 0);
+			return;
+		case INPUT_FAILED:
+			verdict_close_word(&v, v.code, v.reason);
+			conn_end(c, v.code, v.reason, v.text, v.len);
+			return;
+		case INPUT_NO_MEMORY:
+			conn_kill(c, REASON_NO_MEMORY);
+			return;
+		}
+	}
+}
+
+static void take_gathering(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	output_cork(c);
+	conn_take_frames(c, p, end);
+	output_uncork(c);
+}
+
+static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	switch (conn_input(c)) {
+	case READ_HEAD:
+		handshake_input(c, p, end);
+		break;
+	case READ_FRAMES:
+	case READ_CLOSE:
+		take_gathering(c, p, end);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Who has said its last word may still wait for ours: that goes on, up to close_timeout. */
+static void peer_ended(struct conn *c)
+{
+	if (c->state_now == CONN_ENDING && link_has_unsent(&c->link))
+		conn_update_interest(c);
+	else
+		conn_kill(c, REASON_PEER_GONE);
+}
+
+static void read_some(struct conn *c)
+{
+	static uint8_t buffer[256 * 1024];
+	ssize_t n = link_read(&c->link, buffer, sizeof(buffer));
+
+	if (n < 0) {
+		if (!transport_is_temporary(errno))
+			conn_kill(c, conn_why_broken(errno));
+		return;
+	}
+	if (n == 0) {
+		peer_ended(c);
+		return;
+	}
+	c->last_rx = session.now;
+	c->bytes_in += (uint64_t)n;
+	metrics_add(&session.row->bytes_in, (uint64_t)n);
+	take_bytes(c, buffer, buffer + n);
+	if ((size_t)n == sizeof(buffer))
+		conn_read_rest(c);
+}
+
+/* The last record may count as written, and is not out: only then is our direction at its end. */
+static void drained(struct conn *c)
+{
+	conn_update_interest(c);
+	if (c->state_now != CONN_ENDING || link_has_unsent(&c->link))
+		return;
+	link_end(&c->link);
+	if (c->link.ended)
+		conn_kill(c, REASON_PEER_GONE);
+}
+
+void conn_writable(struct conn *c)
+{
+	bool moved;
+	enum link_verdict v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved);
+
+	/* A peer that takes what waits for it is alive: it is not pinged meanwhile. */
+	if (moved)
+		c->last_rx = session.now;
+	if (v == LINK_TAKEN)
+		drained(c);
+}
+
+static void handle_event(struct conn *c, short what)
+{
+	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
+	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+	if (c->state_now < CONN_UPGRADE) {
+		if (!handshake_go_on(c))
+			return;
+		/* The request may have come with the end of what was ahead of it. */
+		what |= EV_READ;
+	}
+	if (what & EV_WRITE && c->state_now != CONN_DEAD)
+		conn_writable(c);
+	if (what & EV_READ && c->state_now != CONN_DEAD)
+		read_some(c);
+	conn_settle(c);
+	/* What was read may have to be answered by the transport itself. */
+	if (c->link.transport.want_write)
+		conn_update_interest(c);
+}
+
+static void event_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	handle_event(arg, what);
+}
+
+void session_accept(int fd, const struct net_peer *peer, void *listener)
+{
+	struct conn *c = conn_new(fd, peer, listener, event_cb);
+
+	metrics_add(&session.row->accepted, 1);
+	if (!c)
+		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);
+}
+
+static void act(struct conn *c, enum timer_due due)
+{
+	switch (due) {
+	case DUE_NOTHING:
+		break;
+	case DUE_HANDSHAKE:
+		handshake_refuse(c, REASON_HANDSHAKE_TIMEOUT);
+		break;
+	case DUE_MESSAGE:
+		conn_close_word(c, WS_CLOSE_POLICY, REASON_MESSAGE_TIMEOUT);
+		break;
+	case DUE_IDLE:
+		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_IDLE_TIMEOUT);
+		break;
+	case DUE_PONG:
+		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
+		break;
+	case DUE_PING:
+		c->mark = session.now;
+		output_ping(c);
+		break;
+	case DUE_CLOSE:
+		conn_kill(c, REASON_CLOSE_TIMEOUT);
+		break;
+	}
+}
+
+static void look_after(struct conn *c)
+{
+	/* TCP tells of space only when there is much; but some is a sign of life, too. */
+	if (c->link.pending)
+		conn_writable(c);
+	conn_settle(c);
+	if (c->state_now == CONN_OPEN && entry_owes(c))
+		entry_look_again(c);
+	/* We do not read from it: its silence is ours. */
+	if (c->parked)
+		c->last_rx = c->last_data = session.now;
+}
+
+void conn_timer(struct conn *c)
+{
+	const uint8_t state = c->state_now;
+
+	metrics_beat();
+	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+	if (state == CONN_OPEN)
+		look_after(c);
+	if (c->state_now == state)
+		act(c, timer_due(c));
+	conn_settle(c);
+	/* Who has got another state has its own time by that. */
+	if (c->state_now == state)
+		timer_renew(c);
+}
+
+/* Its message is in the log: goes on with what came behind it, then with the socket. */
+static void resume(struct conn *c, uint8_t *rest, size_t len)
+{
+	if (len > 0)
+		take_gathering(c, rest, rest + len);
+	conn_settle(c);
+	conn_update_interest(c);
+	if (!c->parked)
+		conn_read_rest(c);
+}
+
+bool conn_retry_parked(void)
+{
+	return park_retry(resume);
+}

@@ -1,0 +1,154 @@
+/*
+ * link.h - what a connection sends, on its way to the socket.
+ *
+ * A link has a transport below it. What is sent goes to the transport at once; or, while the link
+ * is corked, it is gathered first and leaves in one call. What the transport does not take is
+ * kept, whole frames at a time beyond the one that was cut, each with a mark of its length and
+ * kind; up to how much, and what becomes of the rest, is the caller's policy.
+ *
+ * A link knows nothing of connections and ends none. It returns verdicts, and keeps the worst of
+ * them until its owner has looked (link_settle). As sent counts what the transport took: a byte
+ * then, a message with its last byte.
+ */
+#ifndef SESSION_LINK_H
+#define SESSION_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "net/transport.h"
+
+struct link_pending;
+
+/* The worst is the last. */
+enum link_verdict {
+	LINK_TAKEN, /* by the transport, all of it */
+	LINK_KEPT, /* some of it waits: the owner asks to be called when it can be written */
+	LINK_DROPPED, /* messages were more than the policy keeps, and are gone */
+	LINK_OVER, /* the same, and there is no going on; nothing is taken any more */
+	LINK_BROKEN, /* the transport failed, or there is no memory: `error` says why */
+};
+
+struct link {
+	struct transport transport;
+	struct link_pending *pending; /* what the transport did not take; NULL: nothing */
+	uint64_t messages, bytes; /* sent; of HTTP none */
+	uint32_t dropped; /* messages, since link_settle */
+	uint8_t verdict; /* enum link_verdict, the worst since link_settle */
+	uint8_t error; /* errno, of LINK_BROKEN */
+	bool ended; /* the peer has ended its direction */
+};
+
+enum link_kind { LINK_MESSAGE, LINK_CONTROL, LINK_HTTP };
+
+/* A frame's length in bytes and kind; 0: none. */
+static inline uint64_t link_mark(size_t len, enum link_kind kind)
+{
+	return (uint64_t)len << 2 | kind;
+}
+
+static inline size_t link_mark_length(uint64_t mark)
+{
+	return (size_t)(mark >> 2);
+}
+
+static inline enum link_kind link_mark_kind(uint64_t mark)
+{
+	return mark & 3;
+}
+
+/* Whole frames, lent: one in parts, or several in one part. */
+struct link_run {
+	const struct iovec *parts;
+	int count;
+	size_t len; /* bytes of all parts */
+	const uint64_t *marks; /* one for each frame */
+	size_t frames;
+	uint32_t messages; /* how many of them are, */
+	uint32_t http; /* and how many bytes are HTTP */
+};
+
+/* What is done with a message that is too much. Control frames are always kept. */
+enum link_policy {
+	LINK_STOP, /* the link is over */
+	LINK_DROP_REST, /* it is dropped, and so is what follows in the run */
+	LINK_DROP_ONE, /* it is dropped */
+};
+
+/* Takes over fd, as transport_init. */
+int link_init(struct link *l, struct event_base *base, int fd, event_callback_fn cb, void *arg);
+
+/* Frees what is kept and the transport, and closes the descriptor. */
+void link_fini(struct link *l);
+
+/* Whether something that was to be sent is not out. */
+static inline bool link_has_unsent(const struct link *l)
+{
+	return l->pending || l->transport.want_write;
+}
+
+/*
+ * Sends a run, if nothing is pending. last: the end follows (link_end). TAKEN, or BROKEN; or KEPT
+ * if *sent bytes have left and no more, and then link_keep is to follow; OVER and BROKEN also if
+ * it was so before.
+ */
+enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
+	__attribute__((warn_unused_result));
+
+/*
+ * Keeps what is behind the first `sent` bytes of a run: the rest of the frame that was cut, and
+ * of the others what `max` bytes have space for. KEPT, DROPPED, OVER, or BROKEN.
+ */
+enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
+			    enum link_policy policy);
+
+/* Notes that messages were not to be kept, or that what was to be sent could not be made. */
+void link_drop(struct link *l, uint32_t messages);
+void link_fail(struct link *l, int error);
+
+/* Keeps a pong behind what is pending, of which there must be some, in place of an unsent one. */
+void link_keep_pong(struct link *l, const void *frame, size_t len);
+/* Puts that pong, if there is one, in its place in the order: a frame is to follow it. */
+void link_place_pong(struct link *l);
+
+/* Forgets all frames of which nothing was sent yet, gathered ones, too. */
+void link_cut(struct link *l);
+
+/*
+ * Goes on with what is unsent: TAKEN, KEPT or BROKEN. *moved: whether the peer has taken some of
+ * it.
+ */
+enum link_verdict link_go_on(struct link *l, bool last, bool *moved);
+
+/*
+ * From here on what is sent is gathered, in one buffer that all links share, up to link_uncork.
+ * What was gathered before is forgotten.
+ */
+void link_cork(struct link *l);
+bool link_is_corked(const struct link *l);
+/* Gathers a frame in parts. False: the link is not corked, or there is no space. */
+bool link_gather(struct link *l, const struct iovec *parts, int count, uint64_t mark);
+/*
+ * The same for a frame that stays where it is up to the next call, which is its first in the
+ * run. False: it is not the first.
+ */
+bool link_gather_lent(struct link *l, void *frame, size_t len);
+/* What was gathered, up to link_cork or link_uncork. NULL: nothing was, or it is not corked. */
+const struct link_run *link_gathered(struct link *l);
+void link_uncork(struct link *l);
+
+/* As recv: bytes, 0 at the end, which is noted; -1 with errno. */
+ssize_t link_read(struct link *l, void *buf, size_t n);
+/* Calls for what waits inside the transport, for which no event will come. */
+void link_read_rest(struct link *l);
+/* What to be called for: reading if asked to, writing if something is unsent. -1: no memory. */
+int link_want(struct link *l, bool read);
+/* Ends our direction, behind which nothing may be pending. */
+void link_end(struct link *l);
+
+/* The worst verdict since the last call, which starts anew unless it is BROKEN. */
+enum link_verdict link_settle(struct link *l);
+
+#endif
