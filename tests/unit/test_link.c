@@ -1,0 +1,504 @@
+/*
+ * What is sent over a link, by a transport that takes as many bytes as the test lets it: whole
+ * frames, in order, once; what is too much is dropped whole; and all of it is counted right.
+ */
+// links: base proto net session
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/metrics.h"
+#include "session/link.h"
+#include "session/steered.h"
+
+enum { PLENTY = 1 << 30, FRAMES_MAX = 4000 };
+
+static struct event_base *base;
+static struct link l;
+static int peer;
+static uint64_t counted_messages, counted_bytes; /* by the metrics, ahead of the test */
+
+static void never_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static int begin(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	base = event_base_new();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	l = (struct link){ .pending = NULL };
+	assert_int_equal(link_init(&l, base, fds[0], never_cb, NULL), 0);
+	peer = fds[1];
+	steer(&l.transport, PLENTY);
+	counted_messages = metrics_own->messages_out;
+	counted_bytes = metrics_own->bytes_out;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	link_fini(&l);
+	close(peer);
+	event_base_free(base);
+	return 0;
+}
+
+/* A frame of one part: `len` bytes that tell which one it is. */
+static enum link_verdict put(uint32_t number, size_t len, enum link_kind kind, size_t max,
+			     enum link_policy policy)
+{
+	static uint8_t bytes[4096];
+	struct iovec part = { bytes, len };
+	uint64_t mark = link_mark(len, kind);
+	struct link_run r = {
+		&part, 1, len, &mark, 1, kind == LINK_MESSAGE, kind == LINK_HTTP ? (uint32_t)len : 0
+	};
+	size_t sent;
+	enum link_verdict v;
+
+	memset(bytes, (int)(number % 251), len);
+	v = link_send(&l, &r, false, &sent);
+	return v == LINK_KEPT ? link_keep(&l, &r, sent, max, policy) : v;
+}
+
+static enum link_verdict put_message(size_t len, size_t max, enum link_policy policy)
+{
+	return put(1, len, LINK_MESSAGE, max, policy);
+}
+
+static enum link_verdict go_on(size_t takes)
+{
+	bool moved;
+	enum link_verdict v;
+
+	wire.takes = takes;
+	v = link_go_on(&l, false, &moved);
+	assert_true(!moved || takes > 0);
+	return v;
+}
+
+static void assert_sent(uint64_t messages, uint64_t bytes)
+{
+	assert_int_equal(l.messages, messages);
+	assert_int_equal(l.bytes, bytes);
+	assert_int_equal(metrics_own->messages_out - counted_messages, messages);
+	assert_int_equal(metrics_own->bytes_out - counted_bytes, bytes);
+}
+
+static void test_whole(void **state)
+{
+	(void)state;
+	assert_int_equal(put_message(10, 0, LINK_STOP), LINK_TAKEN);
+	assert_int_equal(put(2, 4, LINK_CONTROL, 0, LINK_STOP), LINK_TAKEN);
+	assert_int_equal(put(3, 30, LINK_HTTP, 0, LINK_STOP), LINK_TAKEN);
+	assert_int_equal(wire.len, 44);
+	assert_null(l.pending);
+	assert_sent(1, 14);
+	assert_int_equal(link_settle(&l), LINK_TAKEN);
+}
+
+/* The rest of what has begun to leave follows, whatever the limit; it counts when it is out. */
+static void test_cut_frame(void **state)
+{
+	(void)state;
+	wire.takes = 7;
+	assert_int_equal(put_message(10, 0, LINK_STOP), LINK_KEPT);
+	assert_sent(0, 7);
+	assert_true(link_has_unsent(&l));
+	assert_int_equal(go_on(2), LINK_KEPT);
+	assert_sent(0, 9);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_sent(1, 10);
+	assert_false(link_has_unsent(&l));
+}
+
+static void test_limit(void **state)
+{
+	(void)state;
+	wire.takes = 0;
+	assert_int_equal(put_message(60, 100, LINK_DROP_ONE), LINK_KEPT);
+	assert_int_equal(put_message(41, 100, LINK_DROP_ONE), LINK_DROPPED);
+	assert_int_equal(put_message(40, 100, LINK_DROP_ONE), LINK_KEPT);
+	assert_int_equal(put(1, 20, LINK_CONTROL, 100, LINK_DROP_ONE), LINK_KEPT);
+	assert_int_equal(l.dropped, 1);
+	assert_int_equal(link_settle(&l), LINK_DROPPED);
+	assert_int_equal(link_settle(&l), LINK_TAKEN);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 120);
+	assert_sent(2, 120);
+}
+
+/* Of a run what is behind a dropped message goes with it, or does not. */
+static void test_rest_of_run(void **state)
+{
+	static uint8_t bytes[100];
+	struct iovec part = { bytes, sizeof(bytes) };
+	const uint64_t marks[] = { link_mark(30, LINK_MESSAGE), link_mark(50, LINK_MESSAGE),
+				   link_mark(6, LINK_CONTROL), link_mark(14, LINK_MESSAGE) };
+	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0 };
+
+	(void)state;
+	wire.takes = 0;
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_ONE), LINK_DROPPED);
+	assert_int_equal(l.dropped, 1);
+	link_cut(&l);
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_REST), LINK_DROPPED);
+	assert_int_equal(l.dropped, 1 + 2);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 36);
+	assert_sent(1, 36);
+	assert_int_equal(link_keep(&l, &r, 80, 0, LINK_DROP_REST), LINK_DROPPED);
+	assert_sent(3, 36 + 80);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 36 + 6);
+}
+
+/* Over: nothing is taken any more, but what was cut goes out, and what is said then. */
+static void test_stop(void **state)
+{
+	(void)state;
+	wire.takes = 5;
+	assert_int_equal(put(1, 10, LINK_MESSAGE, 50, LINK_STOP), LINK_KEPT);
+	assert_int_equal(put(2, 20, LINK_MESSAGE, 50, LINK_STOP), LINK_KEPT);
+	assert_int_equal(put(3, 40, LINK_MESSAGE, 50, LINK_STOP), LINK_OVER);
+	assert_int_equal(put(4, 1, LINK_MESSAGE, 50, LINK_STOP), LINK_OVER);
+	assert_int_equal(put(4, 1, LINK_CONTROL, 50, LINK_STOP), LINK_OVER);
+	assert_int_equal(l.dropped, 0);
+	link_cut(&l);
+	assert_int_equal(link_settle(&l), LINK_OVER);
+	assert_int_equal(put(5, 4, LINK_CONTROL, 0, LINK_STOP), LINK_KEPT);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 14);
+	assert_int_equal(wire.bytes[9], 1);
+	assert_int_equal(wire.bytes[10], 5);
+	assert_sent(1, 14);
+}
+
+static void test_broken(void **state)
+{
+	(void)state;
+	wire.takes = 1;
+	assert_int_equal(put_message(10, 50, LINK_STOP), LINK_KEPT);
+	wire.write_error = EPIPE;
+	assert_int_equal(go_on(PLENTY), LINK_BROKEN);
+	assert_int_equal(l.error, EPIPE);
+	assert_int_equal(put_message(10, 50, LINK_STOP), LINK_BROKEN);
+	assert_int_equal(link_settle(&l), LINK_BROKEN);
+	assert_int_equal(link_settle(&l), LINK_BROKEN);
+}
+
+static void test_broken_at_once(void **state)
+{
+	(void)state;
+	wire.write_error = ECONNRESET;
+	assert_int_equal(put_message(10, 50, LINK_STOP), LINK_BROKEN);
+	assert_int_equal(l.error, ECONNRESET);
+}
+
+static void test_temporary_errors(void **state)
+{
+	static const int errors[] = { EAGAIN, EINTR, ENOBUFS };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		wire.write_error = errors[i];
+		assert_int_equal(put_message(10, 50, LINK_STOP), LINK_KEPT);
+		assert_int_equal(go_on(PLENTY), LINK_KEPT);
+	}
+	wire.write_error = 0;
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 30);
+}
+
+/* What the transport took and holds back is unsent, though it counts. */
+static void test_held_back(void **state)
+{
+	(void)state;
+	wire.holds = true;
+	assert_int_equal(put_message(10, 50, LINK_STOP), LINK_TAKEN);
+	assert_sent(1, 10);
+	assert_true(link_has_unsent(&l));
+	assert_int_equal(link_settle(&l), LINK_KEPT);
+	assert_int_equal(go_on(PLENTY), LINK_KEPT);
+	wire.flush_error = EPIPE;
+	assert_int_equal(go_on(PLENTY), LINK_BROKEN);
+}
+
+static void test_newest_pong(void **state)
+{
+	(void)state;
+	wire.takes = 0;
+	put_message(10, 50, LINK_STOP);
+	link_keep_pong(&l,
+		       "\x8a\x01"
+		       "a",
+		       3);
+	link_keep_pong(&l,
+		       "\x8a\x01"
+		       "b",
+		       3);
+	/* behind all that waits, and all that comes meanwhile */
+	put_message(10, 50, LINK_STOP);
+	assert_int_equal(go_on(20), LINK_KEPT);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 23);
+	assert_memory_equal(wire.bytes + 20,
+			    "\x8a\x01"
+			    "b",
+			    3);
+	assert_sent(2, 23);
+	/* but for a frame that has to be behind it */
+	wire.takes = 0;
+	put_message(10, 50, LINK_STOP);
+	link_keep_pong(&l,
+		       "\x8a\x01"
+		       "c",
+		       3);
+	link_place_pong(&l);
+	link_place_pong(&l);
+	put(9, 4, LINK_CONTROL, 50, LINK_STOP);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_memory_equal(wire.bytes + 33,
+			    "\x8a\x01"
+			    "c",
+			    3);
+	assert_int_equal(wire.len, 40);
+	link_place_pong(&l);
+	assert_null(l.pending);
+}
+
+static struct iovec part_of(const char *text)
+{
+	return (struct iovec){ (void *)text, strlen(text) };
+}
+
+static bool gather(const char *text, enum link_kind kind)
+{
+	struct iovec part = part_of(text);
+
+	return link_gather(&l, &part, 1, link_mark(part.iov_len, kind));
+}
+
+static void send_gathered(void)
+{
+	const struct link_run *r = link_gathered(&l);
+	size_t sent;
+
+	assert_non_null(r);
+	assert_int_equal(link_send(&l, r, false, &sent), LINK_TAKEN);
+	link_cork(&l);
+}
+
+static void test_gathering(void **state)
+{
+	struct link other = { .pending = NULL };
+	char lent[] = "lent";
+	struct iovec parts[] = { part_of("two "), { NULL, 0 }, part_of("parts") };
+
+	(void)state;
+	assert_false(gather("x", LINK_MESSAGE));
+	assert_null(link_gathered(&l));
+	link_cork(&l);
+	assert_true(link_is_corked(&l) && !link_is_corked(&other));
+	assert_null(link_gathered(&l));
+	assert_true(gather("HTTP", LINK_HTTP));
+	assert_true(gather("one", LINK_MESSAGE));
+	assert_true(gather("c", LINK_CONTROL));
+	assert_true(link_gather(&l, parts, 3, link_mark(9, LINK_MESSAGE)));
+	assert_false(link_gather_lent(&l, lent, 4));
+	assert_null(link_gathered(&other));
+	send_gathered();
+	assert_int_equal(wire.writes, 1);
+	assert_memory_equal(wire.bytes, "HTTPonectwo parts", 17);
+	assert_sent(2, 13);
+	/* what is lent may go out as it lies, or be the first of more */
+	assert_true(link_gather_lent(&l, lent, 4));
+	assert_ptr_equal(link_gathered(&l)->parts->iov_base, lent);
+	assert_true(gather("more", LINK_MESSAGE));
+	lent[0] = 'X';
+	send_gathered();
+	assert_memory_equal(wire.bytes + 17, "lentmore", 8);
+	assert_sent(4, 21);
+	assert_true(gather("forgotten", LINK_MESSAGE));
+	link_cut(&l);
+	assert_null(link_gathered(&l));
+	link_uncork(&other);
+	assert_true(link_is_corked(&l));
+	link_uncork(&l);
+	assert_false(gather("x", LINK_MESSAGE));
+	assert_int_equal(wire.writes, 2);
+}
+
+static void test_gathering_has_an_end(void **state)
+{
+	char text[1001];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[1000] = '\0';
+	link_cork(&l);
+	for (int i = 0; i < 65; i++)
+		assert_true(gather(text, LINK_MESSAGE));
+	assert_false(gather(text, LINK_MESSAGE));
+	assert_int_equal(link_gathered(&l)->len, 65000);
+	assert_int_equal(link_gathered(&l)->messages, 65);
+}
+
+static void test_reading(void **state)
+{
+	char bytes[8];
+
+	(void)state;
+	assert_int_equal(link_read(&l, bytes, sizeof(bytes)), -1);
+	assert_int_equal(write(peer, "abc", 3), 3);
+	assert_int_equal(link_read(&l, bytes, sizeof(bytes)), 3);
+	assert_false(l.ended);
+	shutdown(peer, SHUT_WR);
+	assert_int_equal(link_read(&l, bytes, sizeof(bytes)), 0);
+	assert_true(l.ended);
+	/* an end is not to be called for again and again */
+	assert_int_equal(link_want(&l, true), 0);
+	assert_int_equal(event_pending(&l.transport.event, EV_READ | EV_WRITE, NULL), 0);
+}
+
+static void test_interest(void **state)
+{
+	(void)state;
+	assert_int_equal(link_want(&l, true), 0);
+	assert_int_equal(event_pending(&l.transport.event, EV_READ | EV_WRITE, NULL), EV_READ);
+	wire.takes = 0;
+	put_message(10, 50, LINK_STOP);
+	assert_int_equal(link_want(&l, false), 0);
+	assert_int_equal(event_pending(&l.transport.event, EV_READ | EV_WRITE, NULL), EV_WRITE);
+	assert_int_equal(link_want(&l, true), 0);
+	assert_int_equal(event_pending(&l.transport.event, EV_READ | EV_WRITE, NULL),
+			 EV_READ | EV_WRITE);
+}
+
+static void test_said_from_outside(void **state)
+{
+	(void)state;
+	link_drop(&l, 3);
+	assert_int_equal(l.dropped, 3);
+	assert_int_equal(link_settle(&l), LINK_DROPPED);
+	link_fail(&l, ENOMEM);
+	assert_int_equal(link_settle(&l), LINK_BROKEN);
+	assert_int_equal(l.error, ENOMEM);
+}
+
+/* --- against a model --- */
+
+/*
+ * Every frame that was put is kept in order here; those that were dropped are taken out again.
+ * What is on the wire in the end is the others, whole.
+ */
+static struct {
+	size_t count;
+	struct {
+		uint32_t number;
+		size_t len;
+		enum link_kind kind;
+	} frames[FRAMES_MAX];
+} model;
+
+static void model_add(uint32_t number, size_t len, enum link_kind kind)
+{
+	model.frames[model.count].number = number;
+	model.frames[model.count].len = len;
+	model.frames[model.count++].kind = kind;
+}
+
+static void check_model(void)
+{
+	uint64_t messages = 0, bytes = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < model.count; i++) {
+		size_t len = model.frames[i].len;
+
+		for (size_t k = 0; k < len; k++)
+			assert_int_equal(wire.bytes[at + k], model.frames[i].number % 251);
+		at += len;
+		messages += model.frames[i].kind == LINK_MESSAGE;
+		bytes += model.frames[i].kind == LINK_HTTP ? 0 : len;
+	}
+	assert_int_equal(wire.len, at);
+	assert_sent(messages, bytes);
+}
+
+static void random_step(uint32_t number, size_t max)
+{
+	static const enum link_kind kinds[] = { LINK_MESSAGE, LINK_MESSAGE, LINK_MESSAGE,
+						LINK_CONTROL, LINK_HTTP };
+	enum link_kind kind = kinds[rand() % 5];
+	size_t len = 2 + (size_t)rand() % (rand() % 4 ? 60 : 2000);
+	uint32_t dropped = l.dropped;
+	enum link_verdict v;
+
+	wire.takes = rand() % 3 ? (size_t)rand() % 300 : 0;
+	if (rand() % 3 == 0)
+		go_on(wire.takes);
+	v = put(number, len, kind, max, rand() % 2 ? LINK_DROP_ONE : LINK_DROP_REST);
+	assert_true(v <= LINK_DROPPED);
+	if (l.dropped == dropped)
+		model_add(number, len, kind);
+	else
+		assert_true(kind == LINK_MESSAGE && v == LINK_DROPPED);
+	link_settle(&l);
+}
+
+static void test_against_model(void **state)
+{
+	for (unsigned seed = 1; seed <= 20; seed++) {
+		srand(seed);
+		model.count = 0;
+		for (uint32_t i = 0; i < FRAMES_MAX; i++)
+			random_step(i, 3000);
+		while (go_on(100) != LINK_TAKEN)
+			;
+		check_model();
+		assert_true(model.count < FRAMES_MAX);
+		assert_int_equal(model.count + l.dropped, FRAMES_MAX);
+		end(state);
+		begin(state);
+	}
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_whole),
+		TEST(test_cut_frame),
+		TEST(test_limit),
+		TEST(test_rest_of_run),
+		TEST(test_stop),
+		TEST(test_broken),
+		TEST(test_broken_at_once),
+		TEST(test_temporary_errors),
+		TEST(test_held_back),
+		TEST(test_newest_pong),
+		TEST(test_gathering),
+		TEST(test_gathering_has_an_end),
+		TEST(test_reading),
+		TEST(test_interest),
+		TEST(test_said_from_outside),
+		TEST(test_against_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
