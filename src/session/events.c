@@ -212,8 +212,7 @@ void conn_timer(struct conn *c)
 	if (c->state_now == state)
 		act(c, timer_due(c));
 	conn_settle(c);
-	/* Who has got another state has its own time by that. */
-	if (c->state_now == state)
+	if (c->state_now != CONN_DEAD)
 		timer_renew(c);
 }
 
