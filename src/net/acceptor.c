@@ -192,10 +192,12 @@ void acceptor_set(struct acceptor *a, void *arg, unsigned rate)
 	a->rate = rate;
 }
 
-void acceptor_finish(struct acceptor *a)
+void acceptor_finish(struct acceptor *a, bool shut)
 {
 	for (int i = 0; i < DRAIN_MAX && accept_one(a); i++)
 		;
+	if (shut)
+		shutdown(a->fd, SHUT_RD);
 	acceptor_free(a);
 }
 

@@ -5,6 +5,7 @@
 #define NET_ACCEPTOR_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "net/peer.h"
 
@@ -24,8 +25,11 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, v
 /* From the next connection on: what fn is called with, and how many are accepted a second (0: any). */
 void acceptor_set(struct acceptor *a, void *arg, unsigned rate);
 
-/* Accepts what waits in the queue, closes the socket, frees. */
-void acceptor_finish(struct acceptor *a);
+/*
+ * Accepts what waits in the queue, closes the socket, frees. shut: nobody is to come by it any
+ * more, whoever has a copy of it; for a TCP socket.
+ */
+void acceptor_finish(struct acceptor *a, bool shut);
 
 /* Closes this process's copy of the socket without accepting more, frees. */
 void acceptor_free(struct acceptor *a);

@@ -191,6 +191,11 @@ int socket_adopt(int fd, const struct config_listener *l)
 	return own;
 }
 
+bool socket_is_shared(const struct config_listener *l)
+{
+	return l->unix_path || l->systemd;
+}
+
 void socket_set_patience(int fd, int64_t ms)
 {
 	if (socket_port(fd) > 0)

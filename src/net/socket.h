@@ -8,6 +8,7 @@
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ int socket_listen(const struct config_listener *l, int port, struct socket_file 
  * socket_listen would have made. Returns it, the caller's to close, or -1 with errno.
  */
 int socket_adopt(int fd, const struct config_listener *l) __attribute__((warn_unused_result));
+
+/* Whether workers have one socket of it together, which none of them may shut. */
+bool socket_is_shared(const struct config_listener *l);
 
 /* The port that a socket is bound to, 0 if it has none; -1: errno is set. */
 int socket_port(int fd);

@@ -15,8 +15,8 @@
 enum control_type {
 	/* to a worker */
 	CONTROL_RELOAD = 1, /* fds: the packed source, then its listening sockets; `retire`: none */
-	CONTROL_ADOPT, /* fds: listening sockets of `slot`, to accept for it */
-	CONTROL_RELEASE, /* `slot` accepts for itself again */
+	CONTROL_ADOPT, /* fds: sockets of `slot` for `listeners`, to accept for it */
+	CONTROL_RELEASE, /* `slot` accepts for itself again, or with `give_up` never more */
 	CONTROL_STOP, /* close all; what is left after `grace` ms is cut */
 	/* to the master */
 	CONTROL_READY, /* it listens, with `generation` */
@@ -29,9 +29,11 @@ struct control_message {
 	uint32_t type; /* enum control_type */
 	uint32_t slot;
 	uint64_t generation;
+	uint64_t listeners; /* ADOPT: a bit for each of the configuration's that has an fd */
 	int64_t grace;
 	uint32_t moved, closed;
 	uint32_t retire; /* RELOAD: accept nothing more, end with the last connection */
+	uint32_t give_up; /* RELEASE: who waits is accepted, and the sockets take nobody more */
 	uint32_t keep_waiting; /* STOP: who is not accepted yet is left in the queue */
 };
 

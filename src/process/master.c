@@ -105,19 +105,19 @@ static bool stays_root(const struct config *c)
 	return c && !c->user && geteuid() == 0;
 }
 
+/* A configuration without listeners is valid: a reload with it lets the connections end. */
 static int not_started(const struct config_errors *e)
 {
-	size_t n = config_errors_count(e);
+	const char *file = master.options->file;
 
-	if (n > 0 || !master.config)
-		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)",
-			master.options->file, n);
+	if (!master.config)
+		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)", file,
+			config_errors_count(e));
 	else
 		log_err(LOG_OF(CONFIG_ERROR),
 			"not started: \"listen\" is empty in %s; a daemon that runs may be told "
-			"so, "
-			"to let its connections end",
-			master.options->file);
+			"so, to let its connections end",
+			file);
 	return MASTER_CONFIG;
 }
 
@@ -271,7 +271,7 @@ static int add_events(void)
 	return slots_init();
 }
 
-static bool is_configured(const char *name, void *arg)
+static bool is_listener_of_unit(const char *name, void *arg)
 {
 	(void)arg;
 	for (size_t i = 0; i < master.config->listener_count; i++) {
@@ -297,7 +297,7 @@ static int open_sockets(void)
 		return -1;
 	}
 	sockets_commit(&master.sockets, master.config);
-	fdstore_close_rest(is_configured, NULL);
+	fdstore_close_rest(is_listener_of_unit, NULL);
 	master_note_expiry();
 	return 0;
 }

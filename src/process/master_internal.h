@@ -40,8 +40,8 @@ struct slot {
 	uint64_t generation; /* that its worker has in force */
 	uint64_t beats; /* its heartbeat when it last moved, */
 	uint64_t beat_tick; /* and when that was */
-	uint64_t
-		awaited_tick; /* since when the log waits for it as it stands still, 0: it does not */
+	uint64_t awaited_tick; /* the log waits for it since then, as it stands still; 0: no */
+	bool ending; /* SIGKILL was sent, once is enough; it is not reaped yet */
 	uint64_t restart_at; /* BACKOFF */
 	uint64_t deaths[SLOT_DEATHS]; /* ticks of the last ones, a ring */
 	unsigned death_count;
@@ -51,6 +51,7 @@ struct slot {
 
 struct reload_state {
 	bool active, again;
+	uint64_t begun; /* tick at which the workers were told */
 	char changes[CHANGES_MAX]; /* of the one that is active */
 	char first_error[256]; /* why it was refused, */
 	size_t errors; /* and how many reasons there were */
@@ -99,6 +100,10 @@ void slot_retire_or_reload(struct slot *s, bool retire, int source_fd);
 void slots_stop(int64_t grace);
 /* Has others accept for those who cannot, and those who can for themselves again. */
 void slots_readopt(void);
+/* After a reload: what was adopted is adopted with the sockets of the new configuration. */
+void slots_adopt_anew(void);
+/* After a reload: closes the sockets of places that are not wanted any more; nobody is lost. */
+void slots_give_up(void);
 bool slot_alive(const struct slot *s);
 size_t slots_alive(void);
 void slots_start_waiting(void);
@@ -109,12 +114,17 @@ void reload_start(void);
 void reload_check(void);
 void reload_log_errors(const struct config_errors *e, bool refused);
 
+/* With every tick: ends those who do not answer. */
+void reload_tick(void);
+
 /* supervise.c */
 void supervise_tick(void);
 const char *supervise_status(void);
 uint64_t supervise_ticks(int64_t ms);
 /* Whether its worker has not moved for a second. */
 bool supervise_stands_still(const struct slot *s);
+/* Ends a worker, what: it does or does not do, for the log. */
+void supervise_end_stuck(struct slot *s, const char *what);
 /* What an operator wants to see, on demand: at every log level. */
 void supervise_log_state(void);
 

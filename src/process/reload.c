@@ -21,6 +21,12 @@
 #include "process/runtime.h"
 #include "process/worker.h"
 
+/*
+ * Milliseconds that a worker has for its answer, whatever worker_timeout. Who waits for the
+ * outcome, `ignyxd -r` or the service manager, does so for 90 s.
+ */
+enum { ANSWER_MAX = 30000 };
+
 static void note_error(const char *line)
 {
 	struct reload_state *r = &master.reload;
@@ -132,11 +138,11 @@ static void tell_workers(int fd)
 			s->state = SLOT_UNUSED;
 		else if (s->state == SLOT_UNUSED)
 			slot_start(s);
-		/* One in back-off starts with the new snapshot; its adopter has the old sockets. */
-		s->adopter = -1;
 	}
 	close(fd);
-	slots_readopt();
+	/* what somebody accepts on for another is of the old configuration */
+	slots_adopt_anew();
+	slots_give_up();
 }
 
 static void commit(struct config *new, int fd)
@@ -151,6 +157,7 @@ static void commit(struct config *new, int fd)
 	log_set_generation(new->generation);
 	sockets_commit(&master.sockets, new);
 	master_note_expiry();
+	master.reload.begun = master.ticks;
 	tell_workers(fd);
 	config_unref(old);
 	reload_check();
@@ -219,16 +226,29 @@ void reload_start(void)
 	config_errors_free(e);
 }
 
+/* A worker that is starting was told with the fork. */
+static bool was_asked(const struct slot *s)
+{
+	return slot_alive(s) && s->state != SLOT_STARTING &&
+	       s->generation < master.config->generation;
+}
+
 static bool all_answered(void)
 {
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
-		const struct slot *s = &master.slots[i];
-
-		if (slot_alive(s) &&
-		    (s->state == SLOT_STARTING || s->generation < master.config->generation))
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (master.slots[i].state == SLOT_STARTING || was_asked(&master.slots[i]))
 			return false;
-	}
 	return true;
+}
+
+void reload_tick(void)
+{
+	if (!master.reload.active || master.stopping ||
+	    master.ticks - master.reload.begun < supervise_ticks(ANSWER_MAX))
+		return;
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (was_asked(&master.slots[i]))
+			supervise_end_stuck(&master.slots[i], "has not answered a reload for 30 s");
 }
 
 void reload_check(void)

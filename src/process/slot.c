@@ -161,6 +161,7 @@ int slot_start(struct slot *s)
 	s->state = SLOT_STARTING;
 	s->beat_tick = master.ticks;
 	s->awaited_tick = 0;
+	s->ending = false;
 	s->beats = metrics_heartbeat(row);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
@@ -188,12 +189,13 @@ static bool can_adopt(const struct slot *s)
 	return s->state == SLOT_RUNNING && !supervise_stands_still(s);
 }
 
+/* A new worker takes over from the adopter of its place when it listens, not before. */
 static bool needs_adopter(const struct slot *s)
 {
 	if (master.stopping || master.bus_corrupt || s->index >= master.config->workers)
 		return false;
-	return s->state == SLOT_BACKOFF ||
-	       (master.ready && slot_alive(s) && supervise_stands_still(s));
+	return s->state == SLOT_BACKOFF || (s->state == SLOT_STARTING && s->adopter >= 0) ||
+	       (master.ready && supervise_stands_still(s));
 }
 
 /* The next one in the row, so that several do not all fall to the same. */
@@ -208,28 +210,74 @@ static struct slot *find_adopter(const struct slot *s)
 	return NULL;
 }
 
+/* Has another accept on the sockets of s; but_shared: only on those that are of s alone. */
+static int lend(const struct slot *s, const struct slot *to, bool but_shared)
+{
+	const struct config *c = master.config;
+	struct control_message m = { .type = CONTROL_ADOPT, .slot = (uint32_t)s->index };
+	int all[CONFIG_LISTENERS_MAX], fds[CONFIG_LISTENERS_MAX];
+	size_t n = 0;
+
+	sockets_of(&master.sockets, c, s->index, all);
+	for (size_t i = 0; i < c->listener_count; i++) {
+		if (all[i] < 0 || (but_shared && socket_is_shared(&c->listeners[i])))
+			continue;
+		m.listeners |= UINT64_C(1) << i;
+		fds[n++] = all[i];
+	}
+	return control_send(to->control[0], &m, fds, n);
+}
+
 static void adopt(struct slot *s)
 {
 	struct slot *other = find_adopter(s);
-	struct control_message m = { .type = CONTROL_ADOPT, .slot = (uint32_t)s->index };
-	int fds[CONFIG_LISTENERS_MAX];
-	size_t n;
 
-	if (!other)
-		return;
-	n = sockets_of(&master.sockets, master.config, s->index, fds);
-	if (control_send(other->control[0], &m, fds, n) == 0)
+	if (other && lend(s, other, false) == 0)
 		s->adopter = other->index;
+}
+
+static void release(const struct slot *s, const struct slot *adopter, bool give_up)
+{
+	struct control_message m = { .type = CONTROL_RELEASE,
+				     .slot = (uint32_t)s->index,
+				     .give_up = give_up };
+
+	if (slot_alive(adopter) && control_send(adopter->control[0], &m, NULL, 0) < 0)
+		slot_kill(&master.slots[adopter->index], SIGKILL);
 }
 
 static void end_adoption(struct slot *s)
 {
-	struct control_message m = { .type = CONTROL_RELEASE, .slot = (uint32_t)s->index };
-
-	if (slot_alive(&master.slots[s->adopter]) &&
-	    control_send(master.slots[s->adopter].control[0], &m, NULL, 0) < 0)
-		slot_kill(&master.slots[s->adopter], SIGKILL);
+	release(s, &master.slots[s->adopter], false);
 	s->adopter = -1;
+}
+
+void slots_adopt_anew(void)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i];
+		bool adopted = s->adopter >= 0;
+
+		s->adopter = -1;
+		if (adopted && i < master.config->workers)
+			adopt(s);
+	}
+	slots_readopt();
+}
+
+/*
+ * A retiring worker accepts who waits for it, and closes: unless it stands still. And a place in
+ * back-off has nobody. So another does the same, and shuts the sockets for whoever has a copy.
+ */
+void slots_give_up(void)
+{
+	for (int i = (int)master.config->workers; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i], *other = find_adopter(s);
+
+		if (other && sockets_has(&master.sockets, i) && lend(s, other, true) == 0)
+			release(s, other, true);
+	}
+	sockets_close_from(&master.sockets, (int)master.config->workers);
 }
 
 void slots_readopt(void)

@@ -297,11 +297,24 @@ void sockets_commit(struct sockets *s, const struct config *c)
 		if (l->fresh)
 			log_always(LOG_INFO, LOG_OF(LISTENING), "listening on %s", l->name);
 		l->fresh = false;
-		for (int k = (int)c->workers; k < CONFIG_WORKERS_MAX; k++)
-			close_slot(l, k);
 		update(l, c, cl);
 		keep(l, (int)c->workers);
 	}
+}
+
+bool sockets_has(const struct sockets *s, int slot)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->items[i]->fds[slot] >= 0)
+			return true;
+	return false;
+}
+
+void sockets_close_from(struct sockets *s, int slot)
+{
+	for (size_t i = 0; i < s->count; i++)
+		for (int k = slot; k < CONFIG_WORKERS_MAX; k++)
+			close_slot(s->items[i], k);
 }
 
 size_t sockets_of(const struct sockets *s, const struct config *c, int slot,

@@ -38,10 +38,19 @@ struct sockets {
 int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
 		 size_t size);
 
-/* Closes the addresses that c does not have, and the slots beyond its workers. */
+/* Closes the addresses that c does not have; others are as c says from then on. */
 void sockets_commit(struct sockets *s, const struct config *c);
 
-/* The sockets of a slot in the order of c's listeners; returns their number. */
+/* Whether there is any of a slot. */
+bool sockets_has(const struct sockets *s, int slot);
+
+/* Closes those of the slots from this one on, which are not wanted any more. */
+void sockets_close_from(struct sockets *s, int slot);
+
+/*
+ * The sockets of a slot in the order of c's listeners, -1 where it has none; returns the number
+ * of listeners.
+ */
 size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 		  int fds[CONFIG_LISTENERS_MAX]);
 

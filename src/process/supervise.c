@@ -36,17 +36,18 @@ static void note_beat(struct slot *s)
 	s->beat_tick = master.beat_tick = master.ticks;
 }
 
-static void end_stuck(struct slot *s, const char *what)
+void supervise_end_stuck(struct slot *s, const char *what)
 {
 	const struct metrics_row *row = &master.metrics->rows[s->index];
 
+	if (s->ending)
+		return;
+	s->ending = true;
 	log_err((&(struct log_fields){ .event = LOG_EVENT_WORKER_STUCK,
 				       .conn = atomic_load(&row->conn) }),
 		"worker %d (pid %ld) %s while %s; ending it", s->index, (long)s->pid, what,
 		activity_name(atomic_load(&row->activity)));
 	slot_kill(s, SIGKILL);
-	/* Not again before it is reaped and had its time. */
-	s->beat_tick = master.ticks;
 }
 
 static void check_heartbeats(uint64_t limit)
@@ -58,7 +59,7 @@ static void check_heartbeats(uint64_t limit)
 			continue;
 		note_beat(s);
 		if (master.ticks - s->beat_tick >= limit)
-			end_stuck(s, "has not moved for worker_timeout");
+			supervise_end_stuck(s, "has not moved for worker_timeout");
 	}
 }
 
@@ -85,7 +86,7 @@ static void check_awaited(void)
 		if (s->awaited_tick == 0)
 			s->awaited_tick = master.ticks;
 		if (master.ticks - s->awaited_tick >= supervise_ticks(AWAITED_STILL - STILL))
-			end_stuck(s, "stands still, and the rooms wait for it,");
+			supervise_end_stuck(s, "stands still, and the rooms wait for it,");
 	}
 }
 
@@ -113,7 +114,7 @@ static void check_lock(void)
 		return;
 	master.lock_tick = master.ticks;
 	if (slot_of(owner))
-		end_stuck(slot_of(owner), "holds the lock of the bus");
+		supervise_end_stuck(slot_of(owner), "holds the lock of the bus");
 }
 
 /* As many of those that do not respond as there is space to name. */
@@ -234,6 +235,7 @@ void supervise_tick(void)
 	check_heartbeats(limit);
 	check_awaited();
 	check_lock();
+	reload_tick();
 	slots_readopt();
 	feed_watchdog(limit);
 	if (!master.stopping) {

@@ -38,6 +38,7 @@ struct listening {
 	struct acceptor *acceptor;
 	struct listener *listener;
 	int owner;
+	bool shared; /* with other slots, or with the service manager */
 	char key[SOCKET_NAME_MAX];
 };
 
@@ -84,7 +85,7 @@ static void set_listener(struct listening *l, struct listener *listener, int64_t
 
 /* Takes fd over. */
 static int add_listening(const char *key, int owner, int fd, struct listener *listener,
-			 int64_t rate)
+			 const struct config_listener *c)
 {
 	struct listening *l = realloc(worker.listening, (worker.listening_count + 1) * sizeof(*l));
 
@@ -95,12 +96,13 @@ static int add_listening(const char *key, int owner, int fd, struct listener *li
 	worker.listening = l;
 	l += worker.listening_count;
 	l->owner = owner;
+	l->shared = socket_is_shared(c);
 	l->listener = NULL;
 	strcpy(l->key, key);
 	l->acceptor = acceptor_new(worker.base, fd, session_accept, NULL);
 	if (!l->acceptor)
 		return -1;
-	set_listener(l, listener, rate);
+	set_listener(l, listener, c->accept_rate);
 	worker.listening_count++;
 	return 0;
 }
@@ -108,7 +110,7 @@ static int add_listening(const char *key, int owner, int fd, struct listener *li
 static void remove_listening(struct listening *l, bool accept_rest)
 {
 	if (accept_rest)
-		acceptor_finish(l->acceptor);
+		acceptor_finish(l->acceptor, !l->shared);
 	else
 		acceptor_free(l->acceptor);
 	listener_unref(l->listener);
@@ -130,7 +132,7 @@ static void drop_adopted(void)
 			remove_listening(&worker.listening[i], false);
 }
 
-static bool is_configured(const struct config *c, const char *key)
+static bool has_socket(const struct config *c, const char *key)
 {
 	char name[SOCKET_NAME_MAX];
 
@@ -163,7 +165,7 @@ static int listen_on_one(const struct config_listener *c, int owner, int fd)
 	if (l)
 		set_listener(l, listener, c->accept_rate);
 	else
-		r = add_listening(key, owner, fd, listener, c->accept_rate);
+		r = add_listening(key, owner, fd, listener, c);
 	listener_unref(listener);
 	return r;
 }
@@ -174,8 +176,7 @@ static int listen_on(const struct config *c, int owner, const int *fds)
 	int r = 0;
 
 	for (size_t i = worker.listening_count; i-- > 0;)
-		if (worker.listening[i].owner == owner &&
-		    !is_configured(c, worker.listening[i].key))
+		if (worker.listening[i].owner == owner && !has_socket(c, worker.listening[i].key))
 			remove_listening(&worker.listening[i], true);
 	for (size_t i = 0; i < c->listener_count; i++)
 		if (listen_on_one(&c->listeners[i], owner, fds[i]) < 0)
@@ -252,14 +253,15 @@ static void reload(const struct control_message *m, const int *fds, size_t count
 
 static void adopt(const struct control_message *m, const int *fds, size_t count)
 {
-	if (count == session.config->listener_count) {
-		if (listen_on(session.config, (int)m->slot, fds) < 0)
-			log_err(NULL, "cannot accept for worker %u: no memory", m->slot);
-		return;
-	}
-	/* Of another generation: the master repeats it after the reload. */
-	for (size_t i = 0; i < count; i++)
-		close(fds[i]);
+	const struct config *c = session.config;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->listener_count && n < count; i++)
+		if (m->listeners >> i & 1 &&
+		    listen_on_one(&c->listeners[i], (int)m->slot, fds[n++]) < 0)
+			log_err(NULL, "cannot accept for worker %u", m->slot);
+	while (n < count)
+		close(fds[n++]);
 }
 
 static void stop(const struct control_message *m)
@@ -281,7 +283,7 @@ static void handle_message(const struct control_message *m, const int *fds, size
 		adopt(m, fds, count);
 		break;
 	case CONTROL_RELEASE:
-		remove_owner((int)m->slot, false);
+		remove_owner((int)m->slot, m->give_up);
 		break;
 	case CONTROL_STOP:
 		stop(m);

@@ -1,15 +1,45 @@
-"""A process that is stepped through instruction by instruction, until it holds the lock of the bus.
+"""A process that is held at one instruction: with the lock of the bus, or at the first of its life.
 
 The lock is the first word of the bus: the thread id of its owner, and flags.
 """
 
 import ctypes
 import os
+import signal
 import struct
 
-PTRACE_SINGLESTEP, PTRACE_ATTACH, PTRACE_DETACH = 9, 16, 17
+PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_ATTACH, PTRACE_DETACH = 7, 9, 16, 17
+PTRACE_GETEVENTMSG, PTRACE_SEIZE = 0x4201, 0x4206
+PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK = 2, 1
+PTRACE_EVENT_STOP = 128
+WALL = 0x40000000
 TID_MASK = 0x3fffffff
 MOST = 400_000
+
+
+def ptrace(request, pid, data=0):
+    call = ctypes.CDLL(None, use_errno=True).ptrace
+    call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if call(request, pid, None, data) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+def stopped_child(pid):
+    """Lets the process go on until it forks; returns the child, which is stopped."""
+    ptrace(PTRACE_SEIZE, pid, PTRACE_O_TRACEFORK)
+    while True:
+        _, status = os.waitpid(pid, WALL)
+        event = status >> 16
+        if event == PTRACE_EVENT_FORK:
+            break
+        ptrace(PTRACE_CONT, pid, 0 if event == PTRACE_EVENT_STOP else os.WSTOPSIG(status))
+    child = ctypes.c_ulong()
+    ptrace(PTRACE_GETEVENTMSG, pid, ctypes.addressof(child))
+    os.waitpid(child.value, WALL)
+    os.kill(child.value, signal.SIGSTOP)
+    ptrace(PTRACE_DETACH, child.value)
+    ptrace(PTRACE_DETACH, pid)
+    return child.value
 
 
 class Traced:
@@ -17,24 +47,18 @@ class Traced:
 
     def __init__(self, pid):
         self.pid = pid
-        self.ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-        self.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         self.leave_stopped = False
 
-    def call(self, request, signal=0):
-        if self.ptrace(request, self.pid, None, signal) != 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-
     def __enter__(self):
-        self.call(PTRACE_ATTACH)
+        ptrace(PTRACE_ATTACH, self.pid)
         os.waitpid(self.pid, 0)
         return self
 
     def __exit__(self, *_):
-        self.call(PTRACE_DETACH, 19 if self.leave_stopped else 0)
+        ptrace(PTRACE_DETACH, self.pid, signal.SIGSTOP if self.leave_stopped else 0)
 
     def step(self):
-        self.call(PTRACE_SINGLESTEP)
+        ptrace(PTRACE_SINGLESTEP, self.pid)
         os.waitpid(self.pid, 0)
 
     def holds(self, bus):

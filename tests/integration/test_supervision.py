@@ -244,6 +244,47 @@ def test_queue_of_a_worker_in_back_off_is_served(daemon):
     assert len(re.findall("worker 0 runs with pid", d.log())) == 7, "it had not come back yet"
 
 
+def state_of(d, slot):
+    """What the daemon says of a slot when it is asked, which it does once a second at most."""
+    mark = d.log_size()
+
+    def asked():
+        d.kill(signal.SIGUSR1)
+        return re.search(rf"worker {slot}: .*", d.log(mark))
+
+    return wait_until("its state in the log", asked).group()
+
+
+@needs_root
+@pytest.mark.parametrize("after", ["back-off", "standing still"])
+def test_who_accepts_for_another_does_until_that_listens(daemon, after):
+    """Not only until a new worker is forked, which may take its time to start."""
+    d = daemon({**DEBUG, "worker_timeout": f"{int(3 * SLOW)}s"})
+    d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+    if after == "back-off":
+        d.wear_out(0)
+        child = stepper.stopped_child(d.pid)
+    else:
+        stand_still(d.worker_at(0))
+        d.notify.wait("not responding: worker 0")
+        assert "worker 1 accepts for it" in state_of(d, 0)
+        child = stepper.stopped_child(d.pid)
+    assert re.match(r"worker 0: starting, .*, worker 1 accepts for it", state_of(d, 0))
+    files = open_files(d.worker_at(1))
+    # more than a tick of the master, less than what makes the new one stand still
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        assert open_files(d.worker_at(1)) == files, "it goes on with the socket of the other"
+        time.sleep(0.02)
+    check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
+    os.kill(child, signal.SIGCONT)
+    d.log_contains(rf"worker 0 runs with pid {child}\b")
+    with client_of(d, 0) as c:
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+    assert "accepts" not in state_of(d, 0)
+
+
 def test_unix_socket_is_shared_by_all(daemon):
     d = daemon(DEBUG, start=False)
     path = os.path.join(d.directory, "ws.sock")
@@ -630,6 +671,56 @@ def test_reload_while_another_accepts_for_a_stopped_worker(daemon):
         with client_of(d, slot) as c:
             c.send(text("hi"))
             assert c.text() == "Echo: hi"
+
+
+def test_queue_of_a_retiring_worker_that_stands_still_is_served(daemon):
+    """Nobody has to wait for it, be it with connections that it has not accepted or new ones."""
+    d = daemon({**DEBUG, "worker_timeout": "1h"})
+    clients = queued_at(d, d.worker_at(1), 15)
+    d.change(workers=1)
+    d.kill(signal.SIGHUP)
+    check_all_served(clients)
+    check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
+    os.kill(d.worker_at(1), signal.SIGCONT)
+    d.log_contains("configuration reloaded: ")
+    d.log_contains("worker 1 retired")
+    assert answer(d.address) == "Echo: hi"
+
+
+def test_queue_of_a_worker_in_back_off_that_is_not_wanted_any_more(daemon):
+    """Who accepts for it may be at something else when a reload says so."""
+    d = daemon({**DEBUG, "worker_timeout": "1h"})
+    d.wear_out(1)
+    os.kill(d.pid, signal.SIGSTOP)
+    # the master has not seen that it stands still when it reloads
+    adopter = d.worker_at(0)
+    stand_still(adopter)
+    # more for each socket than it accepts before it looks at what else there is
+    clients = [Raw(d.address).send(request("/ws"), text("hi")) for _ in range(240)]
+    d.change(workers=1)
+    files = open_files(d.pid)
+    d.kill(signal.SIGHUP)
+    os.kill(d.pid, signal.SIGCONT)
+    wait_until("that the master has closed what is not wanted", lambda: open_files(d.pid) < files)
+    os.kill(adopter, signal.SIGCONT)
+    check_all_served(clients)
+
+
+def test_reload_that_a_worker_does_not_answer(daemon):
+    """It has half a minute, whatever worker_timeout, for somebody waits for the outcome."""
+    d = daemon({**DEBUG, "worker_timeout": "1h"})
+    d.expect_error("has not answered a reload for 30 s|was ended by signal 9")
+    victim = d.worker_at(1)
+    stand_still(victim)
+    since = time.monotonic()
+    mark = d.log_size()
+    d.kill(signal.SIGHUP)
+    d.log_contains(rf"worker 1 \(pid {victim}\) has not answered a reload for 30 s while {DOING}; "
+                   "ending it event=worker-stuck", mark, 30 + DEADLINE)
+    assert time.monotonic() - since > 29
+    d.log_contains("configuration reloaded: ", mark)
+    assert len(d.wait_workers(2, but=[victim])) == 2
+    d.log_count("ending it", 1, mark)
 
 
 def test_stopped_worker_that_the_rooms_wait_for(daemon):
