@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "process/command.h"
 #include "process/inherited.h"
 #include "process/master.h"
 #include "process/title.h"
@@ -53,11 +54,11 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			check = true;
-			run = master_check_config;
+			run = command_check;
 			break;
 		case 'r':
 			reload = true;
-			run = master_request_reload;
+			run = command_reload;
 			break;
 		case 'v':
 			options.verbose = true;

@@ -173,6 +173,12 @@ void *config_source_pack(const struct config_source *s, size_t *len);
 struct config_source *config_source_unpack(const void *bytes, size_t len);
 
 /*
+ * Reads of path and what it includes only the absolute path that it has as "runtime_dir"; whatever
+ * else may be wrong with it. The caller frees it. NULL: there is none, or errors, which are in e.
+ */
+char *config_find_runtime_dir(const char *path, struct config_errors *e);
+
+/*
  * Makes a snapshot (refs 1). behaviours: NULL-terminated. generation is noted
  * in it. Files that the text names (certificates, keys) are read, once, and kept in
  * s, to be handed on with it. NULL: everything that is wrong is in e. Warnings may

@@ -7,103 +7,27 @@
 #include "process/master.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "behaviour.h"
-#include "config/errors.h"
 #include "net/tls.h"
+#include "process/configure.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
-#include "process/reload_client.h"
 #include "process/runtime.h"
 #include "process/signals.h"
 #include "process/title.h"
-#include "process/user.h"
 #include "process/worker.h"
-#include "session/listener.h"
 
 struct master master;
 
 /* Workers cut what is left at shutdown_grace themselves; this is for one that does not. */
 enum { STOP_MARGIN = 2000 };
-
-/* What only making it shows, such as a key that is too short for OpenSSL's taste. */
-static bool check_listeners(const struct config *c, struct config_errors *e)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct config_listener *l = &c->listeners[i];
-		const char *why;
-		struct listener *made = listener_new(l, NULL, &why);
-
-		listener_unref(made);
-		if (made)
-			continue;
-		errors_add(e, false, (struct config_place){ l->file, (unsigned)l->line, 0 },
-			   "listen %zu: tls: OpenSSL cannot use this: %s", i + 1, why);
-		ok = false;
-	}
-	return ok;
-}
-
-struct config *master_load(const char *file, uint64_t generation, struct config_source **source,
-			   struct config_errors *e)
-{
-	struct config *c = NULL;
-
-	*source = config_load(file, e);
-	if (*source)
-		c = config_parse(*source, behaviours, generation, e);
-	if (c && !check_listeners(c, e)) {
-		config_unref(c);
-		c = NULL;
-	}
-	if (!c) {
-		config_source_free(*source);
-		*source = NULL;
-	}
-	return c;
-}
-
-/*
- * The configuration says who to be, and is then read as that user, so that
- * what works at start works at a reload.
- */
-static int become_user(const char *file)
-{
-	struct config_errors *e;
-	struct config_source *source;
-	struct config *c;
-	int r = 0;
-
-	if (geteuid() != 0)
-		return 0;
-	e = config_errors_new();
-	c = master_load(file, 1, &source, e);
-	if (c && c->user)
-		r = user_become(c->user);
-	config_unref(c);
-	config_source_free(source);
-	config_errors_free(e);
-	return r;
-}
-
-/* It says nobody. */
-static bool stays_root(const struct config *c)
-{
-	return c && !c->user && geteuid() == 0;
-}
 
 /* A configuration without listeners is valid: a reload with it lets the connections end. */
 static int not_started(const struct config_errors *e)
@@ -128,13 +52,13 @@ static int load_config(void)
 	struct config_errors *e;
 	int status = MASTER_OK;
 
-	if (become_user(master.options->file) < 0)
+	if (configure_become_user(master.options->file) < 0)
 		return MASTER_FAILED;
 	e = config_errors_new();
 	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
 	master.expiry_looked = (int64_t)time(NULL);
-	master.config = master_load(master.options->file, 1, &source, e);
-	if (stays_root(master.config))
+	master.config = configure_load(master.options->file, 1, &source, e);
+	if (configure_stays_root(master.config))
 		log_warning(LOG_OF(CONFIG_WARNING),
 			    "running as root: set \"user\" to an unprivileged user");
 	reload_log_errors(e, false);
@@ -143,16 +67,6 @@ static int load_config(void)
 	config_errors_free(e);
 	config_source_free(source);
 	return status;
-}
-
-static void raise_file_limit(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
 }
 
 int master_new_bus(void)
@@ -307,7 +221,7 @@ static int start(void)
 	int status;
 
 	signals_prepare();
-	raise_file_limit();
+	configure_raise_limits();
 	status = load_config();
 	if (status != MASTER_OK)
 		return status;
@@ -364,101 +278,4 @@ int master_run(const struct master_options *options)
 	log_always(LOG_INFO, LOG_OF(STOPPED), "stopped");
 	release();
 	return master.exit_status;
-}
-
-static void print_error(bool warning, const char *line, void *arg)
-{
-	(void)arg;
-	fprintf(stderr, "%s%s\n", warning ? "warning: " : "", line);
-}
-
-int master_check_config(const struct master_options *options)
-{
-	struct config_errors *e;
-	struct config_source *source;
-	struct config *c;
-	size_t n;
-
-	raise_file_limit();
-	if (become_user(options->file) < 0)
-		return MASTER_FAILED;
-	e = config_errors_new();
-	c = master_load(options->file, 1, &source, e);
-	if (stays_root(c))
-		print_error(true,
-			    "checked as root, who may read all files: check as the user that "
-			    "the daemon runs as",
-			    NULL);
-	config_errors_each(e, print_error, NULL);
-	n = config_errors_count(e);
-	if (c)
-		printf("%s: configuration is valid\n", options->file);
-	else
-		fprintf(stderr, "%s: %zu error%s\n", options->file, n, n == 1 ? "" : "s");
-	config_unref(c);
-	config_source_free(source);
-	config_errors_free(e);
-	return c ? MASTER_OK : MASTER_FAILED;
-}
-
-/* That of the unit that comes with the program. */
-#define UNIT_RUNTIME_DIR "/run/ignyxd"
-
-static bool is_in_use(const char *dir)
-{
-	char file[PATH_MAX];
-
-	snprintf(file, sizeof(file), "%s/" RUNTIME_PID_FILE, dir);
-	return access(file, F_OK) == 0;
-}
-
-/* Of the service, if that runs. With -c the file that is meant may be of another daemon. */
-static char *unit_runtime_dir(bool file_given)
-{
-	if (!is_in_use(UNIT_RUNTIME_DIR))
-		return NULL;
-	fprintf(stderr, file_given ? "ignyxd: a daemon runs with " UNIT_RUNTIME_DIR
-				     "; to reload that one, leave -c out\n"
-				   : "ignyxd: reloading the daemon of " UNIT_RUNTIME_DIR "\n");
-	return file_given ? NULL : strdup(UNIT_RUNTIME_DIR);
-}
-
-/*
- * Where the daemon keeps its pid file: the configuration says, or the service manager,
- * also when the file was edited to say something else, which needs a restart. Who asks by
- * hand has nothing from the service manager, but its daemon is where the unit has it. A file
- * with errors is then the daemon's to refuse; else they are told here.
- */
-static char *runtime_dir(const struct config *c, bool file_given)
-{
-	const char *env = getenv("RUNTIME_DIRECTORY");
-	char *dir = env ? strndup(env, strcspn(env, ":")) : NULL;
-
-	if (!c || !c->runtime_dir || (dir && is_in_use(dir) && !is_in_use(c->runtime_dir)))
-		return dir ? dir : unit_runtime_dir(file_given);
-	free(dir);
-	return strdup(c->runtime_dir);
-}
-
-int master_request_reload(const struct master_options *options)
-{
-	const char *pid = getenv("MAINPID");
-	struct config_errors *e = config_errors_new();
-	struct config_source *source;
-	struct config *c = master_load(options->file, 1, &source, e);
-	char *dir = runtime_dir(c, options->file_given);
-	int r = MASTER_FAILED;
-
-	if (c || dir) {
-		r = reload_client(dir, pid ? strtol(pid, NULL, 10) : 0);
-	} else {
-		config_errors_each(e, print_error, NULL);
-		fprintf(stderr, "%s has errors (%zu): the daemon was not asked to reload\n",
-			options->file, config_errors_count(e));
-	}
-	free(dir);
-	config_unref(c);
-	config_source_free(source);
-	config_errors_free(e);
-	return r;
 }

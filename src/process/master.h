@@ -22,10 +22,4 @@ enum { MASTER_OK = 0, MASTER_FAILED = 1, MASTER_USAGE = 2, MASTER_GAVE_UP = 3, M
 /* Runs the daemon in the foreground; returns the exit status. */
 int master_run(const struct master_options *options);
 
-/* -t: checks the configuration as the daemon would read it; prints to stderr and stdout. */
-int master_check_config(const struct master_options *options);
-
-/* -r: has the running daemon reload, and says what came of it. */
-int master_request_reload(const struct master_options *options);
-
 #endif

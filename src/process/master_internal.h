@@ -132,9 +132,6 @@ void supervise_log_state(void);
 int master_new_bus(void);
 /* For the metrics, of the configuration in force. */
 void master_note_expiry(void);
-/* Reads and checks a configuration. NULL: it is all in e, and *source is NULL. */
-struct config *master_load(const char *file, uint64_t generation, struct config_source **source,
-			   struct config_errors *e);
 void master_check_ready(void);
 void master_check_stopped(void);
 /* Stops; at once the second time. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "process/configure.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
 #include "process/runtime.h"
@@ -211,7 +212,7 @@ void reload_start(void)
 	notify_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
-	new = master_load(master.options->file, master.config->generation + 1, &source, e);
+	new = configure_load(master.options->file, master.config->generation + 1, &source, e);
 	reload_log_errors(e, true);
 	if (new) {
 		apply(new, source);

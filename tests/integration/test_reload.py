@@ -16,8 +16,8 @@ import stock
 import way
 from apart import AS_NOBODY, give_to_nobody, needs_root
 from certificates import Authority
-from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, free_port, open_files, proc_stat,
-                     run_program, stand_still, taken_port, wait_until)
+from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, config_text, free_port,
+                     open_files, proc_stat, run_program, stand_still, taken_port, wait_until)
 from raw import Member, Raw, close, request, run, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
@@ -670,15 +670,38 @@ def test_r_with_the_errors_of_the_file(five):
 
 
 def test_r_with_a_file_that_does_not_say_where(five):
-    """By hand: without a valid file nothing says where the daemon is, but what is wrong is said."""
-    five.change(worker=3)
+    """By hand: what cannot be parsed does not say where the daemon is, but what is wrong is said."""
+    five.write(config_text(five.settings) + "workers = = 3;\n")
     r = ask_reload(five)
     assert (r.returncode, r.stdout) == (1, "")
-    # over TLS there is a warning about the key's mode as well
-    first = next(x for x in r.stderr.splitlines() if not x.startswith("warning: "))
-    assert re.match(rf'{five.place("worker = 3")}: unknown setting "worker"', first)
-    assert "runtime_dir" not in first
+    first, last = r.stderr.splitlines()
+    assert re.match(rf"{five.place('= = 3')}: expected a value", first)
+    assert last == f"{five.file} has errors (1): the daemon was not asked to reload"
     assert answer(five.address) == "Echo: hi"
+
+
+def test_r_with_errors_that_are_the_daemons_to_tell(five):
+    """By hand: a file that says where the daemon is has its other errors told by that."""
+    five.change(worker=3)
+    five.expect_error('unknown setting "worker"|reload refused')
+    r = ask_reload(five)
+    assert (r.returncode, r.stdout) == (1, "")
+    first, last = r.stderr.splitlines()
+    assert re.match(rf'{five.place("worker = 3")}: unknown setting "worker"', first)
+    assert last.startswith("reload refused: 1 error in the configuration; ")
+
+
+def test_r_by_somebody_with_lower_limits(daemon):
+    """What is too much for this process need not be for the daemon."""
+    d = daemon({"max_connections": 500})
+    few = ["prlimit", "--nofile=256:256", "--", PROGRAM]
+    r = subprocess.run([*few, "-t", "-c", d.file], env=d.env, capture_output=True,
+                       stdin=subprocess.DEVNULL, text=True, check=False)
+    assert r.returncode == 1 and '"max_connections" must be at most' in r.stderr
+    r = subprocess.run([*few, "-r", "-c", d.file], env=d.env, capture_output=True,
+                       stdin=subprocess.DEVNULL, text=True, check=False)
+    assert (r.returncode, r.stderr) == (0, "")
+    assert r.stdout.startswith("configuration reloaded: ")
 
 
 def test_r_without_the_directory(daemon):

@@ -16,10 +16,10 @@ import time
 import pytest
 
 import stock
-from apart import give_to_nobody, needs_root
+from apart import AS_NOBODY, give_to_nobody, needs_root
 from certificates import Authority, Pair, client, openssl
-from harness import (DEADLINE, LOCAL, ROOMY, SLOW, alive, free_port, open_files, proc_stat,
-                     run_program, stand_still, wait_until)
+from harness import (DEADLINE, LOCAL, PROGRAM, ROOMY, SLOW, alive, free_port, open_files,
+                     proc_stat, run_program, stand_still, wait_until)
 from raw import BINARY, PING, PONG, TEXT, Raw, close, frame, plain, request, run, split_frame, text
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -64,6 +64,25 @@ def ports(d, *listeners):
 
 def serve(daemon, *pairs, settings=None, **tls):
     return daemon({"listen": [listener(*pairs, **tls)], **(settings or {})})
+
+
+@needs_root
+def test_r_by_somebody_who_may_not_read_the_key(daemon, pki):
+    """But may signal the daemon, whose the key is by a group."""
+    pair = pki.root.pair("DNS:localhost")
+    group = 54321
+    os.chmod(pair.key, 0o640)
+    os.chown(pair.key, 0, group)
+    with_group = [x if x != "--clear-groups" else f"--groups={group}" for x in AS_NOBODY]
+    d = daemon({"listen": [listener(pair)]}, start=False, wrap=with_group)
+    give_to_nobody(d.directory)
+    d.start()
+    check, ask = (subprocess.run([*AS_NOBODY, PROGRAM, what, "-c", d.file], env=d.env, text=True,
+                                 capture_output=True, stdin=subprocess.DEVNULL, check=False)
+                  for what in ("-t", "-r"))
+    assert check.returncode == 1 and "Permission denied" in check.stderr
+    assert (ask.returncode, ask.stderr) == (0, "")
+    assert ask.stdout.startswith("configuration reloaded: ")
 
 
 def test_key_that_openssl_thinks_too_weak(daemon, pki):
