@@ -1,57 +1,156 @@
 /*
- * control.h - what the master and its workers tell each other.
+ * control.h - what the master and its children tell each other.
  *
- * Messages of fixed size, whole or not at all, over a socketpair per slot that
- * outlives workers. Descriptors go with them.
+ * Frames over a stream socketpair per slot, which outlives workers: a header, a body that is a
+ * struct of its type, descriptors. A frame waits in a queue for the other side to read; nobody is
+ * ended for that. Whoever waits for an answer has a deadline of his own.
+ *
+ * The other side is another process, which may be broken: what it sends is checked against the
+ * table in control.c.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "config/config.h"
 
+struct event;
+struct event_base;
+
+/* The numbers say who reads it; each direction has places for 64. */
 enum control_type {
-	/* to a worker */
-	CONTROL_RELOAD = 1, /* fds: the packed source, then its listening sockets; `retire`: none */
-	CONTROL_ADOPT, /* fds: sockets of `slot` for `listeners`, to accept for it */
-	CONTROL_RELEASE, /* `slot` accepts for itself again, or with `give_up` never more */
-	CONTROL_STOP, /* close all; what is left after `grace` ms is cut */
-	/* to the master */
-	CONTROL_READY, /* it listens, with `generation` */
-	CONTROL_RELOADED, /* `generation` is in force; `moved`, `closed`: connections */
+	CONTROL_TO_WORKER = 0x00,
+	CONTROL_RELOAD, /* fds: the packed source, then the worker's sockets, by listener */
+	CONTROL_ADOPT, /* fds: sockets of another slot, to accept for it */
+	CONTROL_RELEASE,
+	CONTROL_STOP,
+
+	CONTROL_TO_MASTER = 0x40,
+	CONTROL_READY, /* the worker accepts */
+	CONTROL_RELOADED, /* answers RELOAD: it is in force */
+
+	CONTROL_TYPES = 0x80,
+	CONTROL_DIRECTION = 0x40 /* the bit that tells one from the other */
 };
 
-enum { CONTROL_FDS_MAX = 1 + CONFIG_LISTENERS_MAX };
-
-struct control_message {
-	uint32_t type; /* enum control_type */
-	uint32_t slot;
+struct control_reload {
 	uint64_t generation;
-	uint64_t listeners; /* ADOPT: a bit for each of the configuration's that has an fd */
-	int64_t grace;
-	uint32_t moved, closed;
-	uint32_t retire; /* RELOAD: accept nothing more, end with the last connection */
-	uint32_t give_up; /* RELEASE: who waits is accepted, and the sockets take nobody more */
-	uint32_t keep_waiting; /* STOP: who is not accepted yet is left in the queue */
+	uint64_t retire; /* 1: accept nothing more, end with the last connection; no sockets */
+};
+
+struct control_adopt {
+	uint64_t slot;
+	uint64_t listeners; /* a bit for each of the configuration's that has a socket */
+};
+
+struct control_release {
+	uint32_t slot;
+	uint32_t
+		give_up; /* 0: it accepts for itself; 1: nobody does: who waits is accepted first */
+};
+
+struct control_stop {
+	int64_t grace; /* milliseconds until what is left is cut */
+	uint64_t keep_waiting; /* 1: who is not accepted yet is left in the queue */
+};
+
+struct control_ready {
+	uint64_t generation; /* that it has in force */
+};
+
+struct control_reloaded {
+	uint64_t generation;
+	uint32_t moved, closed; /* connections */
+};
+
+enum {
+	CONTROL_FDS_MAX = 1 + CONFIG_LISTENERS_MAX,
+	CONTROL_BODY_MAX = 256, /* bytes; of the largest there may be */
+
+	/*
+	 * Frames that may wait for a worker: a RELOAD and a STOP, for there is one of each at a time;
+	 * for each slot an ADOPT and a RELEASE, and the same again with the reload. A worker sends no
+	 * more than it is sent.
+	 */
+	CONTROL_QUEUE_MAX = 2 + 4 * CONFIG_WORKERS_MAX
+};
+
+/* The first bytes of a frame. */
+struct control_header {
+	uint32_t type; /* enum control_type */
+	uint32_t id; /* chosen by who asks, repeated by who answers; else 0 */
+	uint32_t length; /* of the body, bytes */
+	uint32_t fd_count;
+};
+
+/* A frame that has come, lent until the next call for the same end. */
+struct control_frame {
+	uint32_t type, id;
+	const void *body; /* aligned for any struct; as long as the table says */
+	int *fds; /* who keeps one puts -1 in its place; the others are closed */
+	size_t fd_count;
+};
+
+struct control_waiting;
+
+/* One end. */
+struct control {
+	int fd; /* stays the caller's */
+	uint32_t reads; /* CONTROL_TO_WORKER or CONTROL_TO_MASTER */
+	bool unknown_told; /* that the other side sends what is not known here */
+	struct control_header head; /* of the frame that is coming, */
+	size_t got; /* of its bytes, those of the header among them, */
+	uint64_t body[CONTROL_BODY_MAX / sizeof(uint64_t)];
+	int fds[CONTROL_FDS_MAX]; /* and what came with it */
+	size_t fd_count;
+	struct control_waiting *first, **last; /* to be sent */
+	size_t waiting; /* number of them */
+	struct event *readable, *writable; /* NULL: it is not watched */
+	void (*on_readable)(void *arg);
+	void *arg;
+};
+
+enum control_verdict {
+	CONTROL_FRAME, /* here it is */
+	CONTROL_MORE, /* not now */
+	CONTROL_ENDED, /* the other side is gone */
+	CONTROL_BAD, /* it sent what cannot be, or half a frame: nothing more can be read */
 };
 
 /* fds[0] is the master's end. Both are non-blocking. -1: errno is set. */
 int control_pair(int fds[2]);
 
-/* -1: errno is set; EAGAIN when the other side does not read. fds stay the caller's. */
-int control_send(int fd, const struct control_message *m, const int *fds, size_t count)
-	__attribute__((warn_unused_result));
+void control_init(struct control *c, int fd, uint32_t reads);
+
+/* In the loop from now on: readable is called with arg when there is something to read. */
+int control_watch(struct control *c, struct event_base *base, void (*readable)(void *arg),
+		  void *arg) __attribute__((warn_unused_result));
+
+/* Has readable called again, or no more. */
+void control_listen(struct control *c, bool on);
 
 /*
- * Takes one message. Returns 1, with *count descriptors that are the caller's
- * now; 0: there is none; -1: the other side is gone or sent what cannot be.
+ * Sends a frame, or keeps it until it can be sent; body is the struct of its type, fds stay the
+ * caller's. -1: errno is set, and nothing of it will be sent: ENOBUFS when CONTROL_QUEUE_MAX wait;
+ * no memory, no descriptors; the other side is gone.
  */
-int control_receive(int fd, struct control_message *m, int fds[CONTROL_FDS_MAX], size_t *count)
+int control_send(struct control *c, enum control_type type, uint32_t id, const void *body,
+		 const int *fds, size_t fd_count) __attribute__((warn_unused_result));
+
+/* Sends what waits, as far as it goes: for what nothing tells of, such as too many descriptors. */
+void control_flush(struct control *c);
+
+/* Takes the next frame that is known here; passes over others, with one line in the log. */
+enum control_verdict control_read(struct control *c, struct control_frame *f)
 	__attribute__((warn_unused_result));
 
-/* Forgets all that a dead worker left unread or unsaid. */
-void control_drain(int fd);
+/* Forgets what waits to be sent, what has come in part, and all that fd and other hold unread. */
+void control_reset(struct control *c, int other);
+
+/* Gives back what control_watch and control_send took. */
+void control_fini(struct control *c);
 
 #endif

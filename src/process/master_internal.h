@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "net/tickets.h"
 #include "process/changes.h"
+#include "process/control.h"
 #include "process/master.h"
 #include "process/sockets.h"
 
@@ -35,9 +36,10 @@ struct slot {
 	int index;
 	enum slot_state state;
 	pid_t pid; /* 0: none */
-	int control[2]; /* the master's end, the worker's */
-	struct event *event;
+	int pair[2]; /* the master's end, the worker's */
+	struct control control; /* the master's */
 	uint64_t generation; /* that its worker has in force */
+	uint32_t asked; /* id of the RELOAD that its worker has to answer, 0: none */
 	uint64_t beats; /* its heartbeat when it last moved, */
 	uint64_t beat_tick; /* and when that was */
 	uint64_t awaited_tick; /* the log waits for it since then, as it stands still; 0: no */
@@ -104,6 +106,8 @@ void slots_readopt(void);
 void slots_adopt_anew(void);
 /* After a reload: closes the sockets of places that are not wanted any more; nobody is lost. */
 void slots_give_up(void);
+/* With every tick: sends what waits. */
+void slots_flush(void);
 bool slot_alive(const struct slot *s);
 size_t slots_alive(void);
 void slots_start_waiting(void);
@@ -114,6 +118,8 @@ void reload_start(void);
 void reload_check(void);
 void reload_log_errors(const struct config_errors *e, bool refused);
 
+/* A worker has the new configuration in force: how many connections moved to it or were closed. */
+void reload_note(unsigned moved, unsigned closed);
 /* With every tick: ends those who do not answer. */
 void reload_tick(void);
 

@@ -227,19 +227,18 @@ void reload_start(void)
 	config_errors_free(e);
 }
 
-/* A worker that is starting was told with the fork. */
-static bool was_asked(const struct slot *s)
-{
-	return slot_alive(s) && s->state != SLOT_STARTING &&
-	       s->generation < master.config->generation;
-}
-
 static bool all_answered(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].state == SLOT_STARTING || was_asked(&master.slots[i]))
+		if (master.slots[i].state == SLOT_STARTING || master.slots[i].asked)
 			return false;
 	return true;
+}
+
+void reload_note(unsigned moved, unsigned closed)
+{
+	master.reload.moved += moved;
+	master.reload.closed += closed;
 }
 
 void reload_tick(void)
@@ -248,7 +247,7 @@ void reload_tick(void)
 	    master.ticks - master.reload.begun < supervise_ticks(ANSWER_MAX))
 		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (was_asked(&master.slots[i]))
+		if (master.slots[i].asked)
 			supervise_end_stuck(&master.slots[i], "has not answered a reload for 30 s");
 }
 

@@ -29,34 +29,51 @@
 /* Milliseconds. Start-up is given up after so many deaths of one. */
 enum { MINUTE = 60000, BACKOFF_FIRST = 1000, BACKOFF_MAX = 30000, START_DEATHS_MAX = 3 };
 
-static void read_control(struct slot *s)
+static void note_ready(struct slot *s, const struct control_frame *f)
 {
-	struct control_message m;
-	int fds[CONTROL_FDS_MAX];
-	size_t count;
+	const struct control_ready *r = f->body;
 
-	while (control_receive(s->control[0], &m, fds, &count) > 0) {
-		while (count > 0)
-			close(fds[--count]);
-		s->generation = m.generation;
-		if (m.type == CONTROL_READY && s->state == SLOT_STARTING) {
-			s->state = SLOT_RUNNING;
-			s->beat_tick = master.ticks;
-			slots_readopt();
-			master_check_ready();
-		} else if (m.type == CONTROL_RELOADED) {
-			master.reload.moved += m.moved;
-			master.reload.closed += m.closed;
-		}
-		reload_check();
-	}
+	s->generation = r->generation;
+	if (s->state != SLOT_STARTING)
+		return;
+	s->state = SLOT_RUNNING;
+	s->beat_tick = master.ticks;
+	slots_readopt();
+	master_check_ready();
 }
 
-static void control_cb(evutil_socket_t fd, short what, void *arg)
+static void note_reloaded(struct slot *s, const struct control_frame *f)
 {
-	(void)fd;
-	(void)what;
-	read_control(arg);
+	const struct control_reloaded *r = f->body;
+
+	if (f->id != s->asked)
+		return;
+	s->asked = 0;
+	s->generation = r->generation;
+	reload_note(r->moved, r->closed);
+}
+
+static void (*const handlers[CONTROL_TYPES])(struct slot *s, const struct control_frame *f) = {
+	[CONTROL_READY] = note_ready,
+	[CONTROL_RELOADED] = note_reloaded,
+};
+
+static void read_control(void *arg)
+{
+	struct slot *s = arg;
+	struct control_frame f;
+	enum control_verdict v;
+
+	while ((v = control_read(&s->control, &f)) == CONTROL_FRAME) {
+		handlers[f.type](s, &f);
+		reload_check();
+	}
+	if (v == CONTROL_MORE)
+		return;
+	/* what else it wrote means nothing any more; the pair begins anew with its successor */
+	control_listen(&s->control, false);
+	if (slot_alive(s))
+		supervise_end_stuck(s, "told the master what cannot be");
 }
 
 int slots_init(void)
@@ -65,11 +82,10 @@ int slots_init(void)
 		struct slot *s = &master.slots[i];
 
 		*s = (struct slot){ .index = i, .adopter = -1 };
-		if (control_pair(s->control) < 0)
+		if (control_pair(s->pair) < 0)
 			return -1;
-		s->event =
-			event_new(master.base, s->control[0], EV_READ | EV_PERSIST, control_cb, s);
-		if (!s->event || event_add(s->event, NULL) < 0)
+		control_init(&s->control, s->pair[0], CONTROL_TO_MASTER);
+		if (control_watch(&s->control, master.base, read_control, s) < 0)
 			return -1;
 	}
 	return 0;
@@ -78,12 +94,14 @@ int slots_init(void)
 void slots_fini(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
+		struct slot *s = &master.slots[i];
+
 		/* as far as slots_init came */
-		if (!master.slots[i].event)
+		if (!s->control.readable)
 			continue;
-		event_free(master.slots[i].event);
-		close(master.slots[i].control[0]);
-		close(master.slots[i].control[1]);
+		control_fini(&s->control);
+		close(s->pair[0]);
+		close(s->pair[1]);
 	}
 }
 
@@ -126,7 +144,7 @@ _Noreturn static void run_child(struct slot *s, pid_t parent)
 	struct worker_start start = {
 		.slot = s->index,
 		.master = parent,
-		.control = s->control[1],
+		.control = s->pair[1],
 		.wakeup = master.wakeups[s->index],
 		.config = master.config,
 		.bus = master.bus,
@@ -155,13 +173,14 @@ int slot_start(struct slot *s)
 	pid_t parent = getpid();
 	sigset_t all, old;
 
-	control_drain(s->control[0]);
-	control_drain(s->control[1]);
+	control_reset(&s->control, s->pair[1]);
+	control_listen(&s->control, true);
 	atomic_store(&row->activity, ACTIVITY_STARTING);
 	s->state = SLOT_STARTING;
 	s->beat_tick = master.ticks;
 	s->awaited_tick = 0;
 	s->ending = false;
+	s->asked = 0;
 	s->beats = metrics_heartbeat(row);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
@@ -211,10 +230,10 @@ static struct slot *find_adopter(const struct slot *s)
 }
 
 /* Has another accept on the sockets of s; but_shared: only on those that are of s alone. */
-static int lend(const struct slot *s, const struct slot *to, bool but_shared)
+static int lend(const struct slot *s, struct slot *to, bool but_shared)
 {
 	const struct config *c = master.config;
-	struct control_message m = { .type = CONTROL_ADOPT, .slot = (uint32_t)s->index };
+	struct control_adopt a = { .slot = (uint64_t)s->index };
 	int all[CONFIG_LISTENERS_MAX], fds[CONFIG_LISTENERS_MAX];
 	size_t n = 0;
 
@@ -222,10 +241,10 @@ static int lend(const struct slot *s, const struct slot *to, bool but_shared)
 	for (size_t i = 0; i < c->listener_count; i++) {
 		if (all[i] < 0 || (but_shared && socket_is_shared(&c->listeners[i])))
 			continue;
-		m.listeners |= UINT64_C(1) << i;
+		a.listeners |= UINT64_C(1) << i;
 		fds[n++] = all[i];
 	}
-	return control_send(to->control[0], &m, fds, n);
+	return control_send(&to->control, CONTROL_ADOPT, 0, &a, fds, n);
 }
 
 static void adopt(struct slot *s)
@@ -236,20 +255,20 @@ static void adopt(struct slot *s)
 		s->adopter = other->index;
 }
 
-static void release(const struct slot *s, const struct slot *adopter, bool give_up)
+static int release(const struct slot *s, struct slot *adopter, bool give_up)
 {
-	struct control_message m = { .type = CONTROL_RELEASE,
-				     .slot = (uint32_t)s->index,
-				     .give_up = give_up };
+	const struct control_release r = { .slot = (uint32_t)s->index, .give_up = give_up };
 
-	if (slot_alive(adopter) && control_send(adopter->control[0], &m, NULL, 0) < 0)
-		slot_kill(&master.slots[adopter->index], SIGKILL);
+	return control_send(&adopter->control, CONTROL_RELEASE, 0, &r, NULL, 0);
 }
 
+/* Where it cannot be said now it is tried again with the next tick. */
 static void end_adoption(struct slot *s)
 {
-	release(s, &master.slots[s->adopter], false);
-	s->adopter = -1;
+	struct slot *adopter = &master.slots[s->adopter];
+
+	if (!slot_alive(adopter) || release(s, adopter, false) == 0)
+		s->adopter = -1;
 }
 
 void slots_adopt_anew(void)
@@ -274,8 +293,11 @@ void slots_give_up(void)
 	for (int i = (int)master.config->workers; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i], *other = find_adopter(s);
 
-		if (other && sockets_has(&master.sockets, i) && lend(s, other, true) == 0)
-			release(s, other, true);
+		if (other && sockets_has(&master.sockets, i) &&
+		    (lend(s, other, true) < 0 || release(s, other, true) < 0))
+			log_warning(NULL,
+				    "cannot have worker %d accept who waits for worker %d: %s",
+				    other->index, i, strerror(errno));
 	}
 	sockets_close_from(&master.sockets, (int)master.config->workers);
 }
@@ -453,6 +475,7 @@ void slot_died(pid_t pid, int status)
 		bus_is_corrupt();
 	wanted = s->index < master.config->workers && !master.stopping;
 	s->state = SLOT_UNUSED;
+	s->asked = 0;
 	if (wanted && master.bus_corrupt)
 		s->state = SLOT_BACKOFF;
 	else if (wanted && ended_well(status))
@@ -498,11 +521,11 @@ void slots_start_waiting(void)
 	}
 }
 
+/* One that cannot be asked does not answer, and is ended for that. */
 void slot_retire_or_reload(struct slot *s, bool retire, int source_fd)
 {
-	struct control_message m = { .type = CONTROL_RELOAD,
-				     .generation = master.config->generation,
-				     .retire = retire };
+	const struct control_reload r = { .generation = master.config->generation,
+					  .retire = retire };
 	int fds[CONTROL_FDS_MAX] = { source_fd };
 	size_t n = 1;
 
@@ -513,26 +536,32 @@ void slot_retire_or_reload(struct slot *s, bool retire, int source_fd)
 		if (s->state == SLOT_RETIRING)
 			s->state = SLOT_RUNNING;
 	}
-	if (control_send(s->control[0], &m, fds, n) == 0)
-		return;
-	log_err(LOG_OF(WORKER_STUCK), "worker %d does not take a reload: %s; starting it anew",
-		s->index, strerror(errno));
-	slot_kill(s, SIGKILL);
+	s->asked = (uint32_t)r.generation;
+	if (control_send(&s->control, CONTROL_RELOAD, s->asked, &r, fds, n) < 0)
+		log_err(LOG_OF(WORKER_STUCK), "cannot have worker %d reload: %s", s->index,
+			strerror(errno));
 }
 
 void slots_stop(int64_t grace)
 {
 	/* Who waits to be accepted waits for the next run, if there is to be one. */
-	struct control_message m = { .type = CONTROL_STOP,
-				     .grace = grace,
-				     .keep_waiting = fdstore_enabled() };
+	const struct control_stop stop = { .grace = grace, .keep_waiting = fdstore_enabled() };
 
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 
 		if (!slot_alive(s))
 			s->state = SLOT_UNUSED;
-		else if (control_send(s->control[0], &m, NULL, 0) < 0)
-			slot_kill(s, SIGKILL);
+		else if (control_send(&s->control, CONTROL_STOP, 0, &stop, NULL, 0) < 0)
+			log_err(NULL,
+				"cannot have worker %d stop: %s; it is ended behind shutdown_grace",
+				i, strerror(errno));
 	}
+}
+
+/* For what no event tells of, such as that there are descriptors again. */
+void slots_flush(void)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		control_flush(&master.slots[i].control);
 }

@@ -235,6 +235,7 @@ void supervise_tick(void)
 	check_heartbeats(limit);
 	check_awaited();
 	check_lock();
+	slots_flush();
 	reload_tick();
 	slots_readopt();
 	feed_watchdog(limit);

@@ -43,9 +43,10 @@ struct listening {
 };
 
 static struct {
-	const struct worker_start *start;
+	struct worker_start *start;
 	struct event_base *base;
-	struct event *control, *wakeup, *tick;
+	struct control control;
+	struct event *wakeup, *tick;
 	struct listening *listening;
 	size_t listening_count;
 	uint32_t stop_at; /* session tick at which what is left is cut */
@@ -144,8 +145,8 @@ static bool has_socket(const struct config *c, const char *key)
 	return false;
 }
 
-/* Accepts on one socket for an owner, or goes on with that with new settings. Takes fd over. */
-static int listen_on_one(const struct config_listener *c, int owner, int fd)
+/* Accepts on one socket for an owner, taking *fd over, or goes on with its own with new settings. */
+static int listen_on_one(const struct config_listener *c, int owner, int *fd)
 {
 	char key[SOCKET_NAME_MAX];
 	struct listening *l;
@@ -156,22 +157,22 @@ static int listen_on_one(const struct config_listener *c, int owner, int fd)
 	socket_name(c, (int)c->port, key);
 	l = find_listening(key, owner);
 	listener = listener_new(c, worker.start->tickets, &why);
-	if (l || !listener)
-		close(fd);
 	if (!listener) {
 		log_err(NULL, "cannot listen on %s: %s", key, why);
 		return -1;
 	}
-	if (l)
+	if (l) {
 		set_listener(l, listener, c->accept_rate);
-	else
-		r = add_listening(key, owner, fd, listener, c);
+	} else {
+		r = add_listening(key, owner, *fd, listener, c);
+		*fd = -1;
+	}
 	listener_unref(listener);
 	return r;
 }
 
-/* fds: one for each listener of the configuration; all are taken over. */
-static int listen_on(const struct config *c, int owner, const int *fds)
+/* fds: one for each listener of the configuration; -1 takes the place of what is taken over. */
+static int listen_on(const struct config *c, int owner, int *fds)
 {
 	int r = 0;
 
@@ -179,20 +180,14 @@ static int listen_on(const struct config *c, int owner, const int *fds)
 		if (worker.listening[i].owner == owner && !has_socket(c, worker.listening[i].key))
 			remove_listening(&worker.listening[i], true);
 	for (size_t i = 0; i < c->listener_count; i++)
-		if (listen_on_one(&c->listeners[i], owner, fds[i]) < 0)
+		if (listen_on_one(&c->listeners[i], owner, &fds[i]) < 0)
 			r = -1;
 	return r;
 }
 
-static void tell(enum control_type type, unsigned moved, unsigned closed)
+static void tell(enum control_type type, uint32_t id, const void *body)
 {
-	struct control_message m = { .type = type,
-				     .slot = (uint32_t)worker.start->slot,
-				     .generation = session.config->generation,
-				     .moved = moved,
-				     .closed = closed };
-
-	if (control_send(worker.start->control, &m, NULL, 0) < 0) {
+	if (control_send(&worker.control, type, id, body, NULL, 0) < 0) {
 		log_err(NULL, "cannot answer the master: %s", strerror(errno));
 		finish(EXIT_FAILURE);
 	}
@@ -226,92 +221,79 @@ static struct config *receive_config(int fd, uint64_t generation)
 	return c;
 }
 
-static void reload(const struct control_message *m, const int *fds, size_t count)
+static void reload(struct control_frame *f)
 {
-	struct config *c = count > 0 ? receive_config(fds[0], m->generation) : NULL;
-	unsigned moved, closed;
+	const struct control_reload *r = f->body;
+	struct config *c = receive_config(f->fds[0], r->generation);
+	struct control_reloaded done = { .generation = r->generation };
 
-	if (count > 0)
-		close(fds[0]);
-	if (!c || (!m->retire && count != 1 + c->listener_count)) {
+	if (!c || (!r->retire && f->fd_count != 1 + c->listener_count)) {
 		log_err(NULL, "cannot apply the configuration that the master sent; starting anew");
 		finish(EXIT_FAILURE);
 		return;
 	}
-	worker.retiring = m->retire;
+	worker.retiring = r->retire;
 	drop_adopted();
 	if (worker.retiring)
 		remove_owner(worker.start->slot, true);
-	else if (listen_on(c, worker.start->slot, fds + 1) < 0)
+	else if (listen_on(c, worker.start->slot, f->fds + 1) < 0)
 		finish(EXIT_FAILURE);
-	session_reload(c, &moved, &closed);
+	session_reload(c, &done.moved, &done.closed);
 	config_unref(c);
 	worker_set_log(session.config, worker.start->verbose);
 	log_set_generation(session.config->generation);
-	tell(CONTROL_RELOADED, moved, closed);
+	tell(CONTROL_RELOADED, f->id, &done);
 }
 
-static void adopt(const struct control_message *m, const int *fds, size_t count)
+static void adopt(struct control_frame *f)
 {
+	const struct control_adopt *a = f->body;
 	const struct config *c = session.config;
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->listener_count && n < count; i++)
-		if (m->listeners >> i & 1 &&
-		    listen_on_one(&c->listeners[i], (int)m->slot, fds[n++]) < 0)
-			log_err(NULL, "cannot accept for worker %u", m->slot);
-	while (n < count)
-		close(fds[n++]);
+	for (size_t i = 0; i < c->listener_count && n < f->fd_count; i++)
+		if (a->listeners >> i & 1 &&
+		    listen_on_one(&c->listeners[i], (int)a->slot, &f->fds[n++]) < 0)
+			log_err(NULL, "cannot accept for worker %d", (int)a->slot);
 }
 
-static void stop(const struct control_message *m)
+static void release_slot(struct control_frame *f)
 {
+	const struct control_release *r = f->body;
+
+	remove_owner((int)r->slot, r->give_up);
+}
+
+static void stop(struct control_frame *f)
+{
+	const struct control_stop *s = f->body;
+
 	/* Who waits already gets an answer. */
 	for (size_t i = worker.listening_count; i-- > 0;)
-		remove_listening(&worker.listening[i], !m->keep_waiting);
-	worker.stop_at = session.now + (uint32_t)(m->grace / SESSION_TICK) + 1;
+		remove_listening(&worker.listening[i], !s->keep_waiting);
+	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
 	session_stop();
 }
 
-static void handle_message(const struct control_message *m, const int *fds, size_t count)
-{
-	switch (m->type) {
-	case CONTROL_RELOAD:
-		reload(m, fds, count);
-		break;
-	case CONTROL_ADOPT:
-		adopt(m, fds, count);
-		break;
-	case CONTROL_RELEASE:
-		remove_owner((int)m->slot, m->give_up);
-		break;
-	case CONTROL_STOP:
-		stop(m);
-		break;
-	}
-}
+static void (*const handlers[CONTROL_TYPES])(struct control_frame *f) = {
+	[CONTROL_RELOAD] = reload,
+	[CONTROL_ADOPT] = adopt,
+	[CONTROL_RELEASE] = release_slot,
+	[CONTROL_STOP] = stop,
+};
 
-static void read_control(void)
+static void read_control(void *arg)
 {
-	struct control_message m;
-	int fds[CONTROL_FDS_MAX];
-	size_t count;
-	int r;
+	struct control_frame f;
+	enum control_verdict v;
 
-	while ((r = control_receive(worker.start->control, &m, fds, &count)) > 0)
-		handle_message(&m, fds, count);
-	if (r < 0) {
-		log_err(NULL, "the master is gone");
-		finish(EXIT_FAILURE);
-	}
-}
-
-static void control_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
 	(void)arg;
-	read_control();
+	while ((v = control_read(&worker.control, &f)) == CONTROL_FRAME)
+		handlers[f.type](&f);
+	if (v == CONTROL_MORE)
+		return;
+	log_err(NULL, v == CONTROL_ENDED ? "the master is gone" : "the master sent what cannot be");
+	finish(EXIT_FAILURE);
 }
 
 /* The bus is looked at after every turn anyway; this only ends the sleep. */
@@ -372,14 +354,13 @@ static int add_events(void)
 
 	if (ticks < 0)
 		return -1;
-	worker.control = event_new(worker.base, worker.start->control, EV_READ | EV_PERSIST,
-				   control_cb, NULL);
+	control_init(&worker.control, worker.start->control, CONTROL_TO_WORKER);
 	worker.wakeup =
 		event_new(worker.base, worker.start->wakeup, EV_READ | EV_PERSIST, wakeup_cb, NULL);
 	worker.tick = event_new(worker.base, ticks, EV_READ | EV_PERSIST, tick_cb, NULL);
-	if (!worker.control || !worker.wakeup || !worker.tick ||
-	    event_add(worker.control, NULL) < 0 || event_add(worker.wakeup, NULL) < 0 ||
-	    event_add(worker.tick, NULL) < 0)
+	if (!worker.wakeup || !worker.tick || event_add(worker.wakeup, NULL) < 0 ||
+	    event_add(worker.tick, NULL) < 0 ||
+	    control_watch(&worker.control, worker.base, read_control, NULL) < 0)
 		return -1;
 	return 0;
 }
@@ -409,7 +390,7 @@ static void keep_heap(void)
 
 static int prepare(void)
 {
-	const struct worker_start *s = worker.start;
+	struct worker_start *s = worker.start;
 
 	keep_heap();
 	if (user_drop_capabilities() < 0 || user_die_with_parent(s->master) < 0)
@@ -450,14 +431,14 @@ static void release(void)
 		remove_listening(&worker.listening[0], false);
 	free(worker.listening);
 	session_fini();
-	event_free(worker.control);
+	control_fini(&worker.control);
 	event_free(worker.wakeup);
 	close(event_get_fd(worker.tick));
 	event_free(worker.tick);
 	event_base_free(worker.base);
 }
 
-int worker_run(const struct worker_start *start)
+int worker_run(struct worker_start *start)
 {
 	worker.start = start;
 	signals_ignore();
@@ -468,7 +449,7 @@ int worker_run(const struct worker_start *start)
 	}
 	log_debug(LOG_OF(WORKER_STARTED), "worker %d runs with pid %ld", start->slot,
 		  (long)getpid());
-	tell(CONTROL_READY, 0, 0);
+	tell(CONTROL_READY, 0, &(struct control_ready){ start->config->generation });
 	loop();
 	release();
 	return worker.status;

@@ -2,22 +2,25 @@
 
 import asyncio
 import collections
+import ctypes
 import os
 import platform
 import random
 import re
 import signal
+import socket
 import time
 import zlib
 
 import pytest
 
 import stepper
-from apart import needs_root
+from apart import needs_root, status_of
 from harness import DEADLINE, LOCAL, SLOW, alive, free_port, open_files, stand_still, wait_until
 from raw import TEXT, Member, Raw, close, frame, request, run, text
 
 DEBUG = {"log_level": "debug"}
+PIDFD_GETFD = 438
 DOING = r"(starting|waiting for events|accepting connections|serving a connection|" \
     "writing to a connection|delivering to rooms|looking at timers|reloading)"
 
@@ -721,6 +724,68 @@ def test_reload_that_a_worker_does_not_answer(daemon):
     d.log_contains("configuration reloaded: ", mark)
     assert len(d.wait_workers(2, but=[victim])) == 2
     d.log_count("ending it", 1, mark)
+
+
+def pending(pid, sig):
+    return int(status_of(pid)["ShdPnd"], 16) >> (sig - 1) & 1
+
+
+def test_many_reloads_while_a_worker_reads_nothing(daemon):
+    """Nobody is ended for what waits; the worker goes on where it was when it moves again."""
+    d = daemon({**DEBUG, "workers": 3, "worker_timeout": "1h"})
+    before = d.workers()
+    victim = d.worker_at(1)
+    with client_of(d, 1) as c:
+        stand_still(victim)
+        d.notify.wait("not responding: worker 1")
+        for _ in range(100):
+            d.kill(signal.SIGHUP)
+            wait_until("that it was taken", lambda: not pending(d.pid, signal.SIGHUP))
+        check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
+        os.kill(victim, signal.SIGCONT)
+        d.log_contains("configuration reloaded: ")
+        d.notify.wait("reloaded ")
+        d.reload()
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+    assert d.workers() == before
+    assert "worker-died" not in d.log()
+
+
+def control_of(pid):
+    """A copy of a worker's end of what it and the master talk over."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        fd = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+        if fd < 0:
+            continue
+        try:
+            s = socket.socket(fileno=fd)
+            if (s.family, s.type) == (socket.AF_UNIX, socket.SOCK_STREAM):
+                os.close(process)
+                return s
+            s.close()
+        except OSError:
+            os.close(fd)
+    raise AssertionError("it has none")
+
+
+@needs_root
+@pytest.mark.parametrize("said", [b"\x41\0\0\0" b"\0\0\0\0" b"\7\0\0\0" b"\0\0\0\0", b"\xff" * 100])
+def test_worker_that_tells_the_master_what_cannot_be(daemon, said):
+    """It is replaced, and nobody else notices."""
+    d = daemon(DEBUG)
+    d.expect_error("told the master what cannot be|was ended by signal 9")
+    victim, other = d.worker_at(1), d.worker_at(0)
+    with control_of(victim) as s:
+        s.send(said)
+    d.log_contains(rf"worker 1 \(pid {victim}\) told the master what cannot be while {DOING}; ending "
+                   "it event=worker-stuck")
+    d.wait_workers(2, but=[victim])
+    d.log_count("worker 1 runs with pid", 2)
+    assert d.worker_at(0) == other
+    d.reload()
 
 
 def test_stopped_worker_that_the_rooms_wait_for(daemon):
