@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,6 +24,9 @@
 #include "process/worker.h"
 
 struct master master;
+
+/* While it stops: the tick at which workers that are left are killed. */
+static uint64_t stop_at;
 
 /* Workers cut what is left at shutdown_grace themselves; this is for one that does not. */
 enum { STOP_MARGIN = 2000 };
@@ -56,7 +58,7 @@ static int load_config(void)
 		return MASTER_FAILED;
 	e = config_errors_new();
 	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
-	master.expiry_looked = (int64_t)time(NULL);
+	supervise_begin();
 	master.config = configure_load(master.options->file, 1, &source, e);
 	if (configure_stays_root(master.config))
 		log_warning(LOG_OF(CONFIG_WARNING),
@@ -134,7 +136,7 @@ static void stop(void)
 	int64_t grace = master.config->shutdown_grace;
 
 	master.stopping = true;
-	master.stop_at = master.ticks + supervise_ticks(grace + STOP_MARGIN);
+	stop_at = master.ticks + ticks_of(grace + STOP_MARGIN);
 	notify_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
 	log_always(LOG_INFO, LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
@@ -160,8 +162,13 @@ void master_stop(void)
 	log_always(LOG_NOTICE, LOG_OF(STOPPING),
 		   "stopping at once, for that was asked twice: %llu connections are cut",
 		   (unsigned long long)metrics_open(master.metrics));
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		slot_kill(&master.slots[i], SIGKILL);
+	slots_kill();
+}
+
+void master_end_grace(void)
+{
+	if (master.ticks >= stop_at)
+		slots_kill();
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)

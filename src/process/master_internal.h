@@ -17,16 +17,12 @@
 #include "bus/bus.h"
 #include "config/config.h"
 #include "net/tickets.h"
+#include "process/backoff.h"
 #include "process/changes.h"
 #include "process/control.h"
 #include "process/master.h"
 #include "process/sockets.h"
-
-/* The master's clock: ticks of this many milliseconds, never wall time. */
-enum { MASTER_TICK = 250 };
-
-/* So many deaths of a slot's workers within a minute are made good at once. */
-enum { SLOT_DEATHS = 5 };
+#include "process/ticks.h"
 
 /* STARTING: forked, has not said that it listens. RETIRING: serves what it has, accepts no more. */
 enum slot_state { SLOT_UNUSED, SLOT_STARTING, SLOT_RUNNING, SLOT_RETIRING, SLOT_BACKOFF };
@@ -45,9 +41,7 @@ struct slot {
 	uint64_t awaited_tick; /* the log waits for it since then, as it stands still; 0: no */
 	bool ending; /* SIGKILL was sent, once is enough; it is not reaped yet */
 	uint64_t restart_at; /* BACKOFF */
-	uint64_t deaths[SLOT_DEATHS]; /* ticks of the last ones, a ring */
-	unsigned death_count;
-	unsigned pauses; /* before a restart, since there was a minute without a death */
+	struct backoff backoff;
 	int adopter; /* who accepts for it while it cannot, -1: nobody */
 };
 
@@ -75,17 +69,9 @@ struct master {
 	struct slot slots[CONFIG_WORKERS_MAX];
 	struct sockets sockets;
 	uint64_t ticks;
-	uint64_t beat_tick; /* when any worker last moved */
-	pid_t lock_owner; /* of the bus, */
-	uint64_t lock_count; /* and acquisitions, when one of them last changed, */
-	uint64_t lock_tick; /* and when that was */
-	int64_t expiry_looked; /* when certificates were last looked at, seconds since the epoch */
 	struct reload_state reload;
-	char status[512];
 	bool ready; /* was told to the service manager once */
-	bool bus_corrupt; /* waiting for the workers to be gone */
 	bool stopping;
-	uint64_t stop_at; /* tick at which workers that are left are killed */
 	int exit_status;
 };
 
@@ -96,6 +82,9 @@ int slots_init(void);
 void slots_fini(void);
 int slot_start(struct slot *s);
 void slot_kill(struct slot *s, int sig);
+void slots_kill(void);
+/* NULL: it is no worker, or not any more. */
+struct slot *slot_of(pid_t pid);
 /* Of any reaped child; does nothing for one that is not a worker. */
 void slot_died(pid_t pid, int status);
 void slot_retire_or_reload(struct slot *s, bool retire, int source_fd);
@@ -126,7 +115,8 @@ void reload_tick(void);
 /* supervise.c */
 void supervise_tick(void);
 const char *supervise_status(void);
-uint64_t supervise_ticks(int64_t ms);
+/* Ahead of reading the first configuration: what has expired until now is told with it. */
+void supervise_begin(void);
 /* Whether its worker has not moved for a second. */
 bool supervise_stands_still(const struct slot *s);
 /* Ends a worker, what: it does or does not do, for the log. */
@@ -142,6 +132,8 @@ void master_check_ready(void);
 void master_check_stopped(void);
 /* Stops; at once the second time. */
 void master_stop(void);
+/* With every tick while it stops: ends whoever is left when the time is over. */
+void master_end_grace(void);
 void master_give_up(const char *why);
 
 #endif

@@ -244,7 +244,7 @@ void reload_note(unsigned moved, unsigned closed)
 void reload_tick(void)
 {
 	if (!master.reload.active || master.stopping ||
-	    master.ticks - master.reload.begun < supervise_ticks(ANSWER_MAX))
+	    master.ticks - master.reload.begun < ticks_of(ANSWER_MAX))
 		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (master.slots[i].asked)

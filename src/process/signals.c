@@ -119,7 +119,7 @@ static bool is_quiet(int sig)
 {
 	if (master.ticks < signals[sig].quiet_until)
 		return true;
-	signals[sig].quiet_until = master.ticks + supervise_ticks(QUIET);
+	signals[sig].quiet_until = master.ticks + ticks_of(QUIET);
 	return false;
 }
 

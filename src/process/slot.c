@@ -26,8 +26,11 @@
 #include "process/worker.h"
 #include "session/session.h"
 
-/* Milliseconds. Start-up is given up after so many deaths of one. */
-enum { MINUTE = 60000, BACKOFF_FIRST = 1000, BACKOFF_MAX = 30000, START_DEATHS_MAX = 3 };
+/* Start-up is given up after so many deaths of one. */
+enum { START_DEATHS_MAX = 3 };
+
+/* Whether the bus is found damaged, and all workers have to be gone before there is another. */
+static bool bus_corrupt;
 
 static void note_ready(struct slot *s, const struct control_frame *f)
 {
@@ -193,7 +196,7 @@ int slot_start(struct slot *s)
 	log_err(NULL, "cannot fork a worker: %s; trying again", strerror(errno));
 	s->pid = 0;
 	s->state = SLOT_BACKOFF;
-	s->restart_at = master.ticks + supervise_ticks(BACKOFF_FIRST);
+	s->restart_at = master.ticks + backoff_shortest();
 	return -1;
 }
 
@@ -201,6 +204,20 @@ void slot_kill(struct slot *s, int sig)
 {
 	if (s->pid > 0)
 		kill(s->pid, sig);
+}
+
+void slots_kill(void)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		slot_kill(&master.slots[i], SIGKILL);
+}
+
+struct slot *slot_of(pid_t pid)
+{
+	for (int i = 0; pid > 0 && i < CONFIG_WORKERS_MAX; i++)
+		if (master.slots[i].pid == pid)
+			return &master.slots[i];
+	return NULL;
 }
 
 static bool can_adopt(const struct slot *s)
@@ -211,7 +228,7 @@ static bool can_adopt(const struct slot *s)
 /* A new worker takes over from the adopter of its place when it listens, not before. */
 static bool needs_adopter(const struct slot *s)
 {
-	if (master.stopping || master.bus_corrupt || s->index >= master.config->workers)
+	if (master.stopping || bus_corrupt || s->index >= master.config->workers)
 		return false;
 	return s->state == SLOT_BACKOFF || (s->state == SLOT_STARTING && s->adopter >= 0) ||
 	       (master.ready && supervise_stands_still(s));
@@ -359,12 +376,12 @@ static void describe_successor(const struct slot *s, char *out, size_t size)
 	*out = '\0';
 	if (s->state == SLOT_STARTING)
 		snprintf(out, size, "; replaced by pid %ld", (long)s->pid);
-	if (s->state != SLOT_BACKOFF || master.bus_corrupt)
+	if (s->state != SLOT_BACKOFF || bus_corrupt)
 		return;
 	if (s->adopter >= 0)
 		snprintf(accepts, sizeof(accepts), "worker %d accepts for it, ", s->adopter);
 	snprintf(out, size, "; %s%sstarting it again in %llu s",
-		 s->pauses > 0 ? "it keeps dying: " : "", accepts, (ms + 999) / 1000);
+		 s->backoff.pauses > 0 ? "it keeps dying: " : "", accepts, (ms + 999) / 1000);
 }
 
 static void log_death(const struct slot *s, const struct death *d)
@@ -405,40 +422,15 @@ static void clean_up_after(struct slot *s)
 
 static void back_off(struct slot *s)
 {
-	int64_t ms = BACKOFF_FIRST;
-
-	for (unsigned i = 0; i < s->pauses && ms < BACKOFF_MAX; i++)
-		ms *= 2;
-	if (ms > BACKOFF_MAX)
-		ms = BACKOFF_MAX;
-	/* Where nobody can accept for it, a second is enough. */
-	if (slots_alive() == 0)
-		ms = BACKOFF_FIRST;
-	s->pauses++;
 	s->state = SLOT_BACKOFF;
-	s->restart_at = master.ticks + supervise_ticks(ms);
-}
-
-/* Puts this death where the one SLOT_DEATHS before it was. */
-static bool dies_too_often(struct slot *s)
-{
-	uint64_t newest = s->deaths[(s->death_count + SLOT_DEATHS - 1) % SLOT_DEATHS];
-	uint64_t *oldest = &s->deaths[s->death_count % SLOT_DEATHS];
-	bool full = s->death_count >= SLOT_DEATHS;
-	bool often = full && master.ticks - *oldest < supervise_ticks(MINUTE);
-
-	if (master.ticks - newest >= supervise_ticks(MINUTE))
-		s->pauses = 0;
-	*oldest = master.ticks;
-	s->death_count++;
-	return often;
+	s->restart_at = master.ticks + backoff_pause(&s->backoff, slots_alive() == 0);
 }
 
 static void start_again(struct slot *s)
 {
-	bool often = dies_too_often(s);
+	bool often = backoff_note(&s->backoff, master.ticks);
 
-	if (!master.ready && s->death_count >= START_DEATHS_MAX)
+	if (!master.ready && s->backoff.count >= START_DEATHS_MAX)
 		master_give_up("the workers do not come up; see above");
 	else if (often)
 		back_off(s);
@@ -446,24 +438,15 @@ static void start_again(struct slot *s)
 		slot_start(s);
 }
 
-static struct slot *find(pid_t pid)
-{
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].pid == pid)
-			return &master.slots[i];
-	return NULL;
-}
-
 static void bus_is_corrupt(void)
 {
-	master.bus_corrupt = true;
-	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		slot_kill(&master.slots[i], SIGKILL);
+	bus_corrupt = true;
+	slots_kill();
 }
 
 void slot_died(pid_t pid, int status)
 {
-	struct slot *s = find(pid);
+	struct slot *s = slot_of(pid);
 	struct death death;
 	bool wanted;
 
@@ -476,13 +459,13 @@ void slot_died(pid_t pid, int status)
 	wanted = s->index < master.config->workers && !master.stopping;
 	s->state = SLOT_UNUSED;
 	s->asked = 0;
-	if (wanted && master.bus_corrupt)
+	if (wanted && bus_corrupt)
 		s->state = SLOT_BACKOFF;
 	else if (wanted && ended_well(status))
 		slot_start(s);
 	else if (wanted)
 		start_again(s);
-	if (!master.bus_corrupt)
+	if (!bus_corrupt)
 		slots_readopt();
 	log_death(s, &death);
 	reload_check();
@@ -494,21 +477,21 @@ void slots_start_waiting(void)
 {
 	uint64_t latest = UINT64_MAX;
 
-	if (master.bus_corrupt) {
+	if (bus_corrupt) {
 		if (slots_alive() > 0)
 			return;
 		if (master_new_bus() < 0) {
 			master_give_up("there is no memory for a new bus");
 			return;
 		}
-		master.bus_corrupt = false;
+		bus_corrupt = false;
 		for (int i = 0; i < master.config->workers; i++)
 			slot_start(&master.slots[i]);
 		return;
 	}
 	/* Who accepted for them may have died since. */
 	if (slots_alive() == 0)
-		latest = master.ticks + supervise_ticks(BACKOFF_FIRST);
+		latest = master.ticks + backoff_shortest();
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 

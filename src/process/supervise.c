@@ -21,9 +21,18 @@
  */
 enum { LOCK_STUCK = 1000, STILL = 1000, AWAITED_STILL = 2000 };
 
-uint64_t supervise_ticks(int64_t ms)
+static struct {
+	uint64_t beat_tick; /* when any worker last moved */
+	pid_t lock_owner; /* who holds the bus lock, and */
+	uint64_t lock_count; /* which acquisition of it that is; */
+	uint64_t lock_tick; /* when one of both was last another */
+	int64_t expiry_looked; /* when certificates were last looked at, seconds since the epoch */
+	char status[512]; /* what the service manager is shown */
+} watch;
+
+void supervise_begin(void)
 {
-	return ms <= 0 ? 0 : ((uint64_t)ms + MASTER_TICK - 1) / MASTER_TICK;
+	watch.expiry_looked = (int64_t)time(NULL);
 }
 
 static void note_beat(struct slot *s)
@@ -33,7 +42,7 @@ static void note_beat(struct slot *s)
 	if (beats == s->beats)
 		return;
 	s->beats = beats;
-	s->beat_tick = master.beat_tick = master.ticks;
+	s->beat_tick = watch.beat_tick = master.ticks;
 }
 
 void supervise_end_stuck(struct slot *s, const char *what)
@@ -65,7 +74,7 @@ static void check_heartbeats(uint64_t limit)
 
 bool supervise_stands_still(const struct slot *s)
 {
-	return slot_alive(s) && master.ticks - s->beat_tick >= supervise_ticks(STILL);
+	return slot_alive(s) && master.ticks - s->beat_tick >= ticks_of(STILL);
 }
 
 /*
@@ -85,17 +94,9 @@ static void check_awaited(void)
 		}
 		if (s->awaited_tick == 0)
 			s->awaited_tick = master.ticks;
-		if (master.ticks - s->awaited_tick >= supervise_ticks(AWAITED_STILL - STILL))
+		if (master.ticks - s->awaited_tick >= ticks_of(AWAITED_STILL - STILL))
 			supervise_end_stuck(s, "stands still, and the rooms wait for it,");
 	}
-}
-
-static struct slot *slot_of(pid_t pid)
-{
-	for (int i = 0; pid > 0 && i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].pid == pid)
-			return &master.slots[i];
-	return NULL;
 }
 
 /* Who holds the bus lock and stands still stops every publisher. */
@@ -103,18 +104,20 @@ static void check_lock(void)
 {
 	uint64_t count;
 	pid_t owner = bus_lock_owner(master.bus, &count);
+	struct slot *s;
 
-	if (owner == 0 || owner != master.lock_owner || count != master.lock_count) {
-		master.lock_owner = owner;
-		master.lock_count = count;
-		master.lock_tick = master.ticks;
+	if (owner == 0 || owner != watch.lock_owner || count != watch.lock_count) {
+		watch.lock_owner = owner;
+		watch.lock_count = count;
+		watch.lock_tick = master.ticks;
 		return;
 	}
-	if (master.ticks - master.lock_tick < supervise_ticks(LOCK_STUCK))
+	if (master.ticks - watch.lock_tick < ticks_of(LOCK_STUCK))
 		return;
-	master.lock_tick = master.ticks;
-	if (slot_of(owner))
-		supervise_end_stuck(slot_of(owner), "holds the lock of the bus");
+	watch.lock_tick = master.ticks;
+	s = slot_of(owner);
+	if (s)
+		supervise_end_stuck(s, "holds the lock of the bus");
 }
 
 /* As many of those that do not respond as there is space to name. */
@@ -132,24 +135,24 @@ static void add_still(char *to, const char *end)
 
 const char *supervise_status(void)
 {
-	int n = snprintf(master.status, sizeof(master.status), "%zu workers, %llu connections",
+	int n = snprintf(watch.status, sizeof(watch.status), "%zu workers, %llu connections",
 			 slots_alive(), (unsigned long long)metrics_open(master.metrics));
 
-	add_still(master.status + n, master.status + sizeof(master.status));
-	n = (int)strlen(master.status);
+	add_still(watch.status + n, watch.status + sizeof(watch.status));
+	n = (int)strlen(watch.status);
 	if (master.reload.outcome[0])
-		snprintf(master.status + n, sizeof(master.status) - (size_t)n, "; %s",
+		snprintf(watch.status + n, sizeof(watch.status) - (size_t)n, "; %s",
 			 master.reload.outcome);
-	return master.status;
+	return watch.status;
 }
 
 static void update_status(void)
 {
-	char before[sizeof(master.status)];
+	char before[sizeof(watch.status)];
 
-	memcpy(before, master.status, sizeof(before));
+	memcpy(before, watch.status, sizeof(before));
 	if (strcmp(before, supervise_status()) != 0)
-		notify_status(master.status);
+		notify_status(watch.status);
 }
 
 static void feed_watchdog(uint64_t limit)
@@ -157,7 +160,7 @@ static void feed_watchdog(uint64_t limit)
 	uint64_t usec = notify_watchdog_usec();
 	uint64_t every = usec / (MASTER_TICK * 1000ull) / 4;
 
-	if (usec > 0 && master.ticks - master.beat_tick < limit &&
+	if (usec > 0 && master.ticks - watch.beat_tick < limit &&
 	    (every == 0 || master.ticks % every == 0))
 		notify_watchdog();
 }
@@ -176,9 +179,9 @@ static void look_after_tls(void)
 {
 	int64_t now = (int64_t)time(NULL);
 
-	config_each_invalid(master.config, master.expiry_looked, now, warn_invalid, NULL);
-	master.expiry_looked = now;
-	if (master.ticks % supervise_ticks(TICKET_ROTATION * 1000) == 0 &&
+	config_each_invalid(master.config, watch.expiry_looked, now, warn_invalid, NULL);
+	watch.expiry_looked = now;
+	if (master.ticks % ticks_of(TICKET_ROTATION * 1000) == 0 &&
 	    tickets_rotate(master.tickets) < 0)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
 }
@@ -228,7 +231,7 @@ void supervise_log_state(void)
 
 void supervise_tick(void)
 {
-	uint64_t limit = supervise_ticks(master.config->worker_timeout);
+	uint64_t limit = ticks_of(master.config->worker_timeout);
 
 	master.ticks++;
 	look_after_tls();
@@ -243,8 +246,7 @@ void supervise_tick(void)
 		slots_start_waiting();
 		if (master.ready && !master.reload.active)
 			update_status();
-	} else if (master.ticks >= master.stop_at) {
-		for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-			slot_kill(&master.slots[i], SIGKILL);
+	} else {
+		master_end_grace();
 	}
 }
