@@ -179,7 +179,7 @@ static bool takes_connections(int fd)
 	return type == SOCK_STREAM && listens;
 }
 
-int socket_adopt(int fd, const struct config_listener *l)
+int socket_copy(int fd, const struct config_listener *l)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), flags = own < 0 ? -1 : fcntl(own, F_GETFL);
 

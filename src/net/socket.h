@@ -37,7 +37,7 @@ int socket_listen(const struct config_listener *l, int port, struct socket_file 
  * Makes a copy of a listening socket that somebody else opened, and of it what
  * socket_listen would have made. Returns it, the caller's to close, or -1 with errno.
  */
-int socket_adopt(int fd, const struct config_listener *l) __attribute__((warn_unused_result));
+int socket_copy(int fd, const struct config_listener *l) __attribute__((warn_unused_result));
 
 /* Whether workers have one socket of it together, which none of them may shut. */
 bool socket_is_shared(const struct config_listener *l);

@@ -1,9 +1,9 @@
 /*
  * master_internal.h - the master as its files share it.
  *
- * master.c: start, signals, end. slot.c: the life of a worker's place. reload.c:
- * a new configuration in a running daemon. supervise.c: what is looked at with
- * every tick.
+ * master.c: start and end. slot.c: the life of a worker's place. reload.c: a new configuration in a
+ * running daemon. supervise.c: what is looked at with every tick. What one of them alone needs is
+ * static there.
  */
 #ifndef PROCESS_MASTER_INTERNAL_H
 #define PROCESS_MASTER_INTERNAL_H
@@ -18,7 +18,6 @@
 #include "config/config.h"
 #include "net/tickets.h"
 #include "process/backoff.h"
-#include "process/changes.h"
 #include "process/control.h"
 #include "process/master.h"
 #include "process/sockets.h"
@@ -45,16 +44,6 @@ struct slot {
 	int adopter; /* who accepts for it while it cannot, -1: nobody */
 };
 
-struct reload_state {
-	bool active, again;
-	uint64_t begun; /* tick at which the workers were told */
-	char changes[CHANGES_MAX]; /* of the one that is active */
-	char first_error[256]; /* why it was refused, */
-	size_t errors; /* and how many reasons there were */
-	unsigned moved, closed;
-	char outcome[384]; /* of the last one, for the status; empty: there was none */
-};
-
 struct master {
 	const struct master_options *options;
 	struct event_base *base;
@@ -69,7 +58,6 @@ struct master {
 	struct slot slots[CONFIG_WORKERS_MAX];
 	struct sockets sockets;
 	uint64_t ticks;
-	struct reload_state reload;
 	bool ready; /* was told to the service manager once */
 	bool stopping;
 	int exit_status;
@@ -105,6 +93,9 @@ void slots_start_waiting(void);
 void reload_start(void);
 /* A worker answered, came up or died: the reload may be complete. */
 void reload_check(void);
+bool reload_is_active(void);
+/* What came of the last one, for the status; empty: there was none. */
+const char *reload_outcome(void);
 void reload_log_errors(const struct config_errors *e, bool refused);
 
 /* A worker has the new configuration in force: how many connections moved to it or were closed. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "process/changes.h"
 #include "process/configure.h"
 #include "process/master_internal.h"
 #include "process/notify.h"
@@ -28,13 +29,32 @@
  */
 enum { ANSWER_MAX = 30000 };
 
+static struct {
+	bool active;
+	bool again; /* one was asked for meanwhile */
+	uint64_t begun; /* tick at which the workers were told */
+	char changes[CHANGES_MAX]; /* of the one that is active */
+	char first_error[256]; /* why it was refused, */
+	size_t errors; /* and how many reasons there were */
+	unsigned moved, closed;
+	char outcome[384]; /* of the last one, for the status; empty: there was none */
+} state;
+
+bool reload_is_active(void)
+{
+	return state.active;
+}
+
+const char *reload_outcome(void)
+{
+	return state.outcome;
+}
+
 static void note_error(const char *line)
 {
-	struct reload_state *r = &master.reload;
-
-	if (r->errors++ == 0)
-		snprintf(r->first_error, sizeof(r->first_error), "%.*s",
-			 (int)sizeof(r->first_error) - 1, line);
+	if (state.errors++ == 0)
+		snprintf(state.first_error, sizeof(state.first_error), "%.*s",
+			 (int)sizeof(state.first_error) - 1, line);
 	runtime_reload_line(line);
 }
 
@@ -59,33 +79,32 @@ void reload_log_errors(const struct config_errors *e, bool refused)
 /* What the status says of it until the next one. */
 static void note_outcome(bool applied)
 {
-	struct reload_state *r = &master.reload;
 	time_t now = time(NULL);
 	struct tm tm;
 	char when[32] = "", more[48] = "";
 
 	if (localtime_r(&now, &tm))
 		strftime(when, sizeof(when), " %F %T", &tm);
-	if (r->errors > 1)
-		snprintf(more, sizeof(more), " (and %zu more)", r->errors - 1);
+	if (state.errors > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", state.errors - 1);
 	if (applied)
-		snprintf(r->outcome, sizeof(r->outcome), "reloaded%s", when);
+		snprintf(state.outcome, sizeof(state.outcome), "reloaded%s", when);
 	else
-		snprintf(r->outcome, sizeof(r->outcome), "reload refused%s: %s%s", when,
-			 r->first_error, more);
+		snprintf(state.outcome, sizeof(state.outcome), "reload refused%s: %s%s", when,
+			 state.first_error, more);
 }
 
 static void end(bool applied, const char *summary)
 {
-	master.reload.active = false;
+	state.active = false;
 	note_outcome(applied);
 	runtime_reload_end(applied, summary);
 	/* one that came during the start does not end that, unless fewer workers are enough now */
 	master_check_ready();
 	if (master.ready)
 		notify_ready(supervise_status());
-	if (master.reload.again && !master.stopping) {
-		master.reload.again = false;
+	if (state.again && !master.stopping) {
+		state.again = false;
 		reload_start();
 	}
 }
@@ -151,14 +170,14 @@ static void commit(struct config *new, int fd)
 	struct config *old = master.config;
 
 	config_changed_keys(master.started, new, true, warn_restart, NULL);
-	changes_describe(old, new, master.reload.changes);
-	master.reload.moved = master.reload.closed = 0;
+	changes_describe(old, new, state.changes);
+	state.moved = state.closed = 0;
 	master.config = new;
 	worker_set_log(new, master.options->verbose);
 	log_set_generation(new->generation);
 	sockets_commit(&master.sockets, new);
 	master_note_expiry();
-	master.reload.begun = master.ticks;
+	state.begun = master.ticks;
 	tell_workers(fd);
 	config_unref(old);
 	reload_check();
@@ -203,12 +222,12 @@ void reload_start(void)
 	struct config *new;
 	char why[64];
 
-	if (master.reload.active) {
-		master.reload.again = true;
+	if (state.active) {
+		state.again = true;
 		return;
 	}
-	master.reload.active = true;
-	master.reload.errors = 0;
+	state.active = true;
+	state.errors = 0;
 	notify_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
@@ -237,14 +256,13 @@ static bool all_answered(void)
 
 void reload_note(unsigned moved, unsigned closed)
 {
-	master.reload.moved += moved;
-	master.reload.closed += closed;
+	state.moved += moved;
+	state.closed += closed;
 }
 
 void reload_tick(void)
 {
-	if (!master.reload.active || master.stopping ||
-	    master.ticks - master.reload.begun < ticks_of(ANSWER_MAX))
+	if (!state.active || master.stopping || master.ticks - state.begun < ticks_of(ANSWER_MAX))
 		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (master.slots[i].asked)
@@ -253,14 +271,13 @@ void reload_tick(void)
 
 void reload_check(void)
 {
-	const struct reload_state *r = &master.reload;
 	char summary[CHANGES_MAX + 128];
 
-	if (!r->active || master.stopping || !all_answered())
+	if (!state.active || master.stopping || !all_answered())
 		return;
 	snprintf(summary, sizeof(summary),
-		 "configuration reloaded: %s; %u connections kept, %u closed", r->changes, r->moved,
-		 r->closed);
+		 "configuration reloaded: %s; %u connections kept, %u closed", state.changes,
+		 state.moved, state.closed);
 	log_always(LOG_INFO, LOG_OF(RELOADED), "%s", summary);
 	end(true, summary);
 }

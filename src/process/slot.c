@@ -138,7 +138,7 @@ static void keep_own(const struct worker_start *start)
 	for (size_t i = 0; i < BUS_SLOTS; i++)
 		kept[n++] = master.wakeups[i];
 	for (size_t i = 0; i < start->config->listener_count; i++)
-		kept[n++] = start->listen_fds[i];
+		kept[n++] = start->sockets[i];
 	descriptors_keep(kept, n);
 }
 
@@ -160,7 +160,7 @@ _Noreturn static void run_child(struct slot *s, pid_t parent)
 
 	snprintf(title, sizeof(title), "worker %d", s->index);
 	title_set(title);
-	sockets_of(&master.sockets, master.config, s->index, start.listen_fds);
+	sockets_of(&master.sockets, master.config, s->index, start.sockets);
 	if (tickets_only_read(master.tickets) < 0) {
 		log_err(NULL, "cannot map the keys of session tickets: %s", strerror(errno));
 		exit(EXIT_FAILURE);

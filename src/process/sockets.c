@@ -103,11 +103,11 @@ static int open_slot(struct listen_socket *l, const struct config_listener *c, i
 	}
 	/* Where there are fewer than workers, they are shared. */
 	if (l->handed_in)
-		return socket_adopt(fds[(size_t)slot % n], c);
+		return socket_copy(fds[(size_t)slot % n], c);
 	/* A stored unix socket is of no use when somebody has removed its file. */
 	if ((size_t)slot < n &&
 	    (!l->unix_path || socket_file_find(l->unix_path, false, &l->file) == 0))
-		return socket_adopt(fds[slot], c);
+		return socket_copy(fds[slot], c);
 	return socket_listen(c, l->port, &l->file);
 }
 

@@ -140,9 +140,9 @@ const char *supervise_status(void)
 
 	add_still(watch.status + n, watch.status + sizeof(watch.status));
 	n = (int)strlen(watch.status);
-	if (master.reload.outcome[0])
+	if (*reload_outcome())
 		snprintf(watch.status + n, sizeof(watch.status) - (size_t)n, "; %s",
-			 master.reload.outcome);
+			 reload_outcome());
 	return watch.status;
 }
 
@@ -223,7 +223,7 @@ void supervise_log_state(void)
 {
 	log_always(LOG_INFO, LOG_OF(STATE), "state: %s, generation %llu%s", supervise_status(),
 		   (unsigned long long)master.config->generation,
-		   master.reload.active ? ", reloading" : "");
+		   reload_is_active() ? ", reloading" : "");
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (master.slots[i].state != SLOT_UNUSED)
 			log_slot(&master.slots[i]);
@@ -244,7 +244,7 @@ void supervise_tick(void)
 	feed_watchdog(limit);
 	if (!master.stopping) {
 		slots_start_waiting();
-		if (master.ready && !master.reload.active)
+		if (master.ready && !reload_is_active())
 			update_status();
 	} else {
 		master_end_grace();

@@ -22,33 +22,20 @@
 #include "base/metrics.h"
 #include "behaviour.h"
 #include "bus/bus.h"
-#include "net/acceptor.h"
-#include "net/socket.h"
+#include "process/accept.h"
 #include "process/control.h"
 #include "process/signals.h"
 #include "process/user.h"
-#include "session/listener.h"
 #include "session/session.h"
 
 /* Free bytes at the end of the heap that a worker keeps. */
 enum { HEAP_KEPT = 8 * 1024 * 1024 };
-
-/* A listening socket that this worker accepts on; owner is another slot while it is adopted. */
-struct listening {
-	struct acceptor *acceptor;
-	struct listener *listener;
-	int owner;
-	bool shared; /* with other slots, or with the service manager */
-	char key[SOCKET_NAME_MAX];
-};
 
 static struct {
 	struct worker_start *start;
 	struct event_base *base;
 	struct control control;
 	struct event *wakeup, *tick;
-	struct listening *listening;
-	size_t listening_count;
 	uint32_t stop_at; /* session tick at which what is left is cut */
 	bool retiring;
 	bool done;
@@ -65,124 +52,6 @@ static void finish(int status)
 {
 	worker.done = true;
 	worker.status = status;
-}
-
-static struct listening *find_listening(const char *key, int owner)
-{
-	for (size_t i = 0; i < worker.listening_count; i++)
-		if (worker.listening[i].owner == owner && strcmp(worker.listening[i].key, key) == 0)
-			return &worker.listening[i];
-	return NULL;
-}
-
-/* What its next connections are told; of the configuration that is in force now. */
-static void set_listener(struct listening *l, struct listener *listener, int64_t rate)
-{
-	listener_ref(listener);
-	listener_unref(l->listener);
-	l->listener = listener;
-	acceptor_set(l->acceptor, listener, (unsigned)rate);
-}
-
-/* Takes fd over. */
-static int add_listening(const char *key, int owner, int fd, struct listener *listener,
-			 const struct config_listener *c)
-{
-	struct listening *l = realloc(worker.listening, (worker.listening_count + 1) * sizeof(*l));
-
-	if (!l) {
-		close(fd);
-		return -1;
-	}
-	worker.listening = l;
-	l += worker.listening_count;
-	l->owner = owner;
-	l->shared = socket_is_shared(c);
-	l->listener = NULL;
-	strcpy(l->key, key);
-	l->acceptor = acceptor_new(worker.base, fd, session_accept, NULL);
-	if (!l->acceptor)
-		return -1;
-	set_listener(l, listener, c->accept_rate);
-	worker.listening_count++;
-	return 0;
-}
-
-static void remove_listening(struct listening *l, bool accept_rest)
-{
-	if (accept_rest)
-		acceptor_finish(l->acceptor, !l->shared);
-	else
-		acceptor_free(l->acceptor);
-	listener_unref(l->listener);
-	*l = worker.listening[--worker.listening_count];
-}
-
-static void remove_owner(int owner, bool accept_rest)
-{
-	for (size_t i = worker.listening_count; i-- > 0;)
-		if (worker.listening[i].owner == owner)
-			remove_listening(&worker.listening[i], accept_rest);
-}
-
-/* What is adopted is of the old configuration; the master gives it again where it is needed. */
-static void drop_adopted(void)
-{
-	for (size_t i = worker.listening_count; i-- > 0;)
-		if (worker.listening[i].owner != worker.start->slot)
-			remove_listening(&worker.listening[i], false);
-}
-
-static bool has_socket(const struct config *c, const char *key)
-{
-	char name[SOCKET_NAME_MAX];
-
-	for (size_t i = 0; i < c->listener_count; i++) {
-		socket_name(&c->listeners[i], (int)c->listeners[i].port, name);
-		if (strcmp(name, key) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Accepts on one socket for an owner, taking *fd over, or goes on with its own with new settings. */
-static int listen_on_one(const struct config_listener *c, int owner, int *fd)
-{
-	char key[SOCKET_NAME_MAX];
-	struct listening *l;
-	struct listener *listener;
-	const char *why;
-	int r = 0;
-
-	socket_name(c, (int)c->port, key);
-	l = find_listening(key, owner);
-	listener = listener_new(c, worker.start->tickets, &why);
-	if (!listener) {
-		log_err(NULL, "cannot listen on %s: %s", key, why);
-		return -1;
-	}
-	if (l) {
-		set_listener(l, listener, c->accept_rate);
-	} else {
-		r = add_listening(key, owner, *fd, listener, c);
-		*fd = -1;
-	}
-	listener_unref(listener);
-	return r;
-}
-
-/* fds: one for each listener of the configuration; -1 takes the place of what is taken over. */
-static int listen_on(const struct config *c, int owner, int *fds)
-{
-	int r = 0;
-
-	for (size_t i = worker.listening_count; i-- > 0;)
-		if (worker.listening[i].owner == owner && !has_socket(c, worker.listening[i].key))
-			remove_listening(&worker.listening[i], true);
-	for (size_t i = 0; i < c->listener_count; i++)
-		if (listen_on_one(&c->listeners[i], owner, &fds[i]) < 0)
-			r = -1;
-	return r;
 }
 
 static void tell(enum control_type type, uint32_t id, const void *body)
@@ -233,10 +102,10 @@ static void reload(struct control_frame *f)
 		return;
 	}
 	worker.retiring = r->retire;
-	drop_adopted();
+	accept_drop_adopted();
 	if (worker.retiring)
-		remove_owner(worker.start->slot, true);
-	else if (listen_on(c, worker.start->slot, f->fds + 1) < 0)
+		accept_end(worker.start->slot, true);
+	else if (accept_on(c, f->fds + 1) < 0)
 		finish(EXIT_FAILURE);
 	session_reload(c, &done.moved, &done.closed);
 	config_unref(c);
@@ -248,20 +117,16 @@ static void reload(struct control_frame *f)
 static void adopt(struct control_frame *f)
 {
 	const struct control_adopt *a = f->body;
-	const struct config *c = session.config;
-	size_t n = 0;
 
-	for (size_t i = 0; i < c->listener_count && n < f->fd_count; i++)
-		if (a->listeners >> i & 1 &&
-		    listen_on_one(&c->listeners[i], (int)a->slot, &f->fds[n++]) < 0)
-			log_err(NULL, "cannot accept for worker %d", (int)a->slot);
+	if (accept_for(session.config, (int)a->slot, a->listeners, f->fds, f->fd_count) < 0)
+		log_err(NULL, "cannot accept for worker %d", (int)a->slot);
 }
 
 static void release_slot(struct control_frame *f)
 {
 	const struct control_release *r = f->body;
 
-	remove_owner((int)r->slot, r->give_up);
+	accept_end((int)r->slot, r->give_up);
 }
 
 static void stop(struct control_frame *f)
@@ -269,8 +134,7 @@ static void stop(struct control_frame *f)
 	const struct control_stop *s = f->body;
 
 	/* Who waits already gets an answer. */
-	for (size_t i = worker.listening_count; i-- > 0;)
-		remove_listening(&worker.listening[i], !s->keep_waiting);
+	accept_end_all(!s->keep_waiting);
 	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
 	session_stop();
 }
@@ -399,9 +263,10 @@ static int prepare(void)
 	if (!worker.base)
 		return -1;
 	bus_set_slot(s->bus, s->slot);
+	accept_begin(worker.base, s->slot, s->tickets);
 	if (session_init(worker.base, s->bus, s->metrics, s->slot, s->config, s->max_rooms) < 0)
 		return -1;
-	return add_events() < 0 ? -1 : listen_on(s->config, s->slot, s->listen_fds);
+	return add_events() < 0 ? -1 : accept_on(s->config, s->sockets);
 }
 
 static void set_activity(enum activity a)
@@ -427,9 +292,7 @@ static void loop(void)
 
 static void release(void)
 {
-	while (worker.listening_count > 0)
-		remove_listening(&worker.listening[0], false);
-	free(worker.listening);
+	accept_end_all(false);
 	session_fini();
 	control_fini(&worker.control);
 	event_free(worker.wakeup);

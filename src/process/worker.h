@@ -20,7 +20,7 @@ struct worker_start {
 	pid_t master;
 	int control; /* this slot's end of the pair */
 	int wakeup; /* eventfd of the slot */
-	int listen_fds[CONFIG_LISTENERS_MAX]; /* by place in config->listeners */
+	int sockets[CONFIG_LISTENERS_MAX]; /* by place in config->listeners */
 	struct config *config;
 	struct bus *bus;
 	size_t max_rooms;

@@ -1,0 +1,178 @@
+/*
+ * accept.c - see accept.h.
+ *
+ * A reload keeps what the new configuration has as well: the socket stays, and the next connection
+ * that it takes has the new settings.
+ */
+#include "process/accept.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "net/acceptor.h"
+#include "net/socket.h"
+#include "session/listener.h"
+#include "session/session.h"
+
+struct accepting {
+	struct acceptor *acceptor; /* has the socket */
+	struct listener *listener;
+	int owner; /* the slot whose socket it is; another's is adopted */
+	bool shared; /* with other slots, or with the service manager */
+	char key[SOCKET_NAME_MAX]; /* of the listener, as configured */
+};
+
+static struct {
+	struct event_base *base;
+	const struct tickets *tickets;
+	int slot; /* of this worker */
+	struct accepting *items;
+	size_t count;
+} all;
+
+void accept_begin(struct event_base *base, int slot, const struct tickets *tickets)
+{
+	all.base = base;
+	all.slot = slot;
+	all.tickets = tickets;
+}
+
+static struct accepting *find(const char *key, int owner)
+{
+	for (size_t i = 0; i < all.count; i++)
+		if (all.items[i].owner == owner && strcmp(all.items[i].key, key) == 0)
+			return &all.items[i];
+	return NULL;
+}
+
+/* What its next connections are told; of the configuration that is in force now. */
+static void set_listener(struct accepting *l, struct listener *listener, int64_t rate)
+{
+	listener_ref(listener);
+	listener_unref(l->listener);
+	l->listener = listener;
+	acceptor_set(l->acceptor, listener, (unsigned)rate);
+}
+
+/* Takes fd over. */
+static int add(const char *key, int owner, int fd, struct listener *listener,
+	       const struct config_listener *c)
+{
+	struct accepting *l = realloc(all.items, (all.count + 1) * sizeof(*l));
+
+	if (!l) {
+		close(fd);
+		return -1;
+	}
+	all.items = l;
+	l += all.count;
+	l->owner = owner;
+	l->shared = socket_is_shared(c);
+	l->listener = NULL;
+	strcpy(l->key, key);
+	l->acceptor = acceptor_new(all.base, fd, session_accept, NULL);
+	if (!l->acceptor)
+		return -1;
+	set_listener(l, listener, c->accept_rate);
+	all.count++;
+	return 0;
+}
+
+static void end(struct accepting *l, bool accept_rest)
+{
+	if (accept_rest)
+		acceptor_finish(l->acceptor, !l->shared);
+	else
+		acceptor_free(l->acceptor);
+	listener_unref(l->listener);
+	*l = all.items[--all.count];
+}
+
+void accept_end(int slot, bool accept_rest)
+{
+	for (size_t i = all.count; i-- > 0;)
+		if (all.items[i].owner == slot)
+			end(&all.items[i], accept_rest);
+}
+
+/* What is adopted is of the old configuration; the master gives it again where it is needed. */
+void accept_drop_adopted(void)
+{
+	for (size_t i = all.count; i-- > 0;)
+		if (all.items[i].owner != all.slot)
+			end(&all.items[i], false);
+}
+
+static bool has_listener(const struct config *c, const char *key)
+{
+	char name[SOCKET_NAME_MAX];
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		socket_name(&c->listeners[i], (int)c->listeners[i].port, name);
+		if (strcmp(name, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Accepts on one socket for an owner, taking *fd over, or goes on with its own with new settings. */
+static int accept_on_one(const struct config_listener *c, int owner, int *fd)
+{
+	char key[SOCKET_NAME_MAX];
+	struct accepting *l;
+	struct listener *listener;
+	const char *why;
+	int r = 0;
+
+	socket_name(c, (int)c->port, key);
+	l = find(key, owner);
+	listener = listener_new(c, all.tickets, &why);
+	if (!listener) {
+		log_err(NULL, "cannot listen on %s: %s", key, why);
+		return -1;
+	}
+	if (l) {
+		set_listener(l, listener, c->accept_rate);
+	} else {
+		r = add(key, owner, *fd, listener, c);
+		*fd = -1;
+	}
+	listener_unref(listener);
+	return r;
+}
+
+/* What the configuration does not have any more, those who wait excepted. */
+static void end_removed(const struct config *c)
+{
+	for (size_t i = all.count; i-- > 0;)
+		if (all.items[i].owner == all.slot && !has_listener(c, all.items[i].key))
+			end(&all.items[i], true);
+}
+
+int accept_for(const struct config *c, int slot, uint64_t listeners, int *fds, size_t count)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < c->listener_count && n < count; i++)
+		if (listeners >> i & 1 && accept_on_one(&c->listeners[i], slot, &fds[n++]) < 0)
+			r = -1;
+	return r;
+}
+
+int accept_on(const struct config *c, int *fds)
+{
+	end_removed(c);
+	return accept_for(c, all.slot, UINT64_MAX, fds, c->listener_count);
+}
+
+void accept_end_all(bool accept_rest)
+{
+	while (all.count > 0)
+		end(&all.items[all.count - 1], accept_rest);
+	free(all.items);
+	all.items = NULL;
+}
