@@ -196,9 +196,6 @@ static void look_after(struct conn *c)
 	conn_settle(c);
 	if (c->state_now == CONN_OPEN && entry_owes(c))
 		entry_look_again(c);
-	/* We do not read from it: its silence is ours. */
-	if (c->parked)
-		c->last_rx = c->last_data = session.now;
 }
 
 void conn_timer(struct conn *c)
@@ -219,6 +216,8 @@ void conn_timer(struct conn *c)
 /* Its message is in the log: goes on with what came behind it, then with the socket. */
 static void resume(struct conn *c, uint8_t *rest, size_t len)
 {
+	/* We did not read from it: its silence was ours. */
+	c->last_rx = c->last_data = session.now;
 	if (len > 0)
 		take_gathering(c, rest, rest + len);
 	conn_settle(c);

@@ -1,0 +1,426 @@
+/*
+ * Rooms in one worker: who hears what, in one turn with joins and leaves, and while the bus is
+ * full; and what is compressed for whom.
+ */
+// links: base proto bus config net session behaviours
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "session/compress.h"
+#include "session/worker.h"
+
+#define ZIP "compression = { enabled = true; threshold = \"64\"; "
+#define ASKS "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+static struct client a, b, c;
+
+static int begin(void **state)
+{
+	(void)state;
+	worker_begin("handshake_timeout = \"10s\"; ping_interval = \"0\"; idle_timeout = \"12s\";\n"
+		     "max_message = \"60K\"; max_pending = \"1M\";\n"
+		     "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
+		     "  { path = \"/two\"; behaviour = \"room\"; },\n"
+		     "  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"
+		     "  { path = \"/remembers\"; behaviour = \"room\";\n"
+		     "    " ZIP "server_context_takeover = true; }; },\n"
+		     "  { path = \"/fast\"; behaviour = \"echo\"; " ZIP "level = 1; }; },\n"
+		     "  { path = \"/small\"; behaviour = \"echo\"; " ZIP "level = 9; }; } );\n",
+		     NULL);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	worker_end();
+	return 0;
+}
+
+/* Has a frame taken, and does not end the turn: nothing is delivered yet. */
+static void say_within_the_turn(struct client *k, const char *text)
+{
+	uint8_t frame[256];
+	size_t n = client_frame(frame, 0x81, text, strlen(text));
+
+	assert_int_equal(write(k->fd, frame, n), (ssize_t)n);
+	event_base_loop(worker.base, EVLOOP_NONBLOCK);
+}
+
+static void join_within_the_turn(struct client *k, const char *request)
+{
+	connect_client(k);
+	assert_int_equal(write(k->fd, request, strlen(request)), (ssize_t)strlen(request));
+	event_base_loop(worker.base, EVLOOP_NONBLOCK);
+	assert_int_equal(k->conn->state_now, CONN_OPEN);
+	hear(k);
+	k->len = 0;
+}
+
+/* --- who hears what --- */
+
+static void test_members_come_and_go(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/") "\r\n");
+	upgrade(&c, REQUEST("/") "\r\n");
+	say_frame(&a, 0x81, "all");
+	ASSERT_HEARD(&a, "\x81\x03"
+			 "all");
+	ASSERT_HEARD(&b, "\x81\x03"
+			 "all");
+	ASSERT_HEARD(&c, "\x81\x03"
+			 "all");
+	/* the last one moves to the place of the first, and leaves from there */
+	disconnect(&a);
+	disconnect(&c);
+	say_frame(&b, 0x81, "me");
+	ASSERT_HEARD(&b, "\x81\x02me");
+	upgrade(&c, REQUEST("/") "\r\n");
+	say_frame(&b, 0x81, "us");
+	ASSERT_HEARD(&b, "\x81\x02us");
+	ASSERT_HEARD(&c, "\x81\x02us");
+	disconnect(&b);
+	disconnect(&c);
+}
+
+/* Who joins hears what is said from then on, also where all of it is delivered at once. */
+static void test_joins_between_two_messages(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_within_the_turn(&a, "old");
+	join_within_the_turn(&b, REQUEST("/") "\r\n");
+	say_within_the_turn(&a, "new");
+	turn();
+	ASSERT_HEARD(&a, "\x81\x03old\x81\x03new");
+	ASSERT_HEARD(&b, "\x81\x03new");
+	disconnect(&a);
+	disconnect(&b);
+}
+
+static void test_rooms_of_one_turn(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/two") "\r\n");
+	for (int n = 1; n <= 2; n++) {
+		for (int i = 0; i < n; i++) {
+			say_within_the_turn(&a, "one");
+			say_within_the_turn(&b, "two");
+		}
+		turn();
+	}
+	ASSERT_HEARD(&a, "\x81\x03one\x81\x03one\x81\x03one");
+	ASSERT_HEARD(&b, "\x81\x03two\x81\x03two\x81\x03two");
+	disconnect(&a);
+	disconnect(&b);
+}
+
+static void test_senders_are_left_out(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/others") "\r\n");
+	upgrade(&b, REQUEST("/others") "\r\n");
+	upgrade(&c, REQUEST("/others") "\r\n");
+	say_frame(&a, 0x81, "a1");
+	ASSERT_HEARD(&a, "");
+	ASSERT_HEARD(&b, "\x81\x02"
+			 "a1");
+	ASSERT_HEARD(&c, "\x81\x02"
+			 "a1");
+	say_within_the_turn(&a, "a2");
+	say_within_the_turn(&b, "b1");
+	turn();
+	ASSERT_HEARD(&a, "\x81\x02"
+			 "b1");
+	ASSERT_HEARD(&b, "\x81\x02"
+			 "a2");
+	ASSERT_HEARD(&c, "\x81\x02"
+			 "a2\x81\x02"
+			 "b1");
+	disconnect(&a);
+	disconnect(&b);
+	disconnect(&c);
+}
+
+/* What was said ahead of the stop comes ahead of the close frame. */
+static void test_stop(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_within_the_turn(&a, "last");
+	session_stop();
+	ASSERT_HEARD(&a, "\x81\x04last\x88\x0a\x03\xe9shutdown");
+	disconnect(&a);
+}
+
+/* --- while the bus is full --- */
+
+/* Another worker becomes a reader of the room, and reads nothing. It is forked in none. */
+static void join_by_another(const char *room)
+{
+	struct bus_room r;
+	uint64_t sequence;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bus_set_slot(worker.bus, OTHER_SLOT);
+		_exit(bus_join(worker.bus, room, strlen(room), &r, &sequence) == BUS_OK ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Its end: the bus has space again. */
+static void leave_by_another(void)
+{
+	bus_clear_slot(worker.bus, OTHER_SLOT);
+	turn();
+}
+
+/* Publishes until it has to wait, with a message that nobody else has; returns how many went. */
+static int say_until_it_waits(struct client *k)
+{
+	char text[4001];
+	int n = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (; !k->conn->parked && n < 100; n++)
+		say_frame(k, 0x81, text);
+	assert_true(k->conn->parked);
+	return n;
+}
+
+static void assert_ends(struct client *k, const char *bytes, size_t n)
+{
+	hear(k);
+	assert_true(k->len >= n);
+	assert_memory_equal(k->got + k->len - n, bytes, n);
+	k->len = 0;
+}
+
+/* They go on in the order in which they came, each with what it has said behind; nobody hears himself. */
+static void test_who_waits(void **state)
+{
+	size_t mine;
+
+	(void)state;
+	join_by_another("/others");
+	upgrade(&a, REQUEST("/others") "\r\n");
+	upgrade(&b, REQUEST("/others") "\r\n");
+	upgrade(&c, REQUEST("/others") "\r\n");
+	say_until_it_waits(&a);
+	say_frame(&b, 0x81, "b1");
+	assert_true(b.conn->parked);
+	say_frame(&a, 0x81, "a2");
+	hear(&a);
+	assert_int_equal(a.len, 0);
+	hear(&c);
+	mine = c.len;
+	leave_by_another();
+	assert_false(a.conn->parked || b.conn->parked);
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	ASSERT_HEARD(&a, "\x81\x02"
+			 "b1");
+	assert_ends(&b,
+		    "x\x81\x02"
+		    "a2",
+		    5);
+	hear(&c);
+	assert_int_equal(c.len, mine + 4004 + 4 + 4);
+	assert_ends(&c,
+		    "x\x81\x02"
+		    "b1\x81\x02"
+		    "a2",
+		    9);
+	disconnect(&a);
+	disconnect(&b);
+	disconnect(&c);
+}
+
+/* What came with the message, in the same bytes, waits with it. */
+static void test_what_is_behind_waits_too(void **state)
+{
+	uint8_t bytes[64];
+	size_t n;
+
+	(void)state;
+	join_by_another("/");
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_until_it_waits(&a);
+	upgrade(&b, REQUEST("/") "\r\n");
+	n = client_frame(bytes, 0x81, "1", 1);
+	n += client_frame(bytes + n, 0x81, "2", 1);
+	say_bytes(&b, bytes, n);
+	assert_true(b.conn->parked);
+	assert_int_equal(b.conn->messages_in, 1);
+	leave_by_another();
+	assert_int_equal(b.conn->messages_in, 2);
+	assert_ends(&b,
+		    "x\x81\x01"
+		    "1\x81\x01"
+		    "2",
+		    7);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* Its silence is ours: it is not idle meanwhile, nor as soon as it goes on. */
+static void test_who_waits_is_not_idle(void **state)
+{
+	(void)state;
+	join_by_another("/others");
+	upgrade(&a, REQUEST("/others") "\r\n");
+	say_until_it_waits(&a);
+	pass(20000);
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	leave_by_another();
+	assert_false(a.conn->parked);
+	pass(9000);
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	pass(4000);
+	assert_int_equal(a.conn->reason, REASON_IDLE_TIMEOUT);
+	disconnect(&a);
+}
+
+/* One that ends while it waits is not waited with any more. */
+static void test_who_ends_while_it_waits(void **state)
+{
+	(void)state;
+	join_by_another("/others");
+	upgrade(&a, REQUEST("/others") "\r\n");
+	upgrade(&b, REQUEST("/others") "\r\n");
+	say_until_it_waits(&a);
+	assert_true(conn_retry_parked());
+	conn_kill(a.conn, REASON_RESET);
+	turn();
+	assert_false(conn_retry_parked());
+	close(a.fd);
+	hear(&b);
+	b.len = 0;
+	leave_by_another();
+	ASSERT_HEARD(&b, "");
+	disconnect(&b);
+}
+
+/* --- compressed --- */
+
+/* Short messages go out as they are, also to who remembers what came before. */
+static void test_threshold_with_takeover(void **state)
+{
+	char text[101];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	upgrade(&a, REQUEST("/remembers") ASKS "\r\n");
+	assert_int_equal(a.conn->deflate->params.server_takeover, true);
+	for (int i = 0; i < 2; i++) {
+		say_frame(&a, 0x81, text);
+		hear(&a);
+		assert_int_equal(a.got[0], 0xc1);
+		assert_true(a.len < 50);
+		a.len = 0;
+		say_frame(&a, 0x81, "short");
+		ASSERT_HEARD(&a, "\x81\x05short");
+	}
+	disconnect(&a);
+}
+
+/* How long the same long text is as an endpoint sends it. */
+static size_t length_at(const char *request)
+{
+	static char text[50001];
+	unsigned seed = 1;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		seed = seed * 1103515245 + 12345;
+		text[i] = "abcdefgh"[seed >> 20 & (i / 64 % 2 ? 7 : 3)];
+	}
+	upgrade(&a, request);
+	say_frame(&a, 0x81, text);
+	hear(&a);
+	assert_int_equal(a.got[0], 0xc1);
+	n = a.len;
+	disconnect(&a);
+	return n;
+}
+
+/* One compressor for all with the same window; each endpoint has its own level for all that. */
+static void test_levels_of_endpoints(void **state)
+{
+	size_t fast = length_at(REQUEST("/fast") ASKS "\r\n");
+
+	(void)state;
+	assert_true(length_at(REQUEST("/small") ASKS "\r\n") < fast);
+	assert_int_equal(length_at(REQUEST("/fast") ASKS "\r\n"), fast);
+}
+
+/* --- time --- */
+
+/* idle_timeout counts from when it is open, however long it took to ask. */
+static void test_idle_from_open(void **state)
+{
+	(void)state;
+	connect_client(&a);
+	pass(9000);
+	say(&a, REQUEST("/") "\r\n");
+	pass(11900);
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	pass(100);
+	assert_int_equal(a.conn->reason, REASON_IDLE_TIMEOUT);
+	disconnect(&a);
+}
+
+/* Who only listens is not idle, nor who only speaks. */
+static void test_listening_is_not_idle(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/others") "\r\n");
+	upgrade(&b, REQUEST("/others") "\r\n");
+	for (int i = 0; i < 3; i++) {
+		say_frame(&a, 0x81, "x");
+		pass(10000);
+		assert_int_equal(a.conn->state_now, CONN_OPEN);
+		assert_int_equal(b.conn->state_now, CONN_OPEN);
+	}
+	pass(2000);
+	assert_int_equal(a.conn->reason, REASON_IDLE_TIMEOUT);
+	assert_int_equal(b.conn->reason, REASON_IDLE_TIMEOUT);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_members_come_and_go),
+		TEST(test_joins_between_two_messages),
+		TEST(test_rooms_of_one_turn),
+		TEST(test_senders_are_left_out),
+		TEST(test_stop),
+		TEST(test_who_waits),
+		TEST(test_what_is_behind_waits_too),
+		TEST(test_who_waits_is_not_idle),
+		TEST(test_who_ends_while_it_waits),
+		TEST(test_threshold_with_takeover),
+		TEST(test_levels_of_endpoints),
+		TEST(test_idle_from_open),
+		TEST(test_listening_is_not_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
