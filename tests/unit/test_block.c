@@ -183,6 +183,24 @@ static void test_growing_when_memory_runs_out(void **state)
 	block_free(grown, 32 * MIB);
 }
 
+/* So does a new one, down to the last piece that waits. */
+static void test_asking_when_memory_runs_out(void **state)
+{
+	struct rlimit old, little;
+	uint8_t *p;
+
+	(void)state;
+	give_all_back();
+	block_free(get(64 * MIB), 64 * MIB);
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	little = (struct rlimit){ address_space() + 80 * MIB, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+	p = block_resize(NULL, 0, 0, 128 * MIB);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	assert_non_null(p);
+	block_free(p, 128 * MIB);
+}
+
 static void test_more_than_there_is(void **state)
 {
 	(void)state;
@@ -201,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_one_long_block_goes_in_portions),
 		cmocka_unit_test(test_what_is_in_use_stays),
 		cmocka_unit_test(test_growing_when_memory_runs_out),
+		cmocka_unit_test(test_asking_when_memory_runs_out),
 		cmocka_unit_test(test_more_than_there_is),
 	};
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/block.h"
 #include "base/metrics.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
@@ -269,6 +270,8 @@ static void round_trip(int level, int bits, bool takeover, size_t step)
 			deflater_forget(c);
 		z.len = 0;
 		assert_true(deflater_message(c, parts, 3, &z));
+		/* the four bytes that end each one are not sent (RFC 7692 7.2.1) */
+		assert_true(z.len < 4 || memcmp(z.p + z.len - 4, "\0\0\xff\xff", 4) != 0);
 		put_frame(&in, 0xc1, z.p, z.len);
 		assert_true(buffer_append(&expected, text, sizes[i]) &&
 			    buffer_append(&expected, ";", 1));
@@ -419,6 +422,41 @@ static void test_long_messages_beat(void **state)
 	free(zeros);
 }
 
+/* The memory of a long message serves others when the next, short one has come. */
+static void test_long_messages_leave_nothing(void **state)
+{
+	enum { LONG = 900000 };
+	struct deflater *c = deflater_new(1, 8, 15);
+	struct ws_inflate inflate = { .takeover = false };
+	struct buffer in = { 0 }, out = { 0 }, z = { 0 };
+	struct ws_decoder d;
+	size_t waiting;
+
+	(void)state;
+	for (size_t len = LONG; len > 0; len /= LONG) {
+		uint8_t *text = make_text(len);
+		struct deflate_part part = { text, len };
+
+		z.len = 0;
+		assert_true(deflater_message(c, &part, 1, &z));
+		put_frame(&in, 0xc1, z.p, z.len);
+		free(text);
+		deflater_forget(c);
+	}
+	assert_true(buffer_reserve(&out, 2 * LONG));
+	ws_decoder_init(&d, LONG);
+	d.inflate = &inflate;
+	waiting = block_waiting();
+	decode(&d, &in, SIZE_MAX, &out);
+	assert_int_equal(out.len, LONG + 3);
+	assert_true(block_waiting() >= waiting + LONG);
+	ws_decoder_fini(&d);
+	deflater_free(c);
+	buffer_free(&in);
+	buffer_free(&out);
+	buffer_free(&z);
+}
+
 /* --- what is agreed on --- */
 
 struct offer {
@@ -561,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_the_largest_message),
 		cmocka_unit_test(test_long_messages_beat),
+		cmocka_unit_test(test_long_messages_leave_nothing),
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_what_we_want),
 	};

@@ -258,6 +258,7 @@ static void test_headers_that_fail_early(void **state)
 		{ "\x88\x81", 2, PROTOCOL_ERROR },
 		{ "\x88\x85\0\0\0\0\x03\xed", 8, PROTOCOL_ERROR },
 		{ "\x88\x85\0\0\0\0\x03\xe8\xed\xa0", 10, "failed 1007 bad-utf8;" },
+		{ "\x88\x84\0\0\0\0\x03\xe8x\xc3", 10, "failed 1007 bad-utf8;" },
 		{ "\xc1", 1, PROTOCOL_ERROR },
 		{ "\x09", 1, PROTOCOL_ERROR },
 		{ "\x80", 1, PROTOCOL_ERROR },
