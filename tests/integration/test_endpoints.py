@@ -190,6 +190,13 @@ def test_notifications_close_on_what_is_not_json(shared, sent):
     assert "Received JSON" not in shared.log(mark)
 
 
+def test_notifications_tell_where_it_is_wrong(shared):
+    with Raw(shared.address) as c:
+        c.upgrade("/notifications").text()
+        c.send(text('{"content":\n  oops}'))
+        assert c.closing() == (1007, "invalid-json: line 2 column 3")
+
+
 def test_notifications_can_answer_with_an_error(daemon):
     d = daemon({"endpoints": [{"path": "/n", "behaviour": "notify", "message": "hello",
                                "on_invalid": "error"}]})

@@ -118,6 +118,16 @@ def test_check_knows_close_codes(daemon, code, valid):
     assert (f'"code" {code} is not a code that a close frame may carry' in r.stderr) != valid
 
 
+@pytest.mark.parametrize("behaviour", ["echo", "room"])
+def test_check_knows_how_long_a_prefix_may_be(daemon, behaviour):
+    for size in (4096, 4097):
+        endpoint = {"path": "/", "behaviour": behaviour, "prefix": "x" * size}
+        d = daemon({"endpoints": [endpoint]}, start=False)
+        r = run_program("-t", "-c", d.file)
+        assert (r.returncode == 0) == (size == 4096), r.stderr
+    assert '"prefix" must have at most 4096 bytes, not 4097' in r.stderr
+
+
 def test_check_tells_the_included_file(daemon):
     d = daemon(start=False, text='listen = ( { address = "127.0.0.1"; port = 0; } );\n'
                                  'endpoints = (\n@include "more/*.conf"\n);\nworkerz = 1;\n')
