@@ -8,7 +8,7 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare lint format \
-	fuzz hostile conformance-autobahn bench bench-instructions
+	fuzz hostile mutants conformance-autobahn bench bench-instructions
 
 help:
 	@echo "make               build $(BUILD)/ignyxd"
@@ -19,6 +19,7 @@ help:
 	@echo "make check-bare [RELEASE=trixie]  run, check, check-systemd in a bare Debian (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make hostile [SECONDS=120]  attacks beside 200 clients that must not notice"
+	@echo "make mutants [ONLY=session]  small faults, put in one at a time: which test notices"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
@@ -61,6 +62,11 @@ hostile:
 	@$(MAKE) --no-print-directory all
 	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 tests/hostile/run.py \
 		--seconds $(if $(filter file,$(origin SECONDS)),120,$(SECONDS)) $(HOSTILE_FLAGS)
+
+# ONLY: layers and names of faults; MUTANTS_FLAGS: see tests/mutants/run.py --help.
+mutants:
+	@.ci/deps.sh check
+	@tests/mutants/run.py $(MUTANTS_FLAGS) $(ONLY)
 
 # BENCH_FLAGS: scenarios and options, see tests/bench/run.py --help.
 bench:
@@ -250,5 +256,5 @@ distclean:
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
-	conformance conformance-autobahn check-browser hostile bench bench-instructions bench-programs
+	conformance conformance-autobahn check-browser hostile mutants bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d
