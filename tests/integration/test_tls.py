@@ -609,6 +609,28 @@ def test_ticket_is_no_certificate(daemon, pki, version):
 
 
 @pytest.mark.parametrize("version", [V12, V13])
+def test_ticket_of_a_listener_that_asks_otherwise(daemon, pki, version):
+    """Of one that would do without, or that has another authority: it is good for that alone."""
+    own = Authority(os.path.join(pki.directory, f"asking-{version}"), "Asking Root")
+    d = daemon(start=False)
+    optional, required, other = ports(
+        d, listener(pki.ec, verify="optional", client_ca=own.certificate),
+        listener(pki.ec, verify="required", client_ca=own.certificate),
+        listener(pki.ec, verify="required", client_ca=pki.root.certificate))
+    d.start()
+    bare = client(pki.root, version=version)
+    known = client(pki.root, own.pair("DNS:known.test"), version=version)
+    for tls, first, second in ((bare, optional, required), (known, required, other)):
+        session = session_of(d, tls, first)
+        assert resumes(d, tls, session, first)
+        with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+            resumes(d, tls, session, second)
+    assert resumes(d, known, session_of(d, known, required), required)
+    # the other way it costs a full handshake, no more
+    assert not resumes(d, known, session_of(d, known, required), optional)
+
+
+@pytest.mark.parametrize("version", [V12, V13])
 def test_identity_of_a_resumed_session(daemon, pki, version):
     own = Authority(os.path.join(pki.directory, f"resuming-{version}"), "Resuming Root")
     pair = own.pair("DNS:resumed.test", subject="/CN=resumed")
@@ -699,8 +721,11 @@ def test_rotation_under_load(daemon, pki):
 
 
 def test_the_same_files_with_other_contents(daemon, pki):
-    """As certbot renews them; and a pair that is half renewed is refused."""
-    d = daemon(start=False)
+    """As certbot renews them; and a pair that is half renewed is refused.
+
+    They are beside the file that names them, wherever the daemon was started.
+    """
+    d = daemon(start=False, wrap=["env", "-C", "/"])
     for kind in ("certificate", "key"):
         shutil.copy(getattr(pki.ec, kind), os.path.join(d.directory, kind))
     d.change(listen=[listener(Pair("certificate", "key"))])
@@ -712,7 +737,9 @@ def test_the_same_files_with_other_contents(daemon, pki):
     d.reload(expect=False)
     assert shown(d, pki.tls) == pki.ec.der()
     shutil.copy(new.key, os.path.join(d.directory, "key"))
+    mark = d.log_size()
     d.reload()
+    d.log_contains("; listeners: 0 added, 1 changed, 0 removed; 1 new certificates", mark)
     assert shown(d, pki.tls) == new.der()
 
 

@@ -406,6 +406,41 @@ static void test_diff(void **state)
 		   "{ path = \"/b\"; behaviour = \"echo\"; }, { path = \"/f\"; behaviour = "
 		   "\"echo\"; }",
 		   (struct config_diff){ .added = 3, .changed = 1, .removed = 2 });
+	/* what is behind all others, and alone */
+	check_diff("{ path = \"/a\"; behaviour = \"echo\"; }, { path = \"/b\"; behaviour = "
+		   "\"echo\"; }",
+		   echo_a, (struct config_diff){ .removed = 1 });
+	check_diff(echo_a,
+		   "{ path = \"/a\"; behaviour = \"echo\"; }, { path = \"/b\"; behaviour = "
+		   "\"echo\"; }",
+		   (struct config_diff){ .added = 1 });
+}
+
+/* Where a daemon is asked that runs: by an absolute path alone, for it runs in another folder. */
+static void check_runtime_dir(const char *text, const char *expected)
+{
+	struct config_errors *e = config_errors_new();
+	char path[64], *dir;
+	int fd = text_file(text, strlen(text), path);
+
+	dir = config_find_runtime_dir(path, e);
+	if (expected)
+		assert_string_equal(dir, expected);
+	else
+		assert_null(dir);
+	free(dir);
+	close(fd);
+	config_errors_free(e);
+}
+
+static void test_runtime_dir(void **state)
+{
+	(void)state;
+	check_runtime_dir("runtime_dir = \"/run/x\"; workers = \"wrong\";", "/run/x");
+	check_runtime_dir("runtime_dir = \"run/x\";", NULL);
+	check_runtime_dir("runtime_dir = 1;", NULL);
+	check_runtime_dir("workers = 1;", NULL);
+	check_runtime_dir("workers = ;", NULL);
 }
 
 static void note_key(const char *key, void *arg)
@@ -540,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_message_is_text_or_json),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_diff),
+		cmocka_unit_test(test_runtime_dir),
 		cmocka_unit_test(test_restart_keys),
 		cmocka_unit_test(test_ref),
 		cmocka_unit_test(test_tables),
