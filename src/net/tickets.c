@@ -31,6 +31,7 @@ struct table {
 struct tickets {
 	struct table *table;
 	int fd; /* of that memory; -1: not open any more */
+	uint64_t rotated; /* when, by the clock of tickets_tick */
 };
 
 static int map(struct tickets *t)
@@ -106,6 +107,14 @@ int tickets_rotate(struct tickets *t)
 		return -1;
 	atomic_store_explicit(&t->table->current, next, memory_order_release);
 	return 0;
+}
+
+int tickets_tick(struct tickets *t, uint64_t now)
+{
+	if (now - t->rotated < (uint64_t)TICKET_ROTATION * 1000)
+		return 0;
+	t->rotated = now;
+	return tickets_rotate(t);
 }
 
 struct ticket_key tickets_current(const struct tickets *t)

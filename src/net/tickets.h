@@ -39,6 +39,12 @@ int tickets_only_read(struct tickets *t) __attribute__((warn_unused_result));
 /* Master: a new key for new tickets; the two before it still open theirs. -1: no randomness. */
 int tickets_rotate(struct tickets *t);
 
+/*
+ * Master: a new key whenever TICKET_ROTATION has passed since the last. now: milliseconds of a clock
+ * that was 0 at tickets_new and never goes back. -1: as tickets_rotate; the next is due in its turn.
+ */
+int tickets_tick(struct tickets *t, uint64_t now);
+
 /* The key for new tickets. */
 struct ticket_key tickets_current(const struct tickets *t);
 

@@ -181,8 +181,7 @@ static void look_after_tls(void)
 
 	config_each_invalid(master.config, watch.expiry_looked, now, warn_invalid, NULL);
 	watch.expiry_looked = now;
-	if (master.ticks % ticks_of(TICKET_ROTATION * 1000) == 0 &&
-	    tickets_rotate(master.tickets) < 0)
+	if (tickets_tick(master.tickets, master.ticks * MASTER_TICK) < 0)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
 }
 

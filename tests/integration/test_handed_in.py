@@ -87,24 +87,31 @@ def test_nobody_wants_any(daemon):
     check_echo(d.port)
 
 
+def stored_as(d, since=-1):
+    """The name that sockets are stored under next."""
+    told = d.notify.wait(r"^FDSTORE=1$", since + 1)[1]
+    return re.search(r"^FDNAME=(ignyxd,.*)$", told, re.M).group(1)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_stored_ones_are_offered_to_the_service_manager(daemon, workers):
     # whose answer is not waited for; each goes in a message of its own with its descriptors
     d = daemon({"listen": [LOCAL], "workers": workers}, env={"FDSTORE": "64"})
-    _, told = d.notify.wait(r"^FDSTORE=1$")
-    assert "FDNAME=ignyxd,127.0.0.1" in told, told
+    old = stored_as(d)
+    assert old.startswith("ignyxd,127.0.0.1"), old
     check_echo(d.port)
+    # more workers have more sockets; those under the name are stored anew, not once more
+    at = len(d.notify.messages)
+    d.change(workers=workers + 1)
+    d.reload()
+    at, _ = d.notify.wait(rf"^FDSTOREREMOVE=1\nFDNAME={re.escape(old)}$", at)
+    at, _ = d.notify.wait(rf"^FDSTORE=1\nFDNAME={re.escape(old)}$", at)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         d.change(listen=[{"address": "127.0.0.1", "port": s.getsockname()[1]}])
-    at = len(d.notify.messages)
     d.reload()
-    d.notify.wait(r"^FDSTOREREMOVE=1$", at)
-
-
-def stored_as(d):
-    """The name that the sockets of LOCAL are stored under."""
-    return re.search(r"^FDNAME=(ignyxd,.*)$", d.notify.wait(r"^FDSTORE=1$")[1], re.M).group(1)
+    d.notify.wait(rf"^FDSTOREREMOVE=1\nFDNAME={re.escape(old)}$", at)
+    assert stored_as(d, at) != old
 
 
 def test_stored_ones_come_back(daemon):

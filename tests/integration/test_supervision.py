@@ -676,6 +676,22 @@ def test_reload_while_another_accepts_for_a_stopped_worker(daemon):
             assert c.text() == "Echo: hi"
 
 
+def test_listener_that_is_removed_while_another_accepts_on_it(daemon):
+    """Who has adopted it lets it go, too: nobody is left who listens there."""
+    d = daemon({**DEBUG, "listen": [LOCAL, {"address": "127.0.0.2", "port": 0}]})
+    gone = ("127.0.0.2", d.port_of("127.0.0.2"))
+    d.wear_out(0)
+    d.log_count("worker 0 runs with pid", 7)
+    kill_worker(d, 0)
+    d.log_contains("it keeps dying: worker 1 accepts for it, starting it again in 2 s")
+    assert answer(gone) == "Echo: hi"
+    d.change(listen=[LOCAL])
+    d.reload()
+    with pytest.raises(ConnectionRefusedError):
+        Raw(gone)
+    check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
+
+
 def test_queue_of_a_retiring_worker_that_stands_still_is_served(daemon):
     """Nobody has to wait for it, be it with connections that it has not accepted or new ones."""
     d = daemon({**DEBUG, "worker_timeout": "1h"})

@@ -443,6 +443,28 @@ static void test_runtime_dir(void **state)
 	check_runtime_dir("workers = ;", NULL);
 }
 
+/* Of what we show to clients, over all listeners; what only clients show does not count. */
+static void test_first_expiry(void **state)
+{
+	struct config_validity one[] = { { .key = "client_ca", .expires = 100 },
+					 { .key = "certificate", .expires = 300 } };
+	struct config_validity two[] = { { .key = "certificate", .expires = 200 },
+					 { .key = "certificate", .expires = 400 },
+					 { .key = "crl", .expires = 50 } };
+	struct config_listener l[] = {
+		{ .tls = { .validity = one, .validity_count = 2 } },
+		{ .tls = { .validity = two, .validity_count = 3 } },
+	};
+	struct config c = { .listeners = l, .listener_count = 2 };
+
+	(void)state;
+	assert_int_equal(config_first_expiry(&c), 200);
+	c.listener_count = 1;
+	assert_int_equal(config_first_expiry(&c), 300);
+	c.listener_count = 0;
+	assert_int_equal(config_first_expiry(&c), 0);
+}
+
 static void note_key(const char *key, void *arg)
 {
 	strcat(strcat(arg, key), " ");
@@ -576,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_runtime_dir),
+		cmocka_unit_test(test_first_expiry),
 		cmocka_unit_test(test_restart_keys),
 		cmocka_unit_test(test_ref),
 		cmocka_unit_test(test_tables),

@@ -302,6 +302,36 @@ static void test_pack(void **state)
 	config_unref(c);
 }
 
+/* What is not there by then is not looked for on the disk, where it may be another by now. */
+static void test_attached(void **state)
+{
+	struct config_source *s, *copy;
+	const struct source_attachment *a;
+	const char *why = NULL;
+	size_t len;
+	void *bytes;
+
+	(void)state;
+	put("main", NO_ENDPOINTS "\n");
+	put("one", "first");
+	put("two", "second");
+	s = load_good("main");
+	assert_non_null(source_attach(s, "two", &why));
+	a = source_attach(s, "one", &why);
+	assert_int_equal(a->len, 5);
+	assert_memory_equal(a->bytes, "first", 5);
+	bytes = config_source_pack(s, &len);
+	copy = config_source_unpack(bytes, len);
+	a = source_attach(copy, "two", &why);
+	assert_int_equal(a->len, 6);
+	assert_memory_equal(a->bytes, "second", 6);
+	assert_null(source_attach(copy, "main", &why));
+	assert_string_equal(why, "it did not come with the configuration");
+	free(bytes);
+	config_source_free(s);
+	config_source_free(copy);
+}
+
 /* Bytes that were damaged on the way are refused or harmless, never followed. */
 static void test_unpack_damaged(void **state)
 {
@@ -356,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nesting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cycles, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pack, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attached, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unpack_damaged, setup, teardown),
 		cmocka_unit_test(test_unpack_foreign),
 	};

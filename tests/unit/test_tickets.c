@@ -79,6 +79,32 @@ static void test_rotation(void **state)
 	tickets_free(t);
 }
 
+/* Every eight hours, to the tick, and not twice for those that were missed. */
+static void test_eight_hours(void **state)
+{
+	const uint64_t period = 8ull * 60 * 60 * 1000;
+	struct tickets *t = tickets_new();
+	struct ticket_key first = tickets_current(t), second, now;
+	bool old;
+
+	(void)state;
+	for (uint64_t ms = 0; ms < period; ms += 1000)
+		assert_int_equal(tickets_tick(t, ms), 0);
+	assert_int_equal(tickets_tick(t, period - 1), 0);
+	now = tickets_current(t);
+	assert_true(same(&first, &now));
+	assert_int_equal(tickets_tick(t, period), 0);
+	second = tickets_current(t);
+	assert_false(same(&first, &second));
+	assert_int_equal(tickets_tick(t, 2 * period - 1), 0);
+	now = tickets_current(t);
+	assert_true(same(&second, &now));
+	assert_int_equal(tickets_tick(t, 9 * period), 0);
+	assert_int_equal(tickets_tick(t, 9 * period + 1), 0);
+	assert_true(opens(t, &first, &old) && old);
+	tickets_free(t);
+}
+
 /* A process that was forked before sees the rotation. */
 static void test_shared(void **state)
 {
@@ -179,9 +205,8 @@ static void test_only_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_new),
-		cmocka_unit_test(test_rotation),
-		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_new),         cmocka_unit_test(test_rotation),
+		cmocka_unit_test(test_eight_hours), cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_only_read),
 	};
 
