@@ -5,6 +5,7 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -60,10 +61,12 @@ def test_out_of_files(daemon):
                 assert third.gone() == b""
             d.log_contains(r"warning: cannot accept connections: Too many open files; pausing for "
                            r"250 ms\. Raise LimitNOFILE= or lower max_connections")
-            # and not for each time that it is tried again
+            # and not for each time that it is tried again, which is four times a second
+            since = time.monotonic()
             for _ in range(6):
                 with Raw(d.address) as other:
                     assert other.gone() == b""
+            assert time.monotonic() - since > 1
             d.log_count("event=files-exhausted", 4)
             check_echo(first)
             check_echo(second)

@@ -44,6 +44,10 @@ UNIT_TIMEOUT, FILE_TIMEOUT, BUILD_TIMEOUT = 60, 300, 600
 LEAST_NOTICED = 0.95
 
 
+running = set()  # process groups
+stopped = threading.Event()
+
+
 class TableError(Exception):
     """Something in a table that has to be mended there."""
 
@@ -157,6 +161,13 @@ class Outcome:
         self.passed, self.output, self.hung = status == 0, output, hung
 
 
+def stop(_number, _frame):
+    """What runs is ended; each job then finds that it may not go on, and cleans up."""
+    stopped.set()
+    for pid in list(running):
+        end_group(pid)
+
+
 def end_group(pid):
     try:
         os.killpg(pid, signal.SIGKILL)
@@ -170,12 +181,18 @@ def run(argv, cwd, timeout, env=None):
         with subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out,
                               stderr=subprocess.STDOUT, start_new_session=True) as p:
             hung = False
+            running.add(p.pid)
+            if stopped.is_set():
+                end_group(p.pid)
             try:
                 p.wait(timeout)
             except subprocess.TimeoutExpired:
                 hung = True
             end_group(p.pid)
             status = p.wait()
+            running.discard(p.pid)
+        if stopped.is_set():
+            raise InterruptedError("it was stopped")
         out.seek(0)
         return Outcome(status, out.read().decode("utf-8", "replace"), hung)
 
@@ -197,8 +214,9 @@ class Scratch:
         self._build_clean()
 
     def _copy_tree(self):
-        files = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True,
-                               stdout=subprocess.PIPE).stdout.decode().split("\0")
+        listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT,
+                                check=True, stdout=subprocess.PIPE).stdout
+        files = listed.decode().split("\0")
         for name in filter(None, files):
             source, target = os.path.join(ROOT, name), os.path.join(self.top, name)
             if not os.path.lexists(source):
@@ -321,25 +339,36 @@ class Report:
         return 0 if enough and not broken else 1
 
 
+def remove(directory):
+    """Also what somebody who was just ended wrote meanwhile."""
+    for _ in range(50):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not os.path.exists(directory):
+            return
+        time.sleep(0.1)
+
+
+def try_next(scratch, fault, everything, report):
+    began = time.monotonic()
+    try:
+        found = scratch.try_fault(fault, everything)
+    except TableError as e:
+        report.tell(fault, "ERROR", e)
+        return
+    took = time.monotonic() - began
+    report.tell(fault, "noticed" if found else "UNNOTICED", found or fault.sees, took)
+
+
 def work(faults, everything, report):
-    with tempfile.TemporaryDirectory(prefix="ignyx-m-", ignore_cleanup_errors=True) as directory:
+    directory = tempfile.mkdtemp(prefix="ignyx-m-")
+    try:
         scratch = Scratch(directory)
         while True:
-            try:
-                fault = faults.get_nowait()
-            except queue.Empty:
-                return
-            began = time.monotonic()
-            try:
-                found = scratch.try_fault(fault, everything)
-            except TableError as e:
-                report.tell(fault, "ERROR", e)
-                continue
-            took = time.monotonic() - began
-            if found:
-                report.tell(fault, "noticed", found, took)
-            else:
-                report.tell(fault, "UNNOTICED", fault.sees, took)
+            try_next(scratch, faults.get_nowait(), everything, report)
+    except queue.Empty:
+        pass
+    finally:
+        remove(directory)
 
 
 def try_all(faults, args):
@@ -358,13 +387,15 @@ def try_all(faults, args):
             problems.append(e)
 
     jobs = [threading.Thread(target=guarded) for _ in range(min(args.jobs, todo.qsize()))]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     for job in jobs:
         job.start()
     for job in jobs:
         job.join()
     status = report.close()
     for e in problems:
-        print(e)
+        print(f"{type(e).__name__}: {e}")
     return 1 if problems else status
 
 
