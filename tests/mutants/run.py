@@ -204,7 +204,7 @@ class Scratch:
         self.top = directory
         self.clean = os.path.join(directory, "clean")
         self.tmp = os.path.join(directory, "t")
-        self.known_good = {}
+        self.known_good = set()
         os.chmod(directory, 0o755)
         os.mkdir(self.tmp)
         os.chmod(self.tmp, 0o1777)
@@ -255,9 +255,11 @@ class Scratch:
         return (self._run_pytest if ".py" in name else self._run_unit)(name, build)
 
     def passes_without(self, name):
-        if name not in self.known_good:
-            self.known_good[name] = self.run_test(name, self.clean).passed
-        return self.known_good[name]
+        """A second time if need be: the machine may be busy."""
+        for _ in range(2):
+            if name not in self.known_good and self.run_test(name, self.clean).passed:
+                self.known_good.add(name)
+        return name in self.known_good
 
     def failed_test(self, name, outcome):
         """The one of a file that failed, as a name that can be run by itself."""

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "session/compress.h"
 #include "session/worker.h"
 
 #define ZIP "compression = { enabled = true; threshold = \"64\"; "

@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/listener.h"
 #include "session/opening.h"
@@ -115,7 +116,8 @@ static inline void worker_end(void)
 static inline void turn(void)
 {
 	for (int i = 0; i < 20; i++) {
-		event_base_loop(worker.base, EVLOOP_NONBLOCK);
+		/* once: a socket that is steered can be written to for ever */
+		event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 		if (!session_turn_end() && i > 2)
 			return;
 	}
