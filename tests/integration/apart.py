@@ -8,6 +8,7 @@ import ctypes
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import threading
 
@@ -45,6 +46,33 @@ AS_NOBODY = ("setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}",
 def give_to_nobody(*paths):
     for path in paths:
         os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+PIDFD_OPEN, PIDFD_GETFD = 434, 438  # on all architectures
+
+
+def duplicate(pid, fd):
+    """A descriptor of another process, here."""
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    handle = call(PIDFD_OPEN, pid, 0)
+    own = call(PIDFD_GETFD, handle, fd, 0)
+    error = ctypes.get_errno()
+    os.close(handle)
+    if own < 0:
+        pytest.skip(f"descriptors of others cannot be looked at here: {os.strerror(error)}")
+    return socket.socket(fileno=own)
+
+
+def option_of_listening(pid, option):
+    """What TCP has been told for the connections of a listening socket of a process."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+            continue
+        with duplicate(pid, int(fd)) as s:
+            if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET,
+                                                           socket.SO_ACCEPTCONN):
+                return s.getsockopt(socket.IPPROTO_TCP, option)
+    raise AssertionError("no listening socket")
 
 
 def in_network_of(pid, make):

@@ -1,7 +1,8 @@
 """handed.py NAMES PROGRAM ARG...: becomes the program, with sockets as a service manager gives them.
 
 NAMES are joined by colons; each is a socket of its own that listens on 127.0.0.1, or for both
-families if it is "dual". Their ports are the first line of standard output.
+families if it is "dual"; "datagram" and "deaf" take no connections. Their ports are the first
+line of standard output.
 """
 
 import os
@@ -14,6 +15,10 @@ FIRST = 3  # SD_LISTEN_FDS_START
 def listening(name):
     if name == "dual":
         return socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    if name in ("datagram", "deaf"):
+        s = socket.socket(type=socket.SOCK_DGRAM if name == "datagram" else socket.SOCK_STREAM)
+        s.bind(("127.0.0.1", 0))
+        return s
     return socket.create_server(("127.0.0.1", 0))
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import handed
+from apart import option_of_listening
 from harness import LOCAL, open_files, wait_until
 from raw import Raw, text
 
@@ -32,6 +33,20 @@ def test_one_for_all_workers(daemon):
     d = daemon({"listen": [WEB], "workers": 3}, wrap=wrapped("web"))
     for _ in range(10):
         check_echo(ports(d)[0])
+
+
+def test_small_messages_do_not_wait(daemon):
+    """Ours or handed in, TCP sends them at once."""
+    for d in (daemon({"listen": [LOCAL]}),
+              daemon({"listen": [WEB]}, wrap=wrapped("web"))):
+        assert option_of_listening(d.workers()[0], socket.TCP_NODELAY) != 0
+
+
+@pytest.mark.parametrize("name", ["datagram", "deaf"])
+def test_what_takes_no_connections(daemon, name):
+    d = daemon({"listen": [{"systemd": name}]}, start=False, wrap=wrapped(name))
+    d.refuses(rf'{d.place("systemd")}: cannot listen on systemd:{name}: .*; the service manager '
+              r"handed in something that takes no connections: see ListenStream=")
 
 
 def test_one_for_each_worker_and_one_beside(daemon):

@@ -1,6 +1,5 @@
 """Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
 
-import ctypes
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ import time
 import pytest
 
 import way
+from apart import option_of_listening
 from harness import DEADLINE, LOCAL, ROOMY, SLOW, stand_still
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 from way import PROXIED
@@ -314,32 +314,12 @@ def test_ping_timeout_off(daemon):
         assert c.message() == (TEXT, b"Echo: x")
 
 
-PIDFD_OPEN, PIDFD_GETFD = 434, 438  # on all architectures
 TCP_USER_TIMEOUT = 18
-
-
-def duplicate(pid, fd):
-    """A descriptor of another process, here."""
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    handle = call(PIDFD_OPEN, pid, 0)
-    own = call(PIDFD_GETFD, handle, fd, 0)
-    error = ctypes.get_errno()
-    os.close(handle)
-    if own < 0:
-        pytest.skip(f"descriptors of others cannot be looked at here: {os.strerror(error)}")
-    return socket.socket(fileno=own)
 
 
 def patience(d):
     """What its listening socket has TCP wait for, in milliseconds."""
-    pid = d.workers()[0]
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
-            continue
-        with duplicate(pid, int(fd)) as s:
-            if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                return s.getsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT)
-    raise AssertionError("no listening socket")
+    return option_of_listening(d.workers()[0], TCP_USER_TIMEOUT)
 
 
 @way.directly("HAProxy comes by a unix socket")

@@ -725,6 +725,26 @@ def test_queue_of_a_worker_in_back_off_that_is_not_wanted_any_more(daemon):
     check_all_served(clients)
 
 
+def test_queue_of_a_listener_that_is_removed(daemon):
+    """Who waits there when the worker learns of it is served; who comes then is refused."""
+    d = daemon({**DEBUG, "worker_timeout": "1h", "workers": 1,
+                "listen": [LOCAL, {"address": "127.0.0.2", "port": 0}]})
+    gone = ("127.0.0.2", d.port_of("127.0.0.2"))
+    worker = d.worker_at(0)
+    stand_still(worker)
+    # more than it accepts before it looks at what else there is
+    clients = [Raw(gone).send(request("/ws"), text("hi")) for _ in range(240)]
+    files = open_files(d.pid)
+    d.change(listen=[LOCAL])
+    d.kill(signal.SIGHUP)
+    wait_until("that the master has closed it", lambda: open_files(d.pid) < files)
+    os.kill(worker, signal.SIGCONT)
+    check_all_served(clients)
+    d.log_contains("configuration reloaded: ")
+    with pytest.raises(ConnectionRefusedError):
+        Raw(gone)
+
+
 def test_reload_that_a_worker_does_not_answer(daemon):
     """It has half a minute, whatever worker_timeout, for somebody waits for the outcome."""
     d = daemon({**DEBUG, "worker_timeout": "1h"})
