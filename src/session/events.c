@@ -136,8 +136,11 @@ static void handle_event(struct conn *c, short what)
 		/* The request may have come with the end of what was ahead of it. */
 		what |= EV_READ;
 	}
-	if (what & EV_WRITE && c->state_now != CONN_DEAD)
+	if (what & EV_WRITE && c->state_now != CONN_DEAD) {
 		conn_writable(c);
+		/* The socket tells its error once: what is read behind it looks like the peer's end. */
+		conn_settle(c);
+	}
 	if (what & EV_READ && c->state_now != CONN_DEAD)
 		read_some(c);
 	conn_settle(c);

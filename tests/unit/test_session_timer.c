@@ -115,6 +115,20 @@ static void test_handshake_timeout(void **state)
 	assert_ends_after(60000, CONN_ENDING);
 }
 
+/* An error and the end of the stream in one event: the error is why it ended. */
+static void test_error_ahead_of_the_end(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	steer_client(&k, 3);
+	say_frame(&k, 0x81, "a message");
+	wire.write_error = ETIMEDOUT;
+	close(k.fd);
+	turn();
+	assert_int_equal(session.conns, 0);
+	assert_int_equal(session.row->ends[REASON_PING_TIMEOUT], 1);
+}
+
 /* --- silence --- */
 
 /* Never early: what is no multiple of a tick is rounded up. */
@@ -183,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_close_timeout_of_an_endpoint),
 		TEST(test_pending_output_of_an_old_connection),
+		TEST(test_error_ahead_of_the_end),
 		TEST(test_handshake_timeout),
 		TEST(test_idle_timeout_is_not_early),
 		TEST(test_message_in_time),
