@@ -162,10 +162,10 @@ void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 	struct http_text method = { NULL, 0 }, target;
 	struct refusal why;
 
-	if (end && http_is_token_char((unsigned char)bytes[at]))
-		method = next_word(bytes + at, end);
+	if (at < len && http_is_token_char((unsigned char)bytes[at]))
+		method = next_word(bytes + at, end ? end : bytes + len);
 	begin(up, method);
-	if (!method.p)
+	if (!method.p || !end)
 		return;
 	target = next_word(method.p + method.len + 1, end);
 	if (!target.p) {

@@ -38,8 +38,9 @@ int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal 
 	__attribute__((warn_unused_result));
 
 /*
- * Path and method of a head that is not whole, or is malformed; up->path is "" as long as its
- * first line has not come, or if that has none. A path that cannot be decoded is left as it came.
+ * Path and method of a head that is not whole, or is malformed. The method is known by the space
+ * behind it; up->path is "" as long as the first line has not come, or if that has none. A path
+ * that cannot be decoded is left as it came.
  */
 void upgrade_peek(const char *bytes, size_t len, struct upgrade *up);
 

@@ -418,6 +418,14 @@ def test_handshake_timeout(daemon):
         check(d, part, 408, "handshake-timeout")
 
 
+def test_head_that_does_not_come_whole_has_no_body(daemon):
+    """Whatever of its first line has come."""
+    d = daemon({"handshake_timeout": "300ms"})
+    for part in (b"HEAD ", b"HEAD /ws HTTP/1.1\r\nHost"):
+        assert refused(d, part, body=False).status == 408
+    assert refused(d, b"HEAD /" + b"x" * 20000, body=False).status == 431
+
+
 def test_handshake_timeout_of_who_says_nothing(daemon):
     d = daemon({"handshake_timeout": "300ms"})
     with Raw(d.address) as c:

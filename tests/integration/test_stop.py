@@ -110,25 +110,27 @@ def test_nobody_new_comes_in(daemon):
 
 def test_handshakes_are_refused(daemon):
     d = daemon(LONG)
-    with Raw(d.address) as half, Raw(d.address) as silent, Raw(d.address) as opened:
+    with Raw(d.address) as half, Raw(d.address) as silent, Raw(d.address) as head, \
+            Raw(d.address) as opened:
         half.send(request("/ws")[:50])
+        head.send(b"HEAD /ws HT")
         opened.upgrade()
-        # both have been accepted once those who came later to their workers are served
+        # all have been accepted once those who came later to their workers are served
         workers = set()
         while len(workers) < 2:
             with Raw(d.address) as c:
                 workers.add(d.worker_of(c.upgrade().local_port))
         d.kill(signal.SIGTERM)
-        for c in (half, silent):
-            r = c.response()
+        for c in (half, silent, head):
+            r = c.response(body=c is not head)
             assert r.status == 503
             assert int(r.header("retry-after")) > 0
             assert r.header("connection") == "close"
-            assert r.body
+            assert r.body or c is head
             c.ends()
         opened.closed(1001, "shutdown")
     assert d.wait() == 0
-    d.log_count(r"refused \S+( \S+)? with 503: .* reason=shutdown", 2)
+    d.log_count(r"refused \S+( \S+)? with 503: .* reason=shutdown", 3)
 
 
 @way.in_the_clear("a handshake needs a worker that moves")
