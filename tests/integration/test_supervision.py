@@ -199,6 +199,20 @@ def test_what_a_dead_worker_had_counts_no_more(daemon):
         c.socket.close()
 
 
+def test_who_had_not_asked_yet_counts_no_more_either(daemon):
+    d = daemon({**DEBUG, "workers": 1})
+    d.expect_error("was ended by signal 9")
+    held = [Raw(d.address).send(b"GET /ws HT") for _ in range(3)]
+    wait_until("that they are there", lambda: "3 before the upgrade" in state_of(d, 0))
+    kill_worker(d, 0)
+    d.log_count("worker 0 runs with pid", 2)
+    for c in held:
+        c.gone()
+    with Raw(d.address) as c:
+        c.upgrade()
+        assert "1 connections, 0 before the upgrade" in state_of(d, 0)
+
+
 # --- connections that wait in its queue ---
 
 

@@ -250,6 +250,21 @@ static void test_order_and_numbers(void **state)
 	}
 }
 
+/* A lock that is busy is told from one that stands still by how often it was taken. */
+static void test_acquisitions_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0];
+	struct bus_room room = join(a, "room");
+	uint64_t before, after;
+
+	assert_int_equal(bus_lock_owner(a, &before), 0);
+	for (int i = 0; i < 3; i++)
+		append_text(a, room, "x");
+	assert_int_equal(bus_lock_owner(a, &after), 0);
+	assert_int_equal(after - before, 3);
+}
+
 static void test_entries_are_linked_backwards(void **state)
 {
 	struct fixture *f = *state;
@@ -785,6 +800,7 @@ int main(void)
 		BUS_TEST(test_populate),
 		cmocka_unit_test(test_hash),
 		BUS_TEST(test_order_and_numbers),
+		BUS_TEST(test_acquisitions_are_counted),
 		BUS_TEST(test_entries_are_linked_backwards),
 		BUS_TEST(test_wrap_around),
 		BUS_TEST(test_join_notes_the_sequence),

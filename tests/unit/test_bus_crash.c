@@ -527,15 +527,24 @@ static void die_with_the_lock(struct player *p)
 	raise(SIGKILL);
 }
 
-static void test_recovery_of_nonsense(void **state)
+/* The place is right, and another room has it. */
+static void die_with_another_room(struct player *p)
+{
+	require(bus_lock(p->b, BUS_BRIEFLY) == BUS_OK, "lock", 0, 0);
+	p->b->shared->redo.new_tail = p->b->shared->tail;
+	p->b->shared->redo.index = 0;
+	p->b->shared->redo.id = p->b->rooms[0].id + 1;
+	raise(SIGKILL);
+}
+
+static void check_recovery_of_nonsense(void (*die)(struct player *p))
 {
 	struct player p = { .slot = 5 };
 	struct bus other = *master;
 	struct bus_room room;
 	uint64_t sequence;
 
-	(void)state;
-	start(&p, die_with_the_lock);
+	start(&p, die);
 	waitpid(pids[5], NULL, 0);
 	pids[5] = 0;
 	bus_set_slot(master, 0);
@@ -545,6 +554,24 @@ static void test_recovery_of_nonsense(void **state)
 	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_CORRUPT);
 }
 
+static void test_recovery_of_nonsense(void **state)
+{
+	(void)state;
+	check_recovery_of_nonsense(die_with_the_lock);
+}
+
+static void test_recovery_of_another_room(void **state)
+{
+	struct bus_room room;
+	uint64_t sequence;
+
+	(void)state;
+	bus_set_slot(master, 0);
+	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(room.index, 0);
+	check_recovery_of_nonsense(die_with_another_room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -552,6 +579,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kill_at_any_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stopped_owner, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_recovery_of_nonsense, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_recovery_of_another_room, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
