@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "base/bytes.h"
+#include "base/poison.h"
 
 enum { ORDERS = 40 };
 
@@ -51,10 +52,19 @@ static unsigned order_for(size_t size)
 	return order;
 }
 
-static void *take(struct order *o)
+/* What rounding up added is nobody's. */
+static void *lend(void *p, size_t size)
 {
+	poison((uint8_t *)p + size, size_of(order_for(size)) - size);
+	return p;
+}
+
+static void *take(unsigned order)
+{
+	struct order *o = &orders[order];
 	struct block *b = SLIST_FIRST(&o->blocks);
 
+	unpoison(b, size_of(order));
 	SLIST_REMOVE_HEAD(&o->blocks, link);
 	o->count--;
 	if (o->least > o->count)
@@ -64,36 +74,75 @@ static void *take(struct order *o)
 	return b;
 }
 
-/* What waits is let go before memory is said to have run out. */
-static void *map(size_t size)
+/* Unmaps up to `most` bytes, from the end: what is before it goes on being a mapping. */
+static size_t give_back(size_t most)
 {
-	const int how = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, how, -1, 0);
+	size_t n = going_size < most ? going_size : most;
 
-	for (unsigned i = 0; i < ORDERS && p == MAP_FAILED; i++) {
-		while (orders[i].count > 0)
-			munmap(take(&orders[i]), size_of(i));
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, how, -1, 0);
+	going_size -= n;
+	/* If there would be too many mappings the addresses stay; the memory goes. */
+	if (munmap(going + going_size, n) < 0)
+		madvise(going + going_size, n, MADV_DONTNEED);
+	return n;
+}
+
+/* The largest goes first: that takes the fewest calls. */
+static bool any_to_go(void)
+{
+	for (unsigned i = ORDERS; i-- > 0 && going_size == 0;) {
+		if (orders[i].count == 0)
+			continue;
+		going = take(i);
+		going_size = size_of(i);
 	}
+	return going_size > 0;
+}
+
+static void *try_to_map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Moves the memory, not the bytes. */
-static void *remap(void *p, unsigned from, unsigned to)
+/*
+ * What waits is let go before memory is said to have run out: as many bytes as are asked for,
+ * and no more, for a spike's whole memory in one turn is a pause for everybody.
+ */
+static void *map(size_t size)
 {
-	p = mremap(p, size_of(from), size_of(to), MREMAP_MAYMOVE);
-	return p == MAP_FAILED ? NULL : p;
+	void *p = try_to_map(size);
+
+	for (size_t gone = 0; !p && gone < size && any_to_go(); p = try_to_map(size))
+		gone += give_back(BLOCK_PORTION);
+	return p;
+}
+
+/* Moves the memory, not the bytes. */
+static void *remap(void *p, size_t had, size_t size)
+{
+	size_t from = size_of(order_for(had));
+	void *moved;
+
+	unpoison(p, from);
+	moved = mremap(p, from, size_of(order_for(size)), MREMAP_MAYMOVE);
+	if (moved != MAP_FAILED)
+		return lend(moved, size);
+	lend(p, had);
+	return NULL;
 }
 
 static void *allocate(size_t size)
 {
 	unsigned order = order_for(size);
+	void *p;
 
 	if (size < BLOCK_MIN)
 		return malloc(size);
 	if (order == ORDERS)
 		return NULL;
-	return orders[order].count > 0 ? take(&orders[order]) : map(size_of(order));
+	p = orders[order].count > 0 ? take(order) : map(size_of(order));
+	return p ? lend(p, size) : NULL;
 }
 
 /* Whether one block may grow into another, for none waits that could be taken instead. */
@@ -110,7 +159,7 @@ void *block_resize(void *p, size_t used, size_t had, size_t size)
 
 	if (had < BLOCK_MIN && size < BLOCK_MIN)
 		return realloc(p, size);
-	to = can_grow(had, size) ? remap(p, order_for(had), order_for(size)) : NULL;
+	to = can_grow(had, size) ? remap(p, had, size) : NULL;
 	if (to)
 		return to;
 	to = allocate(size);
@@ -133,6 +182,7 @@ void block_free(void *p, size_t size)
 	o = &orders[order_for(size)];
 	SLIST_INSERT_HEAD(&o->blocks, b, link);
 	o->count++;
+	poison(p, size_of(order_for(size)));
 }
 
 /* How many of an order's idle blocks are kept while so many bytes may be; no order has all of that. */
@@ -164,23 +214,11 @@ static bool next_to_go(void)
 		if (orders[i].surplus == 0)
 			continue;
 		orders[i].surplus--;
-		going = take(&orders[i]);
+		going = take(i);
 		going_size = size_of(i);
 		return true;
 	}
 	return false;
-}
-
-/* Unmaps up to `most` bytes, from the end: what is before it goes on being a mapping. */
-static size_t give_back(size_t most)
-{
-	size_t n = going_size < most ? going_size : most;
-
-	going_size -= n;
-	/* If there would be too many mappings the addresses stay; the memory goes. */
-	if (munmap(going + going_size, n) < 0)
-		madvise(going + going_size, n, MADV_DONTNEED);
-	return n;
 }
 
 void block_tick(void)

@@ -3,22 +3,38 @@
  * to the kernel, a portion with each tick.
  */
 // links: base
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/block.h"
+#include "base/poison.h"
 
 enum { MIB = 1024 * 1024, COUNT = 64 };
 
 static void *pieces[COUNT];
+static bool too_many_mappings;
+
+/* The one that block.c calls, too. */
+int munmap(void *p, size_t n)
+{
+	if (too_many_mappings) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return (int)syscall(SYS_munmap, p, n);
+}
 
 static void *get(size_t size)
 {
@@ -154,30 +170,42 @@ static void test_what_is_in_use_stays(void **state)
 	}
 }
 
-static size_t address_space(void)
+static void read_statm(size_t *addresses, size_t *resident)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
-	size_t pages;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%zu", &pages), 1);
+	assert_int_equal(fscanf(f, "%zu %zu", addresses, resident), 2);
 	fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
+	*addresses *= page;
+	*resident *= page;
+}
+
+/* A piece in place of p when there are `more` bytes of addresses left; NULL: it is not to be had. */
+static void *resize_with_little(void *p, size_t had, size_t size, size_t more)
+{
+	struct rlimit old, little;
+	size_t addresses, resident;
+	void *to;
+
+	read_statm(&addresses, &resident);
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	little = (struct rlimit){ addresses + more, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+	to = block_resize(p, had, had, size);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	return to;
 }
 
 /* A piece that grows, too, gets what waits for others before memory is said to have run out. */
 static void test_growing_when_memory_runs_out(void **state)
 {
-	struct rlimit old, little;
 	uint8_t *p = get(MIB), *grown;
 
 	(void)state;
 	block_free(get(64 * MIB), 64 * MIB);
-	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
-	little = (struct rlimit){ address_space() + 4 * MIB, old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
-	grown = block_resize(p, MIB, MIB, 32 * MIB);
-	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	grown = resize_with_little(p, MIB, 32 * MIB, 4 * MIB);
 	assert_non_null(grown);
 	assert_int_equal(grown[MIB - 1], 0x5a);
 	block_free(grown, 32 * MIB);
@@ -186,20 +214,102 @@ static void test_growing_when_memory_runs_out(void **state)
 /* So does a new one, down to the last piece that waits. */
 static void test_asking_when_memory_runs_out(void **state)
 {
-	struct rlimit old, little;
 	uint8_t *p;
 
 	(void)state;
 	give_all_back();
 	block_free(get(64 * MIB), 64 * MIB);
-	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
-	little = (struct rlimit){ address_space() + 80 * MIB, old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
-	p = block_resize(NULL, 0, 0, 128 * MIB);
-	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	p = resize_with_little(NULL, 0, 128 * MIB, 80 * MIB);
 	assert_non_null(p);
 	block_free(p, 128 * MIB);
 }
+
+/* But no more than it needs: to unmap a spike at once is a pause for everybody. */
+static void test_no_more_goes_than_is_asked_for(void **state)
+{
+	size_t waiting;
+	uint8_t *p;
+
+	(void)state;
+	give_all_back();
+	for (int i = 0; i < COUNT; i++)
+		pieces[i] = get(4 * MIB);
+	for (int i = 0; i < COUNT; i++)
+		block_free(pieces[i], 4 * MIB);
+	waiting = block_waiting();
+	p = resize_with_little(NULL, 0, 32 * MIB, MIB);
+	assert_non_null(p);
+	assert_true(waiting - block_waiting() <= 32 * MIB + 4 * MIB);
+	block_free(p, 32 * MIB);
+}
+
+/* Where unmapping would need another mapping, and there may be no more, the memory goes still. */
+static void test_too_many_mappings(void **state)
+{
+	size_t addresses, before, after, waiting;
+
+	(void)state;
+	give_all_back();
+	block_free(get(128 * MIB), 128 * MIB);
+	waiting = block_waiting();
+	read_statm(&addresses, &before);
+	too_many_mappings = true;
+	assert_null(resize_with_little(NULL, 0, 64 * MIB, 4 * MIB));
+	too_many_mappings = false;
+	read_statm(&addresses, &after);
+	assert_true(before >= after + 60 * MIB);
+	assert_true(waiting - block_waiting() <= 64 * MIB + BLOCK_PORTION);
+}
+
+#if POISON_WORKS
+static void check_poison(const uint8_t *p, size_t size, size_t whole)
+{
+	assert_null(__asan_region_is_poisoned((void *)p, size));
+	for (size_t i = size; i < whole; i += 4096)
+		assert_true(__asan_address_is_poisoned(p + i));
+	assert_true(whole == size || __asan_address_is_poisoned(p + whole - 1));
+}
+
+/* What is not lent is nobody's: what waits, and what rounding up added. */
+static void test_poison(void **state)
+{
+	uint8_t *p, *moved;
+
+	(void)state;
+	for (size_t size = 65 * 1024; size < 8 * MIB; size = 3 * size - 1) {
+		size_t whole = BLOCK_MIN;
+
+		while (whole < size)
+			whole *= 2;
+		p = block_resize(NULL, 0, 0, size);
+		check_poison(p, size, whole);
+		block_free(p, size);
+		check_poison(p, 0, whole);
+		assert_ptr_equal(block_resize(NULL, 0, 0, size), p);
+		check_poison(p, size, whole);
+		moved = block_resize(p, size, size, 33 * MIB);
+		check_poison(moved, 33 * MIB, 64 * MIB);
+		moved = block_resize(moved, size, 33 * MIB, size);
+		check_poison(moved, size, whole);
+		block_free(moved, size);
+	}
+}
+
+/* Addresses that went back to the kernel may be used by who gets them next. */
+static void test_no_poison_stays_behind(void **state)
+{
+	const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	uint8_t *p = get(100 * MIB), *q;
+
+	(void)state;
+	block_free(p, 100 * MIB);
+	give_all_back();
+	q = mmap(p + 64 * MIB, MIB, PROT_READ | PROT_WRITE, how, -1, 0);
+	assert_ptr_equal(q, p + 64 * MIB);
+	memset(q, 1, MIB);
+	munmap(q, MIB);
+}
+#endif
 
 static void test_more_than_there_is(void **state)
 {
@@ -220,7 +330,13 @@ int main(void)
 		cmocka_unit_test(test_what_is_in_use_stays),
 		cmocka_unit_test(test_growing_when_memory_runs_out),
 		cmocka_unit_test(test_asking_when_memory_runs_out),
+		cmocka_unit_test(test_no_more_goes_than_is_asked_for),
+		cmocka_unit_test(test_too_many_mappings),
 		cmocka_unit_test(test_more_than_there_is),
+#if POISON_WORKS
+		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_no_poison_stays_behind),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
