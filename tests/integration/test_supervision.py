@@ -643,6 +643,9 @@ def test_bus_that_is_corrupt(daemon):
     with client_of(d, 0, "/chat") as a, client_of(d, 1, "/chat") as b:
         a.send(text("anew"))
         assert a.text() == b.text() == "User: anew"
+    with open(bus_of(d), "rb", buffering=0) as f:
+        f.seek(-4096, os.SEEK_END)
+        assert f.read() == bytes(4096), "it is the old one"
 
 
 # --- held up ---
