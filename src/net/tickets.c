@@ -22,6 +22,8 @@
 
 enum { PLACES = 4, VALID = 3 };
 
+_Static_assert(PLACES > VALID, "the next key is written where nobody reads");
+
 /* In shared memory. */
 struct table {
 	_Atomic uint32_t current; /* counts rotations; its remainder is the place */

@@ -336,6 +336,34 @@ static void test_threshold_with_takeover(void **state)
 	disconnect(&a);
 }
 
+/* What was agreed on stays allowed, and is not done any more. */
+static void test_reload_that_turns_it_off(void **state)
+{
+	struct config *without =
+		worker_config("max_message = \"60K\"; endpoints = ( { path = \"/remembers\";"
+			      " behaviour = \"room\"; } );\n",
+			      NULL);
+	char text[101];
+	unsigned moved, closed;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	upgrade(&a, REQUEST("/remembers") ASKS "\r\n");
+	say_frame(&a, 0x81, text);
+	hear(&a);
+	assert_int_equal(a.got[0], 0xc1);
+	a.len = 0;
+	session_reload(without, &moved, &closed);
+	config_unref(without);
+	assert_int_equal(moved, 1);
+	say_frame(&a, 0x81, text);
+	hear(&a);
+	assert_int_equal(a.len, 102);
+	assert_memory_equal(a.got, "\x81\x64xxx", 5);
+	disconnect(&a);
+}
+
 /* How long the same long text is as an endpoint sends it. */
 static size_t length_at(const char *request)
 {
@@ -416,6 +444,7 @@ int main(void)
 		TEST(test_who_waits_is_not_idle),
 		TEST(test_who_ends_while_it_waits),
 		TEST(test_threshold_with_takeover),
+		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),
 		TEST(test_idle_from_open),
 		TEST(test_listening_is_not_idle),

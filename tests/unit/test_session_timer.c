@@ -163,6 +163,17 @@ static void test_message_in_time(void **state)
 
 /* --- pings --- */
 
+/* A pong ahead of all pings answers none, whatever is in it. */
+static void test_pong_without_a_ping(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/forever") "\r\n");
+	say_bytes(&k, "\x8a\x84\0\0\0\0\0\0\0\0", 10);
+	assert_int_equal(session.row->pings_answered, 0);
+	assert_int_equal(k.conn->ping_state, PING_NONE);
+	disconnect(&k);
+}
+
 /* Where silence is no fault, pings go on. */
 static void test_pings_without_a_timeout(void **state)
 {
@@ -201,6 +212,7 @@ int main(void)
 		TEST(test_handshake_timeout),
 		TEST(test_idle_timeout_is_not_early),
 		TEST(test_message_in_time),
+		TEST(test_pong_without_a_ping),
 		TEST(test_pings_without_a_timeout),
 		TEST(test_no_ping_behind_what_is_pending),
 	};
