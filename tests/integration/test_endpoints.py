@@ -234,6 +234,15 @@ def test_once(shared):
     run(client())
 
 
+def test_once_with_the_longest_reason(daemon):
+    reason = "r" * 123
+    d = daemon({"endpoints": [
+        {"path": "/o", "behaviour": "oneshot", "message": "x", "reason": reason}]})
+    with Raw(d.address) as c:
+        c.upgrade("/o").text()
+        assert c.closing() == (1000, reason)
+
+
 def test_once_with_a_group_a_code_and_a_reason(daemon):
     d = daemon({"endpoints": [{"path": "/once", "behaviour": "oneshot",
                                "message": {"go": ["away", 1, True]}, "code": 4001,

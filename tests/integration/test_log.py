@@ -864,3 +864,18 @@ def test_two_hundred_connections_are_two_lines_each(daemon):
     # a ping is no message
     assert all(CLOSED.fullmatch(x).group("messages_in", "messages_out") == ("1", "1") for x in lines)
     d.log_count("event=conn-open", 200)
+
+
+def test_how_long_a_connection_was_there(daemon):
+    """To the millisecond what took less than a second, to the tenth what took more."""
+    d = daemon({"endpoints": [
+        {"path": "/once", "behaviour": "oneshot", "message": "x"},
+        {"path": "/long", "behaviour": "echo", "idle_timeout": "1100ms"}]})
+    with Raw(d.address) as short, Raw(d.address) as long:
+        long.upgrade("/long")
+        short.upgrade("/once").text()
+        short.send(close(1000)).closed(1000)
+        assert long.closing() == (1001, "idle-timeout")
+        long.send(close(1001))
+    d.log_contains(r"closed /once .* after (0\.\d{3}|[1-9]\d*\.\d) s; ")
+    d.log_contains(r"closed /long .* after [1-9]\d*\.\d s; ")

@@ -226,6 +226,13 @@ def test_ahead_of_tls(daemon, directory):
         c.upgrade().send(text("hi"))
         assert c.text() == "Echo: hi"
     d.log_contains(r"opened .* with TLS.*peer=192\.0\.2\.8:4712.*proxy=127")
+    # nor is anybody believed there who is not trusted
+    d.change(listen=[{**d.settings["listen"][0], "trusted": ["10.0.0.0/8"]}])
+    d.reload()
+    with Raw(d.address) as c:
+        c.send(v2())
+        assert c.gone() == b""
+    d.log_contains(r"reason=untrusted-proxy")
 
 
 FORWARDED = [

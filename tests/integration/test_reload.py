@@ -396,6 +396,9 @@ def test_workers_down_and_up_again_with_connections(daemon):
         d.change(workers=count)
         d.reload()
     assert d.workers() == before
+    # and it counts as one that may accept for others
+    d.kill(signal.SIGUSR1)
+    d.log_contains("worker 1: running, ")
     for c in held:
         c.send(text("hi"))
         assert c.text() == "Echo: hi"
