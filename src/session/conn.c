@@ -66,17 +66,29 @@ static void count(_Atomic uint32_t *gauge, int by)
 			      memory_order_relaxed);
 }
 
-void conn_set_state(struct conn *c, enum conn_state to)
+static __attribute__((noinline)) void tell_impossible(const struct conn *c, enum conn_state to)
 {
-	if (!(states[c->state_now].next & 1 << to)) {
-		log_err(&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id },
-			"a connection cannot go from %s to %s; please report this",
-			states[c->state_now].name, states[to].name);
-		return;
-	}
+	log_err(&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id },
+		"a connection cannot go from %s to %s; please report this",
+		states[c->state_now].name, states[to].name);
+}
+
+static __attribute__((noinline)) void tell_state(const struct conn *c, enum conn_state to)
+{
 	log_debug((&(struct log_fields){
 			  .event = LOG_EVENT_CONN_STATE, .conn = c->id, .reason = c->reason }),
 		  "%s -> %s", states[c->state_now].name, states[to].name);
+}
+
+/* What is hardly ever logged is not inline: every connection comes by here several times. */
+void conn_set_state(struct conn *c, enum conn_state to)
+{
+	if (!(states[c->state_now].next & 1 << to)) {
+		tell_impossible(c, to);
+		return;
+	}
+	if (log_enabled(LOG_DEBUG))
+		tell_state(c, to);
 	/* OPEN counts itself when it is admitted; see admit.c. */
 	if (c->state_now <= CONN_ADMIT && to > CONN_ADMIT)
 		count(&session.row->handshakes, -1);

@@ -194,7 +194,8 @@ static void open_and_read(struct conn *c, struct opening_request *rq)
 	output_cork(c);
 	become_open(c, rq, (size_t)(rq->end - rq->rest));
 	conn_begin(c);
-	conn_take_frames(c, rq->rest, rq->end);
+	if (rq->rest < rq->end)
+		conn_take_frames(c, rq->rest, rq->end);
 	output_uncork(c);
 	if (head)
 		free(head);
