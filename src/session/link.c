@@ -21,13 +21,20 @@
 /* No frame is shorter than its header, of two bytes. */
 enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
 
-enum { PONG_MAX = 2 + 125, SIZE_FIRST = 1024, MARKS_FIRST = 16 };
+/* Of a mark as it is kept: seven bits a byte, so that it is never over half of its frame. */
+enum { MARK_MAX = 10, MARK_BITS = 7, MARK_MORE = 0x80 };
+
+enum { PONG_MAX = 2 + 125, FRAMES_FIRST = 1024, MARKS_FIRST = 64 };
+
+/* Bytes that come at one end and go at the other: p[start..end). */
+struct queue {
+	size_t start, end, size;
+	uint8_t *p;
+};
 
 struct link_pending {
-	size_t start, end, size; /* data[start..end) is to be sent */
-	uint8_t *data;
-	size_t first, last, slots; /* marks[first..last) are of these frames, in order */
-	uint64_t *marks;
+	struct queue frames; /* what is to be sent */
+	struct queue marks; /* of these frames, in order */
 	size_t gone; /* bytes of the first frame that have left */
 	uint8_t pong_len; /* of the newest unsent pong, behind all; 0: none */
 	uint8_t pong[PONG_MAX];
@@ -88,8 +95,8 @@ static void forget_pending(struct link *l)
 
 	if (!p)
 		return;
-	block_free(p->data, p->size);
-	block_free(p->marks, p->slots * sizeof(*p->marks));
+	block_free(p->frames.p, p->frames.size);
+	block_free(p->marks.p, p->marks.size);
 	free(p);
 	l->pending = NULL;
 }
@@ -132,62 +139,60 @@ static bool need_pending(struct link *l)
 	return l->pending;
 }
 
-/* Space for `more` bytes behind the end: by moving what there is, or by doubling. */
-static bool reserve_bytes(struct link_pending *p, size_t more)
+/* Space for `more` bytes behind the end: by moving what there is, or by doubling from `first` on. */
+static bool reserve(struct queue *q, size_t more, size_t first)
 {
-	size_t used = p->end - p->start, size = p->size ? p->size : SIZE_FIRST;
-	uint8_t *data;
+	size_t used = q->end - q->start, size = q->size ? q->size : first;
+	uint8_t *p;
 
-	if (p->end + more <= p->size)
+	if (q->end + more <= q->size)
 		return true;
-	if (p->start > 0) {
-		memmove(p->data, p->data + p->start, used);
-		p->start = 0;
-		p->end = used;
+	if (q->start > 0) {
+		memmove(q->p, q->p + q->start, used);
+		q->start = 0;
+		q->end = used;
 	}
 	while (size < used + more)
 		size *= 2;
-	if (size == p->size)
+	if (size == q->size)
 		return true;
-	data = block_resize(p->data, p->end, p->size, size);
-	if (!data)
+	p = block_resize(q->p, q->end, q->size, size);
+	if (!p)
 		return false;
-	p->data = data;
-	p->size = size;
+	q->p = p;
+	q->size = size;
 	return true;
 }
 
-static bool reserve_mark(struct link_pending *p)
+static void put_mark(struct queue *q, uint64_t mark)
 {
-	const size_t each = sizeof(*p->marks);
-	size_t used = p->last - p->first, slots = p->slots ? 2 * p->slots : MARKS_FIRST;
-	uint64_t *grown;
+	for (; mark >= MARK_MORE; mark >>= MARK_BITS)
+		q->p[q->end++] = (uint8_t)mark | MARK_MORE;
+	q->p[q->end++] = (uint8_t)mark;
+}
 
-	if (p->last < p->slots)
-		return true;
-	if (p->first > used) {
-		memmove(p->marks, p->marks + p->first, used * each);
-		p->first = 0;
-		p->last = used;
-		return true;
-	}
-	grown = block_resize(p->marks, p->last * each, p->slots * each, slots * each);
-	if (!grown)
-		return false;
-	p->marks = grown;
-	p->slots = slots;
-	return true;
+/* There must be one. *size: bytes that it takes. */
+static uint64_t first_mark(const struct queue *q, size_t *size)
+{
+	const uint8_t *p = q->p + q->start;
+	uint64_t mark = 0;
+
+	for (*size = 0; p[*size] & MARK_MORE; ++*size)
+		mark |= (uint64_t)(p[*size] & ~MARK_MORE) << MARK_BITS * *size;
+	mark |= (uint64_t)p[*size] << MARK_BITS * *size;
+	++*size;
+	return mark;
 }
 
 /* The end of a run behind its first `skip` bytes, up to `end`. */
-static void copy_parts(struct link_pending *p, const struct link_run *r, size_t skip, size_t end)
+static void copy_parts(struct queue *q, const struct link_run *r, size_t skip, size_t end)
 {
 	for (int i = 0; i < r->count && end > 0; i++) {
 		size_t len = r->parts[i].iov_len, to = len < end ? len : end;
 
 		if (skip < to) {
-			memcpy(p->data + p->end, (uint8_t *)r->parts[i].iov_base + skip, to - skip);
-			p->end += to - skip;
+			memcpy(q->p + q->end, (uint8_t *)r->parts[i].iov_base + skip, to - skip);
+			q->end += to - skip;
 		}
 		skip = skip > len ? skip - len : 0;
 		end = end > len ? end - len : 0;
@@ -203,18 +208,20 @@ static bool keep_frame(struct link *l, const struct link_run *r, size_t at, size
 	if (!need_pending(l))
 		return false;
 	p = l->pending;
-	if (!reserve_mark(p) || !reserve_bytes(p, next - at - gone))
+	if (!reserve(&p->marks, MARK_MAX, MARKS_FIRST) ||
+	    !reserve(&p->frames, next - at - gone, FRAMES_FIRST))
 		return false;
-	p->marks[p->last++] = mark;
+	put_mark(&p->marks, mark);
 	if (gone > 0)
 		p->gone = gone;
-	copy_parts(p, r, at + gone, next);
+	copy_parts(&p->frames, r, at + gone, next);
 	return true;
 }
 
 static bool fits(const struct link *l, size_t len, size_t max)
 {
-	size_t used = l->pending ? l->pending->end - l->pending->start : 0;
+	const struct queue *q = l->pending ? &l->pending->frames : NULL;
+	size_t used = q ? q->end - q->start : 0;
 
 	return used + len <= max;
 }
@@ -284,16 +291,20 @@ void link_place_pong(struct link *l)
 void link_cut(struct link *l)
 {
 	struct link_pending *p = l->pending;
+	uint64_t mark;
+	size_t size;
 
 	if (link_is_corked(l))
 		link_cork(l);
 	if (!p)
 		return;
-	p->last = p->first;
-	p->end = p->start;
+	p->frames.end = p->frames.start;
+	p->marks.end = p->marks.start;
 	if (p->gone == 0)
 		return;
-	p->end += link_mark_length(p->marks[p->last++]) - p->gone;
+	mark = first_mark(&p->marks, &size);
+	p->marks.end += size;
+	p->frames.end += link_mark_length(mark) - p->gone;
 }
 
 /* n bytes have left. */
@@ -301,9 +312,10 @@ static void consume(struct link *l, size_t n)
 {
 	struct link_pending *p = l->pending;
 
-	p->start += n;
+	p->frames.start += n;
 	while (n > 0) {
-		uint64_t mark = p->marks[p->first];
+		size_t size;
+		uint64_t mark = first_mark(&p->marks, &size);
 		size_t left = link_mark_length(mark) - p->gone, part = n < left ? n : left;
 
 		count_part(l, mark, part, part == left);
@@ -311,24 +323,24 @@ static void consume(struct link *l, size_t n)
 		n -= part;
 		if (part < left)
 			break;
-		p->first++;
+		p->marks.start += size;
 		p->gone = 0;
 	}
 }
 
 static enum link_verdict go_on_pending(struct link *l, bool last, bool *moved)
 {
-	struct link_pending *p = l->pending;
-	struct iovec part = { p->data + p->start, p->end - p->start };
+	const struct queue *q = &l->pending->frames;
+	struct iovec part = { q->p + q->start, q->end - q->start };
 	ssize_t n = transport_ops(&l->transport)->write(&l->transport, &part, 1, last);
 
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*moved = n > 0;
 	consume(l, (size_t)n);
-	if (p->start == p->end)
+	if (q->start == q->end)
 		link_place_pong(l);
-	if (p->start < p->end)
+	if (q->start < q->end)
 		return (enum link_verdict)(l->verdict == LINK_BROKEN ? LINK_BROKEN : LINK_KEPT);
 	forget_pending(l);
 	return LINK_TAKEN;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 
 #include "base/metrics.h"
 #include "session/link.h"
@@ -280,6 +281,47 @@ static void test_newest_pong(void **state)
 	assert_null(l.pending);
 }
 
+/* What is kept takes at most three times the limit, also where it is all in tiny messages. */
+static void test_memory_of_tiny_messages(void **state)
+{
+	const size_t max = 7000, before = mallinfo2().uordblks;
+
+	(void)state;
+	wire.takes = 0;
+	for (size_t i = 0; i < max / 2; i++)
+		assert_int_equal(put(1, 2, LINK_MESSAGE, max, LINK_STOP), LINK_KEPT);
+	assert_int_equal(put(1, 2, LINK_MESSAGE, max, LINK_STOP), LINK_OVER);
+	assert_true(mallinfo2().uordblks - before <= 3 * max + 1024);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_sent(max / 2, max);
+}
+
+/* A mark takes from one byte to five, and is the same when it comes back. */
+static void test_frames_of_all_lengths(void **state)
+{
+	static const size_t lengths[] = { 2, 31, 32, 4095, 4096, 524287, 524288, (1 << 21) - 1 };
+	static uint8_t bytes[1 << 21];
+	uint64_t sum = 0;
+
+	(void)state;
+	wire.takes = 0;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		struct iovec part = { bytes, lengths[i] };
+		uint64_t mark = link_mark(lengths[i], LINK_MESSAGE);
+		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0 };
+
+		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
+	}
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		go_on(lengths[i] - 1);
+		assert_sent(i, sum + lengths[i] - 1);
+		go_on(1);
+		sum += lengths[i];
+		assert_sent(i + 1, sum);
+	}
+	assert_null(l.pending);
+}
+
 static struct iovec part_of(const char *text)
 {
 	return (struct iovec){ (void *)text, strlen(text) };
@@ -492,6 +534,8 @@ int main(void)
 		TEST(test_temporary_errors),
 		TEST(test_held_back),
 		TEST(test_newest_pong),
+		TEST(test_memory_of_tiny_messages),
+		TEST(test_frames_of_all_lengths),
 		TEST(test_gathering),
 		TEST(test_gathering_has_an_end),
 		TEST(test_reading),
