@@ -297,6 +297,7 @@ static void begin_frame(struct control *c)
 enum control_verdict control_read(struct control *c, struct control_frame *f)
 {
 	enum control_verdict v;
+	int passed = 0;
 
 	if (c->got == sizeof(c->head) + c->head.length)
 		begin_frame(c);
@@ -311,6 +312,8 @@ enum control_verdict control_read(struct control *c, struct control_frame *f)
 		}
 		tell_unknown(c);
 		begin_frame(c);
+		if (++passed == CONTROL_A_TURN)
+			return CONTROL_MORE;
 	}
 	if (v == CONTROL_BAD)
 		begin_frame(c);

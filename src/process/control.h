@@ -75,7 +75,10 @@ enum {
 	 * for each slot an ADOPT and a RELEASE, and the same again with the reload. A worker sends no
 	 * more than it is sent.
 	 */
-	CONTROL_QUEUE_MAX = 2 + 4 * CONFIG_WORKERS_MAX
+	CONTROL_QUEUE_MAX = 2 + 4 * CONFIG_WORKERS_MAX,
+
+	/* Frames that are read in a turn of the loop: who never stops sending holds up nobody. */
+	CONTROL_A_TURN = 64
 };
 
 /* The first bytes of a frame. */
@@ -143,7 +146,10 @@ int control_send(struct control *c, enum control_type type, uint32_t id, const v
 /* Sends what waits, as far as it goes: for what nothing tells of, such as too many descriptors. */
 void control_flush(struct control *c);
 
-/* Takes the next frame that is known here; passes over others, with one line in the log. */
+/*
+ * Takes the next frame that is known here; passes over others, CONTROL_A_TURN at most, with one
+ * line in the log.
+ */
 enum control_verdict control_read(struct control *c, struct control_frame *f)
 	__attribute__((warn_unused_result));
 

@@ -65,13 +65,16 @@ static void read_control(void *arg)
 {
 	struct slot *s = arg;
 	struct control_frame f;
-	enum control_verdict v;
+	enum control_verdict v = CONTROL_FRAME;
 
-	while ((v = control_read(&s->control, &f)) == CONTROL_FRAME) {
+	for (int i = 0; i < CONTROL_A_TURN; i++) {
+		v = control_read(&s->control, &f);
+		if (v != CONTROL_FRAME)
+			break;
 		handlers[f.type](s, &f);
 		reload_check();
 	}
-	if (v == CONTROL_MORE)
+	if (v == CONTROL_FRAME || v == CONTROL_MORE)
 		return;
 	/* what else it wrote means nothing any more; the pair begins anew with its successor */
 	control_listen(&s->control, false);

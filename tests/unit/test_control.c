@@ -419,6 +419,23 @@ static void test_unknown_types_are_passed_over(void **state)
 	expect_nothing(&worker_end);
 }
 
+/* Whoever sends such frames for ever is left for a moment, and heard again. */
+static void test_unknown_frames_without_end(void **state)
+{
+	struct control_frame f;
+	char bytes[sizeof(struct control_header) + CONTROL_BODY_MAX];
+	size_t n = frame(bytes, (struct control_header){ 0x3f, 0, 0, 0 });
+
+	(void)state;
+	for (int i = 0; i < 2 * CONTROL_A_TURN + 1; i++)
+		put(bytes, n);
+	assert_int_equal(send_stop(7), 0);
+	assert_int_equal(control_read(&worker_end, &f), CONTROL_MORE);
+	assert_int_equal(control_read(&worker_end, &f), CONTROL_MORE);
+	expect_stop(7);
+	expect_nothing(&worker_end);
+}
+
 static void test_half_a_frame_and_the_end(void **state)
 {
 	static const struct control_header h = { CONTROL_STOP, 0, sizeof(struct control_stop), 0 };
@@ -493,6 +510,7 @@ int main(void)
 		TEST(test_descriptors_that_did_not_come),
 		TEST(test_descriptors_nobody_told_of),
 		TEST(test_unknown_types_are_passed_over),
+		TEST(test_unknown_frames_without_end),
 		TEST(test_half_a_frame_and_the_end),
 		TEST(test_other_side_is_gone),
 		TEST(test_reset),
