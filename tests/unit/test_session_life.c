@@ -110,13 +110,6 @@ static int begin_idle(void **state)
 			  "\"60s\";\n");
 }
 
-static int end(void **state)
-{
-	(void)state;
-	worker_end();
-	return 0;
-}
-
 static void go_on(size_t takes)
 {
 	wire.takes = takes;
@@ -651,7 +644,7 @@ static void test_impossible_move(void **state)
 	close(k.fd);
 }
 
-#define TEST_WITH(t, b) cmocka_unit_test_setup_teardown(t, b, end)
+#define TEST_WITH(t, b) cmocka_unit_test_setup_teardown(t, b, worker_teardown)
 #define TEST(t) TEST_WITH(t, begin)
 
 int main(void)

@@ -81,13 +81,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	worker_end();
-	return 0;
-}
-
 /* A request that is refused: its answer, and then the end. */
 static void check_refused(const char *request, const char *status, const char *words)
 {
@@ -476,7 +469,7 @@ static void test_size(void **state)
 	assert_true(sizeof(struct conn) <= 328);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
 
 int main(void)
 {

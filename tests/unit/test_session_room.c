@@ -34,13 +34,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	worker_end();
-	return 0;
-}
-
 /* Has a frame taken, and does not end the turn: nothing is delivered yet. */
 static void say_within_the_turn(struct client *k, const char *text)
 {
@@ -429,7 +422,7 @@ static void test_listening_is_not_idle(void **state)
 	disconnect(&b);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
 
 int main(void)
 {

@@ -32,13 +32,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	worker_end();
-	return 0;
-}
-
 static void assert_state(enum conn_state expected)
 {
 	assert_true(lives(&k));
@@ -201,7 +194,7 @@ static void test_no_ping_behind_what_is_pending(void **state)
 	disconnect(&k);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
 
 int main(void)
 {

@@ -112,6 +112,14 @@ static inline void worker_end(void)
 	event_base_free(worker.base);
 }
 
+/* The same as the end of a test. */
+static inline int worker_teardown(void **state)
+{
+	(void)state;
+	worker_end();
+	return 0;
+}
+
 /* Turns of the loop until nothing happens any more. */
 static inline void turn(void)
 {
