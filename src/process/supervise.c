@@ -88,6 +88,9 @@ static void check_awaited(void)
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 
+		/* An empty place is left as it is: to write to it is to have its page copied. */
+		if (!slot_alive(s))
+			continue;
 		if (!(awaited >> i & 1) || !supervise_stands_still(s)) {
 			s->awaited_tick = 0;
 			continue;
