@@ -234,6 +234,7 @@ def test_port_of_another_program(daemon):
         log = d.refuses(rf"{d.place(str(port))}: cannot listen on 127\.0\.0\.1:{port}: "
                         "Address already in use; another program listens there")
         assert "event=bind-failed" in log
+        assert "or systemd for ignyxd.socket" in log, "who it may be besides"
         assert d.notify.find("READY=1") is None
 
 
