@@ -22,7 +22,7 @@ struct ws_message;
 struct behaviour {
 	const char *name; /* the value of "behaviour" in the config file */
 	size_t state_size; /* bytes of zeroed state per connection; may be 0 */
-	bool uses_bus; /* its endpoints are rooms: the bus must be ready */
+	bool has_room; /* its endpoints have rooms, which its connections may join (session/room.h) */
 
 	/*
 	 * Its settings: rows of the key table, ended by one without a name, that

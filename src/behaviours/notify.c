@@ -45,8 +45,9 @@ static bool notify_open(struct conn *c, const void *opts, void *state, struct ve
 {
 	const struct notify_opts *o = opts;
 
+	(void)state;
 	conn_send(c, WS_TEXT, NULL, 0, o->message.data, o->message.len);
-	return room_join(c, state, v);
+	return room_join(c, v);
 }
 
 /* A line has not room for more; what is cut here is cut between two characters. */
@@ -100,21 +101,11 @@ static bool notify_message(struct conn *c, const void *opts, void *state,
 	return true;
 }
 
-static void notify_close(struct conn *c, const void *opts, void *state, int code)
-{
-	(void)c;
-	(void)opts;
-	(void)code;
-	room_leave(state);
-}
-
 const struct behaviour behaviour_notify = {
 	.name = "notify",
-	.state_size = sizeof(struct room_member),
-	.uses_bus = true,
+	.has_room = true,
 	.keys = notify_keys,
 	.opts_size = sizeof(struct notify_opts),
 	.open = notify_open,
 	.message = notify_message,
-	.close = notify_close,
 };

@@ -29,34 +29,26 @@ static const struct config_key room_keys[] = {
 static bool room_open(struct conn *c, const void *opts, void *state, struct verdict *v)
 {
 	(void)opts;
-	return room_join(c, state, v);
+	(void)state;
+	return room_join(c, v);
 }
 
 static bool room_message(struct conn *c, const void *opts, void *state, const struct ws_message *m,
 			 struct verdict *v)
 {
 	const struct room_opts *o = opts;
+	size_t prefix = m->opcode == WS_TEXT ? o->prefix.len : 0;
 
-	return room_publish(c, state, m->opcode, o->prefix.data,
-			    m->opcode == WS_TEXT ? o->prefix.len : 0, m->data, m->len,
+	(void)state;
+	return room_publish(c, m->opcode, o->prefix.data, prefix, m->data, m->len,
 			    !o->include_sender, v);
-}
-
-static void room_close(struct conn *c, const void *opts, void *state, int code)
-{
-	(void)c;
-	(void)opts;
-	(void)code;
-	room_leave(state);
 }
 
 const struct behaviour behaviour_room = {
 	.name = "room",
-	.state_size = sizeof(struct room_member),
-	.uses_bus = true,
+	.has_room = true,
 	.keys = room_keys,
 	.opts_size = sizeof(struct room_opts),
 	.open = room_open,
 	.message = room_message,
-	.close = room_close,
 };

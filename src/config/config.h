@@ -121,6 +121,7 @@ struct config_endpoint {
 	char *path; /* decoded; begins with "/" */
 	const struct behaviour *behaviour;
 	void *opts;
+	bool has_room; /* its connections may be members of the room that its path names */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
 	const char *file;
@@ -190,10 +191,16 @@ struct config *config_parse(struct config_source *s, const struct behaviour *con
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
-/* The endpoint of a decoded path. NULL: none. */
-const struct config_endpoint *config_find(const struct config *c, const char *path);
+/* Where a path leads. */
+struct config_route {
+	const struct config_endpoint *endpoint; /* NULL: nowhere */
+	const char
+		*room; /* the name of the room there, as long as the snapshot; NULL: it has none */
+};
+/* path: decoded. */
+struct config_route config_route(const struct config *c, const char *path);
 
-/* Whether any endpoint needs the bus. */
+/* Whether any endpoint has rooms, for which the bus must be ready. */
 bool config_uses_bus(const struct config *c);
 
 /* When the first certificate expires, seconds since the epoch; 0: there is none. */

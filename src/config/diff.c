@@ -19,15 +19,18 @@ static int compare_path(const void *path, const void *endpoint)
 	return strcmp(path, ((const struct config_endpoint *)endpoint)->path);
 }
 
-const struct config_endpoint *config_find(const struct config *c, const char *path)
+struct config_route config_route(const struct config *c, const char *path)
 {
-	return bsearch(path, c->endpoints, c->endpoint_count, sizeof(*c->endpoints), compare_path);
+	const struct config_endpoint *e =
+		bsearch(path, c->endpoints, c->endpoint_count, sizeof(*c->endpoints), compare_path);
+
+	return (struct config_route){ .endpoint = e, .room = e && e->has_room ? e->path : NULL };
 }
 
 bool config_uses_bus(const struct config *c)
 {
 	for (size_t i = 0; i < c->endpoint_count; i++) {
-		if (c->endpoints[i].behaviour->uses_bus)
+		if (c->endpoints[i].has_room)
 			return true;
 	}
 	return false;

@@ -188,9 +188,9 @@ static void check_endpoint(struct parse *p, struct config_report *r, struct conf
 	check_subprotocols(p, r, &e->limits);
 	if (e->behaviour == NULL)
 		return;
-	if (e->behaviour->uses_bus)
+	if (e->has_room)
 		check_bus(p, r, &e->limits);
-	if (e->behaviour->uses_bus || e->behaviour->message != NULL)
+	if (e->has_room || e->behaviour->message != NULL)
 		check_pending(r, &e->limits);
 }
 
@@ -218,6 +218,7 @@ static void parse_endpoint(struct parse *p, const config_setting_t *group, int n
 	e->config = p->config;
 	parse_place(p, group, &e->file, &e->line);
 	e->behaviour = find_behaviour(p, draft.behaviour);
+	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
 	if (e->behaviour != NULL) {
 		parse_opts(p, &r, e);
 	} else {

@@ -6,6 +6,7 @@
  * subprotocol (400), what the behaviour says, and whether there is room (503).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "behaviour.h"
 #include "config/config.h"
@@ -54,13 +55,28 @@ static enum reason count_open(void)
 	return REASON_TOO_MANY_CONNECTIONS;
 }
 
-static enum reason make_room(struct conn *c, const struct http_head *h)
+/* One piece of memory: the admission, the behaviour's state, the name of the room. */
+static bool make_admission(struct conn *c, const char *room)
 {
-	size_t size = c->endpoint->behaviour->state_size;
+	size_t state = c->endpoint->behaviour->state_size, name = room ? strlen(room) + 1 : 0;
+	struct admission *a;
 
+	if (state == 0 && !room)
+		return true;
+	a = calloc(1, sizeof(*a) + state + name);
+	if (!a)
+		return false;
+	if (room)
+		a->room = memcpy((char *)a->state + state, room, name);
+	c->admission = a;
+	return true;
+}
+
+static enum reason prepare(struct conn *c, const char *room, const struct http_head *h)
+{
 	if (session.stopping)
 		return REASON_SHUTDOWN;
-	if (size > 0 && !c->state && !(c->state = calloc(1, size)))
+	if (!make_admission(c, room))
 		return REASON_NO_MEMORY;
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
@@ -69,9 +85,10 @@ static enum reason make_room(struct conn *c, const struct http_head *h)
 
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
 {
+	const struct config_route route = config_route(session.config, rq->up.path);
 	enum reason r = upgrade_check(&rq->up);
 
-	conn_set_endpoint(c, config_find(session.config, rq->up.path));
+	conn_set_endpoint(c, route.endpoint);
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
 	if (r == REASON_NONE)
@@ -79,7 +96,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = make_room(c, &rq->head);
+		r = prepare(c, route.room, &rq->head);
 	if (r == REASON_NONE)
 		return OPENING_GO;
 	refusal_plain(why, r);

@@ -320,7 +320,9 @@ static void end_open(struct conn *c)
 	const struct behaviour *b = c->endpoint->behaviour;
 
 	if (b->close)
-		b->close(c, c->endpoint->opts, c->state, conn_close_code(c));
+		b->close(c, c->endpoint->opts, conn_state(c), conn_close_code(c));
+	if (c->admission)
+		registry_remove(&c->admission->member);
 	count(&session.row->open, -1);
 	entry_last(c);
 	if (c->endpoint->limits.access_log)
@@ -347,7 +349,7 @@ static void conn_free(struct conn *c)
 	link_fini(&c->link);
 	conn_set_endpoint(c, NULL);
 	free_extra(c->extra);
-	free(c->state);
+	free(c->admission);
 	free(c);
 	session.conns--;
 }

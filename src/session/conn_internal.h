@@ -10,12 +10,14 @@
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
  *	handshake.c, events.c	what happens to it: bytes, time, space
- *	room.c, session.c	all of them at once
+ *	registry.c, rendition.c, delivery.c, room.c	the members of rooms
+ *	session.c		all of them at once
  */
 #ifndef SESSION_CONN_INTERNAL_H
 #define SESSION_CONN_INTERNAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/uio.h>
@@ -28,6 +30,7 @@
 #include "proto/frame.h"
 #include "session/conn.h"
 #include "session/link.h"
+#include "session/registry.h"
 
 struct config_endpoint;
 struct conn_parked;
@@ -61,6 +64,13 @@ struct conn_extra {
 	struct conn_parked *parked; /* a message, and the input behind it; NULL: none */
 };
 
+/* As what it was let in. */
+struct admission {
+	struct room_member member;
+	const char *room; /* the name of its room, kept here, too; NULL: its endpoint has none */
+	max_align_t state[]; /* the behaviour's */
+};
+
 enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
 
 /*
@@ -79,7 +89,7 @@ struct conn {
 
 	struct ws_decoder decoder;
 	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
-	void *state; /* the behaviour's */
+	struct admission *admission; /* NULL: it is not open yet, or has no room and no state */
 	uint64_t id;
 	uint64_t messages_in, bytes_in;
 	uint32_t last_rx; /* tick of the last sign of life: a byte, or pending ones that went */
@@ -136,6 +146,11 @@ void conn_read_rest(struct conn *c);
 /* What an error (errno) of its link says about the peer, or us. */
 enum reason conn_why_broken(int error);
 void conn_reap(void);
+/* What its behaviour keeps of it, if it keeps anything. */
+static inline void *conn_state(const struct conn *c)
+{
+	return c->admission ? c->admission->state : NULL;
+}
 
 /* events.c */
 /* It has become open: the behaviour is told. */
@@ -262,12 +277,8 @@ void timer_tick(void (*fn)(struct conn *c));
 /* All that are not dead. */
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
-/* room.c */
-int room_init(size_t max_rooms);
-void room_fini(void);
+/* delivery.c */
 /* Reads the bus and delivers, up to a budget. Returns whether there is more. */
-bool room_deliver(void);
-/* The worker cannot go on: the log in shared memory is damaged. */
-_Noreturn void room_corrupt(void);
+bool delivery_turn(void);
 
 #endif

@@ -94,9 +94,8 @@ static struct log_fields fields(const struct conn *c, enum log_event event, stru
 				.peer = net_peer_format(&c->peer, texts->peer),
 				.endpoint = c->endpoint ? c->endpoint->path : NULL };
 
-	/* A room has the name of its endpoint's path. */
-	if (c->endpoint && c->endpoint->behaviour->uses_bus)
-		f.room = c->endpoint->path;
+	if (c->admission)
+		f.room = c->admission->room;
 	if (c->extra)
 		f.client = c->extra->client;
 	if (c->extra && c->extra->proxy.family != 0)

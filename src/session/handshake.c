@@ -32,7 +32,7 @@ static void answer_refusal(struct conn *c, const struct refusal *why, const stru
 	char response[UPGRADE_RESPONSE_MAX];
 
 	if (!c->endpoint)
-		conn_set_endpoint(c, config_find(session.config, up->path));
+		conn_set_endpoint(c, config_route(session.config, up->path).endpoint);
 	entry_refused(c, why->reason, upgrade_status(why->reason),
 		      c->endpoint || !*up->path ? NULL : up->path, refusal_text(why));
 	respond(c, response, upgrade_write_refusal(response, why, time(NULL), up->head),

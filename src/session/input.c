@@ -13,7 +13,7 @@ bool input_open(struct conn *c, struct verdict *v)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
 
-	return !b->open || b->open(c, c->endpoint->opts, c->state, v);
+	return !b->open || b->open(c, c->endpoint->opts, conn_state(c), v);
 }
 
 static enum input_event handle_data(struct conn *c, const struct ws_message *m, struct verdict *v)
@@ -26,7 +26,7 @@ static enum input_event handle_data(struct conn *c, const struct ws_message *m, 
 	c->messages_in++;
 	metrics_add(&session.row->messages_in, 1);
 	c->last_data = session.now;
-	if (b->message && !b->message(c, c->endpoint->opts, c->state, m, v))
+	if (b->message && !b->message(c, c->endpoint->opts, conn_state(c), m, v))
 		return INPUT_CLOSE;
 	return c->parked ? INPUT_PARKED : INPUT_MORE;
 }

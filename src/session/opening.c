@@ -182,7 +182,7 @@ static void note_endpoint(struct conn *c)
 	struct upgrade up;
 
 	opening_peek(c, &up);
-	conn_set_endpoint(c, config_find(session.config, up.path));
+	conn_set_endpoint(c, config_route(session.config, up.path).endpoint);
 	if (c->endpoint)
 		timer_update(c);
 }

@@ -11,6 +11,7 @@
 #include "base/block.h"
 #include "base/bytes.h"
 #include "session/conn_internal.h"
+#include "session/registry.h"
 #include "session/session.h"
 
 struct conn_parked {
@@ -106,7 +107,7 @@ bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len))
 			let_go_on(pk, resume);
 			break;
 		case BUS_CORRUPT:
-			room_corrupt();
+			registry_corrupt();
 		default:
 			return true;
 		}

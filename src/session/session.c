@@ -10,6 +10,8 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/opening.h"
+#include "session/registry.h"
+#include "session/rendition.h"
 
 struct session session;
 
@@ -34,14 +36,15 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 		.next_conn = first_conn_id(slot),
 	};
 	timer_init();
-	return room_init(max_rooms);
+	return registry_init(max_rooms);
 }
 
 void session_fini(void)
 {
 	session_abort();
 	entry_fini();
-	room_fini();
+	registry_fini();
+	rendition_fini();
 	output_fini();
 	opening_fini();
 	compress_fini();
@@ -60,7 +63,7 @@ bool session_turn_end(void)
 	bool more, waiting;
 
 	note(ACTIVITY_DELIVERING);
-	more = room_deliver();
+	more = delivery_turn();
 	waiting = conn_retry_parked();
 	opening_turn_end();
 	conn_reap();
@@ -83,16 +86,23 @@ struct reload {
 	unsigned moved, closed;
 };
 
+static struct config_route route_again(const struct conn *c)
+{
+	const char *room = c->admission ? c->admission->room : NULL;
+
+	return config_route(session.config, room ? room : c->endpoint->path);
+}
+
 static void reload_conn(struct conn *c, void *arg)
 {
 	struct reload *counts = arg;
 	const struct config_endpoint *e;
 
 	if (c->state_now == CONN_UPGRADE && c->endpoint)
-		conn_set_endpoint(c, config_find(session.config, c->endpoint->path));
+		conn_set_endpoint(c, route_again(c).endpoint);
 	if (c->state_now != CONN_OPEN)
 		return;
-	e = config_find(session.config, c->endpoint->path);
+	e = route_again(c).endpoint;
 	if (!e || e->behaviour != c->endpoint->behaviour) {
 		counts->closed++;
 		conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
@@ -136,7 +146,7 @@ static void stop_conn(struct conn *c, void *arg)
 /* What was published before the end reaches the members before the close. */
 void session_stop(void)
 {
-	for (int i = 0; i < BATCHES_AT_STOP && room_deliver(); i++)
+	for (int i = 0; i < BATCHES_AT_STOP && delivery_turn(); i++)
 		note(ACTIVITY_DELIVERING);
 	session.stopping = true;
 	timer_each(stop_conn, NULL);

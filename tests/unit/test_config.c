@@ -342,13 +342,13 @@ static void test_find(void **state)
 					     "{ path = \"/b/c\"; behaviour = \"plain\"; } );");
 
 	(void)state;
-	assert_string_equal(config_find(c, "/")->path, "/");
-	assert_string_equal(config_find(c, "/b")->path, "/b");
-	assert_string_equal(config_find(c, "/b/c")->path, "/b/c");
-	assert_string_equal(config_find(c, "/\xc3\xa9")->path, "/\xc3\xa9");
-	assert_null(config_find(c, "/B"));
-	assert_null(config_find(c, "/b/"));
-	assert_null(config_find(c, ""));
+	assert_string_equal(config_route(c, "/").endpoint->path, "/");
+	assert_string_equal(config_route(c, "/b").endpoint->path, "/b");
+	assert_string_equal(config_route(c, "/b/c").endpoint->path, "/b/c");
+	assert_string_equal(config_route(c, "/\xc3\xa9").endpoint->path, "/\xc3\xa9");
+	assert_null(config_route(c, "/B").endpoint);
+	assert_null(config_route(c, "/b/").endpoint);
+	assert_null(config_route(c, "").endpoint);
 	assert_false(config_uses_bus(c));
 	config_unref(c);
 }
@@ -492,7 +492,7 @@ static void test_ref(void **state)
 	(void)state;
 	assert_ptr_equal(config_ref(c), c);
 	config_unref(c);
-	assert_string_equal(config_find(c, "/")->path, "/");
+	assert_string_equal(config_route(c, "/").endpoint->path, "/");
 	config_unref(c);
 	config_unref(NULL);
 }

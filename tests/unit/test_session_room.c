@@ -387,6 +387,61 @@ static void test_levels_of_endpoints(void **state)
 	assert_int_equal(length_at(REQUEST("/fast") ASKS "\r\n"), fast);
 }
 
+/* --- what is in the log --- */
+
+static void append(const char *room, uint32_t kind, const char *frame)
+{
+	const struct bus_part part = { frame, strlen(frame) };
+	enum reason why;
+
+	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, kind, 0, &part, 1),
+			 BUS_OK);
+}
+
+/* What only a newer process understands is passed over, and what is behind it comes. */
+static void test_kinds_that_are_not_known(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/") "\r\n");
+	append("/", BUS_KIND_MESSAGE + 1, "\x81\x01?");
+	say_within_the_turn(&a, "x");
+	append("/", 0, "not a frame");
+	append("/", UINT32_MAX, "\x88");
+	say_frame(&b, 0x81, "y");
+	ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
+	ASSERT_HEARD(&b, "\x81\x01x\x81\x01y");
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* The name is the member's own: it is in the log's entries after a reload, up to the end. */
+static void test_room_over_a_reload(void **state)
+{
+	struct config *new =
+		worker_config("max_message = \"60K\";\n"
+			      "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
+			      "  { path = \"/two\"; behaviour = \"echo\"; } );\n",
+			      NULL);
+	unsigned moved, closed;
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/two") "\r\n");
+	session_reload(new, &moved, &closed);
+	config_unref(new);
+	assert_int_equal(moved, 1);
+	assert_int_equal(closed, 1);
+	assert_string_equal(a.conn->admission->room, "/");
+	assert_string_equal(b.conn->admission->room, "/two");
+	upgrade(&c, REQUEST("/") "\r\n");
+	say_frame(&c, 0x81, "x");
+	ASSERT_HEARD(&a, "\x81\x01x");
+	disconnect(&a);
+	disconnect(&b);
+	disconnect(&c);
+}
+
 /* --- time --- */
 
 /* idle_timeout counts from when it is open, however long it took to ask. */
@@ -439,6 +494,8 @@ int main(void)
 		TEST(test_threshold_with_takeover),
 		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),
+		TEST(test_kinds_that_are_not_known),
+		TEST(test_room_over_a_reload),
 		TEST(test_idle_from_open),
 		TEST(test_listening_is_not_idle),
 	};

@@ -78,14 +78,14 @@ static const struct behaviour echo = { .name = "echo",
 				       .opts_size = sizeof(struct test_opts),
 				       .message = some_message };
 static const struct behaviour room = {
-	.name = "room", .uses_bus = true, .keys = room_keys, .opts_size = sizeof(struct test_opts)
+	.name = "room", .has_room = true, .keys = room_keys, .opts_size = sizeof(struct test_opts)
 };
 static const struct behaviour oneshot = { .name = "oneshot",
 					  .keys = oneshot_keys,
 					  .opts_size = sizeof(struct test_opts),
 					  .check_opts = oneshot_check };
 static const struct behaviour notify = { .name = "notify",
-					 .uses_bus = true,
+					 .has_room = true,
 					 .keys = notify_keys,
 					 .opts_size = sizeof(struct test_opts) };
 static const struct behaviour sink = { .name = "sink",

@@ -1,0 +1,169 @@
+/*
+ * registry.c - rooms by name and by their place in the bus's directory, see registry.h.
+ *
+ * Members lie in one array per room, for delivery goes through all of them; who leaves is
+ * replaced by the last.
+ */
+#include "session/registry.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "session/session.h"
+
+static struct {
+	void *by_name; /* a tsearch tree */
+	struct room **by_index; /* by place in the bus's directory */
+	size_t index_count;
+	size_t rooms;
+} registry;
+
+int registry_init(size_t max_rooms)
+{
+	registry.index_count = max_rooms;
+	registry.by_index = calloc(max_rooms, sizeof(struct room *));
+	return registry.by_index ? 0 : -1;
+}
+
+void registry_fini(void)
+{
+	free(registry.by_index);
+	registry.by_index = NULL;
+}
+
+bool registry_is_empty(void)
+{
+	return registry.rooms == 0;
+}
+
+_Noreturn void registry_corrupt(void)
+{
+	log_err(LOG_OF(BUS_CORRUPT),
+		"bus corrupt: the shared log of rooms is damaged; this worker ends "
+		"and the master makes a new one");
+	_exit(SESSION_EXIT_BUS_CORRUPT);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct room *)a)->name, ((const struct room *)b)->name);
+}
+
+static struct room *find(const char *name)
+{
+	struct room key = { .name = (char *)name };
+	struct room **found = tfind(&key, &registry.by_name, compare);
+
+	return found ? *found : NULL;
+}
+
+static void drop(struct room *r)
+{
+	bus_leave(session.bus, r->bus);
+	tdelete(r, &registry.by_name, compare);
+	registry.by_index[r->bus.index] = NULL;
+	registry.rooms--;
+	free(r->places);
+	free(r->name);
+	free(r);
+}
+
+static enum reason why_not(enum bus_result result)
+{
+	switch (result) {
+	case BUS_FULL:
+		return REASON_BUSY;
+	case BUS_ROOMS_FULL:
+		return REASON_ROOMS_FULL;
+	default:
+		registry_corrupt();
+	}
+}
+
+/* NULL: *why says why not. */
+static struct room *make_room(const char *name, enum reason *why)
+{
+	struct room *r = calloc(1, sizeof(*r));
+	enum bus_result result;
+
+	*why = REASON_NO_MEMORY;
+	if (!r || !(r->name = strdup(name)) || !tsearch(r, &registry.by_name, compare))
+		goto out;
+	result = bus_join(session.bus, name, strlen(name), &r->bus, &r->newest_after);
+	if (result != BUS_OK || r->bus.index >= registry.index_count) {
+		tdelete(r, &registry.by_name, compare);
+		*why = why_not(result);
+		goto out;
+	}
+	registry.by_index[r->bus.index] = r;
+	registry.rooms++;
+	return r;
+out:
+	if (r)
+		free(r->name);
+	free(r);
+	return NULL;
+}
+
+struct room *registry_enter(const char *name, enum reason *why)
+{
+	struct room *r = find(name);
+
+	return r ? r : make_room(name, why);
+}
+
+struct room *registry_at(struct bus_room room)
+{
+	struct room *r = room.index < registry.index_count ? registry.by_index[room.index] : NULL;
+
+	return r && r->bus.id == room.id ? r : NULL;
+}
+
+static bool has_place(struct room *r)
+{
+	size_t size = r->size ? r->size * 2 : 4;
+	struct place *p;
+
+	if (r->count < r->size)
+		return true;
+	p = realloc(r->places, size * sizeof(*p));
+	if (!p)
+		return false;
+	r->places = p;
+	r->size = size;
+	return true;
+}
+
+bool registry_add(struct room *r, struct conn *c, struct room_member *m)
+{
+	if (!has_place(r)) {
+		if (r->count == 0)
+			drop(r);
+		return false;
+	}
+	r->newest_after = bus_sequence(session.bus, r->bus);
+	r->places[r->count] = (struct place){ c, m, r->newest_after };
+	m->room = r;
+	m->index = r->count++;
+	return true;
+}
+
+/* The last place moves into the gap. */
+void registry_remove(struct room_member *m)
+{
+	struct room *r = m->room;
+
+	if (!r)
+		return;
+	m->room = NULL;
+	r->count--;
+	if (m->index < r->count) {
+		r->places[m->index] = r->places[r->count];
+		r->places[m->index].member->index = m->index;
+	}
+	if (r->count == 0)
+		drop(r);
+}

@@ -1,0 +1,62 @@
+/*
+ * registry.h - the rooms that this worker is in, and who their members are here.
+ *
+ * A worker is a reader of a room (bus_join) from its first member to its last. Members are added
+ * and removed outside of delivery only.
+ */
+#ifndef SESSION_REGISTRY_H
+#define SESSION_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+#include "bus/bus.h"
+#include "session/rendition.h"
+
+struct conn;
+
+/* A connection's membership. Zeroed: in no room. */
+struct room_member {
+	struct room *room;
+	size_t index; /* of its place there */
+};
+
+/* What delivery looks at of each member. */
+struct place {
+	struct conn *conn;
+	struct room_member *member;
+	uint64_t after; /* sequence number of the last message before it joined */
+};
+
+struct room {
+	char *name;
+	struct bus_room bus;
+	uint64_t newest_after; /* of all members */
+	size_t count, size;
+	struct place *places;
+	struct batch batch; /* of the delivery that is under way; else empty */
+	struct room *next_touched; /* by that delivery */
+};
+
+/* max_rooms: of the bus's directory. -1: no memory. */
+int registry_init(size_t max_rooms);
+void registry_fini(void);
+
+/* The room of that name, of which this worker is a reader from now on. NULL: *why says why not. */
+struct room *registry_enter(const char *name, enum reason *why);
+/* The room that an entry names. NULL: this worker is not in it. */
+struct room *registry_at(struct bus_room room);
+/* Whether this worker is in no room at all. */
+bool registry_is_empty(void);
+
+/* Makes c a member, from the next message on. False: no memory; an empty room is left. */
+bool registry_add(struct room *r, struct conn *c, struct room_member *m);
+/* The opposite; of the last member it leaves the room. Nothing happens if m is in none. */
+void registry_remove(struct room_member *m);
+
+/* The worker cannot go on: the log in shared memory is damaged. */
+_Noreturn void registry_corrupt(void);
+
+#endif
