@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
 #include "config/errors.h"
@@ -81,6 +82,13 @@ int configure_become_user(const char *file)
 	config_source_free(source);
 	config_errors_free(e);
 	return r;
+}
+
+void configure_log(const struct config *c, bool verbose)
+{
+	log_set_level(verbose ? LOG_DEBUG : c->log_level);
+	log_set_time(c->log_time);
+	log_set_generation(c->generation);
 }
 
 bool configure_stays_root(const struct config *c)

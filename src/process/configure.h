@@ -28,4 +28,7 @@ bool configure_stays_root(const struct config *c);
 struct config *configure_load(const char *file, uint64_t generation, struct config_source **source,
 			      struct config_errors *e) __attribute__((warn_unused_result));
 
+/* From now on the log is as c has it, -v (verbose) aside, and names c's generation. */
+void configure_log(const struct config *c, bool verbose);
+
 #endif

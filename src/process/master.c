@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,11 +18,10 @@
 #include "process/configure.h"
 #include "process/fdstore.h"
 #include "process/master_internal.h"
-#include "process/notify.h"
+#include "process/service.h"
 #include "process/runtime.h"
 #include "process/signals.h"
 #include "process/title.h"
-#include "process/worker.h"
 
 struct master master;
 
@@ -116,7 +116,7 @@ void master_check_ready(void)
 	/* First the entry: who waits for READY=1 finds it, and nothing of the start behind it. */
 	log_always(LOG_INFO, LOG_OF(READY), "ready: %lld workers, %zu endpoints",
 		   (long long)master.config->workers, master.config->endpoint_count);
-	notify_ready(supervise_status());
+	service_ready(supervise_status());
 }
 
 static void leave(int status)
@@ -136,8 +136,8 @@ static void stop(void)
 	int64_t grace = master.config->shutdown_grace;
 
 	master.stopping = true;
-	stop_at = master.ticks + ticks_of(grace + STOP_MARGIN);
-	notify_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
+	stop_at = ticks_now() + ticks_of(grace + STOP_MARGIN);
+	service_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
 	log_always(LOG_INFO, LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
 	/* Who comes now is to be refused, not to wait for the end in a queue. */
@@ -153,7 +153,8 @@ void master_give_up(const char *why)
 		stop();
 }
 
-void master_stop(void)
+/* At once the second time. */
+static void stop_asked(void)
 {
 	if (!master.stopping) {
 		stop();
@@ -167,8 +168,37 @@ void master_stop(void)
 
 void master_end_grace(void)
 {
-	if (master.ticks >= stop_at)
+	if (ticks_now() >= stop_at)
 		slots_kill();
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		slot_died(pid, status);
+}
+
+static void handle_signal(int sig)
+{
+	switch (sig) {
+	case SIGCHLD:
+		reap();
+		break;
+	case SIGHUP:
+		if (!master.stopping)
+			reload_start();
+		break;
+	case SIGTERM:
+	case SIGINT:
+		stop_asked();
+		break;
+	case SIGUSR1:
+		supervise_log_state();
+		break;
+	}
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
@@ -184,7 +214,7 @@ static int add_events(void)
 	static const struct timeval every = { .tv_usec = MASTER_TICK * 1000 };
 
 	master.base = event_base_new();
-	if (!master.base || signals_add(master.base) < 0)
+	if (!master.base || signals_add(master.base, handle_signal) < 0)
 		return -1;
 	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
 	if (!master.tick || event_add(master.tick, &every) < 0)
@@ -232,9 +262,8 @@ static int start(void)
 	status = load_config();
 	if (status != MASTER_OK)
 		return status;
-	worker_set_log(master.config, master.options->verbose);
+	configure_log(master.config, master.options->verbose);
 	master.started = config_ref(master.config);
-	log_set_generation(master.config->generation);
 	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
 		   master.options->file);
 	if (runtime_open(master.config->runtime_dir) < 0)

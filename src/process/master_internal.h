@@ -57,7 +57,6 @@ struct master {
 	int wakeups[BUS_SLOTS];
 	struct slot slots[CONFIG_WORKERS_MAX];
 	struct sockets sockets;
-	uint64_t ticks;
 	bool ready; /* was told to the service manager once */
 	bool stopping;
 	int exit_status;
@@ -121,8 +120,6 @@ int master_new_bus(void);
 void master_note_expiry(void);
 void master_check_ready(void);
 void master_check_stopped(void);
-/* Stops; at once the second time. */
-void master_stop(void);
 /* With every tick while it stops: ends whoever is left when the time is over. */
 void master_end_grace(void);
 void master_give_up(const char *why);

@@ -19,9 +19,8 @@
 #include "process/changes.h"
 #include "process/configure.h"
 #include "process/master_internal.h"
-#include "process/notify.h"
+#include "process/service.h"
 #include "process/runtime.h"
-#include "process/worker.h"
 
 /*
  * Milliseconds that a worker has for its answer, whatever worker_timeout. Who waits for the
@@ -102,7 +101,7 @@ static void end(bool applied, const char *summary)
 	/* one that came during the start does not end that, unless fewer workers are enough now */
 	master_check_ready();
 	if (master.ready)
-		notify_ready(supervise_status());
+		service_ready(supervise_status());
 	if (state.again && !master.stopping) {
 		state.again = false;
 		reload_start();
@@ -173,11 +172,10 @@ static void commit(struct config *new, int fd)
 	changes_describe(old, new, state.changes);
 	state.moved = state.closed = 0;
 	master.config = new;
-	worker_set_log(new, master.options->verbose);
-	log_set_generation(new->generation);
+	configure_log(new, master.options->verbose);
 	sockets_commit(&master.sockets, new);
 	master_note_expiry();
-	state.begun = master.ticks;
+	state.begun = ticks_now();
 	tell_workers(fd);
 	config_unref(old);
 	reload_check();
@@ -228,7 +226,7 @@ void reload_start(void)
 	}
 	state.active = true;
 	state.errors = 0;
-	notify_reloading();
+	service_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
 	new = configure_load(master.options->file, master.config->generation + 1, &source, e);
@@ -262,7 +260,7 @@ void reload_note(unsigned moved, unsigned closed)
 
 void reload_tick(void)
 {
-	if (!state.active || master.stopping || master.ticks - state.begun < ticks_of(ANSWER_MAX))
+	if (!state.active || master.stopping || ticks_now() - state.begun < ticks_of(ANSWER_MAX))
 		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (master.slots[i].asked)

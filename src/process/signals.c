@@ -11,16 +11,18 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
-#include "process/master_internal.h"
+#include "process/ticks.h"
 
-/* Between two entries on the same signal, which somebody may send in a loop; milliseconds. */
+/* Between two answers to the same signal, which somebody may send in a loop; milliseconds. */
 enum { QUIET = 1000 };
 
-/* What the master does with a signal. UNUSED leaves an entry, IGNORED does not. */
-enum use { LEFT_ALONE, HANDLED, UNUSED, IGNORED };
+/*
+ * What the master does with a signal. HANDLED and PACED go to the handler, PACED no oftener
+ * than each QUIET, for it is answered with log entries. UNUSED leaves an entry, IGNORED does not.
+ */
+enum use { LEFT_ALONE, HANDLED, PACED, UNUSED, IGNORED };
 
 #define USE(sig, what) [sig] = { what, #sig }
 
@@ -32,7 +34,7 @@ static const struct {
 	USE(SIGHUP, HANDLED),
 	USE(SIGINT, HANDLED),
 	USE(SIGTERM, HANDLED),
-	USE(SIGUSR1, HANDLED),
+	USE(SIGUSR1, PACED),
 
 	USE(SIGUSR2, UNUSED),
 	USE(SIGQUIT, UNUSED),
@@ -53,9 +55,17 @@ static struct {
 	uint64_t quiet_until; /* tick */
 } signals[_NSIG];
 
+/* Who handles them; see signals_add. */
+static void (*given)(int sig);
+
 static enum use use_of(int sig)
 {
 	return sig >= SIGRTMIN && sig <= SIGRTMAX ? UNUSED : table[sig].use;
+}
+
+static bool is_handled(int sig)
+{
+	return use_of(sig) == HANDLED || use_of(sig) == PACED;
 }
 
 static bool set(int sig, void (*handler)(int))
@@ -99,15 +109,6 @@ void signals_prepare(void)
 			ignore(sig);
 }
 
-static void reap(void)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		slot_died(pid, status);
-}
-
 static void note_unused(int sig)
 {
 	const char *name = table[sig].name ? table[sig].name : strsignal(sig);
@@ -117,34 +118,20 @@ static void note_unused(int sig)
 
 static bool is_quiet(int sig)
 {
-	if (master.ticks < signals[sig].quiet_until)
+	if (ticks_now() < signals[sig].quiet_until)
 		return true;
-	signals[sig].quiet_until = master.ticks + ticks_of(QUIET);
+	signals[sig].quiet_until = ticks_now() + ticks_of(QUIET);
 	return false;
 }
 
 static void handle(int sig)
 {
-	switch (sig) {
-	case SIGCHLD:
-		reap();
-		break;
-	case SIGHUP:
-		if (!master.stopping)
-			reload_start();
-		break;
-	case SIGTERM:
-	case SIGINT:
-		master_stop();
-		break;
-	case SIGUSR1:
-		if (!is_quiet(sig))
-			supervise_log_state();
-		break;
-	default:
-		if (!is_quiet(sig))
-			note_unused(sig);
-	}
+	if (use_of(sig) != HANDLED && is_quiet(sig))
+		return;
+	if (use_of(sig) == UNUSED)
+		note_unused(sig);
+	else
+		given(sig);
 }
 
 static void signal_cb(evutil_socket_t sig, short what, void *arg)
@@ -154,10 +141,11 @@ static void signal_cb(evutil_socket_t sig, short what, void *arg)
 	handle(sig);
 }
 
-int signals_add(struct event_base *base)
+int signals_add(struct event_base *base, void (*handler)(int sig))
 {
+	given = handler;
 	for (int sig = 1; sig < _NSIG; sig++) {
-		if (use_of(sig) != HANDLED && (use_of(sig) != UNUSED || !can_be_handled(sig)))
+		if (!is_handled(sig) && (use_of(sig) != UNUSED || !can_be_handled(sig)))
 			continue;
 		signals[sig].event = evsignal_new(base, sig, signal_cb, NULL);
 		if (!signals[sig].event || event_add(signals[sig].event, NULL) < 0)

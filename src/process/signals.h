@@ -12,8 +12,12 @@ struct event_base;
  */
 void signals_prepare(void);
 
-/* Master: handles signals in the loop. -1: there is no memory. */
-int signals_add(struct event_base *base) __attribute__((warn_unused_result));
+/*
+ * Master: handler gets, in the loop, what the master has a use for: SIGCHLD, SIGHUP, SIGINT,
+ * SIGTERM and, once a second at most, SIGUSR1. -1: there is no memory.
+ */
+int signals_add(struct event_base *base, void (*handler)(int sig))
+	__attribute__((warn_unused_result));
 
 /* Gives back what signals_add took. */
 void signals_remove(void);

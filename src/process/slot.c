@@ -40,7 +40,7 @@ static void note_ready(struct slot *s, const struct control_frame *f)
 	if (s->state != SLOT_STARTING)
 		return;
 	s->state = SLOT_RUNNING;
-	s->beat_tick = master.ticks;
+	s->beat_tick = ticks_now();
 	slots_readopt();
 	master_check_ready();
 }
@@ -183,7 +183,7 @@ int slot_start(struct slot *s)
 	control_listen(&s->control, true);
 	atomic_store(&row->activity, ACTIVITY_STARTING);
 	s->state = SLOT_STARTING;
-	s->beat_tick = master.ticks;
+	s->beat_tick = ticks_now();
 	s->awaited_tick = 0;
 	s->ending = false;
 	s->asked = 0;
@@ -199,7 +199,7 @@ int slot_start(struct slot *s)
 	log_err(NULL, "cannot fork a worker: %s; trying again", strerror(errno));
 	s->pid = 0;
 	s->state = SLOT_BACKOFF;
-	s->restart_at = master.ticks + backoff_shortest();
+	s->restart_at = ticks_now() + backoff_shortest();
 	return -1;
 }
 
@@ -373,7 +373,7 @@ static void describe_end(int status, char *out, size_t size)
 /* Who does its work from now on; nothing where nobody is to. */
 static void describe_successor(const struct slot *s, char *out, size_t size)
 {
-	unsigned long long ms = (s->restart_at - master.ticks) * MASTER_TICK;
+	unsigned long long ms = (s->restart_at - ticks_now()) * MASTER_TICK;
 	char accepts[48] = "";
 
 	*out = '\0';
@@ -426,12 +426,12 @@ static void clean_up_after(struct slot *s)
 static void back_off(struct slot *s)
 {
 	s->state = SLOT_BACKOFF;
-	s->restart_at = master.ticks + backoff_pause(&s->backoff, slots_alive() == 0);
+	s->restart_at = ticks_now() + backoff_pause(&s->backoff, slots_alive() == 0);
 }
 
 static void start_again(struct slot *s)
 {
-	bool often = backoff_note(&s->backoff, master.ticks);
+	bool often = backoff_note(&s->backoff, ticks_now());
 
 	if (!master.ready && s->backoff.count >= START_DEATHS_MAX)
 		master_give_up("the workers do not come up; see above");
@@ -494,7 +494,7 @@ void slots_start_waiting(void)
 	}
 	/* Who accepted for them may have died since. */
 	if (slots_alive() == 0)
-		latest = master.ticks + backoff_shortest();
+		latest = ticks_now() + backoff_shortest();
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &master.slots[i];
 
@@ -502,7 +502,7 @@ void slots_start_waiting(void)
 			continue;
 		if (s->restart_at > latest)
 			s->restart_at = latest;
-		if (master.ticks >= s->restart_at)
+		if (ticks_now() >= s->restart_at)
 			slot_start(s);
 	}
 }

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "process/master_internal.h"
-#include "process/notify.h"
+#include "process/service.h"
 
 /*
  * Milliseconds: how long the lock may be held without a move; after how long a worker that does not
@@ -42,7 +42,7 @@ static void note_beat(struct slot *s)
 	if (beats == s->beats)
 		return;
 	s->beats = beats;
-	s->beat_tick = watch.beat_tick = master.ticks;
+	s->beat_tick = watch.beat_tick = ticks_now();
 }
 
 void supervise_end_stuck(struct slot *s, const char *what)
@@ -67,14 +67,14 @@ static void check_heartbeats(uint64_t limit)
 		if (!slot_alive(s))
 			continue;
 		note_beat(s);
-		if (master.ticks - s->beat_tick >= limit)
+		if (ticks_now() - s->beat_tick >= limit)
 			supervise_end_stuck(s, "has not moved for worker_timeout");
 	}
 }
 
 bool supervise_stands_still(const struct slot *s)
 {
-	return slot_alive(s) && master.ticks - s->beat_tick >= ticks_of(STILL);
+	return slot_alive(s) && ticks_now() - s->beat_tick >= ticks_of(STILL);
 }
 
 /*
@@ -96,8 +96,8 @@ static void check_awaited(void)
 			continue;
 		}
 		if (s->awaited_tick == 0)
-			s->awaited_tick = master.ticks;
-		if (master.ticks - s->awaited_tick >= ticks_of(AWAITED_STILL - STILL))
+			s->awaited_tick = ticks_now();
+		if (ticks_now() - s->awaited_tick >= ticks_of(AWAITED_STILL - STILL))
 			supervise_end_stuck(s, "stands still, and the rooms wait for it,");
 	}
 }
@@ -112,12 +112,12 @@ static void check_lock(void)
 	if (owner == 0 || owner != watch.lock_owner || count != watch.lock_count) {
 		watch.lock_owner = owner;
 		watch.lock_count = count;
-		watch.lock_tick = master.ticks;
+		watch.lock_tick = ticks_now();
 		return;
 	}
-	if (master.ticks - watch.lock_tick < ticks_of(LOCK_STUCK))
+	if (ticks_now() - watch.lock_tick < ticks_of(LOCK_STUCK))
 		return;
-	watch.lock_tick = master.ticks;
+	watch.lock_tick = ticks_now();
 	s = slot_of(owner);
 	if (s)
 		supervise_end_stuck(s, "holds the lock of the bus");
@@ -155,17 +155,17 @@ static void update_status(void)
 
 	memcpy(before, watch.status, sizeof(before));
 	if (strcmp(before, supervise_status()) != 0)
-		notify_status(watch.status);
+		service_status(watch.status);
 }
 
 static void feed_watchdog(uint64_t limit)
 {
-	uint64_t usec = notify_watchdog_usec();
+	uint64_t usec = service_watchdog_usec();
 	uint64_t every = usec / (MASTER_TICK * 1000ull) / 4;
 
-	if (usec > 0 && master.ticks - watch.beat_tick < limit &&
-	    (every == 0 || master.ticks % every == 0))
-		notify_watchdog();
+	if (usec > 0 && ticks_now() - watch.beat_tick < limit &&
+	    (every == 0 || ticks_now() % every == 0))
+		service_watchdog();
 }
 
 static void warn_invalid(const char *line, void *arg)
@@ -184,7 +184,7 @@ static void look_after_tls(void)
 
 	config_each_invalid(master.config, watch.expiry_looked, now, warn_invalid, NULL);
 	watch.expiry_looked = now;
-	if (tickets_tick(master.tickets, master.ticks * MASTER_TICK) < 0)
+	if (tickets_tick(master.tickets, ticks_now() * MASTER_TICK) < 0)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
 }
 
@@ -218,7 +218,7 @@ static void log_slot(const struct slot *s)
 		s->index, state_name(s), (long)s->pid, (unsigned long long)s->generation,
 		atomic_load(&row->open), atomic_load(&row->handshakes),
 		activity_name(atomic_load(&row->activity)),
-		(unsigned long long)(master.ticks - s->beat_tick) * MASTER_TICK, accepts);
+		(unsigned long long)(ticks_now() - s->beat_tick) * MASTER_TICK, accepts);
 }
 
 void supervise_log_state(void)
@@ -235,7 +235,7 @@ void supervise_tick(void)
 {
 	uint64_t limit = ticks_of(master.config->worker_timeout);
 
-	master.ticks++;
+	ticks_advance();
 	look_after_tls();
 	check_heartbeats(limit);
 	check_awaited();

@@ -15,4 +15,10 @@ static inline uint64_t ticks_of(int64_t ms)
 	return ms <= 0 ? 0 : ((uint64_t)ms + MASTER_TICK - 1) / MASTER_TICK;
 }
 
+/* How many there were. */
+uint64_t ticks_now(void);
+
+/* One more, with each MASTER_TICK of the master's loop. */
+void ticks_advance(void);
+
 #endif

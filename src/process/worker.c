@@ -23,6 +23,7 @@
 #include "behaviour.h"
 #include "bus/bus.h"
 #include "process/accept.h"
+#include "process/configure.h"
 #include "process/control.h"
 #include "process/signals.h"
 #include "process/user.h"
@@ -41,12 +42,6 @@ static struct {
 	bool done;
 	int status;
 } worker;
-
-void worker_set_log(const struct config *config, bool verbose)
-{
-	log_set_level(verbose ? LOG_DEBUG : config->log_level);
-	log_set_time(config->log_time);
-}
 
 static void finish(int status)
 {
@@ -109,8 +104,7 @@ static void reload(struct control_frame *f)
 		finish(EXIT_FAILURE);
 	session_reload(c, &done.moved, &done.closed);
 	config_unref(c);
-	worker_set_log(session.config, worker.start->verbose);
-	log_set_generation(session.config->generation);
+	configure_log(session.config, worker.start->verbose);
 	tell(CONTROL_RELOADED, f->id, &done);
 }
 

@@ -32,7 +32,4 @@ struct worker_start {
 /* Runs until it is told to end; returns the exit status. The caller has closed what is not named here. */
 int worker_run(struct worker_start *start);
 
-/* How a configuration wants the log: its level, -v aside, and the time. */
-void worker_set_log(const struct config *config, bool verbose);
-
 #endif

@@ -1,7 +1,7 @@
 /*
- * notify.c - see notify.h.
+ * service.c - see service.h.
  */
-#include "process/notify.h"
+#include "process/service.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -28,14 +28,14 @@ static const char *clean(const char *status, char out[STATUS_MAX])
 	return out;
 }
 
-void notify_ready(const char *status)
+void service_ready(const char *status)
 {
 	char text[STATUS_MAX];
 
 	sd_notifyf(0, "READY=1\nSTATUS=%s", clean(status, text));
 }
 
-void notify_reloading(void)
+void service_reloading(void)
 {
 	struct timespec ts;
 
@@ -44,19 +44,19 @@ void notify_reloading(void)
 		   (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 }
 
-void notify_stopping(const char *status, uint64_t usec)
+void service_stopping(const char *status, uint64_t usec)
 {
 	sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=%s", usec, status);
 }
 
-void notify_status(const char *status)
+void service_status(const char *status)
 {
 	char text[STATUS_MAX];
 
 	sd_notifyf(0, "STATUS=%s", clean(status, text));
 }
 
-uint64_t notify_watchdog_usec(void)
+uint64_t service_watchdog_usec(void)
 {
 	static int known;
 	static uint64_t usec;
@@ -69,7 +69,7 @@ uint64_t notify_watchdog_usec(void)
 	return usec;
 }
 
-void notify_watchdog(void)
+void service_watchdog(void)
 {
 	sd_notify(0, "WATCHDOG=1");
 }
