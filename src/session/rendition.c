@@ -12,10 +12,7 @@
 
 enum { KEPT = 1024 * 1024 };
 
-static struct {
-	struct rendition by_class[DEFLATE_BITS_MAX + 1]; /* of one batch at a time */
-	unsigned made; /* a bit for each that is there */
-} renditions;
+struct renditions renditions;
 
 void rendition_fini(void)
 {
@@ -63,13 +60,11 @@ static bool render(struct rendition *v, const struct batch *b, int class,
 	return true;
 }
 
-const struct rendition *rendition_of(const struct batch *b, int class,
-				     const struct config_compression *k)
+const struct rendition *rendition_make(const struct batch *b, int class,
+				       const struct config_compression *k)
 {
 	struct rendition *v = &renditions.by_class[class];
 
-	if (renditions.made & 1u << class)
-		return v;
 	if (class == 0 && b->entries == 1) {
 		v->p = b->first->e.frame;
 		v->len = b->first->e.frame_len;

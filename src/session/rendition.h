@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "bus/bus.h"
+#include "proto/deflate.h"
 
 struct config_compression;
 
@@ -39,12 +40,28 @@ struct rendition {
 	struct buffer own; /* where it lies, unless that is in the log */
 };
 
+/* Those of one batch at a time. */
+struct renditions {
+	struct rendition by_class[DEFLATE_BITS_MAX + 1];
+	unsigned made; /* a bit for each that is there */
+};
+extern struct renditions renditions;
+
+/* Of b for a class (>= 0); k: how it compresses. NULL: no memory. */
+const struct rendition *rendition_make(const struct batch *b, int class,
+				       const struct config_compression *k);
+
 /*
- * b's, made when the first member of the class (>= 0) comes; k: how it compresses. It is there up
- * to rendition_forget, which is to be called between one batch and the next. NULL: no memory.
+ * The same, made when the first member of the class comes. It is there up to rendition_forget,
+ * which is to be called between one batch and the next.
  */
-const struct rendition *rendition_of(const struct batch *b, int class,
-				     const struct config_compression *k);
+static inline const struct rendition *rendition_of(const struct batch *b, int class,
+						   const struct config_compression *k)
+{
+	if (renditions.made & 1u << class)
+		return &renditions.by_class[class];
+	return rendition_make(b, class, k);
+}
 void rendition_forget(void);
 void rendition_fini(void);
 
