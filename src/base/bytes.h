@@ -1,5 +1,5 @@
 /*
- * bytes.h - copying what may be nothing.
+ * bytes.h - copying what may be nothing, and cutting what is text.
  *
  * A part of a message that is empty often has no address, and memcpy must not
  * be given NULL even for no bytes (C11 7.24.1).
@@ -16,6 +16,23 @@ static inline unsigned char *bytes_copy(void *to, const void *from, size_t n)
 	if (n > 0)
 		memcpy(to, from, n);
 	return (unsigned char *)to + n;
+}
+
+/*
+ * How many of the n bytes of text are whole characters (UTF-8), where it was cut behind them. What
+ * is no such text counts, but for at most 3 bytes at its end.
+ */
+static inline size_t bytes_whole(const char *text, size_t n)
+{
+	size_t last = n;
+	unsigned char c;
+
+	if (n == 0)
+		return 0;
+	do
+		c = (unsigned char)text[--last];
+	while (last > 0 && n - last < 4 && (c & 0xc0) == 0x80);
+	return n - last < (c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4) ? last : n;
 }
 
 #endif

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 enum { MESSAGE_MAX = 2048, ENTRY_MAX = 8192, LINE_MAX_BYTES = 4096 };
 
 static const char JOURNAL[] = "/run/systemd/journal/socket";
@@ -273,10 +275,14 @@ void log_write(int level, const struct log_fields *f, const char *fmt, ...)
 	int saved = errno;
 	char message[MESSAGE_MAX];
 	va_list ap;
+	int len;
 
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	len = vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	/* One that just fits may have been cut by who made it. */
+	if (len >= MESSAGE_MAX - 1)
+		message[bytes_whole(message, MESSAGE_MAX - 1)] = '\0';
 	tell_dropped();
 	if (!emit(level, f ? f : &none, message))
 		sink.dropped++;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "config/alloc.h"
 #include "config/errors.h"
 #include "config/lexcheck.h"
@@ -50,7 +51,7 @@ static const char *line_text(const struct config_source *s, unsigned line, int *
 	end = strchrnul(p, '\n');
 	while (end > p && strchr(" \t\r", end[-1]) != NULL)
 		end--;
-	*len = end - p < 60 ? (int)(end - p) : 60;
+	*len = end - p < 60 ? (int)(end - p) : (int)bytes_whole(p, 60);
 	return p;
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 
 static void test_grows(void **state)
 {
@@ -65,12 +66,28 @@ static void test_reset(void **state)
 	assert_int_equal(b.size, 0);
 }
 
+/* Text is cut between two characters, and what is no text is hardly cut at all. */
+static void test_whole_characters(void **state)
+{
+	static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z";
+	static const size_t whole[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11 };
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(whole) / sizeof(*whole); n++)
+		assert_int_equal(bytes_whole(text, n), whole[n]);
+	assert_int_equal(bytes_whole("\x80\x80\x80\x80\x80", 5), 5);
+	assert_int_equal(bytes_whole("\x80", 1), 1);
+	assert_int_equal(bytes_whole("a\xff", 2), 1);
+	assert_int_equal(bytes_whole("\xf0\x80\x80\x80\x80", 5), 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_more_than_there_can_be),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_whole_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
