@@ -25,7 +25,6 @@ enum ws_opcode {
 };
 
 enum ws_close_code {
-	WS_CLOSE_NORMAL = 1000,
 	WS_CLOSE_GOING_AWAY = 1001,
 	WS_CLOSE_PROTOCOL_ERROR = 1002,
 	WS_CLOSE_UNSUPPORTED = 1003,

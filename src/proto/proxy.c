@@ -127,6 +127,8 @@ static int skip_line(struct http_text *v)
 
 static int take_line(struct http_text *v, struct proxy_header *h)
 {
+	uint8_t destination[16];
+	uint16_t port;
 	int r;
 
 	if ((r = take(v, "PROXY ")) <= 0 || (r = take_protocol(v, h)) <= 0)
@@ -135,10 +137,10 @@ static int take_line(struct http_text *v, struct proxy_header *h)
 	if (h->local)
 		return skip_line(v);
 	if ((r = take_address(v, h->family, h->source)) <= 0 ||
-	    (r = take_address(v, h->family, h->destination)) <= 0 ||
+	    (r = take_address(v, h->family, destination)) <= 0 ||
 	    (r = take_port(v, " ", &h->source_port)) <= 0)
 		return r;
-	return take_port(v, "\r\n", &h->destination_port);
+	return take_port(v, "\r\n", &port);
 }
 
 static ssize_t parse_v1(const uint8_t *bytes, size_t len, struct proxy_header *h)
@@ -196,10 +198,7 @@ static void read_addresses(const uint8_t *p, const struct family *f, struct prox
 	if (!f->ports)
 		return;
 	memcpy(h->source, p, f->size);
-	memcpy(h->destination, p + f->size, f->size);
-	p += 2 * f->size;
-	h->source_port = (uint16_t)read16(p);
-	h->destination_port = (uint16_t)read16(p + 2);
+	h->source_port = (uint16_t)read16(p + 2 * f->size);
 }
 
 /* A name, if it can be shown; the client chose it, and the proxy need not have looked at it. */
@@ -216,10 +215,9 @@ static void read_name(const uint8_t *p, size_t len, char out[PROXY_NAME_MAX + 1]
 
 static void read_ssl(const uint8_t *p, struct proxy_header *h)
 {
-	h->tls = p[0] & CLIENT_SSL;
 	/* zero is also what a proxy writes that saw no certificate */
-	h->client_verified =
-		h->tls && (p[0] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS)) && read32(p + 1) == 0;
+	h->client_verified = p[0] & CLIENT_SSL && p[0] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS) &&
+			     read32(p + 1) == 0;
 }
 
 /* --- one field after the other --- */

@@ -21,10 +21,9 @@ enum {
 struct proxy_header {
 	bool local; /* LOCAL, UNKNOWN, UNSPEC: the connection's own addresses hold; all else is zero */
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX (whose paths are not kept) or AF_UNSPEC */
-	uint8_t source[16], destination[16]; /* network order; IPv4 uses the first four */
-	uint16_t source_port, destination_port; /* host order */
-	bool tls; /* the client spoke TLS to the proxy */
-	bool client_verified; /* and showed a certificate that the proxy found good */
+	uint8_t source[16]; /* network order; IPv4 uses the first four */
+	uint16_t source_port; /* host order */
+	bool client_verified; /* over TLS, with a certificate that the proxy found good */
 	/* Common name of that, verified or not; "": it is in no TLV, or is no printable UTF-8. */
 	char client_name[PROXY_NAME_MAX + 1];
 };

@@ -45,7 +45,6 @@ static const struct answer {
 	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_SHUTDOWN, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_NO_MEMORY, 503, "Service Unavailable", "Retry-After: 5\r\n" },
-	{ REASON_INTERNAL_ERROR, 500, "Internal Server Error", "" },
 };
 
 static const struct answer *find_answer(enum reason r)

@@ -29,8 +29,7 @@ void conn_send_back(struct conn *c, const struct ws_message *m);
  */
 void conn_log(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* How the connection ended or ends: the close code (1006: none) and the reason. */
-int conn_close_code(const struct conn *c);
+/* Why the connection ended or ends. */
 enum reason conn_close_reason(const struct conn *c);
 
 #endif

@@ -146,6 +146,8 @@ void conn_read_rest(struct conn *c);
 /* What an error (errno) of its link says about the peer, or us. */
 enum reason conn_why_broken(int error);
 void conn_reap(void);
+/* What the log says: that of the first close frame, 1006 without one. */
+int conn_close_code(const struct conn *c);
 /* What its behaviour keeps of it, if it keeps anything. */
 static inline void *conn_state(const struct conn *c)
 {

@@ -33,10 +33,9 @@ static void check_header(const struct proxy_header *h, const uint8_t *data, ssiz
 	if (data[0] == 'P')
 		fuzz_require(memcmp(data + n - 2, "\r\n", 2) == 0);
 	if (h->local)
-		fuzz_require(h->family == AF_UNSPEC && !h->tls && !*h->client_name);
+		fuzz_require(h->family == AF_UNSPEC && !h->client_verified && !*h->client_name);
 	else
 		fuzz_require(h->family == AF_INET || h->family == AF_INET6 || h->family == AF_UNIX);
-	fuzz_require(h->tls || !h->client_verified);
 	fuzz_require(strlen(h->client_name) <= PROXY_NAME_MAX);
 	for (const char *p = h->client_name; *p; p++)
 		fuzz_require((unsigned char)*p >= ' ' && *p != 0x7f);

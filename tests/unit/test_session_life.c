@@ -40,7 +40,7 @@ static bool puppet_message(struct conn *c, const void *opts, void *state,
 		return verdict_close(v, 4000, REASON_DONE, "bye", 3);
 	case 'S':
 		send_many(c, atoi(text + 1));
-		return verdict_close_word(v, WS_CLOSE_NORMAL, REASON_DONE);
+		return verdict_close_word(v, 1000, REASON_DONE);
 	case 's':
 		send_many(c, atoi(text + 1));
 		break;
@@ -635,7 +635,7 @@ static void test_impossible_move(void **state)
 	assert_int_equal(k.conn->state_now, CONN_OPEN);
 	conn_kill(k.conn, REASON_RESET);
 	conn_kill(k.conn, REASON_DONE);
-	conn_close_word(k.conn, WS_CLOSE_NORMAL, REASON_DONE);
+	conn_close_word(k.conn, 1000, REASON_DONE);
 	conn_end(k.conn, 0, REASON_DONE, "", 0);
 	conn_send(k.conn, WS_TEXT, NULL, 0, "x", 1);
 	assert_int_equal(k.conn->reason, REASON_RESET);
