@@ -91,6 +91,15 @@ void configure_log(const struct config *c, bool verbose)
 	log_set_generation(c->generation);
 }
 
+void configure_log_error(bool warning, const char *line, void *arg)
+{
+	(void)arg;
+	if (warning)
+		log_warning(LOG_OF(CONFIG_WARNING), "%s", line);
+	else
+		log_err(LOG_OF(CONFIG_ERROR), "%s", line);
+}
+
 bool configure_stays_root(const struct config *c)
 {
 	return c && !c->user && geteuid() == 0;

@@ -31,4 +31,7 @@ struct config *configure_load(const char *file, uint64_t generation, struct conf
 /* From now on the log is as c has it, -v (verbose) aside, and names c's generation. */
 void configure_log(const struct config *c, bool verbose);
 
+/* For config_errors_each: puts what is wrong with a configuration in the log. */
+void configure_log_error(bool warning, const char *line, void *arg);
+
 #endif

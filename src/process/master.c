@@ -1,42 +1,54 @@
 /*
- * master.c - start, signals, end.
+ * master.c - the process that owns everything that must outlive a worker: start, events, end.
  *
- * The master reads the configuration, opens the sockets and keeps the workers
- * going. It never touches a client's bytes, and never takes the bus lock.
+ * It reads the configuration, opens the sockets and keeps the workers going. It
+ * never touches a client's bytes, and never takes the bus lock.
+ *
+ * What the other files find out comes back here, and here is decided what it means for the daemon
+ * as a whole: that it is ready, that it gives up, that it has ended. None of them calls this one.
  */
 #include "process/master.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
+#include "config/config.h"
 #include "net/tls.h"
+#include "process/adopt.h"
 #include "process/configure.h"
 #include "process/fdstore.h"
-#include "process/master_internal.h"
-#include "process/service.h"
+#include "process/reload.h"
+#include "process/replace.h"
+#include "process/running.h"
 #include "process/runtime.h"
+#include "process/service.h"
+#include "process/shared.h"
 #include "process/signals.h"
+#include "process/slot.h"
+#include "process/status.h"
+#include "process/supervise.h"
+#include "process/ticks.h"
 #include "process/title.h"
 
-struct master master;
-
-/* While it stops: the tick at which workers that are left are killed. */
-static uint64_t stop_at;
+static struct {
+	struct event_base *base;
+	struct event *tick;
+	uint64_t stop_at; /* tick at which workers that are left while it stops are killed */
+	int exit_status;
+} master;
 
 /* Workers cut what is left at shutdown_grace themselves; this is for one that does not. */
 enum { STOP_MARGIN = 2000 };
 
 /* A configuration without listeners is valid: a reload with it lets the connections end. */
-static int not_started(const struct config_errors *e)
+static void log_not_started(const char *file, const struct config_errors *e, bool is_valid)
 {
-	const char *file = master.options->file;
-
-	if (!master.config)
+	if (!is_valid)
 		log_err(LOG_OF(CONFIG_ERROR), "not started: %s has errors (%zu)", file,
 			config_errors_count(e));
 	else
@@ -44,141 +56,132 @@ static int not_started(const struct config_errors *e)
 			"not started: \"listen\" is empty in %s; a daemon that runs may be told "
 			"so, to let its connections end",
 			file);
-	return MASTER_CONFIG;
 }
 
 /* Returns an exit status, as start does. */
-static int load_config(void)
+static int load_config(const char *file)
 {
 	struct config_source *source;
 	struct config_errors *e;
+	struct config *c;
 	int status = MASTER_OK;
 
-	if (configure_become_user(master.options->file) < 0)
+	if (configure_become_user(file) < 0)
 		return MASTER_FAILED;
 	e = config_errors_new();
-	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
-	supervise_begin();
-	master.config = configure_load(master.options->file, 1, &source, e);
-	if (configure_stays_root(master.config))
+	c = configure_load(file, 1, &source, e);
+	if (configure_stays_root(c))
 		log_warning(LOG_OF(CONFIG_WARNING),
 			    "running as root: set \"user\" to an unprivileged user");
-	reload_log_errors(e, false);
-	if (!master.config || master.config->listener_count == 0)
-		status = not_started(e);
+	config_errors_each(e, configure_log_error, NULL);
+	if (c && c->listener_count > 0) {
+		running_take(c);
+	} else {
+		log_not_started(file, e, c != NULL);
+		config_unref(c);
+		status = MASTER_CONFIG;
+	}
 	config_errors_free(e);
 	config_source_free(source);
 	return status;
 }
 
-int master_new_bus(void)
+static void check_ready(void)
 {
-	bus_free(master.bus);
-	master.bus = bus_new(&master.bus_limits, master.wakeups);
-	if (!master.bus)
-		return -1;
-	return config_uses_bus(master.config) ? bus_populate(master.bus) : 0;
-}
+	const struct config *c = running.config;
 
-static int make_shared(void)
-{
-	const struct config *c = master.config;
-
-	for (int i = 0; i < BUS_SLOTS; i++) {
-		master.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (master.wakeups[i] < 0)
-			return -1;
-	}
-	master.bus_limits = (struct bus_limits){ .size = (size_t)c->bus_size,
-						 .lag = (size_t)c->bus_lag,
-						 .max_rooms = (uint32_t)c->max_rooms };
-	master.metrics = metrics_new();
-	master.tickets = tickets_new();
-	if (!master.metrics || !master.tickets)
-		return -1;
-	if (master_new_bus() < 0) {
-		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size%s",
-			(long long)c->bus_size, strerror(errno),
-			errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "");
-		return -1;
-	}
-	return 0;
-}
-
-void master_check_ready(void)
-{
-	if (master.ready)
+	if (running.phase != PHASE_STARTING)
 		return;
-	for (int i = 0; i < master.config->workers; i++)
-		if (master.slots[i].state != SLOT_RUNNING)
+	for (int i = 0; i < c->workers; i++)
+		if (slots[i].state != SLOT_RUNNING)
 			return;
-	master.ready = true;
+	running_enter(PHASE_READY);
 	/* First the entry: who waits for READY=1 finds it, and nothing of the start behind it. */
 	log_always(LOG_INFO, LOG_OF(READY), "ready: %lld workers, %zu endpoints",
-		   (long long)master.config->workers, master.config->endpoint_count);
-	service_ready(supervise_status());
+		   (long long)c->workers, c->endpoint_count);
+	service_ready(status_line());
 }
 
-static void leave(int status)
+static void check_stopped(void)
 {
-	master.exit_status = status;
-	event_base_loopbreak(master.base);
-}
-
-void master_check_stopped(void)
-{
-	if (master.stopping && slots_alive() == 0)
-		leave(master.exit_status);
+	if (running.phase == PHASE_STOPPING && slots_alive() == 0)
+		event_base_loopbreak(master.base);
 }
 
 static void stop(void)
 {
-	int64_t grace = master.config->shutdown_grace;
+	int64_t grace = running.config->shutdown_grace;
 
-	master.stopping = true;
-	stop_at = ticks_now() + ticks_of(grace + STOP_MARGIN);
+	running_enter(PHASE_STOPPING);
+	master.stop_at = ticks_now() + ticks_of(grace + STOP_MARGIN);
 	service_stopping("closing connections", (uint64_t)(grace + 2 * STOP_MARGIN) * 1000);
 	log_always(LOG_INFO, LOG_OF(STOPPING), "stopping");
 	slots_stop(grace);
 	/* Who comes now is to be refused, not to wait for the end in a queue. */
-	sockets_close(&master.sockets);
-	master_check_stopped();
+	sockets_close(&running.sockets);
+	check_stopped();
 }
 
-void master_give_up(const char *why)
+/* why NULL: there is no need to. */
+static void give_up(const char *why)
 {
+	if (!why)
+		return;
 	log_err(LOG_OF(STOPPING), "giving up: %s", why);
 	master.exit_status = MASTER_GAVE_UP;
-	if (!master.stopping)
+	if (running.phase != PHASE_STOPPING)
 		stop();
 }
 
 /* At once the second time. */
 static void stop_asked(void)
 {
-	if (!master.stopping) {
+	if (running.phase != PHASE_STOPPING) {
 		stop();
 		return;
 	}
 	log_always(LOG_NOTICE, LOG_OF(STOPPING),
 		   "stopping at once, for that was asked twice: %llu connections are cut",
-		   (unsigned long long)metrics_open(master.metrics));
+		   (unsigned long long)metrics_open(shared.metrics));
 	slots_kill();
 }
 
-void master_end_grace(void)
+/* One that came during the start does not end that, unless fewer workers are enough now. */
+static void end_reloads(void)
 {
-	if (ticks_now() >= stop_at)
-		slots_kill();
+	while (reload_finish()) {
+		check_ready();
+		if (running.phase == PHASE_READY)
+			service_ready(status_line());
+		reload_resume();
+	}
 }
+
+static void note_ready(void)
+{
+	adopt_look();
+	check_ready();
+	end_reloads();
+}
+
+static void note_reloaded(unsigned moved, unsigned closed)
+{
+	reload_note(moved, closed);
+	end_reloads();
+}
+
+static const struct slot_events events = { .ready = note_ready, .reloaded = note_reloaded };
 
 static void reap(void)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		slot_died(pid, status);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		give_up(replace_ended(pid, status));
+		end_reloads();
+		check_stopped();
+	}
 }
 
 static void handle_signal(int sig)
@@ -188,17 +191,36 @@ static void handle_signal(int sig)
 		reap();
 		break;
 	case SIGHUP:
-		if (!master.stopping)
-			reload_start();
+		if (running.phase == PHASE_STOPPING)
+			break;
+		reload_start();
+		end_reloads();
 		break;
 	case SIGTERM:
 	case SIGINT:
 		stop_asked();
 		break;
 	case SIGUSR1:
-		supervise_log_state();
+		status_log();
 		break;
 	}
+}
+
+static void tick(void)
+{
+	ticks_advance();
+	running_tick();
+	shared_tick();
+	supervise_tick();
+	slots_flush();
+	reload_tick();
+	adopt_look();
+	if (running.phase != PHASE_STOPPING)
+		give_up(replace_tick());
+	else if (ticks_now() >= master.stop_at)
+		slots_kill();
+	if (running.phase == PHASE_READY && !reload_is_active())
+		status_tell();
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
@@ -206,7 +228,7 @@ static void tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	supervise_tick();
+	tick();
 }
 
 static int add_events(void)
@@ -219,14 +241,14 @@ static int add_events(void)
 	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
 	if (!master.tick || event_add(master.tick, &every) < 0)
 		return -1;
-	return slots_init();
+	return slots_init(master.base, &events);
 }
 
 static bool is_listener_of_unit(const char *name, void *arg)
 {
 	(void)arg;
-	for (size_t i = 0; i < master.config->listener_count; i++) {
-		const char *wanted = master.config->listeners[i].systemd;
+	for (size_t i = 0; i < running.config->listener_count; i++) {
+		const char *wanted = running.config->listeners[i].systemd;
 
 		if (wanted && strcmp(wanted, name) == 0)
 			return true;
@@ -234,55 +256,50 @@ static bool is_listener_of_unit(const char *name, void *arg)
 	return false;
 }
 
-void master_note_expiry(void)
-{
-	atomic_store(&master.metrics->certificate_expires, config_first_expiry(master.config));
-}
-
 static int open_sockets(void)
 {
 	char error[512];
 
-	if (sockets_open(&master.sockets, master.config, NULL, error, sizeof(error)) < 0) {
+	if (sockets_open(&running.sockets, running.config, NULL, error, sizeof(error)) < 0) {
 		log_err(LOG_OF(BIND_FAILED), "%s", error);
 		return -1;
 	}
-	sockets_commit(&master.sockets, master.config);
+	running_listen();
 	fdstore_close_rest(is_listener_of_unit, NULL);
-	master_note_expiry();
 	return 0;
 }
 
-static int start(void)
+static int start(const struct master_options *options)
 {
 	int status;
 
 	signals_prepare();
 	configure_raise_limits();
-	status = load_config();
+	/* ahead of it: a day that ends meanwhile is rather told twice than not at all */
+	running_begin(options->verbose);
+	status = load_config(options->file);
 	if (status != MASTER_OK)
 		return status;
-	configure_log(master.config, master.options->verbose);
-	master.started = config_ref(master.config);
+	reload_init(options->file, running.config);
 	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
-		   master.options->file);
-	if (runtime_open(master.config->runtime_dir) < 0)
+		   options->file);
+	if (runtime_open(running.config->runtime_dir) < 0)
 		return MASTER_FAILED;
 	fdstore_receive();
-	if (make_shared() < 0 || open_sockets() < 0)
+	if (shared_make(running.config) < 0 || open_sockets() < 0)
 		return MASTER_FAILED;
 	if (add_events() < 0) {
 		log_err(NULL, "cannot set up the event loop: %s", strerror(errno));
 		return MASTER_FAILED;
 	}
-	for (int i = 0; i < master.config->workers; i++)
-		slot_start(&master.slots[i]);
+	for (int i = 0; i < running.config->workers; i++)
+		slot_start(&slots[i]);
 	return MASTER_OK;
 }
 
 static void release(void)
 {
-	sockets_close(&master.sockets);
+	running_end();
 	runtime_close();
 	if (!master.base)
 		goto out;
@@ -292,10 +309,8 @@ static void release(void)
 		event_free(master.tick);
 	event_base_free(master.base);
 out:
-	bus_free(master.bus);
-	tickets_free(master.tickets);
-	config_unref(master.started);
-	config_unref(master.config);
+	shared_free();
+	reload_fini();
 }
 
 int master_run(const struct master_options *options)
@@ -304,8 +319,7 @@ int master_run(const struct master_options *options)
 
 	title_set("master");
 	tls_init();
-	master.options = options;
-	status = start();
+	status = start(options);
 	if (status != MASTER_OK) {
 		release();
 		return status;

@@ -6,6 +6,8 @@
  * sockets, and the reload is complete when every worker has answered, or has
  * been replaced by one that began with the new snapshot.
  */
+#include "process/reload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,11 +18,16 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/config.h"
+#include "process/adopt.h"
 #include "process/changes.h"
 #include "process/configure.h"
-#include "process/master_internal.h"
-#include "process/service.h"
+#include "process/running.h"
 #include "process/runtime.h"
+#include "process/service.h"
+#include "process/shared.h"
+#include "process/slot.h"
+#include "process/ticks.h"
 
 /*
  * Milliseconds that a worker has for its answer, whatever worker_timeout. Who waits for the
@@ -28,8 +35,13 @@
  */
 enum { ANSWER_MAX = 30000 };
 
+/* OVER: refused or applied, and who is to be told of that is not yet. */
+enum stage { IDLE, ACTIVE, OVER };
+
 static struct {
-	bool active;
+	const char *file; /* to be read */
+	struct config *started; /* what the keys that need a restart have */
+	enum stage stage;
 	bool again; /* one was asked for meanwhile */
 	uint64_t begun; /* tick at which the workers were told */
 	char changes[CHANGES_MAX]; /* of the one that is active */
@@ -39,9 +51,21 @@ static struct {
 	char outcome[384]; /* of the last one, for the status; empty: there was none */
 } state;
 
+void reload_init(const char *file, struct config *started)
+{
+	state.file = file;
+	state.started = config_ref(started);
+}
+
+void reload_fini(void)
+{
+	config_unref(state.started);
+	state.started = NULL;
+}
+
 bool reload_is_active(void)
 {
-	return state.active;
+	return state.stage != IDLE;
 }
 
 const char *reload_outcome(void)
@@ -59,20 +83,9 @@ static void note_error(const char *line)
 
 static void log_error(bool warning, const char *line, void *arg)
 {
-	bool refused = *(bool *)arg;
-
-	if (warning) {
-		log_warning(LOG_OF(CONFIG_WARNING), "%s", line);
-		return;
-	}
-	log_err(LOG_OF(CONFIG_ERROR), "%s", line);
-	if (refused)
+	configure_log_error(warning, line, arg);
+	if (!warning)
 		note_error(line);
-}
-
-void reload_log_errors(const struct config_errors *e, bool refused)
-{
-	config_errors_each(e, log_error, &refused);
 }
 
 /* What the status says of it until the next one. */
@@ -95,17 +108,9 @@ static void note_outcome(bool applied)
 
 static void end(bool applied, const char *summary)
 {
-	state.active = false;
+	state.stage = OVER;
 	note_outcome(applied);
 	runtime_reload_end(applied, summary);
-	/* one that came during the start does not end that, unless fewer workers are enough now */
-	master_check_ready();
-	if (master.ready)
-		service_ready(supervise_status());
-	if (state.again && !master.stopping) {
-		state.again = false;
-		reload_start();
-	}
 }
 
 static void refuse(const char *why)
@@ -148,48 +153,42 @@ static int source_fd(const struct config_source *source)
 static void tell_workers(int fd)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
-		struct slot *s = &master.slots[i];
-		bool wanted = i < master.config->workers;
+		struct slot *s = &slots[i];
+		bool wanted = i < running.config->workers;
 
 		if (slot_alive(s))
-			slot_retire_or_reload(s, !wanted, fd);
+			slot_reload(s, !wanted, fd);
 		else if (!wanted)
-			s->state = SLOT_UNUSED;
+			slot_unwant(s);
 		else if (s->state == SLOT_UNUSED)
 			slot_start(s);
 	}
 	close(fd);
 	/* what somebody accepts on for another is of the old configuration */
-	slots_adopt_anew();
-	slots_give_up();
+	adopt_anew();
+	adopt_last();
 }
 
 static void commit(struct config *new, int fd)
 {
-	struct config *old = master.config;
-
-	config_changed_keys(master.started, new, true, warn_restart, NULL);
-	changes_describe(old, new, state.changes);
+	config_changed_keys(state.started, new, true, warn_restart, NULL);
+	changes_describe(running.config, new, state.changes);
 	state.moved = state.closed = 0;
-	master.config = new;
-	configure_log(new, master.options->verbose);
-	sockets_commit(&master.sockets, new);
-	master_note_expiry();
+	running_take(new);
+	running_listen();
 	state.begun = ticks_now();
 	tell_workers(fd);
-	config_unref(old);
-	reload_check();
 }
 
 /* What may fail for want of something outside of the file. */
 static int prepare(const struct config *new, char *error, size_t size)
 {
-	if (config_uses_bus(new) && bus_populate(master.bus) < 0) {
+	if (config_uses_bus(new) && bus_populate(shared.bus) < 0) {
 		snprintf(error, size, "there is no memory for the bus (bus_size): %s",
 			 strerror(errno));
 		return -1;
 	}
-	return sockets_open(&master.sockets, new, master.config, error, size);
+	return sockets_open(&running.sockets, new, running.config, error, size);
 }
 
 /* Takes new over; source is what it was made of. */
@@ -220,17 +219,17 @@ void reload_start(void)
 	struct config *new;
 	char why[64];
 
-	if (state.active) {
+	if (state.stage != IDLE) {
 		state.again = true;
 		return;
 	}
-	state.active = true;
+	state.stage = ACTIVE;
 	state.errors = 0;
 	service_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
-	new = configure_load(master.options->file, master.config->generation + 1, &source, e);
-	reload_log_errors(e, true);
+	new = configure_load(state.file, running.config->generation + 1, &source, e);
+	config_errors_each(e, log_error, NULL);
 	if (new) {
 		apply(new, source);
 	} else {
@@ -247,7 +246,7 @@ void reload_start(void)
 static bool all_answered(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].state == SLOT_STARTING || master.slots[i].asked)
+		if (slots[i].state == SLOT_STARTING || slots[i].asked)
 			return false;
 	return true;
 }
@@ -260,22 +259,39 @@ void reload_note(unsigned moved, unsigned closed)
 
 void reload_tick(void)
 {
-	if (!state.active || master.stopping || ticks_now() - state.begun < ticks_of(ANSWER_MAX))
+	if (state.stage != ACTIVE || running.phase == PHASE_STOPPING ||
+	    ticks_now() - state.begun < ticks_of(ANSWER_MAX))
 		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (master.slots[i].asked)
-			supervise_end_stuck(&master.slots[i], "has not answered a reload for 30 s");
+		if (slots[i].asked)
+			slot_end_stuck(&slots[i], "has not answered a reload for 30 s");
 }
 
-void reload_check(void)
+static void applied(void)
 {
 	char summary[CHANGES_MAX + 128];
 
-	if (!state.active || master.stopping || !all_answered())
-		return;
 	snprintf(summary, sizeof(summary),
 		 "configuration reloaded: %s; %u connections kept, %u closed", state.changes,
 		 state.moved, state.closed);
 	log_always(LOG_INFO, LOG_OF(RELOADED), "%s", summary);
 	end(true, summary);
+}
+
+bool reload_finish(void)
+{
+	if (state.stage == ACTIVE && running.phase != PHASE_STOPPING && all_answered())
+		applied();
+	if (state.stage != OVER)
+		return false;
+	state.stage = IDLE;
+	return true;
+}
+
+void reload_resume(void)
+{
+	if (!state.again || running.phase == PHASE_STOPPING)
+		return;
+	state.again = false;
+	reload_start();
 }

@@ -1,0 +1,75 @@
+/*
+ * shared.c - see shared.h.
+ *
+ * All of it is there before the first worker, for what is made later no worker that runs would get.
+ */
+#include "process/shared.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "config/config.h"
+#include "net/tickets.h"
+#include "process/ticks.h"
+
+struct shared shared;
+
+void shared_condemn_bus(void)
+{
+	shared.bus_condemned = true;
+}
+
+int shared_renew_bus(const struct config *c)
+{
+	bus_free(shared.bus);
+	shared.bus = bus_new(&shared.limits, shared.wakeups);
+	if (!shared.bus || (config_uses_bus(c) && bus_populate(shared.bus) < 0))
+		return -1;
+	shared.bus_condemned = false;
+	return 0;
+}
+
+static int make_wakeups(void)
+{
+	for (int i = 0; i < BUS_SLOTS; i++) {
+		shared.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (shared.wakeups[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int shared_make(const struct config *c)
+{
+	shared.limits = (struct bus_limits){ .size = (size_t)c->bus_size,
+					     .lag = (size_t)c->bus_lag,
+					     .max_rooms = (uint32_t)c->max_rooms };
+	shared.metrics = metrics_new();
+	shared.tickets = tickets_new();
+	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets) {
+		log_err(NULL, "there is no memory to share with the workers: %s", strerror(errno));
+		return -1;
+	}
+	if (shared_renew_bus(c) < 0) {
+		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size%s",
+			(long long)c->bus_size, strerror(errno),
+			errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "");
+		return -1;
+	}
+	return 0;
+}
+
+void shared_tick(void)
+{
+	if (tickets_tick(shared.tickets, ticks_now() * MASTER_TICK) < 0)
+		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
+}
+
+void shared_free(void)
+{
+	bus_free(shared.bus);
+	tickets_free(shared.tickets);
+}

@@ -1,0 +1,41 @@
+/*
+ * shared.h - what the master shares with all of its children, and what outlives each of them.
+ */
+#ifndef PROCESS_SHARED_H
+#define PROCESS_SHARED_H
+
+#include <stdbool.h>
+
+#include "bus/bus.h"
+
+struct config;
+struct metrics;
+struct tickets;
+
+/* To be read by all of the master; written by shared.c. */
+struct shared {
+	struct metrics *metrics;
+	struct tickets *tickets;
+	struct bus *bus;
+	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */
+	struct bus_limits limits; /* of the bus; those of the start */
+	int wakeups[BUS_SLOTS]; /* eventfds, one for each place on the bus */
+};
+
+extern struct shared shared;
+
+/* Makes all of it, before the first fork. -1: logged. */
+int shared_make(const struct config *c) __attribute__((warn_unused_result));
+
+/* The bus is damaged, and of no use to anybody any more. */
+void shared_condemn_bus(void);
+
+/* A new bus in place of that, when no child has it any more. -1: there is no memory. */
+int shared_renew_bus(const struct config *c) __attribute__((warn_unused_result));
+
+/* With every tick: has session tickets sealed with new keys from time to time. */
+void shared_tick(void);
+
+void shared_free(void);
+
+#endif
