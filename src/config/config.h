@@ -119,6 +119,7 @@ struct config;
 
 struct config_endpoint {
 	char *path; /* decoded; begins with "/" */
+	char *behaviour_name; /* as written */
 	const struct behaviour *behaviour;
 	void *opts;
 	bool has_room; /* its connections may be members of the room that its path names */
@@ -233,8 +234,8 @@ struct config_diff config_diff_listeners(const struct config *old, const struct 
 unsigned config_new_certificates(const struct config *old, const struct config *new);
 
 /*
- * For the lint: calls fn with every key of every table; scope is "", "listen",
- * "endpoint", a behaviour's name, or the name of a group of settings.
+ * For the lint: calls fn with every key of every table; scope is "", a behaviour's name,
+ * or the name of the group or of the list that the key is in.
  */
 void config_each_key(const struct behaviour *const *behaviours,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),

@@ -39,15 +39,15 @@ bool config_uses_bus(const struct config *c)
 void config_changed_keys(const struct config *old, const struct config *new, bool restart,
 			 void (*fn)(const char *key, void *arg), void *arg)
 {
-	for (const struct config_key *k = table_global; k->name != NULL; k++) {
-		if (k->restart == restart && !fill_equal(k, old, new))
+	for (const struct config_key *k = table_top.keys; k->name != NULL; k++) {
+		if (k->type != CONFIG_GROUPS && k->restart == restart && !fill_equal(k, old, new))
 			fn(k->name, arg);
 	}
 }
 
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
-	return a->behaviour == b->behaviour && fill_same(table_limits, &a->limits, &b->limits) &&
+	return a->behaviour == b->behaviour && fill_same(table_endpoint.keys, a, b) &&
 	       (a->opts == NULL || fill_same(a->behaviour->keys, a->opts, b->opts));
 }
 
@@ -114,7 +114,7 @@ static bool same_certificate(const struct config_certificate *a, const struct co
 
 static bool same_listener(const struct config_listener *a, const struct config_listener *b)
 {
-	if (!fill_same(table_listen, a, b) || a->tls.certificate_count != b->tls.certificate_count)
+	if (!fill_same(table_listen.keys, a, b))
 		return false;
 	for (size_t i = 0; i < a->tls.certificate_count; i++)
 		if (!same_certificate(&a->tls.certificates[i], &b->tls.certificates[i]))
@@ -175,8 +175,8 @@ static void each_row(const char *scope, const struct config_key *k,
 {
 	for (; k != NULL && k->name != NULL; k++) {
 		fn(scope, k, arg);
-		if (k->type == CONFIG_GROUP)
-			each_row(k->name, k->group, fn, arg);
+		if (k->group != NULL)
+			each_row(k->name, k->group->keys, fn, arg);
 	}
 }
 
@@ -184,10 +184,7 @@ void config_each_key(const struct behaviour *const *list,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),
 		     void *arg)
 {
-	each_row("", table_global, fn, arg);
-	each_row("listen", table_listen, fn, arg);
-	each_row("certificates", table_certificate, fn, arg);
-	each_row("endpoint", table_endpoint, fn, arg);
+	each_row("", table_top.keys, fn, arg);
 	for (; *list != NULL; list++)
 		each_row((*list)->name, (*list)->keys, fn, arg);
 }

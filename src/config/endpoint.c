@@ -28,8 +28,9 @@ static const struct behaviour *find_behaviour(const struct parse *p, const char 
 	return NULL;
 }
 
-static void report_behaviour(const struct parse *p, struct config_report *r, const char *name)
+static void report_behaviour(struct config_report *r, const char *name)
 {
+	const struct parse *p = r->parse;
 	const config_setting_t *at = config_setting_get_member(r->group, "behaviour");
 	const char **names;
 	const char *nearest;
@@ -102,20 +103,20 @@ static const config_setting_t *limit_setting(const struct config_report *r)
 	return at != NULL ? at : r->group;
 }
 
-static void check_bus(const struct parse *p, struct config_report *r, const struct config_limits *l)
+static void check_bus(struct config_report *r, const struct config_limits *l)
 {
-	const struct config *c = p->config;
+	const struct snapshot *n = r->parse->snapshot;
 	char message[48], bus[48];
 
-	value_format(CONFIG_SIZE, l->max_message, message, sizeof(message));
-	if (l->max_message > c->bus_lag) {
-		value_format(CONFIG_SIZE, c->bus_lag, bus, sizeof(bus));
+	value_format_size(l->max_message, message, sizeof(message));
+	if (l->max_message > n->written.bus_lag) {
+		value_format_size(n->written.bus_lag, bus, sizeof(bus));
 		report_key(r, limit_setting(r), "max_message",
 			   "is %s, more than \"bus_lag\", which is %s: no room could pass on such "
 			   "a message",
 			   message, bus);
-	} else if (l->max_message + CONFIG_ENTRY_ROOM > c->bus_size / 4) {
-		value_format(CONFIG_SIZE, c->bus_size, bus, sizeof(bus));
+	} else if (l->max_message + CONFIG_ENTRY_ROOM > n->config.bus_size / 4) {
+		value_format_size(n->config.bus_size, bus, sizeof(bus));
 		report_key(r, limit_setting(r), "max_message",
 			   "is %s; with 8 KiB for its head that is more than a quarter of "
 			   "\"bus_size\", which is %s: no room could pass on such a message",
@@ -133,36 +134,36 @@ static void check_pending(struct config_report *r, const struct config_limits *l
 }
 
 /* Of the endpoint, for either of the two may come from the top. */
-static void check_subprotocols(const struct parse *p, struct config_report *r,
-			       const struct config_limits *l)
+static void check_subprotocols(struct config_report *r, const struct config_limits *l)
 {
 	bool own = config_setting_get_member(r->group, "subprotocols") != NULL;
 
 	if (l->require_subprotocol && l->subprotocols == NULL &&
-	    !report_is_wrong(own ? r : &p->top, "subprotocols"))
+	    !report_is_wrong(own ? r : &r->parse->top, "subprotocols"))
 		config_report_error(r, "require_subprotocol",
 				    "needs \"subprotocols\": nobody could connect");
 }
 
 /* --- one endpoint --- */
 
-static void parse_opts(struct parse *p, struct config_report *r, struct config_endpoint *e)
+static void parse_opts(struct config_report *r, struct config_endpoint *e)
 {
 	const struct behaviour *b = e->behaviour;
-	size_t before = config_errors_count(p->errors);
+	size_t before = config_errors_count(r->errors);
 
-	unknown_report(p, r, b->name, table_endpoint, b->keys);
+	unknown_report(r, b->name, table_endpoint.keys, b->keys);
 	if (b->opts_size == 0)
 		return;
 	e->opts = alloc_zero(1, b->opts_size);
 	fill_object(r, (struct key_object){ b->keys, e->opts }, NULL);
-	if (b->check_opts != NULL && config_errors_count(p->errors) == before)
+	if (b->check_opts != NULL && config_errors_count(r->errors) == before)
 		b->check_opts(e->opts, r);
 }
 
 /* Settings of any behaviour may be right when it is not known which one is meant. */
-static void report_unknown_of_any(const struct parse *p, struct config_report *r)
+static void report_unknown_of_any(struct config_report *r)
 {
+	const struct parse *p = r->parse;
 	struct config_key *keys = NULL;
 	size_t count = 0, cap = 0;
 
@@ -176,69 +177,51 @@ static void report_unknown_of_any(const struct parse *p, struct config_report *r
 	}
 	keys = alloc_grow(keys, count, &cap, sizeof(*keys));
 	keys[count] = (struct config_key){ 0 };
-	unknown_report(p, r, "an endpoint", table_endpoint, keys);
+	unknown_report(r, "an endpoint", table_endpoint.keys, keys);
 	free(keys);
 }
 
-static void check_endpoint(struct parse *p, struct config_report *r, struct config_endpoint *e)
+static void check_settings(struct config_report *r, struct config_endpoint *e)
 {
 	if (e->path != NULL)
 		check_path(r, "path", e->path);
 	limits_check(r, &e->limits);
-	check_subprotocols(p, r, &e->limits);
+	check_subprotocols(r, &e->limits);
 	if (e->behaviour == NULL)
 		return;
-	if (e->has_room)
-		check_bus(p, r, &e->limits);
+	if (e->has_room && !r->parse->bus_is_wrong)
+		check_bus(r, &e->limits);
 	if (e->has_room || e->behaviour->message != NULL)
 		check_pending(r, &e->limits);
 }
 
-static char *make_label(const config_setting_t *group, int number)
+void endpoint_check(struct config_report *r, void *config, void *endpoint)
 {
-	const config_setting_t *path = config_setting_get_member(group, "path");
+	struct config_endpoint *e = endpoint;
 
-	if (path != NULL && config_setting_type(path) == CONFIG_TYPE_STRING)
-		return alloc_format("endpoint \"%s\"", config_setting_get_string(path));
-	return alloc_format("endpoint %d", number);
-}
-
-static void parse_endpoint(struct parse *p, const config_setting_t *group, int number)
-{
-	struct config_endpoint *e = &p->config->endpoints[p->config->endpoint_count++];
-	const struct key_object above = { table_global, p->config };
-	struct endpoint_draft draft = { 0 };
-	struct config_report r = p->top;
-	char *label = make_label(group, number);
-
-	r.group = group;
-	r.label = label;
-	fill_object(&r, (struct key_object){ table_endpoint, &draft }, &above);
-	*e = draft.endpoint;
-	e->config = p->config;
-	parse_place(p, group, &e->file, &e->line);
-	e->behaviour = find_behaviour(p, draft.behaviour);
+	e->config = config;
+	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
 	if (e->behaviour != NULL) {
-		parse_opts(p, &r, e);
+		parse_opts(r, e);
 	} else {
-		if (draft.behaviour != NULL)
-			report_behaviour(p, &r, draft.behaviour);
-		report_unknown_of_any(p, &r);
+		if (e->behaviour_name != NULL)
+			report_behaviour(r, e->behaviour_name);
+		report_unknown_of_any(r);
 	}
-	check_endpoint(p, &r, e);
-	free(draft.behaviour);
-	free(label);
+	check_settings(r, e);
+}
+
+void endpoint_end(void *endpoint)
+{
+	struct config_endpoint *e = endpoint;
+
+	if (e->opts != NULL)
+		fill_free((struct key_object){ e->behaviour->keys, e->opts });
+	free(e->opts);
 }
 
 /* --- all of them --- */
-
-/* An endpoint in the order of the file, as long as its group is at hand. */
-struct declared {
-	const struct config_endpoint *endpoint;
-	const struct config_endpoint *first; /* of the same path; NULL: this one */
-	const config_setting_t *group;
-};
 
 static int by_path(const void *a, const void *b)
 {
@@ -247,70 +230,6 @@ static int by_path(const void *a, const void *b)
 	if (x->path == NULL || y->path == NULL)
 		return (x->path != NULL) - (y->path != NULL);
 	return strcmp(x->path, y->path);
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct declared *x = a, *y = b;
-
-	return (x->endpoint > y->endpoint) - (x->endpoint < y->endpoint);
-}
-
-static int by_path_and_place(const void *a, const void *b)
-{
-	const struct declared *x = a, *y = b;
-	int order = by_path(x->endpoint, y->endpoint);
-
-	return order != 0 ? order : by_place(a, b);
-}
-
-static void report_duplicate(const struct parse *p, const struct declared *d)
-{
-	struct config_report r = p->top;
-	char *label = make_label(d->group, 0);
-
-	r.group = d->group;
-	r.label = label;
-	config_report_error(&r, "path", "is declared already at %s:%d", d->first->file,
-			    d->first->line);
-	free(label);
-}
-
-/* Neighbours are compared in the order of paths, and reported in that of the file. */
-static void check_duplicates(const struct parse *p, struct declared *all, size_t n)
-{
-	qsort(all, n, sizeof(*all), by_path_and_place);
-	for (size_t i = 1; i < n; i++) {
-		const struct declared *before = &all[i - 1];
-
-		if (all[i].endpoint->path != NULL &&
-		    by_path(all[i].endpoint, before->endpoint) == 0)
-			all[i].first = before->first != NULL ? before->first : before->endpoint;
-	}
-	qsort(all, n, sizeof(*all), by_place);
-	for (size_t i = 0; i < n; i++)
-		if (all[i].first != NULL)
-			report_duplicate(p, &all[i]);
-}
-
-static void parse_groups(struct parse *p, const config_setting_t *list)
-{
-	struct config *c = p->config;
-	size_t room = (size_t)config_setting_length(list);
-	struct declared *all = alloc_zero(room, sizeof(*all));
-	const config_setting_t *group;
-	int index = 0;
-
-	c->endpoints = alloc_zero(room, sizeof(*c->endpoints));
-	while ((group = parse_next_group(&p->top, list, "endpoint", &index)) != NULL) {
-		struct declared *d = &all[c->endpoint_count];
-
-		*d = (struct declared){ &c->endpoints[c->endpoint_count], NULL, group };
-		parse_endpoint(p, group, index);
-	}
-	check_duplicates(p, all, c->endpoint_count);
-	free(all);
-	qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
 }
 
 /* It would hide the endpoint, or the endpoint it. */
@@ -331,25 +250,11 @@ static void check_health(struct parse *p)
 	}
 }
 
-void endpoints_parse(struct parse *p)
+void endpoints_finish(struct parse *p)
 {
-	const config_setting_t *list =
-		parse_list(p, "endpoints", "{ path = \"/ws\"; behaviour = \"echo\"; }");
+	struct config *c = p->config;
 
-	if (list == NULL)
-		return;
-	if (config_setting_length(list) == 0)
-		report_warning(&p->top, list,
-			       "\"endpoints\" is empty: every request is answered with 404");
-	parse_groups(p, list);
 	check_health(p);
-}
-
-void endpoint_free(struct config_endpoint *e)
-{
-	if (e->opts != NULL)
-		fill_free((struct key_object){ e->behaviour->keys, e->opts });
-	free(e->opts);
-	fill_free((struct key_object){ table_limits, &e->limits });
-	free(e->path);
+	if (c->endpoint_count != 0)
+		qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
 }

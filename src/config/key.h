@@ -2,7 +2,9 @@
  * key.h - the key table: every setting is one row.
  *
  * A row drives parsing, the texts of errors, and the lint that finds each key
- * in the man page and the sample. Tables end with a row without a name.
+ * in the man page and the sample. Tables end with a row without a name. The row of
+ * a group, or of a list of groups, leads to the table of what is in it; how such a
+ * thing is filled, compared and freed is known in one place (fill.c, groups.c).
  */
 #ifndef CONFIG_KEY_H
 #define CONFIG_KEY_H
@@ -18,18 +20,53 @@ enum config_type {
 	CONFIG_SIZE, /* int64_t, bytes; written "64K", "1M", "512" */
 	CONFIG_STRING, /* char *, NUL-terminated; NULL if not given and without default */
 	CONFIG_TEXT, /* struct config_text, valid UTF-8 */
-	CONFIG_CHOICE, /* int, index into choices */
+	CONFIG_CHOICE, /* int, index into choices, counted from min */
 	CONFIG_STRINGS, /* char **, NULL-terminated list of strings; NULL: none */
 	CONFIG_JSON, /* struct config_text: any setting as JSON text */
 	CONFIG_MESSAGE, /* struct config_text: a string as it is, anything else as JSON */
 	CONFIG_MODE, /* int64_t, file mode; written "0660" */
 	CONFIG_GROUP, /* a group with a table of its own, which fills the object at offset */
-	CONFIG_GROUPS, /* a list of groups, each with a table of its own; no value here */
+	CONFIG_GROUPS, /* pointer to an array: a list of groups, each of which fills an element */
 };
+
+struct config_key;
+struct config_report;
 
 struct config_text {
 	char *data; /* NUL-terminated besides */
 	size_t len;
+};
+
+/* A group of settings: what they fill, and what no single row can say. */
+struct config_group {
+	const struct config_key *keys;
+	const char *whose; /* `a listener`, in errors; NULL: the name of its key */
+	bool mixed; /* has settings of another table, too: check reports those nobody knows */
+
+	/*
+	 * Called when the rows of object are filled, except its lists of groups, which are
+	 * filled after it. Reports what is wrong and completes object; holder is the object
+	 * that the group or the list belongs to. NULL: nothing to do.
+	 */
+	void (*check)(struct config_report *r, void *holder, void *object);
+
+	/* Ends what check made, ahead of the rows; also if check was not called. NULL: nothing. */
+	void (*end)(void *object);
+};
+
+/* The elements of CONFIG_GROUPS: an array in the order of the file; NULL if it is not given. */
+struct config_list {
+	size_t size; /* of an element */
+	size_t count; /* offset in the holder: size_t, how many there are */
+	size_t file, line; /* offsets in an element: const char * and int, where it stands */
+	const char *noun; /* begins the errors of an element, its number follows: `listen 2` */
+	const char *named_by; /* key whose string follows instead: `endpoint "/a"`; NULL: none */
+	bool unnumbered; /* nothing follows */
+	const char *plural; /* `listeners`, where there are too many */
+	const char *example; /* an element, where a required list is missing */
+	const char *empty; /* a warning if there are none: what comes of it; NULL: that is fine */
+	const char *unique; /* key of which no two elements may have the same string; NULL: none */
+	bool inherits; /* what an element does not set is as in the holder's row of that name */
 };
 
 struct config_key {
@@ -38,9 +75,14 @@ struct config_key {
 	size_t offset; /* of the value in the object that the table fills */
 	const char *preset; /* the default, as a user would write it; NULL: none */
 	bool required; /* no default: must be given */
-	int64_t min, max; /* of a number, ms, bytes; length of a string or list (max 0: any) */
+	/*
+	 * Of a number, ms, bytes; length of a string or list (max 0: any); of a choice: what
+	 * its first and its last word stand for (both 0: they count from 0).
+	 */
+	int64_t min, max;
 	const char *const *choices; /* NULL-terminated words of CONFIG_CHOICE */
-	const struct config_key *group; /* the table of CONFIG_GROUP */
+	const struct config_group *group; /* of CONFIG_GROUP; of each element of CONFIG_GROUPS */
+	const struct config_list *list; /* of CONFIG_GROUPS */
 	bool restart; /* a change needs a restart; a reload only warns */
 };
 
@@ -49,7 +91,6 @@ struct config_key {
  * with the whole group). fmt goes on after the key's name, which is put before
  * it in quotes: config_report_error(r, "code", "must be 1000 or ...").
  */
-struct config_report;
 void config_report_error(struct config_report *r, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

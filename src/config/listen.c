@@ -68,19 +68,23 @@ static bool same_listener(const struct config_listener *a, const struct config_l
 	       same_address(a->address, b->address);
 }
 
-static void check_duplicate(struct parse *p, struct config_report *r,
+static bool overlapping(const struct config_listener *a, const struct config_listener *b)
+{
+	return a->address != NULL && b->address != NULL && a->port == b->port && a->port != 0 &&
+	       overlap(a->address, b->address);
+}
+
+/* With those before it in the list. */
+static void check_duplicate(struct config_report *r, const struct config *c,
 			    const struct config_listener *l)
 {
-	const struct config_listener *first = p->config->listeners;
-
-	for (; first < l; first++) {
+	for (const struct config_listener *first = c->listeners; first < l; first++) {
 		if (same_listener(first, l)) {
 			config_report_error(r, NULL, "the same as the listener at %s:%d",
 					    first->file, first->line);
 			return;
 		}
-		if (first->address != NULL && l->address != NULL && first->port == l->port &&
-		    l->port != 0 && overlap(first->address, l->address)) {
+		if (overlapping(first, l)) {
 			config_report_error(r, NULL,
 					    "overlaps with the listener at %s:%d: one of the two "
 					    "addresses stands for all",
@@ -110,11 +114,11 @@ static void check_tcp(struct config_report *r, const struct config_listener *l)
 }
 
 /* A worker, which has unpacked the source, opens nothing. */
-static void find_group(const struct parse *p, struct config_report *r, struct config_listener *l)
+static void find_group(struct config_report *r, struct config_listener *l)
 {
 	const struct group *g;
 
-	if (l->group == NULL || p->source->unpacked)
+	if (l->group == NULL || r->source->unpacked)
 		return;
 	errno = 0;
 	g = getgrnam(l->group);
@@ -195,53 +199,18 @@ static void check_kind(struct config_report *r, const struct config_listener *l)
 				    "needs \"address\" and \"port\", or \"unix\", or \"systemd\"");
 }
 
-static void parse_listener(struct parse *p, const config_setting_t *group, int number)
+void listener_check(struct config_report *r, void *config, void *listener)
 {
-	struct config_listener *l = &p->config->listeners[p->config->listener_count++];
-	struct config_report r = p->top;
-	char *label = alloc_format("listen %d", number);
+	struct config_listener *l = listener;
 
-	r.group = group;
-	r.label = label;
-	parse_place(p, group, &l->file, &l->line);
-	unknown_report(p, &r, "a listener", table_listen, NULL);
-	fill_object(&r, (struct key_object){ table_listen, l }, NULL);
-	if (given(&r, "tls"))
-		tls_parse(p, &r, &l->tls);
-	check_kind(&r, l);
-	check_trust(&r, l);
-	find_group(p, &r, l);
-	parse_blocks(&r, l);
-	check_duplicate(p, &r, l);
-	free(label);
+	check_kind(r, l);
+	check_trust(r, l);
+	find_group(r, l);
+	parse_blocks(r, l);
+	check_duplicate(r, config, l);
 }
 
-void listen_parse(struct parse *p)
+void listener_end(void *listener)
 {
-	const config_setting_t *group,
-		*list = parse_list(p, "listen", "{ address = \"127.0.0.1\"; port = 8080; }");
-	int n, index = 0;
-
-	if (list == NULL)
-		return;
-	n = config_setting_length(list);
-	if (n == 0)
-		report_warning(&p->top, list,
-			       "\"listen\" is empty: a reload closes all listeners, and no daemon "
-			       "starts with it");
-	if (n > CONFIG_LISTENERS_MAX) {
-		report_error(&p->top, list, "\"listen\" has %d listeners; at most %d are possible",
-			     n, CONFIG_LISTENERS_MAX);
-		return;
-	}
-	p->config->listeners = alloc_zero((size_t)n, sizeof(*p->config->listeners));
-	while ((group = parse_next_group(&p->top, list, "listen", &index)) != NULL)
-		parse_listener(p, group, index);
-}
-
-void listener_free(struct config_listener *l)
-{
-	tls_free(&l->tls);
-	free(l->blocks);
-	fill_free((struct key_object){ table_listen, l });
+	free(((struct config_listener *)listener)->blocks);
 }

@@ -40,20 +40,20 @@ static void resolve_connections(struct parse *p)
 {
 	/* Of one worker: all may come to one. */
 	int64_t descriptors = files_possible(), possible = descriptors - CONFIG_FD_RESERVE;
+	int64_t wanted = p->snapshot->written.max_connections;
 
 	if (possible < 1)
 		config_report_error(&p->top, "max_connections",
 				    "cannot be met: the limit of open files (RLIMIT_NOFILE) is "
 				    "%lld, of which %d are needed otherwise",
 				    (long long)descriptors, CONFIG_FD_RESERVE);
-	else if (p->config->max_connections > possible)
+	else if (wanted > possible)
 		config_report_error(&p->top, "max_connections",
 				    "must be at most %lld, not %lld: the limit of open files "
 				    "(RLIMIT_NOFILE) is %lld, of which %d are needed otherwise",
-				    (long long)possible, (long long)p->config->max_connections,
-				    (long long)descriptors, CONFIG_FD_RESERVE);
-	if (p->config->max_connections == 0)
-		p->config->max_connections = possible;
+				    (long long)possible, (long long)wanted, (long long)descriptors,
+				    CONFIG_FD_RESERVE);
+	p->config->max_connections = wanted != 0 ? wanted : possible;
 }
 
 /* Who has unpacked the source runs as that user already; asking may block it. */
@@ -73,19 +73,22 @@ static void check_user(struct parse *p)
 /* systemd may give several directories, with colons between them; the first is ours. */
 static void resolve_runtime_dir(struct parse *p)
 {
-	const char *dirs = getenv("RUNTIME_DIRECTORY");
+	const char *dirs = getenv("RUNTIME_DIRECTORY"), *written = p->snapshot->written.runtime_dir;
 
-	if (p->config->runtime_dir == NULL && dirs != NULL && *dirs == '/')
-		p->config->runtime_dir = alloc_bytes(dirs, strcspn(dirs, ":"));
-	if (p->config->runtime_dir != NULL && *p->config->runtime_dir != '/')
+	if (written != NULL && *written != '/')
 		config_report_error(&p->top, "runtime_dir", "must be an absolute path, not \"%s\"",
-				    p->config->runtime_dir);
+				    written);
+	if (written != NULL)
+		p->config->runtime_dir = alloc_string(written);
+	else if (dirs != NULL && *dirs == '/')
+		p->config->runtime_dir = alloc_bytes(dirs, strcspn(dirs, ":"));
 }
 
 void machine_resolve(struct parse *p)
 {
-	if (p->config->workers == 0)
-		p->config->workers = online_cpus();
+	int64_t workers = p->snapshot->written.workers;
+
+	p->config->workers = workers != 0 ? workers : online_cpus();
 	resolve_connections(p);
 	resolve_runtime_dir(p);
 	check_user(p);

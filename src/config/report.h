@@ -11,6 +11,7 @@
 
 struct config_errors;
 struct config_source;
+struct parse;
 
 /* Behind the name that behaviours know: what the texts of one group begin with. */
 struct config_report {
@@ -18,6 +19,7 @@ struct config_report {
 	const struct config_source *source;
 	const config_setting_t *group;
 	const char *label; /* `listen 2`, `endpoint "/chat"`; NULL at the top level */
+	struct parse *parse; /* of the whole configuration (parse.h) */
 };
 
 /*

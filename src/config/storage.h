@@ -9,14 +9,21 @@
 
 #include "config/key.h"
 
-/* What can be done with a value, whatever it means. NULL: nothing to do. */
+/* What can be done with the value of k, whatever it means. */
 struct storage {
-	void (*copy)(void *to, const void *from); /* deep */
-	void (*release)(void *value);
-	bool (*equal)(const void *a, const void *b);
+	/* Makes a deep copy in zeroed memory. NULL: it is never copied as a whole. */
+	void (*copy)(const struct config_key *k, void *to, const void *from);
+	void (*release)(const struct config_key *k, void *value); /* NULL: nothing to do */
+	bool (*equal)(const struct config_key *k, const void *a, const void *b);
 };
 
-/* The storage of a type. */
-const struct storage *storage_of(enum config_type type);
+extern const struct storage storage_flag; /* bool */
+extern const struct storage storage_number; /* int64_t */
+extern const struct storage storage_choice; /* int */
+extern const struct storage storage_string; /* char * */
+extern const struct storage storage_text; /* struct config_text */
+extern const struct storage storage_strings; /* char **, NULL-terminated */
+extern const struct storage storage_group; /* an object, by its table (fill.c) */
+extern const struct storage storage_groups; /* an array of such (groups.c) */
 
 #endif

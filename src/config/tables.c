@@ -8,6 +8,7 @@
 #include "config/tables.h"
 
 #include <stddef.h>
+#include <syslog.h>
 
 #include "bus/bus.h"
 #include "proto/upgrade.h"
@@ -29,11 +30,15 @@ static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 /* versions of clang-format differ about braces alone in a macro */
 // clang-format off
 #define ROW(of, key, field, ...) { .name = key, .offset = offsetof(of, field), __VA_ARGS__ }
+#define LIST(holder, counter, of) \
+	.size = sizeof(of), .count = offsetof(holder, counter), \
+	.file = offsetof(of, file), .line = offsetof(of, line)
 // clang-format on
+#define WRITTEN(field, ...) ROW(struct snapshot, #field, written.field, __VA_ARGS__)
 #define GLOBAL(field, ...) ROW(struct config, #field, field, __VA_ARGS__)
 #define LISTEN(key, field, ...) ROW(struct config_listener, key, field, __VA_ARGS__)
 
-static const struct config_key compression[] = {
+static const struct config_key compression_keys[] = {
 	COMPRESSION(enabled, .type = CONFIG_BOOL, .preset = "false"),
 	COMPRESSION(level, .type = CONFIG_INT, .preset = "1", .min = 1, .max = 9),
 	COMPRESSION(memory_level, .type = CONFIG_INT, .preset = "8", .min = 1, .max = 9),
@@ -45,42 +50,12 @@ static const struct config_key compression[] = {
 	{ 0 },
 };
 
+static const struct config_group compression = { .keys = compression_keys };
+
 #define LIMIT(field, ...)                                                                          \
 	{ .name = #field,                                                                          \
 	  .offset = LIMITS_AT + offsetof(struct config_limits, field),                             \
 	  __VA_ARGS__ },
-
-const struct config_key table_limits[] = {
-#define LIMITS_AT 0
-#include "config/limits.def"
-#undef LIMITS_AT
-	{ 0 },
-};
-
-const struct config_key table_global[] = {
-	GLOBAL(workers, .type = CONFIG_INT, .preset = "0", .max = CONFIG_WORKERS_MAX),
-	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
-	GLOBAL(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
-	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels),
-	GLOBAL(log_time, .type = CONFIG_CHOICE, .preset = "auto", .choices = log_times),
-	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = BUS_SIZE_MAX,
-	       .restart = true),
-	GLOBAL(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB,
-	       .max = BUS_SIZE_MAX / 4, .restart = true),
-	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
-	       .restart = true),
-	GLOBAL(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
-	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
-	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
-	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),
-	GLOBAL(shutdown_grace, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
-	{ .name = "listen", .type = CONFIG_GROUPS, .required = true },
-	{ .name = "endpoints", .type = CONFIG_GROUPS, .required = true },
-#define LIMITS_AT offsetof(struct config, limits)
-#include "config/limits.def"
-#undef LIMITS_AT
-	{ 0 },
-};
 
 #define TLS(field, ...) ROW(struct config_tls, #field, field, __VA_ARGS__)
 
@@ -96,8 +71,32 @@ static const char *const forwarded_headers[] = { "none", "x-forwarded-for", "for
 static const char *const versions[] = { "1.2", "1.3", NULL };
 static const char *const verifications[] = { "none", "optional", "required", NULL };
 
-static const struct config_key tls[] = {
-	{ .name = "certificates", .type = CONFIG_GROUPS, .required = true },
+#define CERTIFICATE(field)                                                                         \
+	ROW(struct config_certificate, #field, field, .type = CONFIG_STRING, .required = true,     \
+	    .min = 1, .max = 4096)
+
+static const struct config_key certificate_keys[] = {
+	CERTIFICATE(certificate),
+	CERTIFICATE(key),
+	{ 0 },
+};
+
+static const struct config_group certificate = { .keys = certificate_keys,
+						 .whose = "a certificate",
+						 .check = certificate_check,
+						 .end = certificate_end };
+
+static const struct config_list certificates = {
+	LIST(struct config_tls, certificate_count, struct config_certificate),
+	.noun = "certificate",
+	.unnumbered = true,
+	.plural = "of them",
+	.example = "{ certificate = \"chain.pem\"; key = \"key.pem\"; }",
+};
+
+static const struct config_key tls_keys[] = {
+	TLS(certificates, .type = CONFIG_GROUPS, .required = true, .min = 1,
+	    .max = CONFIG_CERTIFICATES_MAX, .group = &certificate, .list = &certificates),
 	TLS(min_version, .type = CONFIG_CHOICE, .preset = "1.2", .choices = versions),
 	TLS(ciphers, .type = CONFIG_STRING, .preset = CIPHERS, .min = 1, .max = 2048),
 	TLS(ciphersuites, .type = CONFIG_STRING, .min = 1, .max = 2048),
@@ -110,17 +109,9 @@ static const struct config_key tls[] = {
 	{ 0 },
 };
 
-#define CERTIFICATE(field)                                                                         \
-	ROW(struct config_certificate, #field, field, .type = CONFIG_STRING, .required = true,     \
-	    .min = 1, .max = 4096)
+static const struct config_group tls = { .keys = tls_keys, .check = tls_check, .end = tls_end };
 
-const struct config_key table_certificate[] = {
-	CERTIFICATE(certificate),
-	CERTIFICATE(key),
-	{ 0 },
-};
-
-const struct config_key table_listen[] = {
+static const struct config_key listen_keys[] = {
 	LISTEN("address", address, .type = CONFIG_STRING),
 	LISTEN("port", port, .type = CONFIG_INT, .max = 65535),
 	LISTEN("backlog", backlog, .type = CONFIG_INT, .preset = "4096", .min = 1, .max = 65535),
@@ -133,16 +124,77 @@ const struct config_key table_listen[] = {
 	       .choices = forwarded_headers),
 	LISTEN("trusted", trusted, .type = CONFIG_STRINGS, .max = 1024),
 	LISTEN("accept_rate", accept_rate, .type = CONFIG_INT, .preset = "0", .max = 1000000),
-	LISTEN("tls", tls, .type = CONFIG_GROUP, .group = tls),
+	LISTEN("tls", tls, .type = CONFIG_GROUP, .group = &tls),
 	{ 0 },
 };
 
-const struct config_key table_endpoint[] = {
-	ROW(struct endpoint_draft, "path", endpoint.path, .type = CONFIG_STRING, .required = true,
-	    .min = 1, .max = UPGRADE_PATH_MAX),
-	ROW(struct endpoint_draft, "behaviour", behaviour, .type = CONFIG_STRING, .required = true),
-#define LIMITS_AT offsetof(struct endpoint_draft, endpoint.limits)
+const struct config_group table_listen = {
+	.keys = listen_keys, .whose = "a listener", .check = listener_check, .end = listener_end
+};
+
+static const struct config_list listeners = {
+	LIST(struct config, listener_count, struct config_listener),
+	.noun = "listen",
+	.plural = "listeners",
+	.example = "{ address = \"127.0.0.1\"; port = 8080; }",
+	.empty = "a reload closes all listeners, and no daemon starts with it",
+};
+
+static const struct config_key endpoint_keys[] = {
+	ROW(struct config_endpoint, "path", path, .type = CONFIG_STRING, .required = true, .min = 1,
+	    .max = UPGRADE_PATH_MAX),
+	ROW(struct config_endpoint, "behaviour", behaviour_name, .type = CONFIG_STRING,
+	    .required = true),
+#define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT
 	{ 0 },
 };
+
+const struct config_group table_endpoint = { .keys = endpoint_keys,
+					     .whose = "an endpoint",
+					     .mixed = true,
+					     .check = endpoint_check,
+					     .end = endpoint_end };
+
+static const struct config_list endpoints = {
+	LIST(struct config, endpoint_count, struct config_endpoint),
+	.noun = "endpoint",
+	.named_by = "path",
+	.unique = "path",
+	.example = "{ path = \"/ws\"; behaviour = \"echo\"; }",
+	.empty = "every request is answered with 404",
+	.inherits = true,
+};
+
+static const struct config_key top_keys[] = {
+	WRITTEN(workers, .type = CONFIG_INT, .preset = "0", .max = CONFIG_WORKERS_MAX),
+	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
+	WRITTEN(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
+	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels,
+	       .min = LOG_ERR, .max = LOG_DEBUG),
+	GLOBAL(log_time, .type = CONFIG_CHOICE, .preset = "auto", .choices = log_times),
+	GLOBAL(bus_size, .type = CONFIG_SIZE, .preset = "64M", .min = 64 * KIB, .max = BUS_SIZE_MAX,
+	       .restart = true),
+	WRITTEN(bus_lag, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB,
+		.max = BUS_SIZE_MAX / 4, .restart = true),
+	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
+	       .restart = true),
+	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
+	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
+	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),
+	GLOBAL(shutdown_grace, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
+	ROW(struct config, "listen", listeners, .type = CONFIG_GROUPS, .required = true,
+	    .max = CONFIG_LISTENERS_MAX, .group = &table_listen, .list = &listeners),
+	GLOBAL(endpoints, .type = CONFIG_GROUPS, .required = true, .group = &table_endpoint,
+	       .list = &endpoints),
+#define LIMITS_AT offsetof(struct config, limits)
+#include "config/limits.def"
+#undef LIMITS_AT
+	{ 0 },
+};
+
+const struct config_group table_top = { .keys = top_keys,
+					.whose = "the top level",
+					.check = top_check };

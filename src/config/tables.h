@@ -6,18 +6,35 @@
 
 #include "config/config.h"
 
-/* What the rows of an endpoint fill. */
-struct endpoint_draft {
-	struct config_endpoint endpoint;
-	char *behaviour; /* its name */
+/* A snapshot with what only this layer needs of it. */
+struct snapshot {
+	struct config config; /* first: the one is cast to the other */
+	struct {
+		int64_t workers, max_connections; /* 0: as many as there are, as can be */
+		int64_t bus_lag;
+		char *runtime_dir;
+	} written; /* where config has what came of it: the same name, and what was written */
+	char **files; /* NULL-terminated; what the listeners and endpoints name */
 };
 
-extern const struct config_key table_global[]; /* fills struct config */
-extern const struct config_key table_listen[]; /* fills struct config_listener */
-extern const struct config_key table_certificate[]; /* fills struct config_certificate */
-extern const struct config_key table_endpoint[]; /* fills struct endpoint_draft */
+/* The whole configuration, which fills a struct snapshot; its holder is NULL. */
+extern const struct config_group table_top;
 
-/* The rows of struct config_limits, as they are in both tables: for comparing. */
-extern const struct config_key table_limits[]; /* fills struct config_limits */
+/* Of config_endpoint and config_listener: for comparing. */
+extern const struct config_group table_endpoint, table_listen;
+
+/*
+ * The checks and ends of the groups: see key.h. Each is in the file that is named
+ * after what it is about.
+ */
+void top_check(struct config_report *r, void *holder, void *snapshot);
+void listener_check(struct config_report *r, void *config, void *listener);
+void listener_end(void *listener);
+void tls_check(struct config_report *r, void *listener, void *tls);
+void tls_end(void *tls);
+void certificate_check(struct config_report *r, void *tls, void *certificate);
+void certificate_end(void *certificate);
+void endpoint_check(struct config_report *r, void *config, void *endpoint);
+void endpoint_end(void *endpoint);
 
 #endif

@@ -32,27 +32,43 @@ static void words_add_keys(struct words *w, const struct config_key *keys)
 		words_add(w, keys->name);
 }
 
-static void find_group_owners(const struct config_key *k, const char *name, struct words *owners)
+/* Groups of one name and table may stand in several places. */
+static bool words_have(const struct words *w, const char *word)
 {
-	for (; k->name != NULL; k++) {
-		if (k->type == CONFIG_GROUP && key_find(k->group, name) != NULL)
+	for (size_t i = 0; i < w->count; i++)
+		if (strcmp(w->list[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* The groups that have a key of that name, by the names of their own keys. */
+static void find_groups(const struct config_key *keys, const char *name, struct words *owners)
+{
+	for (const struct config_key *k = keys; k->name != NULL; k++) {
+		if (k->group == NULL)
+			continue;
+		if (k->type == CONFIG_GROUP && key_find(k->group->keys, name) != NULL &&
+		    !words_have(owners, k->name))
 			words_add(owners, k->name);
+		find_groups(k->group->keys, name, owners);
 	}
+}
+
+/* The top level and the elements of lists that have one. */
+static void find_levels(const struct config_group *g, const char *name, struct words *owners)
+{
+	if (g->whose != NULL && key_find(g->keys, name) != NULL)
+		words_add(owners, g->whose);
+	for (const struct config_key *k = g->keys; k->name != NULL; k++)
+		if (k->group != NULL)
+			find_levels(k->group, name, owners);
 }
 
 /* Who else has a key of that name. */
 static void find_owners(const struct parse *p, const char *name, struct words *owners)
 {
-	find_group_owners(table_global, name, owners);
-	find_group_owners(table_listen, name, owners);
-	if (key_find(table_global, name) != NULL)
-		words_add(owners, "the top level");
-	if (key_find(table_listen, name) != NULL)
-		words_add(owners, "a listener");
-	if (key_find(table_certificate, name) != NULL)
-		words_add(owners, "a certificate");
-	if (key_find(table_endpoint, name) != NULL)
-		words_add(owners, "an endpoint");
+	find_groups(p->tables->keys, name, owners);
+	find_levels(p->tables, name, owners);
 	for (size_t i = 0; p->behaviours[i] != NULL; i++) {
 		if (key_find(p->behaviours[i]->keys, name) != NULL)
 			words_add(owners, p->behaviours[i]->name);
@@ -84,13 +100,12 @@ static void report_unknown(struct config_report *r, const config_setting_t *s,
 	free(known.list);
 }
 
-static void report_known_elsewhere(const struct parse *p, struct config_report *r,
-				   const config_setting_t *s, const char *scope,
-				   const struct config_key *keys, const struct config_key *more)
+static void report_one(struct config_report *r, const config_setting_t *s, const char *scope,
+		       const struct config_key *keys, const struct config_key *more)
 {
 	struct words owners = { 0 };
 
-	find_owners(p, config_setting_name(s), &owners);
+	find_owners(r->parse, config_setting_name(s), &owners);
 	if (owners.count > 0)
 		report_owned(r, s, scope, &owners);
 	else
@@ -98,28 +113,14 @@ static void report_known_elsewhere(const struct parse *p, struct config_report *
 	free(owners.list);
 }
 
-static void look_into_group(const struct parse *p, const struct config_report *r,
-			    const config_setting_t *s, const struct config_key *k)
-{
-	struct config_report sub;
-	char *label = report_enter(r, k->name, s, &sub);
-
-	unknown_report(p, &sub, k->name, k->group, NULL);
-	free(label);
-}
-
-void unknown_report(const struct parse *p, struct config_report *r, const char *scope,
-		    const struct config_key *keys, const struct config_key *more)
+void unknown_report(struct config_report *r, const char *scope, const struct config_key *keys,
+		    const struct config_key *more)
 {
 	for (int i = 0; i < config_setting_length(r->group); i++) {
 		const config_setting_t *s = config_setting_get_elem(r->group, (unsigned)i);
-		const struct config_key *k = key_find(keys, config_setting_name(s));
+		const char *name = config_setting_name(s);
 
-		if (k == NULL)
-			k = key_find(more, config_setting_name(s));
-		if (k == NULL)
-			report_known_elsewhere(p, r, s, scope, keys, more);
-		else if (k->type == CONFIG_GROUP && config_setting_is_group(s))
-			look_into_group(p, r, s, k);
+		if (key_find(keys, name) == NULL && key_find(more, name) == NULL)
+			report_one(r, s, scope, keys, more);
 	}
 }

@@ -89,19 +89,28 @@ static void format_unit(const struct unit *u, int64_t v, char *out, size_t size)
 {
 	while (u[1].name != NULL && v % u->factor != 0)
 		u++;
-	snprintf(out, size, "\"%" PRId64 "%s\"", v / u->factor, u->name);
-}
-
-void value_format(enum config_type type, int64_t v, char *out, size_t size)
-{
-	if (type == CONFIG_DURATION && v != 0)
-		format_unit(durations, v, out, size);
-	else if (type == CONFIG_SIZE && v != 0)
-		format_unit(sizes, v, out, size);
-	else if (type == CONFIG_MODE)
-		snprintf(out, size, "\"%04" PRIo64 "\"", (uint64_t)v);
-	else if (type == CONFIG_DURATION || type == CONFIG_SIZE)
+	if (v == 0)
 		snprintf(out, size, "\"0\"");
 	else
-		snprintf(out, size, "%" PRId64, v);
+		snprintf(out, size, "\"%" PRId64 "%s\"", v / u->factor, u->name);
+}
+
+void value_format_duration(int64_t v, char *out, size_t size)
+{
+	format_unit(durations, v, out, size);
+}
+
+void value_format_size(int64_t v, char *out, size_t size)
+{
+	format_unit(sizes, v, out, size);
+}
+
+void value_format_mode(int64_t v, char *out, size_t size)
+{
+	snprintf(out, size, "\"%04" PRIo64 "\"", (uint64_t)v);
+}
+
+void value_format_int(int64_t v, char *out, size_t size)
+{
+	snprintf(out, size, "%" PRId64, v);
 }

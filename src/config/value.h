@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/key.h"
-
 /*
  * Reads a whole text of that form into *v. false: it is not of that form. A
  * number too large is INT64_MAX, which no key allows.
@@ -19,7 +17,10 @@ bool value_size(const char *text, int64_t *v); /* "512", "64K", "1M", "1G" */
 bool value_mode(const char *text, int64_t *v); /* octal digits: "660", "0660" */
 bool value_int(const char *text, int64_t *v);
 
-/* Writes a value as a user would, in the largest unit that it is a multiple of, in quotes. */
-void value_format(enum config_type type, int64_t v, char *out, size_t size);
+/* Write a value as a user would: in the largest unit that it is a multiple of, and in quotes. */
+void value_format_duration(int64_t v, char *out, size_t size);
+void value_format_size(int64_t v, char *out, size_t size);
+void value_format_mode(int64_t v, char *out, size_t size);
+void value_format_int(int64_t v, char *out, size_t size); /* has neither */
 
 #endif

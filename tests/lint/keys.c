@@ -2,7 +2,7 @@
 /*
  * keys.c - prints every setting there is, one `scope key` a line.
  *
- * The scope is "global", "listen", "endpoint" or the name of a behaviour. The
+ * The scope is "global", the name of a group or a list, or of a behaviour. The
  * lint looks each key up in the man page and in the sample.
  */
 #include <stdio.h>

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "config/errors.h"
 #include "config/suggest.h"
+#include "config/type.h"
 #include "config/value.h"
 
 typedef bool reader(const char *text, int64_t *v);
@@ -88,7 +89,7 @@ static void check_format(enum config_type type, int64_t v, const char *expected)
 {
 	char text[48];
 
-	value_format(type, v, text, sizeof(text));
+	type_of(&(struct config_key){ .type = type })->format(v, text, sizeof(text));
 	assert_string_equal(text, expected);
 }
 

@@ -1,5 +1,5 @@
 /*
- * tls.c - what a listener with TLS needs: certificates, keys, authorities.
+ * certificates.c - what a listener with TLS needs: certificates, keys, authorities.
  *
  * Files are read and checked here, with the configuration and as its user, so that a
  * pair that does not match is an error of the file and not of the first client. What
@@ -33,26 +33,26 @@ static const char *openssl_reason(void)
 }
 
 /* A file that a setting names, read. NULL: reported. */
-static const struct source_attachment *attach_file(struct parse *p, struct config_report *r,
-						   const char *key, const char *name)
+static const struct source_attachment *attach_file(struct config_report *r, const char *key,
+						   const char *name)
 {
 	const struct source_attachment *a;
 	const char *file, *why = NULL;
 	char *path;
 	int line;
 
-	parse_place(p, r->group, &file, &line);
+	parse_place(r->parse, r->group, &file, &line);
 	path = file_beside(file, name);
-	a = source_attach(p->source, path, &why);
+	a = source_attach(r->parse->source, path, &why);
 	if (a == NULL)
 		config_report_error(r, key, "\"%s\" cannot be read: %s", path, why);
 	free(path);
 	return a;
 }
 
-static BIO *open_file(struct parse *p, struct config_report *r, const char *key, const char *name)
+static BIO *open_file(struct config_report *r, const char *key, const char *name)
 {
-	const struct source_attachment *a = attach_file(p, r, key, name);
+	const struct source_attachment *a = attach_file(r, key, name);
 
 	return a != NULL ? BIO_new_mem_buf(a->bytes, (int)a->len) : NULL;
 }
@@ -69,11 +69,11 @@ static bool is_end(void)
 }
 
 /* All certificates of a file. NULL: reported. */
-static STACK_OF(X509) * read_certificates(struct parse *p, struct config_report *r, const char *key,
-					  const char *name)
+static STACK_OF(X509) *
+	read_certificates(struct config_report *r, const char *key, const char *name)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
-	BIO *bio = open_file(p, r, key, name);
+	BIO *bio = open_file(r, key, name);
 	X509 *x;
 
 	if (bio == NULL)
@@ -97,9 +97,9 @@ fail:
 	return NULL;
 }
 
-static void read_revoked(struct parse *p, struct config_report *r, struct config_tls *t)
+static void read_revoked(struct config_report *r, struct config_tls *t)
 {
-	BIO *bio = open_file(p, r, "crl", t->crl);
+	BIO *bio = open_file(r, "crl", t->crl);
 	X509_CRL *x;
 
 	if (bio == NULL)
@@ -159,12 +159,12 @@ static void parse_key(struct config_report *r, struct config_certificate *c,
  * From here on there is a key in memory, and copies of it that OpenSSL makes where it likes.
  * So none of this process goes into a core dump, nor may other processes of its user look at it.
  */
-static void read_key(struct parse *p, struct config_report *r, struct config_certificate *c)
+static void read_key(struct config_report *r, struct config_certificate *c)
 {
 	const struct source_attachment *a;
 
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	a = attach_file(p, r, "key", c->key);
+	a = attach_file(r, "key", c->key);
 	if (a == NULL)
 		return;
 	warn_mode(r, c->key, a->mode);
@@ -220,12 +220,12 @@ static char **names_of(X509 *x)
 	return names;
 }
 
-static void read_certificate(struct parse *p, struct config_report *r, struct config_tls *t,
+static void read_certificate(struct config_report *r, struct config_tls *t,
 			     struct config_certificate *c)
 {
-	STACK_OF(X509) *all = read_certificates(p, r, "certificate", c->certificate);
+	STACK_OF(X509) *all = read_certificates(r, "certificate", c->certificate);
 
-	read_key(p, r, c);
+	read_key(r, c);
 	if (all == NULL)
 		return;
 	c->leaf = sk_X509_shift(all);
@@ -235,7 +235,7 @@ static void read_certificate(struct parse *p, struct config_report *r, struct co
 		config_report_error(r, "key", "\"%s\" is not the key of \"%s\"", c->key,
 				    c->certificate);
 	ERR_clear_error();
-	validity_of_certificate(r, t, c, p->source->unpacked);
+	validity_of_certificate(r, t, c, r->parse->source->unpacked);
 }
 
 /* A name that both have. NULL: none, or they are told apart by the kind of key. */
@@ -272,42 +272,31 @@ static void check_names(struct config_report *r, const struct config_tls *t)
 	}
 }
 
-static void parse_certificates(struct parse *p, struct config_report *r, struct config_tls *t)
+void certificate_check(struct config_report *r, void *tls, void *certificate)
 {
-	const config_setting_t *group, *list = config_setting_get_member(r->group, "certificates");
-	int index = 0;
+	struct config_certificate *c = certificate;
 
-	if (list == NULL || (config_setting_is_list(list) && config_setting_length(list) == 0))
-		config_report_error(r, NULL,
-				    "needs a certificate: certificates = ( { certificate = "
-				    "\"chain.pem\"; key = \"key.pem\"; } );");
-	if (list == NULL || !config_setting_is_list(list))
+	if (c->certificate == NULL || c->key == NULL)
 		return;
-	if (config_setting_length(list) > CONFIG_CERTIFICATES_MAX) {
-		report_error(r, list, "\"certificates\" has %d of them; at most %d are possible",
-			     config_setting_length(list), CONFIG_CERTIFICATES_MAX);
-		return;
-	}
-	t->certificates = alloc_zero((size_t)config_setting_length(list), sizeof(*t->certificates));
-	while ((group = parse_next_group(r, list, "certificate", &index)) != NULL) {
-		struct config_certificate *c = &t->certificates[t->certificate_count++];
-		struct config_report sub;
-		char *label = report_enter(r, "certificate", group, &sub);
+	read_certificate(r, tls, c);
+	check_names(r, tls);
+}
 
-		parse_place(p, group, &c->file, &c->line);
-		unknown_report(p, &sub, "a certificate", table_certificate, NULL);
-		fill_object(&sub, (struct key_object){ table_certificate, c }, NULL);
-		if (c->certificate != NULL && c->key != NULL) {
-			read_certificate(p, &sub, t, c);
-			check_names(&sub, t);
-		}
-		free(label);
-	}
+void certificate_end(void *certificate)
+{
+	struct config_certificate *c = certificate;
+
+	X509_free(c->leaf);
+	sk_X509_pop_free(c->chain, X509_free);
+	EVP_PKEY_free(c->private_key);
+	for (size_t i = 0; c->names != NULL && c->names[i] != NULL; i++)
+		free(c->names[i]);
+	free(c->names);
 }
 
 /* --- the rest of the group --- */
 
-static void check_clients(struct parse *p, struct config_report *r, struct config_tls *t)
+static void check_clients(struct config_report *r, struct config_tls *t)
 {
 	if (t->verify != VERIFY_NONE && t->client_ca == NULL && !report_is_wrong(r, "client_ca"))
 		config_report_error(r, "verify",
@@ -320,46 +309,28 @@ static void check_clients(struct parse *p, struct config_report *r, struct confi
 	if (t->crl != NULL && t->client_ca == NULL)
 		config_report_error(r, "crl", "needs \"client_ca\"");
 	if (t->client_ca != NULL)
-		t->authorities = read_certificates(p, r, "client_ca", t->client_ca);
+		t->authorities = read_certificates(r, "client_ca", t->client_ca);
 	if (t->crl != NULL)
-		read_revoked(p, r, t);
-	validity_of_clients(r, t, p->source->unpacked);
+		read_revoked(r, t);
+	validity_of_clients(r, t, r->parse->source->unpacked);
 }
 
-void tls_parse(struct parse *p, struct config_report *listener, struct config_tls *t)
+/* Ahead of the certificates, for who signs clients may have signed us. */
+void tls_check(struct config_report *r, void *listener, void *tls)
 {
-	const config_setting_t *group = config_setting_get_member(listener->group, "tls");
-	struct config_report r;
-	char *label;
+	struct config_tls *t = tls;
 
-	if (!config_setting_is_group(group))
-		return;
-	label = report_enter(listener, "tls", group, &r);
+	(void)listener;
 	t->on = true;
-	parse_place(p, group, &t->file, &t->line);
-	/* first, for who signs clients may have signed us */
-	check_clients(p, &r, t);
-	parse_certificates(p, &r, t);
-	ciphers_check(&r, t);
-	free(label);
+	parse_place(r->parse, r->group, &t->file, &t->line);
+	check_clients(r, t);
+	ciphers_check(r, t);
 }
 
-static void certificate_free(struct config_certificate *c)
+void tls_end(void *tls)
 {
-	X509_free(c->leaf);
-	sk_X509_pop_free(c->chain, X509_free);
-	EVP_PKEY_free(c->private_key);
-	for (size_t i = 0; c->names != NULL && c->names[i] != NULL; i++)
-		free(c->names[i]);
-	free(c->names);
-	fill_free((struct key_object){ table_certificate, c });
-}
+	struct config_tls *t = tls;
 
-void tls_free(struct config_tls *t)
-{
-	for (size_t i = 0; i < t->certificate_count; i++)
-		certificate_free(&t->certificates[i]);
-	free(t->certificates);
 	sk_X509_pop_free(t->authorities, X509_free);
 	sk_X509_CRL_pop_free(t->revoked, X509_CRL_free);
 	validity_free(t);
