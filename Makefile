@@ -7,7 +7,7 @@
 BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
-SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare lint format \
+SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare coverage lint format \
 	fuzz hostile mutants conformance-autobahn bench bench-instructions
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make hostile [SECONDS=120]  attacks beside 200 clients that must not notice"
 	@echo "make mutants [ONLY=session]  small faults, put in one at a time: which test notices"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
+	@echo "make coverage [WITH=integration]  which lines and branches the tests run, by layer"
 	@echo "make unit, make integration, make conformance, make lint, make format"
 	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
 	@echo "make bench-instructions  the same in instructions, with the committed figures and bounds"
@@ -42,6 +43,10 @@ check: deps-check
 	@tests/check.sh plain
 check-asan: deps-check
 	@tests/check.sh asan
+# GCOV: that of the compiler, where "gcov" is another one's.
+coverage: deps-check
+	@$(MAKE) --no-print-directory BUILD=build/coverage SANITIZE=coverage coverage-programs
+	@/usr/bin/python3 tests/coverage/run.py build/coverage $(WITH)
 check-systemd: deps
 	@$(MAKE) --no-print-directory all
 	@tests/systemd/check.sh
@@ -114,6 +119,12 @@ HARDEN = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undef
 HARDEN_LINK = -fsanitize=address,undefined
 FUZZ_MAIN = -fsanitize=fuzzer
 CFLAGS ?= -O1 -g
+else ifeq ($(SANITIZE),coverage)
+HARDEN = -fPIE --coverage -fprofile-update=atomic
+# see tests/coverage/dump.c
+HARDEN_LINK = -pie --coverage -Wl,--wrap=_exit
+CFLAGS ?= -O0 -g
+EXTRA_base = $(BUILD)/obj/tests/coverage/dump.o
 else
 HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LINK = -pie -Wl,-z,relro,-z,now
@@ -144,7 +155,7 @@ $(BUILD)/ignyxd: $(BUILD)/obj/src/main.o $(LIBS)
 	$(Q)$(CC) $(CFLAGS_DAEMON) $(LDFLAGS_ALL) -o $@ $< $(LINK)
 
 define layer
-$(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c))
+$(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c)) $(EXTRA_$(1))
 	@rm -f $$@
 	$(Q)$(AR) rcs $$@ $$^
 endef
@@ -198,6 +209,7 @@ $(BUILD)/tests/keys: tests/lint/keys.c $(LIBS)
 BENCH = $(addprefix $(BUILD)/tests/bench/,codec wire load floor)
 
 unit-programs: $(TESTS) $(BENCH)
+coverage-programs: all $(TESTS)
 bench-programs: $(BENCH)
 fuzz-programs: $(FUZZ)
 unit: unit-programs
@@ -250,11 +262,12 @@ uninstall:
 	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
-	rm -rf build/obj build/asan build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
+	rm -rf build/obj build/asan build/coverage build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
-.PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare unit unit-programs \
+.PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare coverage \
+	coverage-programs unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
 	conformance conformance-autobahn check-browser hostile mutants bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d

@@ -103,7 +103,15 @@ def status_of(pid):
         return {k: v.strip() for k, v in (line.split(":", 1) for line in f)}
 
 
-def not_under_a_sanitizer(why):
+def program_has(symbol):
     with open(PROGRAM, "rb") as f:
-        sanitized = b"__asan_init" in f.read()
-    return pytest.mark.skipif(sanitized, reason=f"not under AddressSanitizer: {why}")
+        return symbol in f.read()
+
+
+def not_under_a_sanitizer(why):
+    return pytest.mark.skipif(program_has(b"__asan_init"),
+                              reason=f"not under AddressSanitizer: {why}")
+
+
+def not_under_gcov(why):
+    return pytest.mark.skipif(program_has(b"__gcov_dump"), reason=f"not under gcov: {why}")

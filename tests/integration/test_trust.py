@@ -14,7 +14,8 @@ import tempfile
 
 import pytest
 
-from apart import AS_NOBODY, NOBODY, give_to_nobody, needs_root, not_under_a_sanitizer, status_of
+from apart import (AS_NOBODY, NOBODY, give_to_nobody, needs_root, not_under_a_sanitizer,
+                   not_under_gcov, status_of)
 from certificates import Authority
 from harness import DEADLINE, LOCAL, PROGRAM, children, proc_stat, stand_still, wait_until
 from raw import Raw, text
@@ -60,6 +61,7 @@ def memory_of(pid):
 
 @needs_root
 @not_under_a_sanitizer("it keeps what was freed")
+@not_under_gcov("without optimization a piece may stay behind")
 def test_text_of_keys_is_cleared(daemon, pair):
     """What was read from a key's file, or packed for the workers, is in no process afterwards."""
     with open(pair.key, "rb") as f:
