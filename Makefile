@@ -174,11 +174,20 @@ $(BUILD)/conf-file: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CONF_FILE)' | cmp -s - $@ || echo '$(CONF_FILE)' >$@
 
+# What a test asks the system for can be made to fail: see tests/unit/failing.h.
+FAILING = $(BUILD)/tests/unit/failing.o
+FAILING_WRAP = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc reallocarray strdup mmap mremap)
+comma = ,
+$(FAILING): tests/unit/failing.c tests/unit/failing.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) -c -o $@ $<
+
 # Each unit test names the layers it may use in its first lines: "// links: base proto".
-$(BUILD)/tests/unit/%: tests/unit/%.c $(LIBS)
+$(BUILD)/tests/unit/test_%: tests/unit/test_%.c $(LIBS) $(FAILING)
 	@mkdir -p $(@D)
 	@echo "  TEST    $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_TEST) $(LDFLAGS_ALL) -MMD -MP -o $@ $< \
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_TEST) $(LDFLAGS_ALL) $(FAILING_WRAP) -MMD -MP -o $@ $< \
+		$(FAILING) \
 		-Wl,--start-group $(foreach l,$(shell sed -n 's,^// links: ,,p' $<),$(BUILD)/lib$(l).a) \
 		-Wl,--end-group -lcmocka $(LIB_LIBS) -lpthread
 # A target with libFuzzer, or with a main that feeds it files.

@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/block.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "failing.h"
 
 static void test_grows(void **state)
 {
@@ -81,13 +83,63 @@ static void test_whole_characters(void **state)
 	assert_int_equal(bytes_whole("\xf0\x80\x80\x80\x80", 5), 5);
 }
 
+/* What must not change when the memory for more is not there. */
+static void check_no_memory(size_t had, size_t more)
+{
+	static const uint8_t zeros[BLOCK_MIN * 4];
+	bool appended = false;
+
+	for (unsigned n = 1; !appended; n++) {
+		struct buffer b = { 0 };
+		struct buffer was;
+
+		assert_true(buffer_append(&b, zeros, had));
+		was = b;
+		failing_from(n);
+		appended = buffer_append(&b, zeros, more);
+		assert_true(failing_end() || appended);
+		assert_true(appended || memcmp(&b, &was, sizeof(b)) == 0);
+		assert_true(!appended || (b.len == had + more && n > 1));
+		buffer_free(&b);
+	}
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	check_no_memory(0, 1);
+	check_no_memory(100, 1000);
+	check_no_memory(100, BLOCK_MIN);
+}
+
+/* A block that cannot be moved is copied into another one. */
+static void test_a_block_that_cannot_move(void **state)
+{
+	struct buffer b = { 0 };
+	uint8_t c = 7;
+
+	(void)state;
+	assert_true(buffer_reserve(&b, BLOCK_MIN * 2));
+	while (b.len < b.size)
+		assert_true(buffer_append(&b, &c, 1));
+	failing_nth(1);
+	assert_true(buffer_append(&b, &c, 1));
+	assert_true(failing_end());
+	for (size_t i = 0; i < b.len; i++)
+		assert_int_equal(b.p[i], 7);
+	buffer_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* first, as long as no block waits that needs no memory */
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_more_than_there_can_be),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_whole_characters),
+		cmocka_unit_test(test_a_block_that_cannot_move),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #include "base/block.h"
 #include "base/metrics.h"
+#include "failing.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
 #include "proto/http.h"
@@ -323,6 +324,53 @@ static void test_takeover_pays(void **state)
 	buffer_free(&third);
 }
 
+static void test_no_memory_for_a_compressor(void **state)
+{
+	struct deflater *d = NULL;
+	unsigned n;
+
+	(void)state;
+	for (n = 1; !d; n++) {
+		failing_from(n);
+		d = deflater_new(6, 8, 15);
+		assert_true(failing_end() || d);
+	}
+	assert_true(n > 2);
+	deflater_free(d);
+}
+
+/* Nothing is left of a message for which there is no memory, and the next one stands alone. */
+static void test_no_memory_for_a_message(void **state)
+{
+	static const char before[] = "before";
+	uint8_t *text = make_text(70000);
+	struct deflate_part part = { text, 70000 };
+	struct deflater *d = deflater_new(1, 8, 15), *fresh = deflater_new(1, 8, 15);
+	struct buffer out = { 0 }, expected = { 0 };
+	bool done = false;
+	unsigned n;
+
+	(void)state;
+	assert_true(deflater_message(fresh, &part, 1, &expected));
+	for (n = 1; !done; n++) {
+		out.len = 0;
+		assert_true(buffer_append(&out, before, sizeof(before)));
+		failing_from(n);
+		done = deflater_message(d, &part, 1, &out);
+		assert_true(failing_end() || done);
+		assert_memory_equal(out.p, before, sizeof(before));
+		assert_true(done || out.len == sizeof(before));
+	}
+	assert_true(n > 2);
+	assert_int_equal(out.len, sizeof(before) + expected.len);
+	assert_memory_equal(out.p + sizeof(before), expected.p, expected.len);
+	deflater_free(d);
+	deflater_free(fresh);
+	buffer_free(&out);
+	buffer_free(&expected);
+	free(text);
+}
+
 static void test_level_can_change(void **state)
 {
 	size_t len = 50000;
@@ -595,6 +643,8 @@ int main(void)
 		cmocka_unit_test(test_not_agreed_on),
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_takeover_pays),
+		cmocka_unit_test(test_no_memory_for_a_compressor),
+		cmocka_unit_test(test_no_memory_for_a_message),
 		cmocka_unit_test(test_level_can_change),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_the_largest_message),

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "failing.h"
 #include "proto/frame.h"
 #include "proto/mask.h"
 
@@ -525,6 +526,50 @@ static void test_idle_owns_nothing(void **state)
 	}
 }
 
+/* Feeds it byte by byte, and the nth request for memory fails. Returns whether there was one. */
+static bool decode_without(const struct buffer *b, unsigned n, char *out)
+{
+	enum ws_result r = WS_NEED_MORE;
+	enum reason reason;
+	struct ws_message m;
+	struct ws_decoder d;
+	uint16_t code = 0;
+
+	*out = '\0';
+	ws_decoder_init(&d, MAX);
+	failing_nth(n);
+	for (size_t at = 0; at < b->len && r != WS_FAILED; at++) {
+		uint8_t byte = b->bytes[at], *p = &byte;
+
+		while ((r = ws_decode(&d, &p, &byte + 1, &m, &code, &reason)) == WS_EVENT)
+			describe(&m, out);
+	}
+	if (r == WS_FAILED)
+		assert_true(code == WS_CLOSE_INTERNAL && reason == REASON_NO_MEMORY);
+	ws_decoder_fini(&d);
+	assert_true(failing_end() == (r == WS_FAILED));
+	return r == WS_FAILED;
+}
+
+/* Whichever request fails, that is the end with its own reason; without one all is read. */
+static void test_no_memory(void **state)
+{
+	char out[EVENTS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages) - 1; i++) {
+		struct buffer b = { .len = 0 };
+		unsigned n = 1;
+
+		for (size_t k = 0; k < 6 && messages[i].pieces[k].payload; k++)
+			put_frame(&b, &messages[i].pieces[k]);
+		while (decode_without(&b, n, out))
+			n++;
+		assert_true(n > 1);
+		assert_string_equal(out, messages[i].events);
+	}
+}
+
 /*
  * The time of an incomplete message is that of its first byte: neither its own frames nor
  * control frames within move it. A letter for each byte that came: when what is incomplete
@@ -597,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_short_frames),
 		cmocka_unit_test(test_short_frames_with_a_wrong_header),
 		cmocka_unit_test(test_idle_owns_nothing),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_since_when_incomplete),
 		cmocka_unit_test(test_claims_cost_nothing),
 	};
