@@ -10,12 +10,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "config/alloc.h"
 #include "config/config.h"
 #include "config/errors.h"
 #include "config/suggest.h"
 #include "config/type.h"
 #include "config/value.h"
+#include "failing.h"
 
 typedef bool reader(const char *text, int64_t *v);
 
@@ -227,6 +231,56 @@ static void test_errors_are_printable(void **state)
 	check_printed(bytes, printed);
 }
 
+/* --- memory --- */
+
+static void with_zero(void)
+{
+	free(alloc_zero(1, 1));
+}
+
+static void with_string(void)
+{
+	free(alloc_string("x"));
+}
+
+static void with_array(void)
+{
+	size_t cap = 0;
+
+	free(alloc_grow(NULL, 0, &cap, 1));
+}
+
+/* Without memory there is no configuration: the process says so and ends. */
+static void check_end(void (*call)(void))
+{
+	char text[128] = "";
+	int fds[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		failing_nth(1);
+		call();
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	assert_string_equal(text, "ignyxd: out of memory while reading the configuration\n");
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	check_end(with_zero);
+	check_end(with_string);
+	check_end(with_array);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_errors_are_sorted),
 		cmocka_unit_test(test_errors_are_printable),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
