@@ -23,7 +23,7 @@ enum {
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 64, /* of one listener */
 	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
-	CONFIG_ENTRY_ROOM = 8192,
+	CONFIG_ENTRY_SPACE = 8192,
 	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
 	CONFIG_FD_RESERVE = 3 * 64,
 	/* And of the master, besides the sockets that it listens on for its workers. */
@@ -138,7 +138,7 @@ struct config {
 	int log_level; /* syslog's: LOG_ERR .. LOG_DEBUG */
 	int log_time; /* enum log_time */
 	int64_t bus_size; /* a power of two */
-	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_ROOM added, at most bus_size / 4 */
+	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_SPACE added, at most bus_size / 4 */
 	int64_t max_rooms;
 	int64_t max_connections; /* resolved */
 	int64_t max_head; /* bytes of a request's head */

@@ -1,9 +1,9 @@
 /*
  * endpoint.c - the groups of `endpoints`.
  *
- * One group holds the settings of three tables: the endpoint's own, the limits
- * (with the top level as their default), and those of its behaviour, which
- * fill an object of the behaviour's.
+ * One group holds the settings of two tables: the endpoint's own, with the limits among
+ * them, is filled when the check begins; which behaviour's is the other one is only known
+ * then. It fills an object of the behaviour's.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static void check_bus(struct config_report *r, const struct config_limits *l)
 			   "is %s, more than \"bus_lag\", which is %s: no room could pass on such "
 			   "a message",
 			   message, bus);
-	} else if (l->max_message + CONFIG_ENTRY_ROOM > n->config.bus_size / 4) {
+	} else if (l->max_message + CONFIG_ENTRY_SPACE > n->config.bus_size / 4) {
 		value_format_size(n->config.bus_size, bus, sizeof(bus));
 		report_key(r, limit_setting(r), "max_message",
 			   "is %s; with 8 KiB for its head that is more than a quarter of "

@@ -13,7 +13,7 @@
 
 #include "config/alloc.h"
 
-/* Room for more; no copy of what may be a key is left behind. */
+/* Space for more; no copy of what may be a key is left behind. */
 static char *grow(char *bytes, size_t len, size_t *cap)
 {
 	char *more;

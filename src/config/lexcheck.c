@@ -3,11 +3,11 @@
  *
  * libconfig knows one error, "syntax error", and notes the line where it gave
  * up. So the grammar, which is small, is followed here as well, to say what was
- * expected and which bracket has no partner. What is
- * awaited is one of six things, and the open brackets say where. Brackets nested
- * without end would exhaust libconfig's stack, so there is a limit. There is one for the
- * settings of a group as well: libconfig compares each with all before it, and a worker
- * that reads ten thousand would be taken for one that stands still.
+ * expected and which bracket has no partner. What is awaited (enum await) depends on the
+ * token before and on the innermost open bracket. Brackets nested without end would
+ * exhaust libconfig's stack, so there is a limit. There is one for the settings of a group
+ * as well: libconfig compares each with all before it, and a worker that reads ten
+ * thousand would be taken for one that stands still.
  *
  * A string that runs over the end of its line is an error, though libconfig
  * takes it: nearly always its closing quote was forgotten, and the error would be

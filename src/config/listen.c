@@ -2,10 +2,9 @@
  * listen.c - the groups of `listen`.
  *
  * A listener has an address and a port, the path of a unix socket, or the name of
- * sockets that the service manager opens. Addresses
- * are literals: a name could stand for many, or for others tomorrow. They are
- * compared in the form the kernel has them, so that "::1" and "0:0:0:0:0:0:0:1"
- * are found to be one.
+ * sockets that the service manager opens. Addresses are literals: a name could stand
+ * for many, or for others tomorrow. They are compared in the form the kernel has them,
+ * so that "::1" and "0:0:0:0:0:0:0:1" are found to be one.
  */
 #include <arpa/inet.h>
 #include <errno.h>

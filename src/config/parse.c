@@ -88,7 +88,7 @@ static int64_t patience(const struct config *c)
 /* How far a reader of the bus may lag, in bytes of the bus: entries are more than messages. */
 static int64_t lag_of_entries(const struct snapshot *n)
 {
-	int64_t lag = n->written.bus_lag + CONFIG_ENTRY_ROOM, most = n->config.bus_size / 4;
+	int64_t lag = n->written.bus_lag + CONFIG_ENTRY_SPACE, most = n->config.bus_size / 4;
 
 	return lag < most ? lag : most;
 }

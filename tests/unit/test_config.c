@@ -103,7 +103,7 @@ static void test_global(void **state)
 	assert_string_equal(c->runtime_dir, "/run/x");
 	assert_string_equal(c->user, "root");
 	assert_int_equal(c->bus_size, 8 << 20);
-	assert_int_equal(c->bus_lag, (256 << 10) + CONFIG_ENTRY_ROOM);
+	assert_int_equal(c->bus_lag, (256 << 10) + CONFIG_ENTRY_SPACE);
 	assert_int_equal(c->max_rooms, 12);
 	assert_int_equal(c->max_connections, 100);
 	assert_int_equal(c->max_head, 16 << 10);
@@ -228,7 +228,7 @@ static void test_presets(void **state)
 	assert_null(c->user);
 	assert_null(c->runtime_dir);
 	assert_int_equal(c->bus_size, 64 << 20);
-	assert_int_equal(c->bus_lag, (1 << 20) + CONFIG_ENTRY_ROOM);
+	assert_int_equal(c->bus_lag, (1 << 20) + CONFIG_ENTRY_SPACE);
 	assert_int_equal(c->max_rooms, 65536);
 	assert_int_equal(c->max_connections, DESCRIPTORS - CONFIG_FD_RESERVE);
 	assert_int_equal(c->worker_timeout, 10000);
