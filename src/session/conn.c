@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -45,19 +44,6 @@ static const struct {
 	[CONN_ENDING] = { "ENDING", READ_NOTHING, 1 << CONN_DEAD },
 	[CONN_DEAD] = { "DEAD", READ_NOT, 0 },
 };
-
-int64_t conn_clock_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t conn_clock(void)
-{
-	return conn_clock_us() / 1000;
-}
 
 static void count(_Atomic uint32_t *gauge, int by)
 {
@@ -100,32 +86,9 @@ enum conn_input conn_input(const struct conn *c)
 	return states[c->state_now].input;
 }
 
-int conn_close_code(const struct conn *c)
-{
-	return c->code ? c->code : WS_CLOSE_ABNORMAL;
-}
-
 enum reason conn_close_reason(const struct conn *c)
 {
 	return c->reason;
-}
-
-void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
-{
-	const struct config_endpoint *old = c->endpoint;
-
-	if (e)
-		config_ref((struct config *)e->config);
-	c->endpoint = e;
-	if (old)
-		config_unref((struct config *)old->config);
-}
-
-struct conn_extra *conn_need_extra(struct conn *c)
-{
-	if (!c->extra)
-		c->extra = calloc(1, sizeof(*c->extra));
-	return c->extra;
 }
 
 /* --- begin --- */
@@ -329,13 +292,6 @@ static void end_open(struct conn *c)
 		entry_closed(c);
 }
 
-static void free_extra(struct conn_extra *extra)
-{
-	if (extra)
-		free(extra->client);
-	free(extra);
-}
-
 static void conn_free(struct conn *c)
 {
 	if (!c->opening)
@@ -347,9 +303,7 @@ static void conn_free(struct conn *c)
 	ws_decoder_fini(&c->decoder);
 	compress_free(c);
 	link_fini(&c->link);
-	conn_set_endpoint(c, NULL);
-	free_extra(c->extra);
-	free(c->admission);
+	conn_free_belongings(c);
 	free(c);
 	session.conns--;
 }

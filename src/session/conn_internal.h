@@ -3,15 +3,19 @@
  *
  * From what is below to what is above; who is below returns what it found, and who is above acts:
  *
+ *	shared.c, belongings.c	the clock; what belongs to a connection and lies elsewhere
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out
- *	input.c, park.c		frames in, and what waits for space in the bus
+ *	registry.c, park.c	who is in which room; what waits for space in the bus
+ *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
- *	handshake.c, events.c	what happens to it: bytes, time, space
- *	registry.c, rendition.c, delivery.c, room.c	the members of rooms
+ *	frames.c, handshake.c, events.c	what happens to it: bytes, time, space
+ *	rendition.c, delivery.c, room.c	from the log to the members of rooms
  *	session.c		all of them at once
+ *
+ * No file calls one below it in this list, and no two each other: tests/lint/circles.sh.
  */
 #ifndef SESSION_CONN_INTERNAL_H
 #define SESSION_CONN_INTERNAL_H
@@ -104,14 +108,15 @@ struct conn {
 	struct net_peer peer;
 };
 
-/* conn.c */
-int64_t conn_clock(void); /* milliseconds, monotonic */
-int64_t conn_clock_us(void);
-void conn_set_state(struct conn *c, enum conn_state to);
+/* belongings.c */
 /* A connection keeps the snapshot of its endpoint alive. */
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 /* Makes c->extra if it is not there. NULL: no memory. */
 struct conn_extra *conn_need_extra(struct conn *c);
+void conn_free_belongings(struct conn *c);
+
+/* conn.c */
+void conn_set_state(struct conn *c, enum conn_state to);
 /* Makes one that is about to begin, by a descriptor that it takes over. NULL: no memory. */
 struct conn *conn_new(int fd, const struct net_peer *peer, struct listener *l,
 		      event_callback_fn cb);
@@ -146,19 +151,25 @@ void conn_read_rest(struct conn *c);
 /* What an error (errno) of its link says about the peer, or us. */
 enum reason conn_why_broken(int error);
 void conn_reap(void);
-/* What the log says: that of the first close frame, 1006 without one. */
-int conn_close_code(const struct conn *c);
+/* What the log says: that of the first close frame. */
+static inline int conn_close_code(const struct conn *c)
+{
+	return c->code ? c->code : WS_CLOSE_ABNORMAL;
+}
 /* What its behaviour keeps of it, if it keeps anything. */
 static inline void *conn_state(const struct conn *c)
 {
 	return c->admission ? c->admission->state : NULL;
 }
 
-/* events.c */
+/* frames.c */
 /* It has become open: the behaviour is told. */
-void conn_begin(struct conn *c);
-/* Handles frames; what they cause to be sent is gathered, if c is corked. */
-void conn_take_frames(struct conn *c, uint8_t *p, uint8_t *end);
+void frames_begin(struct conn *c);
+/* Handles frames; what they cause to be sent is gathered: by the second, or if c is corked. */
+void frames_take(struct conn *c, uint8_t *p, uint8_t *end);
+void frames_gather(struct conn *c, uint8_t *p, uint8_t *end);
+
+/* events.c */
 /* A turn of the wheel has come to c. */
 void conn_timer(struct conn *c);
 /* It can be written: goes on with what is unsent. */

@@ -151,7 +151,7 @@ void entry_closed(const struct conn *c)
 	f = fields(c, LOG_EVENT_CONN_CLOSE, &texts);
 	f.code = conn_close_code(c);
 	f.reason = c->reason;
-	write_duration(duration, sizeof(duration), (uint32_t)conn_clock() - c->opened);
+	write_duration(duration, sizeof(duration), (uint32_t)session_clock() - c->opened);
 	write_rest(rest, sizeof(rest), c);
 	log_at(limits[kind].level, &f,
 	       "closed %s %s: %s (%d) after %s s%s; %llu messages, %llu bytes received; "

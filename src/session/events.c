@@ -9,53 +9,6 @@
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
-#include "session/verdict.h"
-
-void conn_begin(struct conn *c)
-{
-	struct verdict v;
-
-	if (!input_open(c, &v))
-		conn_close(c, v.code, v.reason, v.text, v.len);
-}
-
-void conn_take_frames(struct conn *c, uint8_t *p, uint8_t *end)
-{
-	struct verdict v;
-
-	while (c->state_now == CONN_OPEN || c->state_now == CONN_CLOSING) {
-		switch (input_next(c, &p, end, &v)) {
-		case INPUT_MORE:
-			return;
-		case INPUT_PARKED:
-			conn_update_interest(c);
-			return;
-		case INPUT_UNHEARD:
-			conn_settle(c);
-			break;
-		case INPUT_CLOSE:
-			conn_close(c, v.code, v.reason, v.text, v.len);
-			break;
-		case INPUT_CLOSED:
-			conn_end(c, v.code, REASON_PEER_CLOSED, "", 0);
-			return;
-		case INPUT_FAILED:
-			verdict_close_word(&v, v.code, v.reason);
-			conn_end(c, v.code, v.reason, v.text, v.len);
-			return;
-		case INPUT_NO_MEMORY:
-			conn_kill(c, REASON_NO_MEMORY);
-			return;
-		}
-	}
-}
-
-static void take_gathering(struct conn *c, uint8_t *p, uint8_t *end)
-{
-	output_cork(c);
-	conn_take_frames(c, p, end);
-	output_uncork(c);
-}
 
 static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 {
@@ -65,7 +18,7 @@ static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 		break;
 	case READ_FRAMES:
 	case READ_CLOSE:
-		take_gathering(c, p, end);
+		frames_gather(c, p, end);
 		break;
 	default:
 		break;
@@ -222,7 +175,7 @@ static void resume(struct conn *c, uint8_t *rest, size_t len)
 	/* We did not read from it: its silence was ours. */
 	c->last_rx = c->last_data = session.now;
 	if (len > 0)
-		take_gathering(c, rest, rest + len);
+		frames_gather(c, rest, rest + len);
 	conn_settle(c);
 	conn_update_interest(c);
 	if (!c->parked)

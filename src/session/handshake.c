@@ -173,7 +173,7 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 		    upgrade_write_accept(response, &rq->up, opening_subprotocol(c, &rq->head),
 					 extensions));
 	conn_set_state(c, CONN_OPEN);
-	c->opened = (uint32_t)conn_clock();
+	c->opened = (uint32_t)session_clock();
 	c->bytes_in = rest;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
@@ -193,9 +193,9 @@ static void open_and_read(struct conn *c, struct opening_request *rq)
 	opening_end(c);
 	output_cork(c);
 	become_open(c, rq, (size_t)(rq->end - rq->rest));
-	conn_begin(c);
+	frames_begin(c);
 	if (rq->rest < rq->end)
-		conn_take_frames(c, rq->rest, rq->end);
+		frames_take(c, rq->rest, rq->end);
 	output_uncork(c);
 	if (head)
 		free(head);

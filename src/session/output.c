@@ -202,7 +202,7 @@ void output_ping(struct conn *c)
 	/* A blocked socket cannot be pinged; whether it goes on taking bytes tells enough. */
 	if (c->link.pending)
 		return;
-	c->ping = (uint32_t)conn_clock_us();
+	c->ping = (uint32_t)session_clock_us();
 	c->ping_state = PING_AWAITED;
 	memcpy(frame + 2, &c->ping, PING_TOKEN);
 	put_bytes(c, frame, sizeof(frame), LINK_CONTROL);
@@ -213,7 +213,7 @@ void output_ping_answered(struct conn *c, const void *data, size_t len)
 	if (c->ping_state != PING_AWAITED || len != PING_TOKEN ||
 	    memcmp(data, &c->ping, PING_TOKEN) != 0)
 		return;
-	c->ping = (uint32_t)conn_clock_us() - c->ping;
+	c->ping = (uint32_t)session_clock_us() - c->ping;
 	c->ping_state = PING_ANSWERED;
 	metrics_add(&session.row->pings_answered, 1);
 	metrics_add(&session.row->round_trip, c->ping);

@@ -13,15 +13,13 @@
 #include "session/registry.h"
 #include "session/rendition.h"
 
-struct session session;
-
 /* More than what may be unread at most (bus_lag), and an end in any case. */
 enum { BATCHES_AT_STOP = 4096 };
 
 /* Ids stay unique over workers and their restarts: slot, then time, then a count. */
 static uint64_t first_conn_id(int slot)
 {
-	return (uint64_t)slot << 56 | ((uint64_t)conn_clock() << 20 & 0x00fffffffff00000) | 1;
+	return (uint64_t)slot << 56 | ((uint64_t)session_clock() << 20 & 0x00fffffffff00000) | 1;
 }
 
 int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,

@@ -42,6 +42,10 @@ struct session {
 
 extern struct session session;
 
+/* The monotonic clock, in milliseconds and in microseconds. */
+int64_t session_clock(void);
+int64_t session_clock_us(void);
+
 /* slot: 0..63; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
 int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
 		 struct config *config, size_t max_rooms);

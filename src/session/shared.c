@@ -1,0 +1,21 @@
+/*
+ * shared.c - what all files of a session read, and none of them leads to, see session.h.
+ */
+#include <time.h>
+
+#include "session/session.h"
+
+struct session session;
+
+int64_t session_clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t session_clock(void)
+{
+	return session_clock_us() / 1000;
+}
