@@ -278,6 +278,7 @@ def test_who_accepts_for_another_does_until_that_listens(daemon, after):
     """Not only until a new worker is forked, which may take its time to start."""
     d = daemon({**DEBUG, "worker_timeout": f"{int(3 * SLOW)}s"})
     d.expect_error("was ended by signal 9|has not moved for worker_timeout")
+    own = open_files(d.worker_at(1))
     if after == "back-off":
         d.wear_out(0)
         child = stepper.stopped_child(d.pid)
@@ -299,6 +300,23 @@ def test_who_accepts_for_another_does_until_that_listens(daemon, after):
     with client_of(d, 0) as c:
         c.send(text("hi"))
         assert c.text() == "Echo: hi"
+    assert "accepts" not in state_of(d, 0)
+    wait_until("the other's socket to be given back", lambda: open_files(d.worker_at(1)) <= own)
+
+
+@needs_root
+def test_reload_while_another_accepts_for_one_that_starts(daemon):
+    """It goes on with the sockets that it is given anew, until the new worker listens."""
+    d = daemon(DEBUG)
+    d.wear_out(0)
+    child = stepper.stopped_child(d.pid)
+    d.change(idle_timeout="1h")
+    d.kill(signal.SIGHUP)
+    wait_until("the reload of the other", lambda: "generation 2" in state_of(d, 1))
+    assert re.match(r"worker 0: starting, .*, worker 1 accepts for it", state_of(d, 0))
+    check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
+    os.kill(child, signal.SIGCONT)
+    d.log_contains("configuration reloaded: ")
     assert "accepts" not in state_of(d, 0)
 
 
