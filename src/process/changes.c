@@ -1,5 +1,8 @@
 /*
  * changes.c - see changes.h.
+ *
+ * An operator who edited one line looks whether the journal counts one change: so it is told what
+ * is different in force, not what is different in the file.
  */
 #include "process/changes.h"
 

@@ -1,5 +1,8 @@
 /*
  * command.c - see command.h.
+ *
+ * Neither command is the daemon: they share with it how a configuration is read, so that what is
+ * said here of a file is what the daemon would say, and the files by which it is found.
  */
 #include "process/command.h"
 

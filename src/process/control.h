@@ -48,8 +48,8 @@ struct control_adopt {
 
 struct control_release {
 	uint32_t slot;
-	uint32_t
-		give_up; /* 0: it accepts for itself; 1: nobody does: who waits is accepted first */
+	/* 0: it accepts for itself again; 1: it is not wanted any more, who waits is accepted first */
+	uint32_t give_up;
 };
 
 struct control_stop {

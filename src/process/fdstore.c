@@ -85,7 +85,7 @@ size_t fdstore_find(const char *name, int *fds, size_t max)
 	return n;
 }
 
-/* Names that are not wanted come to the end of the list, and off it. */
+/* The last entry takes its place. */
 static void drop(struct entry *e)
 {
 	close(e->fd);

@@ -1,5 +1,8 @@
 /*
  * service.c - see service.h.
+ *
+ * What is sent is lines, some of which quote what a configuration file holds. A quote must not
+ * become a line of its own: the service manager would take it for a word of ours.
  */
 #include "process/service.h"
 

@@ -22,22 +22,22 @@ static void key_of(const struct config_listener *l, char out[SOCKET_NAME_MAX])
 	socket_name(l, (int)l->port, out);
 }
 
-static struct listen_socket *find(const struct sockets *s, const char *key)
+static struct socket_row *find(const struct sockets *s, const char *key)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (strcmp(s->items[i]->key, key) == 0)
-			return s->items[i];
+		if (strcmp(s->rows[i]->key, key) == 0)
+			return s->rows[i];
 	return NULL;
 }
 
-static void close_slot(struct listen_socket *l, int slot)
+static void close_slot(struct socket_row *l, int slot)
 {
 	if (l->fds[slot] >= 0 && (!l->unix_path || slot == 0))
 		close(l->fds[slot]);
 	l->fds[slot] = -1;
 }
 
-static void free_socket(struct listen_socket *l, bool remove_file)
+static void free_row(struct socket_row *l, bool remove_file)
 {
 	/* ahead of the socket, which keeps the file's inode from being another's */
 	if (remove_file && l->unix_path)
@@ -52,8 +52,8 @@ static void free_socket(struct listen_socket *l, bool remove_file)
 static bool is_ours(const struct sockets *s, const struct config_listener *c)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (s->items[i]->port == c->port && c->port != 0 &&
-		    (strchr(s->items[i]->key, '[') != NULL) == (strchr(c->address, ':') != NULL))
+		if (s->rows[i]->port == c->port && c->port != 0 &&
+		    (strchr(s->rows[i]->key, '[') != NULL) == (strchr(c->address, ':') != NULL))
 			return true;
 	return false;
 }
@@ -68,9 +68,9 @@ static int find_port(const struct sockets *s, const struct config_listener *c, c
 	return is_ours(s, c) ? (int)c->port : socket_probe(c);
 }
 
-static struct listen_socket *new_socket(const struct sockets *s, const struct config_listener *c)
+static struct socket_row *new_row(const struct sockets *s, const struct config_listener *c)
 {
-	struct listen_socket *l = calloc(1, sizeof(*l));
+	struct socket_row *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
@@ -92,7 +92,7 @@ static struct listen_socket *new_socket(const struct sockets *s, const struct co
 }
 
 /* A socket for a slot: one that was handed in or stored, or a new one. */
-static int open_slot(struct listen_socket *l, const struct config_listener *c, int slot)
+static int open_slot(struct socket_row *l, const struct config_listener *c, int slot)
 {
 	int fds[CONFIG_WORKERS_MAX];
 	size_t n = fdstore_find(l->handed_in ? c->systemd : l->key, fds, CONFIG_WORKERS_MAX);
@@ -112,7 +112,7 @@ static int open_slot(struct listen_socket *l, const struct config_listener *c, i
 }
 
 /* Opens what is missing for slots below `slots`. */
-static int open_slots(struct listen_socket *l, const struct config_listener *c, int slots)
+static int open_slots(struct socket_row *l, const struct config_listener *c, int slots)
 {
 	for (int i = 0; i < slots; i++) {
 		if (l->fds[i] >= 0)
@@ -163,22 +163,22 @@ static const char *advice(int error)
 static int open_one(struct sockets *s, const struct config_listener *c, int slots)
 {
 	char key[SOCKET_NAME_MAX];
-	struct listen_socket *l;
+	struct socket_row *l;
 
 	key_of(c, key);
 	l = find(s, key);
 	if (!l) {
-		l = new_socket(s, c);
+		l = new_row(s, c);
 		if (!l)
 			return -1;
-		s->items[s->count++] = l;
+		s->rows[s->count++] = l;
 	} else if (l->unix_path && socket_set_rights(c, &l->file) < 0 && errno != ENOENT) {
 		return -1;
 	}
 	return open_slots(l, c, slots);
 }
 
-static int slots_open(const struct listen_socket *l)
+static int slots_open(const struct socket_row *l)
 {
 	int n = 0;
 
@@ -208,11 +208,11 @@ static void put_rights_back(const struct sockets *s, const struct config_listene
 static void undo(struct sockets *s, const int *had, const struct config *old)
 {
 	for (size_t i = s->count; i-- > 0;) {
-		struct listen_socket *l = s->items[i];
+		struct socket_row *l = s->rows[i];
 
 		if (l->fresh) {
-			free_socket(l, l->fds[0] >= 0);
-			s->items[i] = s->items[--s->count];
+			free_row(l, l->fds[0] >= 0);
+			s->rows[i] = s->rows[--s->count];
 			continue;
 		}
 		for (int k = had[i]; k < CONFIG_WORKERS_MAX; k++)
@@ -228,7 +228,7 @@ int sockets_open(struct sockets *s, const struct config *c, const struct config 
 	int had[CONFIG_LISTENERS_MAX];
 
 	for (size_t i = 0; i < s->count; i++)
-		had[i] = slots_open(s->items[i]);
+		had[i] = slots_open(s->rows[i]);
 	for (size_t i = 0; i < c->listener_count; i++) {
 		const struct config_listener *l = &c->listeners[i];
 		char name[SOCKET_NAME_MAX];
@@ -245,8 +245,7 @@ int sockets_open(struct sockets *s, const struct config *c, const struct config 
 }
 
 /* What may change without a new socket: patience, the backlog, a unix socket's mode. */
-static void update(struct listen_socket *l, const struct config *c,
-		   const struct config_listener *cl)
+static void update(struct socket_row *l, const struct config *c, const struct config_listener *cl)
 {
 	for (int64_t i = 0; i < c->workers; i++) {
 		socket_set_patience(l->fds[i], c->patience);
@@ -270,7 +269,7 @@ static const struct config_listener *configured(const struct config *c, const ch
 }
 
 /* Has the service manager keep what changed. */
-static void keep(struct listen_socket *l, int slots)
+static void keep(struct socket_row *l, int slots)
 {
 	if (l->unix_path)
 		slots = 1;
@@ -283,15 +282,15 @@ static void keep(struct listen_socket *l, int slots)
 void sockets_commit(struct sockets *s, const struct config *c)
 {
 	for (size_t i = s->count; i-- > 0;) {
-		struct listen_socket *l = s->items[i];
+		struct socket_row *l = s->rows[i];
 		const struct config_listener *cl = configured(c, l->key);
 
 		if (!cl) {
 			log_always(LOG_INFO, LOG_OF(LISTENING_ENDED), "no longer listening on %s",
 				   l->name);
 			fdstore_forget(l->key);
-			free_socket(l, true);
-			s->items[i] = s->items[--s->count];
+			free_row(l, true);
+			s->rows[i] = s->rows[--s->count];
 			continue;
 		}
 		if (l->fresh)
@@ -305,7 +304,7 @@ void sockets_commit(struct sockets *s, const struct config *c)
 bool sockets_has(const struct sockets *s, int slot)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (s->items[i]->fds[slot] >= 0)
+		if (s->rows[i]->fds[slot] >= 0)
 			return true;
 	return false;
 }
@@ -314,7 +313,7 @@ void sockets_close_from(struct sockets *s, int slot)
 {
 	for (size_t i = 0; i < s->count; i++)
 		for (int k = slot; k < CONFIG_WORKERS_MAX; k++)
-			close_slot(s->items[i], k);
+			close_slot(s->rows[i], k);
 }
 
 size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
@@ -332,6 +331,6 @@ size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		free_socket(s->items[i], !fdstore_enabled());
+		free_row(s->rows[i], !fdstore_enabled());
 	s->count = 0;
 }

@@ -10,8 +10,8 @@
 #include "config/config.h"
 #include "net/socket.h"
 
-/* One address: a socket for each slot (-1: not open); a unix socket has one for all. */
-struct listen_socket {
+/* What is open for one listener: a socket for each slot (-1: none); a unix socket is one for all. */
+struct socket_row {
 	char key[SOCKET_NAME_MAX]; /* as configured */
 	char name[SOCKET_NAME_MAX]; /* with the port that is in use */
 	char *unix_path;
@@ -20,13 +20,13 @@ struct listen_socket {
 	bool handed_in; /* by the service manager's socket unit, whose it stays */
 	bool fresh; /* opened for a reload that is not decided yet */
 	int stored; /* slots whose sockets the service manager keeps */
-	int fds[CONFIG_WORKERS_MAX];
+	int fds[CONFIG_WORKERS_MAX]; /* by slot */
 };
 
 struct sockets {
 	size_t count;
-	/* While a reload is being decided the old addresses and the new ones are there. */
-	struct listen_socket *items[2 * CONFIG_LISTENERS_MAX];
+	/* by listener; while a reload is being decided those of the old configuration and of the new */
+	struct socket_row *rows[2 * CONFIG_LISTENERS_MAX];
 };
 
 /*
@@ -38,7 +38,7 @@ struct sockets {
 int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
 		 size_t size);
 
-/* Closes the addresses that c does not have; others are as c says from then on. */
+/* Closes the sockets of listeners that c does not have; others are as c says from then on. */
 void sockets_commit(struct sockets *s, const struct config *c);
 
 /* Whether there is any of a slot. */

@@ -1,5 +1,8 @@
 /*
  * ticks.c - see ticks.h.
+ *
+ * A counter, so that what is timed by it can be tested without waiting, and no time passes in a
+ * process that is stopped.
  */
 #include "process/ticks.h"
 

@@ -22,7 +22,7 @@
 #include "base/metrics.h"
 #include "behaviour.h"
 #include "bus/bus.h"
-#include "process/accept.h"
+#include "process/acceptors.h"
 #include "process/configure.h"
 #include "process/control.h"
 #include "process/signals.h"
@@ -97,10 +97,11 @@ static void reload(struct control_frame *f)
 		return;
 	}
 	worker.retiring = r->retire;
-	accept_drop_adopted();
+	/* what is adopted has the old settings, and listeners that may be gone */
+	acceptors_end_adopted();
 	if (worker.retiring)
-		accept_end(worker.start->slot, true);
-	else if (accept_on(c, f->fds + 1) < 0)
+		acceptors_end(worker.start->slot, true);
+	else if (acceptors_own(c, f->fds + 1) < 0)
 		finish(EXIT_FAILURE);
 	session_reload(c, &done.moved, &done.closed);
 	config_unref(c);
@@ -112,7 +113,7 @@ static void adopt(struct control_frame *f)
 {
 	const struct control_adopt *a = f->body;
 
-	if (accept_for(session.config, (int)a->slot, a->listeners, f->fds, f->fd_count) < 0)
+	if (acceptors_for(session.config, (int)a->slot, a->listeners, f->fds, f->fd_count) < 0)
 		log_err(NULL, "cannot accept for worker %d", (int)a->slot);
 }
 
@@ -120,15 +121,15 @@ static void release_slot(struct control_frame *f)
 {
 	const struct control_release *r = f->body;
 
-	accept_end((int)r->slot, r->give_up);
+	acceptors_end((int)r->slot, r->give_up);
 }
 
 static void stop(struct control_frame *f)
 {
 	const struct control_stop *s = f->body;
 
-	/* Who waits already gets an answer. */
-	accept_end_all(!s->keep_waiting);
+	/* who waits in a queue gets an answer, unless the next run is to give it */
+	acceptors_end_all(!s->keep_waiting);
 	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
 	session_stop();
 }
@@ -174,7 +175,10 @@ static void cut(void)
 			   "shutdown_grace has passed: %zu connections are cut", left);
 }
 
-/* What was missed counts once: the silence of that time was this worker's. */
+/*
+ * Ticks that were missed count as one: who was silent meanwhile was so because this worker did not
+ * read, and is not to be timed out for that.
+ */
 static void tick(int fd)
 {
 	uint64_t n;
@@ -237,8 +241,9 @@ static struct event_base *make_base(void)
 }
 
 /*
- * The memory of long messages is base/block.h's. What else is as long is rare, and goes back
- * at once; of small pieces what is free at the end of the heap.
+ * Pieces of BLOCK_MIN and more go back to the kernel when they are freed: base/block.h keeps those
+ * of long messages, and others are rare. Of smaller ones HEAP_KEPT stays, so that the heap does not
+ * shrink and grow with each burst.
  */
 static void keep_heap(void)
 {
@@ -257,10 +262,10 @@ static int prepare(void)
 	if (!worker.base)
 		return -1;
 	bus_set_slot(s->bus, s->slot);
-	accept_begin(worker.base, s->slot, s->tickets);
+	acceptors_begin(worker.base, s->slot, s->tickets);
 	if (session_init(worker.base, s->bus, s->metrics, s->slot, s->config, s->max_rooms) < 0)
 		return -1;
-	return add_events() < 0 ? -1 : accept_on(s->config, s->sockets);
+	return add_events() < 0 ? -1 : acceptors_own(s->config, s->sockets);
 }
 
 static void set_activity(enum activity a)
@@ -286,7 +291,7 @@ static void loop(void)
 
 static void release(void)
 {
-	accept_end_all(false);
+	acceptors_end_all(false);
 	session_fini();
 	control_fini(&worker.control);
 	event_free(worker.wakeup);

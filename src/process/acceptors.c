@@ -1,10 +1,10 @@
 /*
- * accept.c - see accept.h.
+ * acceptors.c - see acceptors.h.
  *
- * A reload keeps what the new configuration has as well: the socket stays, and the next connection
- * that it takes has the new settings.
+ * A listener that a reload leaves in the configuration keeps its sockets and acceptors: their next
+ * connection has the new settings, and nobody in a queue is reset.
  */
-#include "process/accept.h"
+#include "process/acceptors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #include "session/listener.h"
 #include "session/session.h"
 
-struct accepting {
+struct held {
 	struct acceptor *acceptor; /* has the socket */
 	struct listener *listener;
 	int owner; /* the slot whose socket it is; another's is adopted */
@@ -29,18 +29,18 @@ static struct {
 	struct event_base *base;
 	const struct tickets *tickets;
 	int slot; /* of this worker */
-	struct accepting *items;
+	struct held *items;
 	size_t count;
 } all;
 
-void accept_begin(struct event_base *base, int slot, const struct tickets *tickets)
+void acceptors_begin(struct event_base *base, int slot, const struct tickets *tickets)
 {
 	all.base = base;
 	all.slot = slot;
 	all.tickets = tickets;
 }
 
-static struct accepting *find(const char *key, int owner)
+static struct held *find(const char *key, int owner)
 {
 	for (size_t i = 0; i < all.count; i++)
 		if (all.items[i].owner == owner && strcmp(all.items[i].key, key) == 0)
@@ -49,7 +49,7 @@ static struct accepting *find(const char *key, int owner)
 }
 
 /* What its next connections are told; of the configuration that is in force now. */
-static void set_listener(struct accepting *l, struct listener *listener, int64_t rate)
+static void set_listener(struct held *l, struct listener *listener, int64_t rate)
 {
 	listener_ref(listener);
 	listener_unref(l->listener);
@@ -61,7 +61,7 @@ static void set_listener(struct accepting *l, struct listener *listener, int64_t
 static int add(const char *key, int owner, int fd, struct listener *listener,
 	       const struct config_listener *c)
 {
-	struct accepting *l = realloc(all.items, (all.count + 1) * sizeof(*l));
+	struct held *l = realloc(all.items, (all.count + 1) * sizeof(*l));
 
 	if (!l) {
 		close(fd);
@@ -81,7 +81,7 @@ static int add(const char *key, int owner, int fd, struct listener *listener,
 	return 0;
 }
 
-static void end(struct accepting *l, bool accept_rest)
+static void end(struct held *l, bool accept_rest)
 {
 	if (accept_rest)
 		acceptor_finish(l->acceptor, !l->shared);
@@ -91,15 +91,14 @@ static void end(struct accepting *l, bool accept_rest)
 	*l = all.items[--all.count];
 }
 
-void accept_end(int slot, bool accept_rest)
+void acceptors_end(int slot, bool accept_rest)
 {
 	for (size_t i = all.count; i-- > 0;)
 		if (all.items[i].owner == slot)
 			end(&all.items[i], accept_rest);
 }
 
-/* What is adopted is of the old configuration; the master gives it again where it is needed. */
-void accept_drop_adopted(void)
+void acceptors_end_adopted(void)
 {
 	for (size_t i = all.count; i-- > 0;)
 		if (all.items[i].owner != all.slot)
@@ -119,10 +118,10 @@ static bool has_listener(const struct config *c, const char *key)
 }
 
 /* Accepts on one socket for an owner, taking *fd over, or goes on with its own with new settings. */
-static int accept_on_one(const struct config_listener *c, int owner, int *fd)
+static int accept_on(const struct config_listener *c, int owner, int *fd)
 {
 	char key[SOCKET_NAME_MAX];
-	struct accepting *l;
+	struct held *l;
 	struct listener *listener;
 	const char *why;
 	int r = 0;
@@ -144,7 +143,7 @@ static int accept_on_one(const struct config_listener *c, int owner, int *fd)
 	return r;
 }
 
-/* What the configuration does not have any more, those who wait excepted. */
+/* Of listeners that c has no more; who waits in their queues is accepted first. */
 static void end_removed(const struct config *c)
 {
 	for (size_t i = all.count; i-- > 0;)
@@ -152,24 +151,24 @@ static void end_removed(const struct config *c)
 			end(&all.items[i], true);
 }
 
-int accept_for(const struct config *c, int slot, uint64_t listeners, int *fds, size_t count)
+int acceptors_for(const struct config *c, int slot, uint64_t listeners, int *fds, size_t count)
 {
 	size_t n = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < c->listener_count && n < count; i++)
-		if (listeners >> i & 1 && accept_on_one(&c->listeners[i], slot, &fds[n++]) < 0)
+		if (listeners >> i & 1 && accept_on(&c->listeners[i], slot, &fds[n++]) < 0)
 			r = -1;
 	return r;
 }
 
-int accept_on(const struct config *c, int *fds)
+int acceptors_own(const struct config *c, int *fds)
 {
 	end_removed(c);
-	return accept_for(c, all.slot, UINT64_MAX, fds, c->listener_count);
+	return acceptors_for(c, all.slot, UINT64_MAX, fds, c->listener_count);
 }
 
-void accept_end_all(bool accept_rest)
+void acceptors_end_all(bool accept_rest)
 {
 	while (all.count > 0)
 		end(&all.items[all.count - 1], accept_rest);
