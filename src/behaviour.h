@@ -22,7 +22,7 @@ struct ws_message;
 struct behaviour {
 	const char *name; /* the value of "behaviour" in the config file */
 	size_t state_size; /* bytes of zeroed state per connection; may be 0 */
-	bool has_room; /* its endpoints have rooms, which its connections may join (session/room.h) */
+	bool has_room; /* its endpoints have rooms, which its connections may join (session/membership.h) */
 
 	/*
 	 * Its settings: rows of the key table, ended by one without a name, that

@@ -11,7 +11,7 @@
 #include "proto/frame.h"
 #include "proto/json.h"
 #include "session/conn.h"
-#include "session/room.h"
+#include "session/membership.h"
 #include "session/verdict.h"
 
 enum on_invalid { ON_INVALID_CLOSE, ON_INVALID_ERROR };

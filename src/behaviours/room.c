@@ -2,7 +2,7 @@
  * room.c - a broadcast room: what one member sends goes to all, in every
  * worker, in one order; text behind a prefix, binary unchanged.
  */
-#include "session/room.h"
+#include "session/membership.h"
 
 #include "behaviour.h"
 #include "config/key.h"

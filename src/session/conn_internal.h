@@ -12,7 +12,7 @@
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
  *	frames.c, handshake.c, events.c	what happens to it: bytes, time, space
- *	rendition.c, delivery.c, room.c	from the log to the members of rooms
+ *	rendition.c, delivery.c, membership.c	from the log to the members of rooms
  *	session.c		all of them at once
  *
  * No file calls one below it in this list, and no two each other: tests/lint/circles.sh.
@@ -78,6 +78,16 @@ struct admission {
 enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
 
 /*
+ * Bytes that wait, and what bounds them:
+ *
+ *	opening->head		a request whose head is not whole: max_head
+ *	decoder			a message that is not whole, and its window: max_message
+ *	extra->parked		one message that the bus has no space for, and what one read had
+ *				behind it
+ *	link			what the socket did not take: max_pending, and one message; for
+ *				clients that read slowly
+ *	link, gathered		what one loop turn makes for it: shared by all of a worker
+ *
  * What a message touches lies together: first what one that goes out does, then what one that
  * comes in does. In a large room each of its members' cache lines is a cold one.
  */

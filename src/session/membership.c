@@ -1,7 +1,7 @@
 /*
- * room.c - what a behaviour does with rooms, see room.h.
+ * membership.c - what a behaviour does with rooms, see membership.h.
  */
-#include "session/room.h"
+#include "session/membership.h"
 
 #include "base/metrics.h"
 #include "config/config.h"

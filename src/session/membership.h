@@ -1,11 +1,11 @@
 /*
- * room.h - what a behaviour whose endpoints have rooms does with them.
+ * membership.h - what a behaviour whose endpoints have rooms does with them.
  *
  * A room spans all workers: a message is appended to the bus and delivered, by every worker, from
  * there only. Its name is where the connection's path led; who ends leaves it by itself.
  */
-#ifndef SESSION_ROOM_H
-#define SESSION_ROOM_H
+#ifndef SESSION_MEMBERSHIP_H
+#define SESSION_MEMBERSHIP_H
 
 #include <stdbool.h>
 #include <stddef.h>
