@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 
@@ -63,16 +64,30 @@ def duplicate(pid, fd):
     return socket.socket(fileno=own)
 
 
-def option_of_listening(pid, option):
-    """What TCP has been told for the connections of a listening socket of a process."""
+def listening_of(pid):
+    """A copy of a listening socket of a process, of IPv4."""
     for fd in os.listdir(f"/proc/{pid}/fd"):
         if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
             continue
-        with duplicate(pid, int(fd)) as s:
-            if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET,
-                                                           socket.SO_ACCEPTCONN):
-                return s.getsockopt(socket.IPPROTO_TCP, option)
+        s = duplicate(pid, int(fd))
+        if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return s
+        s.close()
     raise AssertionError("no listening socket")
+
+
+def option_of_listening(pid, option):
+    """What TCP has been told for the connections of a listening socket of a process."""
+    with listening_of(pid) as s:
+        return s.getsockopt(socket.IPPROTO_TCP, option)
+
+
+def backlog_of(pid):
+    """How many connections may wait in the queue of a listening socket of a process."""
+    with listening_of(pid) as s:
+        # tcpi_sacked, which is that of a socket that listens
+        return struct.unpack_from("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104),
+                                  8 + 5 * 4)[0]
 
 
 def in_network_of(pid, make):

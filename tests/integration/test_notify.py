@@ -169,6 +169,23 @@ def test_handshakes_are_no_connections(five):
         assert fields(five.notify.messages[i][1])["STATUS"] == "2 workers, 1 connections"
 
 
+def test_status_is_told_when_it_changes(five):
+    """And not with each tick: who asks for the state, which is once a second, waits for some."""
+    with Raw(five.address) as c:
+        c.upgrade()
+        five.notify.wait(r"STATUS=2 workers, 1 connections$")
+        at = len(five.notify.messages)
+        for _ in range(2):
+            mark = five.log_size()
+
+            def asked():
+                five.kill(signal.SIGUSR1)
+                return "state: " in five.log(mark)
+
+            wait_until("its state in the log", asked)
+        assert five.notify.messages[at:] == []
+
+
 def test_stopping(five):
     at = len(five.notify.messages)
     five.change(shutdown_grace="7s")

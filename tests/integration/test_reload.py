@@ -14,7 +14,7 @@ import websockets
 
 import stock
 import way
-from apart import AS_NOBODY, give_to_nobody, needs_root
+from apart import AS_NOBODY, backlog_of, give_to_nobody, needs_root
 from certificates import Authority
 from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, config_text, free_port,
                      open_files, proc_stat, run_program, stand_still, taken_port, wait_until)
@@ -203,6 +203,27 @@ def test_unix_socket_mode_and_backlog(daemon):
     d.reload()
     assert os.stat(path).st_mode & 0o777 == 0o666
     assert os.stat(path).st_ino == inode, "the same socket: nobody in its queue is lost"
+    assert answer(path) == "Echo: hi"
+
+
+def test_backlog(daemon):
+    d = daemon({"workers": 1, "listen": [{**LOCAL, "backlog": 100}]})
+    worker, = d.workers()
+    assert backlog_of(worker) == 100
+    d.change(listen=[{**LOCAL, "backlog": 10}])
+    d.reload()
+    assert backlog_of(worker) == 10
+
+
+def test_unix_socket_of_a_worker_that_retires(daemon):
+    """It is everybody's: who retires ends what is its own."""
+    d = daemon(start=False)
+    path = os.path.join(d.directory, "ws.sock")
+    d.change(listen=[{"unix": path}], workers=3)
+    d.start()
+    d.change(workers=1)
+    d.reload()
+    d.wait_workers(1)
     assert answer(path) == "Echo: hi"
 
 

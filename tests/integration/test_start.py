@@ -583,6 +583,18 @@ def test_titles_of_the_processes(daemon, env):
             assert f.read() == "ignyxd\n"
 
 
+def test_pid_file_of_a_successor(daemon):
+    """Who ends removes its own, not what has its name by now."""
+    d = daemon()
+    path, other = (os.path.join(d.directory, name) for name in ("ignyxd.pid", "other"))
+    with open(other, "w", encoding="ascii") as f:
+        f.write("1\n")
+    os.replace(other, path)
+    assert d.stop() == 0
+    with open(path, encoding="ascii") as f:
+        assert f.read() == "1\n"
+
+
 def test_pid_file(daemon):
     d = daemon()
     path = os.path.join(d.directory, "ignyxd.pid")

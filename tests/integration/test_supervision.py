@@ -490,6 +490,16 @@ def test_no_worker_outlives_the_master(daemon):
         Raw(address)
 
 
+def test_worker_that_stands_still_does_not_outlive_the_master(daemon):
+    """It sees no end of a socket: the kernel ends it."""
+    d = daemon({"workers": 1})
+    worker, = d.workers()
+    stand_still(worker)
+    d.kill(signal.SIGKILL)
+    assert d.wait() == -signal.SIGKILL
+    wait_until("the end of the worker", lambda: not alive(worker))
+
+
 def test_start_after_a_master_was_killed(daemon, directory):
     """What it left - pid file, unix socket - is in nobody's way."""
     port = free_port()
