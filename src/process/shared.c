@@ -71,5 +71,7 @@ void shared_tick(void)
 void shared_free(void)
 {
 	bus_free(shared.bus);
+	shared.bus = NULL;
 	tickets_free(shared.tickets);
+	shared.tickets = NULL;
 }
