@@ -331,6 +331,8 @@ struct tls_server *tls_server_new(const struct config_tls *c, const struct ticke
 	bool ok = s != NULL;
 	const char *first;
 
+	/* *why is of what follows, not of what somebody else came upon */
+	ERR_clear_error();
 	if (!ok)
 		goto out;
 	for (size_t i = 0; ok && i < c->certificate_count; i++)

@@ -11,16 +11,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "config/alloc.h"
 #include "config/files.h"
-
-enum { DAY = 24 * 60 * 60 };
+#include "person.h"
 
 /* --- a directory of its own for each test --- */
 
@@ -43,60 +40,6 @@ static int teardown(void **state)
 }
 
 /* --- certificates --- */
-
-struct person {
-	EVP_PKEY *key;
-	X509 *x;
-};
-
-/* What a certificate says; 0 and NULL are what is usual. */
-struct wish {
-	const char *name; /* the common name */
-	const char *hosts; /* "DNS:a,DNS:b"; NULL: none */
-	const struct person *issuer; /* NULL: itself */
-	const char *kind; /* of the key; NULL: "EC" */
-	int begins, days; /* from now; 0: yesterday, a year */
-};
-
-static long serial;
-
-static void add_hosts(X509 *x, const char *hosts)
-{
-	X509_EXTENSION *e = X509V3_EXT_nconf_nid(NULL, NULL, NID_subject_alt_name, hosts);
-
-	assert_non_null(e);
-	assert_int_equal(X509_add_ext(x, e, -1), 1);
-	X509_EXTENSION_free(e);
-}
-
-static struct person make(struct wish w)
-{
-	bool ec = w.kind == NULL;
-	struct person p = { ec ? EVP_EC_gen("P-256") : EVP_PKEY_Q_keygen(NULL, NULL, w.kind),
-			    X509_new() };
-	const struct person *issuer = w.issuer != NULL ? w.issuer : &p;
-
-	assert_non_null(p.key);
-	X509_set_version(p.x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(p.x), ++serial);
-	X509_gmtime_adj(X509_getm_notBefore(p.x), (w.begins != 0 ? w.begins : -1) * (long)DAY);
-	/* an hour more, for days are counted whole */
-	X509_gmtime_adj(X509_getm_notAfter(p.x), (w.days != 0 ? w.days : 365) * (long)DAY + 3600);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(p.x), "CN", MBSTRING_UTF8,
-				   (const unsigned char *)w.name, -1, -1, 0);
-	X509_set_issuer_name(p.x, X509_get_subject_name(issuer->x));
-	X509_set_pubkey(p.x, p.key);
-	if (w.hosts != NULL)
-		add_hosts(p.x, w.hosts);
-	assert_true(X509_sign(p.x, issuer->key, ec ? EVP_sha256() : NULL) > 0);
-	return p;
-}
-
-static void end(struct person *p)
-{
-	EVP_PKEY_free(p->key);
-	X509_free(p->x);
-}
 
 /* Appends to a file. */
 static void put(const char *name, const char *text)
@@ -130,32 +73,22 @@ static void put_key(const char *name, const struct person *p, const char *passph
 	assert_int_equal(chmod(name, 0600), 0);
 }
 
-/* A list without entries; next: days until the next one, 0: it does not say. */
+/* A list without entries. */
 static void put_list(const char *name, const struct person *p, int next)
 {
 	FILE *f = fopen(name, "a");
-	X509_CRL *c = X509_CRL_new();
-	ASN1_TIME *t = X509_gmtime_adj(NULL, -(long)DAY);
+	X509_CRL *c = person_list(p, NULL, next);
 
 	assert_non_null(f);
-	X509_CRL_set_version(c, 1);
-	X509_CRL_set_issuer_name(c, X509_get_subject_name(p->x));
-	X509_CRL_set1_lastUpdate(c, t);
-	if (next != 0) {
-		X509_gmtime_adj(t, next * (long)DAY + 3600);
-		X509_CRL_set1_nextUpdate(c, t);
-	}
-	assert_true(X509_CRL_sign(c, p->key, EVP_sha256()) > 0);
 	assert_int_equal(PEM_write_X509_CRL(f, c), 1);
 	assert_int_equal(fclose(f), 0);
-	ASN1_TIME_free(t);
 	X509_CRL_free(c);
 }
 
 /* One that signs itself, in NAME.pem and NAME.key. */
 static void put_person(const char *name, struct wish w)
 {
-	struct person p = make(w);
+	struct person p = person_make(w);
 	char file[64];
 
 	snprintf(file, sizeof(file), "%s.pem", name);
@@ -163,7 +96,7 @@ static void put_person(const char *name, struct wish w)
 	put_certificate(file, &p);
 	snprintf(file, sizeof(file), "%s.key", name);
 	put_key(file, &p, NULL);
-	end(&p);
+	person_end(&p);
 }
 
 /* --- configurations --- */
@@ -258,14 +191,14 @@ static void test_one_name_twice(void **state)
 
 static void test_wrong_files(void **state)
 {
-	struct person p = make((struct wish){ .name = "p" });
+	struct person p = person_make((struct wish){ .name = "p" });
 
 	(void)state;
 	put_person("a", (struct wish){ .name = "a" });
 	put_person("b", (struct wish){ .name = "b" });
 	put_key("locked.key", &p, "a passphrase");
 	put("text", "this is no PEM\n");
-	end(&p);
+	person_end(&p);
 
 	check(CERTIFICATES("{ certificate = \"none.pem\"; key = \"a.key\"; }"),
 	      "certificate: \"certificate\" \"none.pem\" cannot be read: No such file or "
@@ -357,18 +290,18 @@ static struct chain make_chain(void)
 {
 	struct chain c;
 
-	c.root = make((struct wish){ .name = "root" });
-	c.between = make((struct wish){ .name = "between", .issuer = &c.root });
-	c.server = make((struct wish){ .name = "server", .issuer = &c.between });
+	c.root = person_make((struct wish){ .name = "root" });
+	c.between = person_make((struct wish){ .name = "between", .issuer = &c.root });
+	c.server = person_make((struct wish){ .name = "server", .issuer = &c.between });
 	put_key("s.key", &c.server, NULL);
 	return c;
 }
 
 static void end_chain(struct chain *c)
 {
-	end(&c->root);
-	end(&c->between);
-	end(&c->server);
+	person_end(&c->root);
+	person_end(&c->between);
+	person_end(&c->server);
 }
 
 static void test_chain(void **state)
@@ -398,8 +331,8 @@ static void test_chain(void **state)
 /* Who signs the clients may have signed the server: then nothing is missing. */
 static void test_clients_authority_is_a_root(void **state)
 {
-	struct person root = make((struct wish){ .name = "root" });
-	struct person server = make((struct wish){ .name = "server", .issuer = &root });
+	struct person root = person_make((struct wish){ .name = "root" });
+	struct person server = person_make((struct wish){ .name = "server", .issuer = &root });
 
 	(void)state;
 	put_certificate("s.pem", &server);
@@ -407,16 +340,16 @@ static void test_clients_authority_is_a_root(void **state)
 	put_certificate("root.pem", &root);
 	config_unref(parse_well(
 		CERTIFICATES(PAIR("s")) "client_ca = \"root.pem\"; verify = \"required\";"));
-	end(&root);
-	end(&server);
+	person_end(&root);
+	person_end(&server);
 }
 
 static void test_lists(void **state)
 {
 	static const char tls[] = CERTIFICATES(PAIR("s")) "client_ca = \"ca.pem\"; verify = "
 							  "\"required\"; crl = \"ca.crl\";";
-	struct person one = make((struct wish){ .name = "one" }),
-		      two = make((struct wish){ .name = "two" });
+	struct person one = person_make((struct wish){ .name = "one" }),
+		      two = person_make((struct wish){ .name = "two" });
 
 	(void)state;
 	put_person("s", (struct wish){ .name = "s" });
@@ -434,8 +367,8 @@ static void test_lists(void **state)
 			     "warning: \"ca.crl\" has no revocation list of \"CN=two\": clients "
 			     "whose certificates lead to that one are refused",
 			     NULL }));
-	end(&one);
-	end(&two);
+	person_end(&one);
+	person_end(&two);
 }
 
 /* --- as time goes by --- */
@@ -541,7 +474,7 @@ static void test_changed_clients(void **state)
 {
 	static const char tls[] = CERTIFICATES(PAIR("s")) "client_ca = \"ca.pem\"; verify = "
 							  "\"optional\"; crl = \"ca.crl\";";
-	struct person one = make((struct wish){ .name = "one" });
+	struct person one = person_make((struct wish){ .name = "one" });
 	struct config *c;
 
 	(void)state;
@@ -556,7 +489,7 @@ static void test_changed_clients(void **state)
 	c = parse_well(tls);
 	put_list("ca.crl", &one, 60);
 	check_changed(c, parse_well(tls), 1, 0);
-	end(&one);
+	person_end(&one);
 }
 
 static struct config *with_listeners(const char *listeners)

@@ -1,6 +1,7 @@
 /*
  * An encrypted transport at a socket that takes little: what it did not take leaves later, whole
- * and in order, ahead of all else; and answers to a peer that takes none have a bound.
+ * and in order, ahead of all else; and answers to a peer that takes none have a bound. How a stream
+ * ends, and breaks.
  */
 // links: base proto bus config net
 #include <setjmp.h>
@@ -13,14 +14,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "base/poison.h"
 #include "config/config.h"
+#include "failing.h"
 #include "net/tickets.h"
 #include "net/tls.h"
+#include "person.h"
 
 enum { MESSAGE = 500 * 1000, UPDATES_MAX = 100000 };
 
@@ -39,29 +40,12 @@ static void never_cb(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
-static X509 *sign_oneself(EVP_PKEY *key)
-{
-	X509 *x = X509_new();
-	X509_NAME *name = X509_get_subject_name(x);
-
-	X509_set_version(x, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), -60);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
-				   0);
-	X509_set_issuer_name(x, name);
-	X509_set_pubkey(x, key);
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	return x;
-}
-
 static void make_server(void)
 {
 	char *names[] = { NULL }, ciphers[] = "ECDHE+AESGCM";
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	struct config_certificate certificate = { .leaf = sign_oneself(key),
-						  .private_key = key,
+	struct person p = person_make((struct wish){ .name = "test" });
+	struct config_certificate certificate = { .leaf = p.x,
+						  .private_key = p.key,
 						  .names = names };
 	const struct config_tls c = {
 		.on = true, .ciphers = ciphers, .certificate_count = 1, .certificates = &certificate
@@ -71,8 +55,7 @@ static void make_server(void)
 	tickets = tickets_new();
 	server = tls_server_new(&c, tickets, &why);
 	assert_non_null(server);
-	X509_free(certificate.leaf);
-	EVP_PKEY_free(key);
+	person_end(&p);
 }
 
 /* Both sides take a step as often as it needs. */
@@ -228,6 +211,180 @@ static void test_answers_that_nobody_takes(void **state)
 		assert_true(memory() - before < 4 * 1024 * 1024);
 }
 
+/* --- pieces, and the end --- */
+
+/*
+ * Pieces of any sizes leave as one stream: those that lie together, and those that are gathered,
+ * several times in one call.
+ */
+static void test_pieces(void **state)
+{
+	static const size_t sizes[] = { 1, 0, 70000, 3, 200, 65536, 2, 300000 };
+	enum { COUNT = sizeof(sizes) / sizeof(*sizes) };
+	uint8_t *sent = malloc(MESSAGE), *got = malloc(MESSAGE);
+	struct iovec parts[COUNT];
+	const int much = 1 << 20;
+	size_t all = 0, heard = 0, written = 0;
+
+	(void)state;
+	setsockopt(t.fd, SOL_SOCKET, SO_SNDBUF, &much, sizeof(much));
+	fill(sent, MESSAGE);
+	for (int i = 0; i < COUNT; i++) {
+		parts[i] = (struct iovec){ sent + all, sizes[i] };
+		all += sizes[i];
+	}
+	while (heard < all) {
+		struct iovec rest[COUNT];
+		size_t skip = written;
+		ssize_t n;
+
+		memcpy(rest, parts, sizeof(rest));
+		for (int i = 0; i < COUNT; i++) {
+			size_t cut = skip < sizes[i] ? skip : sizes[i];
+
+			rest[i].iov_base = (uint8_t *)rest[i].iov_base + cut;
+			rest[i].iov_len -= cut;
+			skip -= cut;
+		}
+		n = transport_ops(&t)->write(&t, rest, COUNT, false);
+		assert_true(n >= 0 || errno == EAGAIN);
+		written += n > 0 ? (size_t)n : 0;
+		heard += hear(got + heard, all - heard);
+	}
+	assert_int_equal(written, all);
+	assert_memory_equal(sent, got, all);
+	free(sent);
+	free(got);
+}
+
+static void say(const char *text)
+{
+	assert_int_equal(SSL_write(client, text, (int)strlen(text)), strlen(text));
+}
+
+static void check_read(const char *expected)
+{
+	char buf[64];
+	ssize_t n = transport_ops(&t)->read(&t, buf, sizeof(buf));
+
+	assert_int_equal(n, strlen(expected));
+	assert_memory_equal(buf, expected, strlen(expected));
+}
+
+/* What was said ahead of the end comes first, and the end with the next call, that is asked for. */
+static void test_goodbye_of_the_peer(void **state)
+{
+	(void)state;
+	say("a");
+	say("b");
+	assert_int_equal(SSL_shutdown(client), 0);
+	check_read("ab");
+	assert_true(t.again);
+	assert_true(transport_ops(&t)->pending(&t) > 0);
+	check_read("");
+	assert_false(t.again);
+	/* it is answered, so that the peer knows that all has come */
+	transport_ops(&t)->fini(&t);
+	assert_int_equal(SSL_shutdown(client), 1);
+}
+
+/* An end without a goodbye is one, too. */
+static void test_end_of_the_stream(void **state)
+{
+	(void)state;
+	say("last");
+	shutdown(peer, SHUT_WR);
+	check_read("last");
+	check_read("");
+	check_read("");
+}
+
+static void test_our_goodbye(void **state)
+{
+	char text[] = "end", buf[8];
+	struct iovec part = { text, 3 };
+
+	(void)state;
+	assert_int_equal(transport_ops(&t)->write(&t, &part, 1, true), 3);
+	transport_ops(&t)->shutdown(&t);
+	assert_int_equal(SSL_read(client, buf, sizeof(buf)), 3);
+	assert_int_equal(SSL_read(client, buf, sizeof(buf)), 0);
+	assert_int_equal(SSL_get_error(client, 0), SSL_ERROR_ZERO_RETURN);
+}
+
+static void check_error(ssize_t n, int error)
+{
+	assert_int_equal(n, -1);
+	assert_int_equal(errno, error);
+}
+
+static ssize_t try_read(void)
+{
+	char byte;
+
+	return transport_ops(&t)->read(&t, &byte, 1);
+}
+
+/* OpenSSL tells once what was wrong; here it stays so. */
+static void test_what_is_no_record(void **state)
+{
+	(void)state;
+	assert_int_equal(send(peer, "this is no record at all", 24, 0), 24);
+	check_error(try_read(), EPROTO);
+	check_error(try_read(), EPROTO);
+}
+
+static void test_nothing_to_read(void **state)
+{
+	(void)state;
+	check_error(try_read(), EAGAIN);
+	say("x");
+	check_read("x");
+	check_error(try_read(), EAGAIN);
+	assert_int_equal(transport_ops(&t)->pending(&t), 0);
+}
+
+/* A buffer that is smaller than a record: the rest waits inside, and is told of. */
+static void test_small_buffer(void **state)
+{
+	char buf[3];
+
+	(void)state;
+	say("abcdef");
+	assert_int_equal(transport_ops(&t)->read(&t, buf, sizeof(buf)), 3);
+	assert_memory_equal(buf, "abc", 3);
+	assert_true(transport_ops(&t)->pending(&t) > 0);
+	assert_int_equal(transport_ops(&t)->read(&t, buf, sizeof(buf)), 3);
+	assert_memory_equal(buf, "def", 3);
+	assert_int_equal(transport_ops(&t)->pending(&t), 0);
+}
+
+static void test_peer_that_is_gone(void **state)
+{
+	static uint8_t bytes[100];
+	struct iovec part = { bytes, sizeof(bytes) };
+
+	(void)state;
+	close(peer);
+	check_error(transport_ops(&t)->write(&t, &part, 1, false), EPIPE);
+	peer = dup(t.fd);
+}
+
+/* What was not taken has nowhere to wait: then that is the end. */
+static void test_no_memory_for_what_waits(void **state)
+{
+	static uint8_t bytes[60000];
+	struct iovec part = { bytes, sizeof(bytes) };
+	ssize_t n = 0;
+
+	(void)state;
+	failing_from(1);
+	for (int i = 0; i < 100 && n >= 0; i++)
+		n = transport_ops(&t)->write(&t, &part, 1, false);
+	assert_true(failing_end());
+	check_error(n, ENOMEM);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -236,6 +393,15 @@ int main(void)
 		TEST(test_socket_that_takes_little),
 		TEST(test_flush),
 		TEST(test_answers_that_nobody_takes),
+		TEST(test_pieces),
+		TEST(test_goodbye_of_the_peer),
+		TEST(test_end_of_the_stream),
+		TEST(test_our_goodbye),
+		TEST(test_what_is_no_record),
+		TEST(test_nothing_to_read),
+		TEST(test_small_buffer),
+		TEST(test_peer_that_is_gone),
+		TEST(test_no_memory_for_what_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
