@@ -31,7 +31,8 @@ struct bus_limits {
 
 enum bus_result {
 	BUS_OK,
-	BUS_FULL, /* back-pressure: try again when woken (bus_want_room) */
+	BUS_EMPTY, /* of a read: there is nothing more yet */
+	BUS_FULL, /* back-pressure: try again when woken (bus_want_space) */
 	BUS_TOO_BIG, /* the frame is over half the ring, or the room's name too long */
 	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
 	BUS_CORRUPT, /* an entry or the lock cannot be true: end the process */
@@ -43,12 +44,19 @@ struct bus_room {
 	uint32_t index; /* its place in the directory */
 };
 
-/* One message, lent: valid until the cursor is moved past it (bus_advance). */
+/* What an entry is, beside its frame; as its publisher says. */
+struct bus_meta {
+	uint64_t sender; /* id of the connection that published it; 0: none */
+	int64_t time; /* milliseconds since the epoch of Unix */
+	uint16_t kind; /* BUS_KIND_MESSAGE; who does not know another passes over it */
+	bool not_to_sender;
+};
+
+/* One entry, lent: valid until the cursor is moved past it (bus_advance). */
 struct bus_entry {
 	struct bus_room room;
 	uint64_t sequence; /* in its room, from 1 */
-	uint64_t origin; /* id of the connection that published it; 0: none */
-	uint32_t kind; /* what the publisher says it is; BUS_KIND_MESSAGE */
+	struct bus_meta meta;
 	const uint8_t *frame; /* a whole unmasked WebSocket frame */
 	size_t frame_len;
 	uint64_t end; /* the position behind it, for bus_advance */
@@ -95,13 +103,13 @@ struct bus_part {
 	const void *p;
 	size_t len;
 };
-enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, uint64_t origin,
+enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus_meta *meta,
 			   const struct bus_part *parts, int count)
 	__attribute__((warn_unused_result));
 
 /*
  * Reads the entry at *position (start with bus_cursor) without moving the
- * cursor. BUS_OK: *e is filled, go on at e->end. BUS_FULL: nothing more yet.
+ * cursor. BUS_OK: *e is filled, go on at e->end. BUS_EMPTY: nothing more yet.
  * All entries come by, those of rooms this worker is not in too: compare the
  * room's id. Without a room, bus_cursor is the tail.
  */
@@ -110,7 +118,7 @@ enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entr
 	__attribute__((warn_unused_result));
 
 /*
- * Gives up everything before position; wakes those who wait for room if there
+ * Gives up everything before position; wakes those who wait for space if there
  * are any. Nothing happens when the cursor is gone or already further on.
  */
 void bus_advance(struct bus *b, uint64_t position);
@@ -131,11 +139,11 @@ void bus_awake(struct bus *b);
 
 /*
  * After BUS_FULL: asks for one write to this worker's own eventfd when there is
- * room again. Returns true if there is some already. A write may also come
+ * space again. Returns true if there is some already. A write may also come
  * for nothing, or be lost with a worker that dies: the master then writes to
  * all, and who is woken tries again.
  */
-bool bus_want_room(struct bus *b);
+bool bus_want_space(struct bus *b);
 
 /* Master: atomic stores only, never the lock. The slot's worker is reaped and none is forked. */
 void bus_clear_slot(struct bus *b, int slot);
@@ -147,7 +155,7 @@ void bus_clear_slot(struct bus *b, int slot);
 pid_t bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
 
 /*
- * Master: a bit for each slot that the log waits for: somebody wants room in it, and this slot's
+ * Master: a bit for each slot that the log waits for: somebody wants space in it, and this slot's
  * cursor is one that has to move first.
  */
 uint64_t bus_awaited(const struct bus *b);

@@ -58,7 +58,7 @@ struct bus_shared {
 	_Alignas(BUS_LINE) _Atomic uint64_t reserve; /* all that may be overwritten is before it */
 	struct bus_redo redo;
 
-	_Alignas(BUS_LINE) _Atomic uint64_t waiting; /* slots that want room in the ring */
+	_Alignas(BUS_LINE) _Atomic uint64_t waiting; /* slots that want space in the ring */
 	_Atomic uint64_t freed; /* grows when membership bits are cleared */
 	_Atomic uint64_t recoveries; /* how often an owner was found dead */
 	_Atomic uint64_t last_id;
@@ -68,14 +68,18 @@ struct bus_shared {
 	struct bus_slot slots[BUS_SLOTS];
 };
 
+enum bus_flags { BUS_NOT_TO_SENDER = 1 };
+
 /* The head of an entry in the ring; the frame follows, then up to seven bytes of nothing. */
 struct bus_head {
 	uint64_t id;
 	uint64_t sequence;
 	uint64_t previous; /* position of the room's entry before this one, 0: none */
-	uint64_t origin;
+	uint64_t sender;
+	int64_t time;
 	uint32_t index;
-	uint32_t kind;
+	uint16_t kind;
+	uint16_t flags; /* enum bus_flags */
 	uint32_t frame_len;
 	uint32_t check; /* low half of the entry's own position */
 };
@@ -136,7 +140,7 @@ void bus_directory_clear(struct bus *b, int slot);
 /* Brings floor and scan_at up to date and marks the workers that are far behind for waking. */
 void bus_scan(struct bus *b, uint64_t tail);
 
-/* A cursor went forward or away: wakes those who wait for room, if there is some now. */
+/* A cursor went forward or away: wakes those who wait for space, if there is some now. */
 void bus_release(struct bus *b);
 
 /* The start of the entry at position, in the first of the two mappings. */

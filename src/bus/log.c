@@ -29,7 +29,7 @@
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
-_Static_assert(sizeof(struct bus_head) == 48, "the head of an entry has no holes");
+_Static_assert(sizeof(struct bus_head) == 56, "the head of an entry has no holes");
 
 static size_t entry_size(size_t frame_len)
 {
@@ -137,11 +137,16 @@ static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 	return BUS_OK;
 }
 
-enum bus_result bus_append(struct bus *b, struct bus_room room, uint32_t kind, uint64_t origin,
+enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus_meta *meta,
 			   const struct bus_part *parts, int count)
 {
 	struct bus_head head = {
-		.id = room.id, .index = room.index, .kind = kind, .origin = origin
+		.id = room.id,
+		.index = room.index,
+		.kind = meta->kind,
+		.flags = meta->not_to_sender ? BUS_NOT_TO_SENDER : 0,
+		.sender = meta->sender,
+		.time = meta->time,
 	};
 	enum bus_result result;
 	uint64_t tail;
@@ -180,13 +185,23 @@ static bool credible(const struct bus *b, const struct bus_head *head, uint64_t 
 	       entry_size(head->frame_len) <= available;
 }
 
+static struct bus_meta meta_of(const struct bus_head *head)
+{
+	return (struct bus_meta){
+		.sender = head->sender,
+		.time = head->time,
+		.kind = head->kind,
+		.not_to_sender = head->flags & BUS_NOT_TO_SENDER,
+	};
+}
+
 enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
 	struct bus_head head;
 
 	if (position == tail)
-		return BUS_FULL;
+		return BUS_EMPTY;
 	if (position % BUS_ALIGN != 0 || position > tail || tail - position > b->size ||
 	    tail - position < sizeof(head))
 		return BUS_CORRUPT;
@@ -196,8 +211,7 @@ enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entr
 	e->room.id = head.id;
 	e->room.index = head.index;
 	e->sequence = head.sequence;
-	e->origin = head.origin;
-	e->kind = head.kind;
+	e->meta = meta_of(&head);
 	e->frame = bus_ring_at(b, position) + sizeof(head);
 	e->frame_len = head.frame_len;
 	e->end = position + entry_size(head.frame_len);

@@ -2,7 +2,7 @@
  * Cursors, and who is woken when.
  *
  * There are two questions that one process asks while another changes the answer: "may I sleep?"
- * against "a new tail is stored", and "is there room?" against "a cursor moved". Both are settled
+ * against "a new tail is stored", and "is there space?" against "a cursor moved". Both are settled
  * the same way: each side first stores its own word, then passes a sequentially consistent
  * fence, then looks at the other's. At least one of the two sees the other; so either the sleeper
  * stays awake or it gets a write to its eventfd.
@@ -11,7 +11,7 @@
  * worker whose rooms are quiet sleeps, its cursor stays, and others' messages pile up behind it
  * until the log is full. So authors look at all cursors when the slowest may be a quarter of
  * the lag behind, and again after each eighth more, and wake those that are over a quarter
- * behind. "Room again" is announced at half the lag, for all to go on in one stretch; at that
+ * behind. "Space again" is announced at half the lag, for all to go on in one stretch; at that
  * point, whoever holds them up was more than three eighths behind when an author last
  * looked, hence woken.
  */
@@ -61,7 +61,7 @@ void bus_scan(struct bus *b, uint64_t tail)
 	b->scan_at = far_behind ? tail + b->lag / 8 : b->floor + b->lag / 4;
 }
 
-/* Who is too far behind for those who wait, as has_room has it. */
+/* Who is too far behind for those who wait, as has_space has it. */
 uint64_t bus_awaited(const struct bus *b)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
@@ -79,7 +79,7 @@ uint64_t bus_awaited(const struct bus *b)
 	return slots;
 }
 
-static bool has_room(const struct bus *b)
+static bool has_space(const struct bus *b)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
 	uint64_t far_behind;
@@ -90,18 +90,18 @@ static bool has_room(const struct bus *b)
 void bus_release(struct bus *b)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0 || !has_room(b))
+	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0 || !has_space(b))
 		return;
 	kick(b, atomic_exchange(&b->shared->waiting, 0));
 }
 
-bool bus_want_room(struct bus *b)
+bool bus_want_space(struct bus *b)
 {
 	uint64_t own = bus_slot_bit(b->slot);
 
 	atomic_fetch_or(&b->shared->waiting, own);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!has_room(b))
+	if (!has_space(b))
 		return false;
 	atomic_fetch_and(&b->shared->waiting, ~own);
 	return true;

@@ -235,7 +235,7 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 
 /* park.c */
 /* Keeps a message until the bus has space; c is not read from meanwhile. -1: no memory. */
-int park_message(struct conn *c, struct bus_room room, uint64_t sender,
+int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count);
 /* Keeps input behind it. False: no memory. */
 bool park_rest(struct conn *c, const uint8_t *p, size_t len);

@@ -19,7 +19,8 @@ static struct batched entries[BATCH_ENTRIES];
 
 static bool is_for(const struct batched *e, const struct place *p)
 {
-	return e->e.sequence > p->after && (e->e.origin == 0 || e->e.origin != p->conn->id);
+	return e->e.sequence > p->after &&
+	       (!e->e.meta.not_to_sender || e->e.meta.sender != p->conn->id);
 }
 
 static bool is_for_all(const struct batch *b, const struct place *p)
@@ -118,13 +119,13 @@ static void collect(struct room *r, struct batched *e, struct room **touched)
 	}
 	b->last = e;
 	b->entries++;
-	b->selective |= e->e.origin != 0;
+	b->selective |= e->e.meta.not_to_sender;
 }
 
 /* The room to whose members an entry goes. NULL: it is passed over. */
 static struct room *room_of(const struct bus_entry *e)
 {
-	switch (e->kind) {
+	switch (e->meta.kind) {
 	case BUS_KIND_MESSAGE:
 		return registry_at(e->room);
 	default: /* made by a process that knows more than this one */

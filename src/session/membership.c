@@ -30,15 +30,20 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 		{ data, len },
 	};
 	const struct bus_room room = c->admission->member.room->bus;
-	uint64_t origin = leave_out_sender ? c->id : 0;
+	const struct bus_meta meta = {
+		.sender = c->id,
+		.time = session_time(),
+		.kind = BUS_KIND_MESSAGE,
+		.not_to_sender = leave_out_sender,
+	};
 
-	switch (bus_append(session.bus, room, BUS_KIND_MESSAGE, origin, parts, 3)) {
+	switch (bus_append(session.bus, room, &meta, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);
 		return true;
 	case BUS_FULL:
 		metrics_add(&session.row->bus_full, 1);
-		if (park_message(c, room, origin, parts, 3) == 0)
+		if (park_message(c, room, &meta, parts, 3) == 0)
 			return true;
 		return verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
 	case BUS_TOO_BIG:

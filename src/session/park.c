@@ -18,14 +18,14 @@ struct conn_parked {
 	struct conn *conn;
 	TAILQ_ENTRY(conn_parked) entry;
 	struct bus_room room;
-	uint64_t sender;
+	struct bus_meta meta;
 	size_t frame_len, rest_len;
 	uint8_t *frame, *rest; /* rest: input behind the message, NULL: none */
 };
 
 static TAILQ_HEAD(parked_list, conn_parked) parked = TAILQ_HEAD_INITIALIZER(parked);
 
-int park_message(struct conn *c, struct bus_room room, uint64_t sender,
+int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count)
 {
 	struct conn_parked *pk = conn_need_extra(c) ? calloc(1, sizeof(*pk)) : NULL;
@@ -43,7 +43,7 @@ int park_message(struct conn *c, struct bus_room room, uint64_t sender,
 		bytes_copy(pk->frame + at, parts[i].p, parts[i].len);
 	pk->conn = c;
 	pk->room = room;
-	pk->sender = sender;
+	pk->meta = *meta;
 	c->extra->parked = pk;
 	c->parked = true;
 	TAILQ_INSERT_TAIL(&parked, pk, entry);
@@ -101,7 +101,7 @@ bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len))
 		bool end = pk == last;
 
 		metrics_beat();
-		switch (bus_append(session.bus, pk->room, BUS_KIND_MESSAGE, pk->sender, &part, 1)) {
+		switch (bus_append(session.bus, pk->room, &pk->meta, &part, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);
 			let_go_on(pk, resume);

@@ -67,7 +67,7 @@ bool session_turn_end(void)
 	conn_reap();
 	bus_wake_readers(session.bus);
 	/* Having read to the end itself, this worker may have made the room it waits for. */
-	if (waiting && bus_want_room(session.bus))
+	if (waiting && bus_want_space(session.bus))
 		more = true;
 	return more;
 }

@@ -45,6 +45,8 @@ extern struct session session;
 /* The monotonic clock, in milliseconds and in microseconds. */
 int64_t session_clock(void);
 int64_t session_clock_us(void);
+/* When the loop last woke, in milliseconds since the epoch: what needs no clock is stamped so. */
+int64_t session_time(void);
 
 /* slot: 0..63; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
 int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
@@ -56,7 +58,7 @@ void session_accept(int fd, const struct net_peer *peer, void *listener);
 
 /*
  * The end of a loop turn: frees what ended, reads the bus and delivers, goes on
- * with those who waited for room, wakes other workers. Returns true if there is
+ * with those who waited for space, wakes other workers. Returns true if there is
  * more to do at once, so that the loop must not sleep.
  */
 bool session_turn_end(void);

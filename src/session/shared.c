@@ -1,6 +1,7 @@
 /*
  * shared.c - what all files of a session read, and none of them leads to, see session.h.
  */
+#include <event2/event.h>
 #include <time.h>
 
 #include "session/session.h"
@@ -18,4 +19,12 @@ int64_t session_clock_us(void)
 int64_t session_clock(void)
 {
 	return session_clock_us() / 1000;
+}
+
+int64_t session_time(void)
+{
+	struct timeval now;
+
+	event_base_gettimeofday_cached(session.base, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
 }

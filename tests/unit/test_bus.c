@@ -18,7 +18,7 @@
 
 #include "bus/bus_internal.h"
 
-enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 4 };
+enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 4, HEAD = sizeof(struct bus_head) };
 
 /* Each worker is a copy of the master's struct, as after a fork; the memory is one. */
 struct fixture {
@@ -70,19 +70,21 @@ static struct bus_room join(struct bus *b, const char *name)
 	return room;
 }
 
+static const struct bus_meta message = { .kind = BUS_KIND_MESSAGE };
+
 static enum bus_result append_len(struct bus *b, struct bus_room room, size_t len)
 {
 	static const char bytes[SIZE];
 	struct bus_part part = { bytes, len };
 
-	return bus_append(b, room, BUS_KIND_MESSAGE, 0, &part, 1);
+	return bus_append(b, room, &message, &part, 1);
 }
 
 static void append_text(struct bus *b, struct bus_room room, const char *text)
 {
 	struct bus_part part = { text, strlen(text) };
 
-	assert_int_equal(bus_append(b, room, BUS_KIND_MESSAGE, 0, &part, 1), BUS_OK);
+	assert_int_equal(bus_append(b, room, &message, &part, 1), BUS_OK);
 }
 
 static bool kicked(struct fixture *f, int slot)
@@ -110,7 +112,7 @@ static void expect_nothing(struct bus *b)
 {
 	struct bus_entry e;
 
-	assert_int_equal(bus_read(b, bus_cursor(b), &e), BUS_FULL);
+	assert_int_equal(bus_read(b, bus_cursor(b), &e), BUS_EMPTY);
 }
 
 static void skip_all(struct bus *b)
@@ -120,7 +122,7 @@ static void skip_all(struct bus *b)
 
 	while ((result = bus_read(b, bus_cursor(b), &e)) == BUS_OK)
 		bus_advance(b, e.end);
-	assert_int_equal(result, BUS_FULL);
+	assert_int_equal(result, BUS_EMPTY);
 }
 
 static void test_limits(void **state)
@@ -224,12 +226,15 @@ static void test_order_and_numbers(void **state)
 	struct bus *a = &f->worker[0], *b = &f->worker[1];
 	struct bus_room one = join(a, "one"), two = join(a, "two"), same = join(b, "one");
 	struct bus_part parts[] = { { "\x81\x05", 2 }, { NULL, 0 }, { "hel", 3 }, { "lo", 2 } };
+	const struct bus_meta other = {
+		.sender = 99, .time = 1700000000123, .kind = 7, .not_to_sender = true
+	};
 	struct bus_entry e;
 
 	assert_int_equal(one.id, same.id);
 	assert_int_equal(one.index, same.index);
 	assert_int_not_equal(one.id, two.id);
-	assert_int_equal(bus_append(a, one, 7, 99, parts, 4), BUS_OK);
+	assert_int_equal(bus_append(a, one, &other, parts, 4), BUS_OK);
 	append_text(b, one, "second");
 	append_text(a, two, "other");
 	append_text(a, one, "");
@@ -237,8 +242,10 @@ static void test_order_and_numbers(void **state)
 	assert_int_equal(bus_sequence(a, two), 1);
 
 	assert_int_equal(bus_read(a, bus_cursor(a), &e), BUS_OK);
-	assert_int_equal(e.kind, 7);
-	assert_int_equal(e.origin, 99);
+	assert_int_equal(e.meta.kind, 7);
+	assert_int_equal(e.meta.sender, 99);
+	assert_int_equal(e.meta.time, 1700000000123);
+	assert_true(e.meta.not_to_sender);
 	for (int i = 0; i < 2; i++) {
 		struct bus *reader = i ? b : a;
 
@@ -301,15 +308,17 @@ static void test_wrap_around(void **state)
 	for (uint64_t n = 1; bus_cursor(a) < 40 * (uint64_t)SIZE; n++) {
 		size_t len = (size_t)(n * 37 % sizeof(bytes));
 		struct bus_part part = { bytes, len };
+		const struct bus_meta by = { .sender = n, .kind = BUS_KIND_MESSAGE };
 
 		memset(bytes, (int)(n % 251), len);
-		assert_int_equal(bus_append(a, room, 1, n, &part, 1), BUS_OK);
+		assert_int_equal(bus_append(a, room, &by, &part, 1), BUS_OK);
 		for (int i = 0; i < 2; i++) {
 			struct bus *reader = i ? b : a;
 
 			assert_int_equal(bus_read(reader, bus_cursor(reader), &e), BUS_OK);
 			assert_int_equal(e.sequence, n);
-			assert_int_equal(e.origin, n);
+			assert_int_equal(e.meta.sender, n);
+			assert_false(e.meta.not_to_sender);
 			assert_int_equal(e.frame_len, len);
 			assert_memory_equal(e.frame, bytes, len);
 			bus_advance(reader, e.end);
@@ -384,10 +393,10 @@ static void test_full_and_room_again(void **state)
 	while (append_len(a, room, 1000) == BUS_OK)
 		n++;
 	/* The lag counts what is behind the tail before an append. */
-	assert_int_equal(n, LAG / 1048 + 1);
+	assert_int_equal(n, LAG / (1000 + HEAD) + 1);
 	assert_int_equal(append_len(a, room, 0), BUS_FULL);
 	assert_int_equal(bus_awaited(f->master), 0);
-	assert_false(bus_want_room(a));
+	assert_false(bus_want_space(a));
 	assert_int_equal(bus_awaited(f->master), 7);
 	assert_int_equal(bus_sequence(a, room), n);
 
@@ -397,7 +406,7 @@ static void test_full_and_room_again(void **state)
 	assert_int_equal(bus_awaited(f->master), 4);
 	assert_false(kicked(f, 0));
 	assert_int_equal(append_len(a, room, 0), BUS_FULL);
-	for (unread = n * 1048; unread > LAG / 2; unread -= 1048) {
+	for (unread = n * (1000 + HEAD); unread > LAG / 2; unread -= 1000 + HEAD) {
 		struct bus_entry e;
 
 		assert_false(kicked(f, 0));
@@ -410,7 +419,7 @@ static void test_full_and_room_again(void **state)
 	assert_int_equal(append_len(a, room, 1000), BUS_OK);
 	skip_all(c);
 	assert_false(kicked(f, 0));
-	assert_true(bus_want_room(a));
+	assert_true(bus_want_space(a));
 	assert_int_equal(f->master->shared->waiting, 0);
 }
 
@@ -428,7 +437,7 @@ static void test_room_again_by_other_ways(void **state)
 				skip_all(a);
 		if (way == 2)
 			skip_all(b);
-		assert_false(bus_want_room(a));
+		assert_false(bus_want_space(a));
 		assert_false(kicked(f, 0));
 		if (way == 0)
 			bus_leave(b, room);
@@ -450,23 +459,23 @@ static void test_too_big(void **state)
 	struct bus *a = &f->worker[0];
 	struct bus_room room = join(a, "room");
 	static uint8_t bytes[SIZE];
-	struct bus_part parts[2] = { { bytes, SIZE / 4 }, { bytes, SIZE / 4 - 48 } };
+	struct bus_part parts[2] = { { bytes, SIZE / 4 }, { bytes, SIZE / 4 - HEAD } };
 	struct bus_part vast[2] = { { bytes, 100 }, { bytes, SIZE_MAX - 50 } };
 	struct bus_entry e;
 
 	memset(bytes, 'x', sizeof(bytes));
-	assert_int_equal(append_len(a, room, SIZE / 2 - 47), BUS_TOO_BIG);
+	assert_int_equal(append_len(a, room, SIZE / 2 - HEAD + 1), BUS_TOO_BIG);
 	assert_int_equal(append_len(a, room, SIZE_MAX), BUS_TOO_BIG);
-	assert_int_equal(bus_append(a, room, 1, 0, vast, 2), BUS_TOO_BIG);
+	assert_int_equal(bus_append(a, room, &message, vast, 2), BUS_TOO_BIG);
 	assert_int_equal(bus_sequence(a, room), 0);
 
 	/* The largest one, again and again, while another is unread: nothing unread is lost. */
 	for (uint64_t n = 1; n < 50; n++) {
 		append_text(a, room, "small");
-		assert_int_equal(bus_append(a, room, 1, 0, parts, 2), BUS_OK);
+		assert_int_equal(bus_append(a, room, &message, parts, 2), BUS_OK);
 		expect(a, room, 2 * n - 1, "small");
 		assert_int_equal(bus_read(a, bus_cursor(a), &e), BUS_OK);
-		assert_int_equal(e.frame_len, SIZE / 2 - 48);
+		assert_int_equal(e.frame_len, SIZE / 2 - HEAD);
 		assert_memory_equal(e.frame, bytes, e.frame_len);
 		bus_advance(a, e.end);
 	}
@@ -599,8 +608,8 @@ static void test_clear_slot(void **state)
 	join(b, "two");
 	while (append_len(a, one, 1000) == BUS_OK)
 		continue;
-	assert_false(bus_want_room(a));
-	assert_false(bus_want_room(b));
+	assert_false(bus_want_space(a));
+	assert_false(bus_want_space(b));
 	assert_true(bus_sleep(b));
 	f->master->shared->slots[0].sleeping = 1;
 	bus_clear_slot(f->master, 0);
@@ -765,7 +774,7 @@ static void use_everything(struct bus *b, struct bus_room room, unsigned *seed, 
 	bus_sequence(b, room);
 	if (!bus_sleep(b))
 		bus_awake(b);
-	bus_want_room(b);
+	bus_want_space(b);
 	bus_wake_readers(b);
 }
 

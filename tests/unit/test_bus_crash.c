@@ -64,6 +64,7 @@ struct player {
 	uint64_t digest;
 };
 
+static const struct bus_meta message = { .kind = BUS_KIND_MESSAGE };
 static struct board *board;
 static struct bus *master;
 static int wakeups[BUS_SLOTS];
@@ -137,13 +138,14 @@ static enum bus_result send_one(struct player *p, struct bus_room room)
 	static uint8_t bytes[3000];
 	struct payload head = { .life = p->life, .number = p->sent + 1 };
 	struct bus_part parts[] = { { &head, sizeof(head) }, { bytes, 0 } };
+	const struct bus_meta meta = { .sender = p->life, .kind = BUS_KIND_MESSAGE };
 	enum bus_result result;
 
 	head.len = (uint32_t)rand_r(&p->seed) % (rand_r(&p->seed) % 8 ? 100 : sizeof(bytes));
 	head.seed = (uint32_t)rand_r(&p->seed);
 	fill(bytes, head.len, head.seed ^ head.life ^ head.number);
 	parts[1].len = head.len;
-	result = bus_append(p->b, room, BUS_KIND_MESSAGE, p->life, parts, 2);
+	result = bus_append(p->b, room, &meta, parts, 2);
 	require(result == BUS_OK || result == BUS_FULL, "append", result, 0);
 	if (result == BUS_OK)
 		atomic_store(&board->promised[p->life], ++p->sent);
@@ -158,7 +160,8 @@ static void check_bytes(const struct bus_entry *e, struct payload *head)
 	memcpy(head, e->frame, sizeof(*head));
 	require(head->len <= sizeof(bytes) && e->frame_len == sizeof(*head) + head->len,
 		"length of an entry", e->frame_len, head->len);
-	require(head->life < LIVES && e->origin == head->life, "author", head->life, e->origin);
+	require(head->life < LIVES && e->meta.sender == head->life, "author", head->life,
+		e->meta.sender);
 	fill(bytes, head->len, head->seed ^ head->life ^ head->number);
 	require(memcmp(bytes, e->frame + sizeof(*head), head->len) == 0, "torn entry", head->life,
 		head->number);
@@ -202,7 +205,7 @@ static bool read_some(struct player *p)
 		check_entry(p, &e);
 		position = e.end;
 	}
-	require(result == BUS_OK || result == BUS_FULL, "read", result, position);
+	require(result == BUS_OK || result == BUS_EMPTY, "read", result, position);
 	bus_advance(p->b, position);
 	return result == BUS_OK;
 }
@@ -254,7 +257,7 @@ static bool publish(struct player *p)
 {
 	for (int n = 0; n < BURST && p->sent < p->to_send; n++)
 		if (send_one(p, p->room) == BUS_FULL)
-			return !bus_want_room(p->b);
+			return !bus_want_space(p->b);
 	return p->sent >= p->to_send;
 }
 
@@ -426,7 +429,7 @@ static void check_rooms_are_free(void)
 	bus_set_slot(master, WITNESS);
 	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_OK);
 	for (int n = 0; n < SIZE / (LAG / 2) + 2; n++) {
-		assert_int_equal(bus_append(master, room, 1, 0, &part, 1), BUS_OK);
+		assert_int_equal(bus_append(master, room, &message, &part, 1), BUS_OK);
 		bus_advance(master, master->shared->tail);
 	}
 	for (int n = 0; n < ROOMS - 1; n++) {
@@ -502,7 +505,7 @@ static void test_stopped_owner(void **state)
 	for (int n = 0; n < 100; n++) {
 		struct bus_part part = { "x", 1 };
 
-		assert_int_equal(bus_append(master, room, 1, 0, &part, 1), BUS_FULL);
+		assert_int_equal(bus_append(master, room, &message, &part, 1), BUS_FULL);
 	}
 	/* A hundred publishers do not wait a hundred times 2 ms. */
 	assert_true(elapsed_ms(&begin) < 150);

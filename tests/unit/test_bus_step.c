@@ -152,24 +152,25 @@ static void kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *)
 static uint64_t go_on(struct fixture *f)
 {
 	struct bus_part part = { "other", 5 };
+	const struct bus_meta others = { .kind = 2 };
 	uint64_t before = f->last;
 	struct bus_entry e;
 	enum bus_result result;
 
-	assert_int_equal(bus_append(&f->other, f->room, 2, 0, &part, 1), BUS_OK);
+	assert_int_equal(bus_append(&f->other, f->room, &others, &part, 1), BUS_OK);
 	while ((result = bus_read(&f->other, bus_cursor(&f->other), &e)) == BUS_OK) {
 		if (e.room.id == f->room.id)
 			assert_int_equal(e.sequence, ++f->last);
-		if (e.kind == 1) {
-			assert_int_equal(e.origin, f->number);
+		if (e.meta.kind == 1) {
+			assert_int_equal(e.meta.sender, f->number);
 			assert_int_equal(e.frame_len, 100);
 			for (size_t i = 0; i < e.frame_len; i++)
 				assert_int_equal(e.frame[i], (uint8_t)f->number);
 		}
 		bus_advance(&f->other, e.end);
 	}
-	assert_int_equal(result, BUS_FULL);
-	assert_int_equal(e.kind, 2);
+	assert_int_equal(result, BUS_EMPTY);
+	assert_int_equal(e.meta.kind, 2);
 	assert_int_equal(bus_sequence(&f->other, f->room), f->last);
 	assert_null(bus_check_directory(f->victim));
 	return f->last - before;
@@ -187,9 +188,10 @@ static void append(struct fixture *f)
 {
 	uint8_t bytes[100];
 	struct bus_part part = { bytes, sizeof(bytes) };
+	const struct bus_meta own = { .sender = f->number, .kind = 1 };
 
 	memset(bytes, (int)f->number, sizeof(bytes));
-	if (bus_append(f->victim, f->room, 1, f->number, &part, 1) != BUS_OK)
+	if (bus_append(f->victim, f->room, &own, &part, 1) != BUS_OK)
 		_exit(1);
 }
 

@@ -389,12 +389,13 @@ static void test_levels_of_endpoints(void **state)
 
 /* --- what is in the log --- */
 
-static void append(const char *room, uint32_t kind, const char *frame)
+static void append(const char *room, uint16_t kind, const char *frame)
 {
+	const struct bus_meta meta = { .kind = kind };
 	const struct bus_part part = { frame, strlen(frame) };
 	enum reason why;
 
-	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, kind, 0, &part, 1),
+	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, &meta, &part, 1),
 			 BUS_OK);
 }
 
@@ -407,7 +408,7 @@ static void test_kinds_that_are_not_known(void **state)
 	append("/", BUS_KIND_MESSAGE + 1, "\x81\x01?");
 	say_within_the_turn(&a, "x");
 	append("/", 0, "not a frame");
-	append("/", UINT32_MAX, "\x88");
+	append("/", UINT16_MAX, "\x88");
 	say_frame(&b, 0x81, "y");
 	ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
 	ASSERT_HEARD(&b, "\x81\x01x\x81\x01y");
