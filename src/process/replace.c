@@ -1,7 +1,7 @@
 /*
  * replace.c - see replace.h.
  *
- * A worker that dies is replaced at once, five times within a minute; after that its place is left
+ * A worker that dies is replaced at once, five times within a minute; after that its slot is left
  * alone for 1 s, doubling to 30 s. A worker that finds the bus damaged ends all others with it: none
  * may go on with a bus that the next one does not have.
  */
@@ -103,7 +103,7 @@ static void log_death(const struct slot *s, const struct death *d)
 		(long)d->pid, end, d->doing, d->lost, d->lost == 1 ? " was" : "s were", successor);
 }
 
-/* Of a place that is wanted. Returns as replace_ended does. */
+/* Of a slot that is wanted. Returns as replace_ended does. */
 static const char *replace(struct slot *s, int status)
 {
 	/* behind the others, with a bus that all have */

@@ -1,5 +1,5 @@
 /*
- * replace.h - what follows when a worker has ended: who takes its place, and when.
+ * replace.h - what follows when a worker has ended: whether another takes its slot, and when.
  */
 #ifndef PROCESS_REPLACE_H
 #define PROCESS_REPLACE_H
@@ -22,7 +22,7 @@ const char *replace_ended(pid_t pid, int status) __attribute__((warn_unused_resu
  */
 const char *replace_tick(void) __attribute__((warn_unused_result));
 
-/* What is to be done with a place that is wanted. */
+/* What is to be done with a slot that is wanted. */
 enum replace_verdict {
 	REPLACE_NOW,
 	REPLACE_LATER, /* after a pause */

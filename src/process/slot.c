@@ -1,8 +1,9 @@
 /*
  * slot.c - see slot.h.
  *
- * A slot's pair, its sockets and its row outlive its worker: who is in a queue, and what is counted,
- * waits there for the next one.
+ * A slot has a control pair, listening sockets, a wake-up descriptor and a row of metrics, all of
+ * them made before the first fork: its next worker finds who waits in the queues, and counts on
+ * from where the one before it was.
  */
 #include "process/slot.h"
 

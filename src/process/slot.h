@@ -1,8 +1,8 @@
 /*
  * slot.h - a worker's place: what outlives the worker, and what there is to do with one.
  *
- * Nothing is decided here. Whoever ends is a child that slot_of finds, and slot_ended has its place
- * empty; replace.h says what follows, adopt.h who accepts meanwhile.
+ * Nothing is decided here: supervise.h says who is ended, replace.h what follows on a worker's end,
+ * adopt.h who accepts for a slot that cannot.
  */
 #ifndef PROCESS_SLOT_H
 #define PROCESS_SLOT_H
@@ -42,7 +42,7 @@ struct slot {
 
 extern struct slot slots[CONFIG_WORKERS_MAX];
 
-/* What workers tell, in the loop. The slot is as it is from then on. */
+/* What workers tell, in the loop. Their slots say so by then. */
 struct slot_events {
 	void (*ready)(void); /* one that was STARTING listens */
 	void (*reloaded)(unsigned moved, unsigned closed); /* of its connections */
@@ -65,7 +65,7 @@ struct slot *slot_of(pid_t pid);
 /* Forks a worker for an empty slot. Where that fails, told in the log, it backs off. */
 void slot_start(struct slot *s);
 
-/* Its worker was reaped: clears what that has left in shared memory. The slot is UNUSED. */
+/* Its worker was reaped: clears what that has left in shared memory, and the slot is UNUSED. */
 void slot_ended(struct slot *s);
 
 /* An empty slot is to be started at a tick. */

@@ -30,7 +30,7 @@ static void note_beats(struct slot *s)
 		watch.beaten = ticks_now();
 }
 
-/* An empty place is left as it is: to write to it is to have its page copied. */
+/* An empty slot is left as it is: to write to it is to have its page copied. */
 static void check_workers(uint64_t limit)
 {
 	uint64_t awaited = bus_awaited(shared.bus);
