@@ -304,22 +304,6 @@ def test_who_accepts_for_another_does_until_that_listens(daemon, after):
     wait_until("the other's socket to be given back", lambda: open_files(d.worker_at(1)) <= own)
 
 
-@needs_root
-def test_reload_while_another_accepts_for_one_that_starts(daemon):
-    """It goes on with the sockets that it is given anew, until the new worker listens."""
-    d = daemon(DEBUG)
-    d.wear_out(0)
-    child = stepper.stopped_child(d.pid)
-    d.change(idle_timeout="1h")
-    d.kill(signal.SIGHUP)
-    wait_until("the reload of the other", lambda: "generation 2" in state_of(d, 1))
-    assert re.match(r"worker 0: starting, .*, worker 1 accepts for it", state_of(d, 0))
-    check_all_served([Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)])
-    os.kill(child, signal.SIGCONT)
-    d.log_contains("configuration reloaded: ")
-    assert "accepts" not in state_of(d, 0)
-
-
 def test_unix_socket_is_shared_by_all(daemon):
     d = daemon(DEBUG, start=False)
     path = os.path.join(d.directory, "ws.sock")

@@ -1,5 +1,5 @@
 /*
- * What follows a worker's end, and who accepts for it meanwhile.
+ * What follows a worker's end.
  */
 // links: base proto bus config net session behaviours process
 #include <setjmp.h>
@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "process/adopt.h"
 #include "process/replace.h"
 #include "process/ticks.h"
 
@@ -73,48 +72,6 @@ static void test_start_that_fails(void **state)
 	assert_int_equal(replace_judge(&c, exited(1), true, NOW), REPLACE_NOW);
 }
 
-static void test_who_needs_an_adopter(void **state)
-{
-	(void)state;
-	for (int bits = 0; bits < 8; bits++) {
-		bool adopted = bits & 1, still = bits & 2, ready = bits & 4;
-		/* a start may take its time: nobody has been served yet */
-		bool stands_still = still && ready;
-
-		assert_true(adopt_is_needed(SLOT_BACKOFF, adopted, still, ready));
-		assert_int_equal(adopt_is_needed(SLOT_STARTING, adopted, still, ready),
-				 adopted || stands_still);
-		assert_int_equal(adopt_is_needed(SLOT_RUNNING, adopted, still, ready),
-				 stands_still);
-		assert_int_equal(adopt_is_needed(SLOT_UNUSED, adopted, false, ready), false);
-	}
-}
-
-static void test_who_adopts(void **state)
-{
-	(void)state;
-	assert_int_equal(adopt_choose(0, 0), -1);
-	/* nobody accepts for himself */
-	assert_int_equal(adopt_choose(UINT64_C(1) << 5, 5), -1);
-	assert_int_equal(adopt_choose(~UINT64_C(0), 5), 6);
-	assert_int_equal(adopt_choose(UINT64_C(1) << 4 | UINT64_C(1) << 9, 5), 9);
-	assert_int_equal(adopt_choose(UINT64_C(1) << 4 | UINT64_C(1) << 3, 5), 3);
-	assert_int_equal(adopt_choose(1, CONFIG_WORKERS_MAX - 1), 0);
-	assert_int_equal(adopt_choose(UINT64_C(1) << (CONFIG_WORKERS_MAX - 1), 0),
-			 CONFIG_WORKERS_MAX - 1);
-}
-
-/* Several that cannot accept do not all fall to the same. */
-static void test_adopters_differ(void **state)
-{
-	const uint64_t able = UINT64_C(0x2a); /* 1, 3 and 5 */
-
-	(void)state;
-	assert_int_equal(adopt_choose(able, 0), 1);
-	assert_int_equal(adopt_choose(able, 2), 3);
-	assert_int_equal(adopt_choose(able, 4), 5);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,9 +79,6 @@ int main(void)
 		cmocka_unit_test(test_at_once_five_times),
 		cmocka_unit_test(test_who_retired_is_no_death),
 		cmocka_unit_test(test_start_that_fails),
-		cmocka_unit_test(test_who_needs_an_adopter),
-		cmocka_unit_test(test_who_adopts),
-		cmocka_unit_test(test_adopters_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
