@@ -13,8 +13,7 @@
 #include <stdint.h>
 
 #include "base/reason.h"
-
-enum { METRICS_SLOTS = 64 };
+#include "base/slots.h"
 
 /* What a worker is doing, for the entry that says why it was ended. */
 enum activity {
@@ -47,13 +46,13 @@ struct metrics {
 	/* When the first certificate expires, seconds since the epoch; 0: there is none. */
 	_Atomic int64_t certificate_expires;
 	_Atomic int used; /* the rows from here on never had a worker */
-	struct metrics_row rows[METRICS_SLOTS];
+	struct metrics_row rows[SLOTS];
 };
 
 /* Maps a zeroed table, shared with children to be forked. NULL: errno is set. */
 struct metrics *metrics_new(void);
 
-/* The row of a slot, 0..METRICS_SLOTS-1: counts as used and as this process's own from now on. */
+/* The row of a slot, 0..SLOTS-1: counts as used and as this process's own from now on. */
 struct metrics_row *metrics_use(struct metrics *m, int slot);
 
 /* Open connections of all workers, at the moment of their last change. */

@@ -118,7 +118,7 @@ static void make_log(struct bus *b)
 {
 	atomic_init(&b->shared->tail, b->size);
 	atomic_init(&b->shared->reserve, b->size);
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		atomic_init(&b->shared->slots[i].cursor, BUS_NO_CURSOR);
 	b->floor = b->size;
 	b->scan_at = b->size + b->lag / 4;
@@ -134,7 +134,7 @@ static int draw_secrets(struct bus *b)
 	return getrandom(b->key, sizeof(b->key), 0) == (ssize_t)sizeof(b->key) ? 0 : -1;
 }
 
-struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS])
+struct bus *bus_new(const struct bus_limits *l, const int wakeups[SLOTS])
 {
 	struct bus *b = calloc(1, sizeof(*b));
 
@@ -202,7 +202,7 @@ int bus_populate(struct bus *b)
 
 void bus_set_slot(struct bus *b, int slot)
 {
-	assert(slot >= 0 && slot < BUS_SLOTS);
+	assert(slot >= 0 && slot < SLOTS);
 	b->slot = slot;
 }
 

@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { BUS_SLOTS = 64, BUS_ROOM_NAME_MAX = 1024 };
+#include "base/slots.h"
+
+enum { BUS_ROOM_NAME_MAX = 1024 };
 
 /* Lengths and check words of the ring have 32 bits. */
 #define BUS_SIZE_MAX ((size_t)1 << 32)
@@ -69,7 +71,7 @@ enum { BUS_KIND_MESSAGE = 1 };
  * lent for the life of the bus. NULL: errno is set; EINVAL for limits that cannot be, ENOTSUP for
  * a C library whose locks do not name their owner.
  */
-struct bus *bus_new(const struct bus_limits *l, const int wakeups[BUS_SLOTS]);
+struct bus *bus_new(const struct bus_limits *l, const int wakeups[SLOTS]);
 void bus_free(struct bus *b);
 
 /* Touches all memory ahead of use. -1: errno is set (there is not enough). Idempotent. */

@@ -65,7 +65,7 @@ struct bus_shared {
 	_Atomic uint32_t used; /* rooms from here on were never used */
 	_Atomic uint32_t hand; /* where the search for a free room goes on */
 
-	struct bus_slot slots[BUS_SLOTS];
+	struct bus_slot slots[SLOTS];
 };
 
 enum bus_flags { BUS_NOT_TO_SENDER = 1 };
@@ -98,7 +98,7 @@ struct bus {
 	uint64_t epoch;
 	uint64_t key[2];
 	int fd;
-	int wakeups[BUS_SLOTS];
+	int wakeups[SLOTS];
 	bool populated;
 
 	int slot; /* -1: the master */

@@ -38,7 +38,7 @@ static uint64_t slowest(const struct bus *b, uint64_t tail, uint64_t *far_behind
 	uint64_t least = tail;
 
 	*far_behind = 0;
-	for (int i = 0; i < BUS_SLOTS; i++) {
+	for (int i = 0; i < SLOTS; i++) {
 		uint64_t cursor =
 			atomic_load_explicit(&b->shared->slots[i].cursor, memory_order_acquire);
 
@@ -69,7 +69,7 @@ uint64_t bus_awaited(const struct bus *b)
 
 	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0)
 		return 0;
-	for (int i = 0; i < BUS_SLOTS; i++) {
+	for (int i = 0; i < SLOTS; i++) {
 		uint64_t cursor =
 			atomic_load_explicit(&b->shared->slots[i].cursor, memory_order_acquire);
 
@@ -132,7 +132,7 @@ void bus_wake_readers(struct bus *b)
 	if (slots == 0)
 		return;
 	atomic_thread_fence(memory_order_seq_cst);
-	for (int i = 0; i < BUS_SLOTS; i++) {
+	for (int i = 0; i < SLOTS; i++) {
 		struct bus_slot *s = &b->shared->slots[i];
 
 		if (slots & bus_slot_bit(i) &&

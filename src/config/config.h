@@ -14,20 +14,21 @@
 #include <stdint.h>
 
 #include "base/cidr.h"
+#include "base/slots.h"
 #include "config/key.h"
 
 struct behaviour;
 
 enum {
 	CONFIG_LISTENERS_MAX = 64,
-	CONFIG_WORKERS_MAX = 64,
+	CONFIG_WORKERS_MAX = SLOTS_WORKERS,
 	CONFIG_CERTIFICATES_MAX = 64, /* of one listener */
 	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
 	CONFIG_ENTRY_SPACE = 8192,
 	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
-	CONFIG_FD_RESERVE = 3 * 64,
+	CONFIG_FD_RESERVE = SLOTS + CONFIG_LISTENERS_MAX + 64,
 	/* And of the master, besides the sockets that it listens on for its workers. */
-	CONFIG_FD_MASTER = 3 * CONFIG_WORKERS_MAX + 32,
+	CONFIG_FD_MASTER = 2 * CONFIG_WORKERS_MAX + SLOTS + 32,
 };
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
@@ -132,7 +133,7 @@ struct config_endpoint {
 struct config {
 	unsigned refs;
 	uint64_t generation; /* 1 at start, one more with every applied reload */
-	int64_t workers; /* resolved: 1..64 */
+	int64_t workers; /* resolved: 1..CONFIG_WORKERS_MAX */
 	char *user; /* NULL: none */
 	char *runtime_dir; /* NULL: none */
 	int log_level; /* syslog's: LOG_ERR .. LOG_DEBUG */

@@ -34,7 +34,7 @@ int shared_renew_bus(const struct config *c)
 
 static int make_wakeups(void)
 {
-	for (int i = 0; i < BUS_SLOTS; i++) {
+	for (int i = 0; i < SLOTS; i++) {
 		shared.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (shared.wakeups[i] < 0)
 			return -1;

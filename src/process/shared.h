@@ -19,7 +19,7 @@ struct shared {
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */
 	struct bus_limits limits; /* of the bus; those of the start */
-	int wakeups[BUS_SLOTS]; /* eventfds, one for each place on the bus */
+	int wakeups[SLOTS]; /* eventfds, one for each place on the bus */
 };
 
 extern struct shared shared;

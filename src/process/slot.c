@@ -140,14 +140,14 @@ struct slot *slot_of(pid_t pid)
  */
 static void keep_own(const struct worker_start *start)
 {
-	int kept[3 + LOG_DESCRIPTORS + 1 + BUS_SLOTS + CONFIG_LISTENERS_MAX];
+	int kept[3 + LOG_DESCRIPTORS + 1 + SLOTS + CONFIG_LISTENERS_MAX];
 	size_t n = 0;
 
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		kept[n++] = fd;
 	n += log_descriptors(kept + n);
 	kept[n++] = start->control;
-	for (size_t i = 0; i < BUS_SLOTS; i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		kept[n++] = shared.wakeups[i];
 	for (size_t i = 0; i < start->config->listener_count; i++)
 		kept[n++] = start->sockets[i];

@@ -553,10 +553,10 @@ def test_bus_as_small_and_as_large_as_it_can_be(daemon, size, lag):
     assert answers(d.address)
 
 
-def test_sixty_four_workers(daemon):
+def test_sixty_workers(daemon):
     # on a slow machine they wait for each other
-    d = daemon({"workers": 64, "worker_timeout": "5m"})
-    assert len(d.workers()) == 64
+    d = daemon({"workers": 60, "worker_timeout": "5m"})
+    assert len(d.workers()) == 60
     assert answers(d.address)
 
 

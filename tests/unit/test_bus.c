@@ -24,7 +24,7 @@ enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 4, HEAD = sizeof(struct bu
 struct fixture {
 	struct bus *master;
 	struct bus worker[WORKERS];
-	int wakeups[BUS_SLOTS];
+	int wakeups[SLOTS];
 };
 
 static int set_up_limits(void **state, const struct bus_limits *l)
@@ -32,7 +32,7 @@ static int set_up_limits(void **state, const struct bus_limits *l)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		f->wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	f->master = bus_new(l, f->wakeups);
 	assert_non_null(f->master);
@@ -55,7 +55,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	bus_free(f->master);
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		close(f->wakeups[i]);
 	free(f);
 	return 0;
@@ -796,7 +796,7 @@ static void test_random_scribbles(void **state)
 
 		words[at] = (uint64_t)rand_r(&seed) << (rand_r(&seed) % 40);
 		use_everything(a, room, &seed, n);
-		bus_clear_slot(f->master, n % BUS_SLOTS);
+		bus_clear_slot(f->master, n % SLOTS);
 	}
 }
 

@@ -15,15 +15,15 @@
 
 #include "bus/bus_internal.h"
 
-static inline void bus_check_open(int wakeups[BUS_SLOTS])
+static inline void bus_check_open(int wakeups[SLOTS])
 {
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 }
 
-static inline void bus_check_close(const int wakeups[BUS_SLOTS])
+static inline void bus_check_close(const int wakeups[SLOTS])
 {
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		close(wakeups[i]);
 }
 

@@ -44,7 +44,7 @@ struct board {
 	_Atomic bool failed;
 	char text[200];
 	_Atomic uint32_t ready;
-	_Atomic uint64_t digest[BUS_SLOTS];
+	_Atomic uint64_t digest[SLOTS];
 	_Atomic uint32_t promised[LIVES];
 };
 
@@ -67,9 +67,9 @@ struct player {
 static const struct bus_meta message = { .kind = BUS_KIND_MESSAGE };
 static struct board *board;
 static struct bus *master;
-static int wakeups[BUS_SLOTS];
+static int wakeups[SLOTS];
 static unsigned seed;
-static pid_t pids[BUS_SLOTS];
+static pid_t pids[SLOTS];
 static uint32_t lives;
 
 /* Of a process that reads everything: what it saw last of each room and sender. */
@@ -96,7 +96,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	for (int i = 0; i < BUS_SLOTS; i++) {
+	for (int i = 0; i < SLOTS; i++) {
 		if (pids[i] > 0) {
 			kill(pids[i], SIGKILL);
 			waitpid(pids[i], NULL, 0);
@@ -112,7 +112,7 @@ static void kick_all(void)
 {
 	uint64_t one = 1;
 
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		assert_int_equal(write(wakeups[i], &one, sizeof(one)), sizeof(one));
 }
 

@@ -27,7 +27,7 @@ struct fixture {
 	struct bus *victim; /* the master's struct, which the traced process inherits */
 	struct bus other;
 	struct bus_room room;
-	int wakeups[BUS_SLOTS];
+	int wakeups[SLOTS];
 	uint64_t last; /* sequence that the other has read */
 	unsigned number;
 	struct bus_room held[ROOMS]; /* by the victim, before it is traced */

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <libgen.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
@@ -22,6 +23,22 @@
 #include "config/files.h"
 
 enum { DESCRIPTORS = 1024 };
+
+/* Of the machine: this stands in the place of the C library's. */
+static int processors = 4;
+
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	(void)pid;
+	if (processors > (int)size * 8) {
+		errno = EINVAL;
+		return -1;
+	}
+	CPU_ZERO_S(size, set);
+	for (int i = 0; i < processors; i++)
+		CPU_SET_S((size_t)i, size, set);
+	return 0;
+}
 
 /* --- the golden files --- */
 
@@ -217,12 +234,32 @@ static void test_endpoints(void **state)
 	config_unref(c);
 }
 
+/* One for each, as far as there are places for them. */
+static void test_workers_by_processors(void **state)
+{
+	static const struct {
+		int processors, workers;
+	} rows[] = { { 1, 1 }, { 59, 59 }, { 60, 60 }, { 61, 60 }, { 1024, 60 }, { 2048, 60 } };
+	const int were = processors;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct config *c;
+
+		processors = rows[i].processors;
+		c = parse_good(LISTEN NO_ENDPOINTS "workers = 0;");
+		assert_int_equal(c->workers, rows[i].workers);
+		config_unref(c);
+	}
+	processors = were;
+}
+
 static void test_presets(void **state)
 {
 	struct config *c = parse_good(LISTEN NO_ENDPOINTS);
 
 	(void)state;
-	assert_in_range(c->workers, 1, 64);
+	assert_int_equal(c->workers, processors);
 	assert_int_equal(c->log_level, LOG_INFO);
 	assert_int_equal(c->log_time, LOG_TIME_AUTO);
 	assert_null(c->user);
@@ -591,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_workers_by_processors),
 		cmocka_unit_test(test_lag_is_clamped),
 		cmocka_unit_test(test_runtime_dir_of_service_manager),
 		cmocka_unit_test(test_json),

@@ -22,7 +22,7 @@ static void test_open_of_all(void **state)
 	metrics_use(m, 3)->open = 5;
 	assert_int_equal(metrics_open(m), 5);
 	metrics_use(m, 1)->open = 2;
-	metrics_use(m, METRICS_SLOTS - 1)->open = 1;
+	metrics_use(m, SLOTS - 1)->open = 1;
 	assert_int_equal(metrics_open(m), 8);
 }
 

@@ -30,7 +30,7 @@ static int end(void **state)
 {
 	(void)state;
 	shared_free();
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		close(shared.wakeups[i]);
 	return 0;
 }
@@ -65,7 +65,7 @@ static void test_a_bus_as_it_was_configured(void **state)
 	assert_int_equal(shared.limits.size, config.bus_size);
 	assert_int_equal(shared.limits.lag, config.bus_lag);
 	assert_int_equal(shared.limits.max_rooms, config.max_rooms);
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		assert_true(shared.wakeups[i] >= 0);
 }
 

@@ -31,7 +31,7 @@ static struct {
 	struct event_base *base;
 	struct bus *bus;
 	struct metrics *metrics;
-	int wakeups[BUS_SLOTS];
+	int wakeups[SLOTS];
 	struct listener *listener;
 	struct cidr trusted[2];
 } worker;
@@ -83,7 +83,7 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 	const struct bus_limits limits = { 1 << 20, 64 << 10, MAX_ROOMS };
 	struct config *c = worker_config(text, all);
 
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		worker.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker.base = event_base_new();
 	worker.metrics = metrics_new();
@@ -107,7 +107,7 @@ static inline void worker_end(void)
 	assert_int_equal(session.row->handshakes, 0);
 	listener_unref(worker.listener);
 	bus_free(worker.bus);
-	for (int i = 0; i < BUS_SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++)
 		close(worker.wakeups[i]);
 	event_base_free(worker.base);
 }
