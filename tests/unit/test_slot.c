@@ -1,0 +1,284 @@
+/*
+ * A worker's slot: what its worker tells, what it is told, and what is left when it has ended.
+ */
+// links: base proto bus config net session behaviours process
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/metrics.h"
+#include "config/config.h"
+#include "process/running.h"
+#include "process/shared.h"
+#include "process/slot.h"
+
+enum { GENERATION = 7 };
+
+static struct event_base *base;
+static struct config config;
+static struct control worker; /* slot 0's end of the pair */
+static pid_t child; /* in slot 0 */
+static unsigned ready, moved, closed;
+
+static void note_ready(void)
+{
+	ready++;
+}
+
+static void note_reloaded(unsigned m, unsigned c)
+{
+	moved += m;
+	closed += c;
+}
+
+static const struct slot_events events = { note_ready, note_reloaded };
+
+/* Slot 0 has a process, which does nothing, and others have none. */
+static int begin(void **state)
+{
+	(void)state;
+	config = (struct config){
+		.generation = GENERATION, .bus_size = 1 << 18, .bus_lag = 1 << 14, .max_rooms = 8
+	};
+	running = (struct running){ .config = &config };
+	ready = moved = closed = 0;
+	base = event_base_new();
+	if (!base || shared_make(&config) < 0 || slots_init(base, &events) < 0)
+		return -1;
+	control_init(&worker, slots[0].pair[1], CONTROL_TO_WORKER);
+	slots[0].state = SLOT_STARTING;
+	child = fork();
+	if (child == 0) {
+		/* should this process not come to its end */
+		alarm(60);
+		for (;;)
+			pause();
+	}
+	slots[0].pid = child;
+	return child > 0 ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	if (child > 0) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	control_fini(&worker);
+	slots_fini();
+	event_base_free(base);
+	shared_free();
+	for (int i = 0; i < SLOTS; i++)
+		close(shared.wakeups[i]);
+	return 0;
+}
+
+static void turn(void)
+{
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void tell_ready(uint64_t generation)
+{
+	const struct control_ready r = { generation };
+
+	assert_int_equal(control_send(&worker, CONTROL_READY, 0, &r, NULL, 0), 0);
+	turn();
+}
+
+static void tell_reloaded(uint32_t id)
+{
+	const struct control_reloaded r = { .generation = GENERATION, .moved = 5, .closed = 3 };
+
+	assert_int_equal(control_send(&worker, CONTROL_RELOADED, id, &r, NULL, 0), 0);
+	turn();
+}
+
+static void reload(bool retire)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	slot_reload(&slots[0], retire, fd);
+	close(fd);
+}
+
+static void expect_reload(bool retire)
+{
+	struct control_frame f;
+
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(f.type, CONTROL_RELOAD);
+	assert_int_equal(f.id, slots[0].asked);
+	assert_int_equal(f.fd_count, 1);
+	assert_int_equal(((const struct control_reload *)f.body)->generation, GENERATION);
+	assert_int_equal(((const struct control_reload *)f.body)->retire, retire);
+}
+
+static void test_ready_once(void **state)
+{
+	(void)state;
+	tell_ready(4);
+	assert_int_equal(slots[0].state, SLOT_RUNNING);
+	assert_int_equal(slots[0].generation, 4);
+	assert_int_equal(ready, 1);
+	/* said again, or by one that retires, it brings nobody back */
+	slots[0].state = SLOT_RETIRING;
+	tell_ready(4);
+	assert_int_equal(slots[0].state, SLOT_RETIRING);
+	assert_int_equal(ready, 1);
+}
+
+static void test_a_reload_and_its_answer(void **state)
+{
+	(void)state;
+	tell_ready(4);
+	reload(false);
+	expect_reload(false);
+	assert_int_equal(slots[0].state, SLOT_RUNNING);
+	assert_true(slots[0].asked);
+	tell_reloaded(slots[0].asked);
+	assert_false(slots[0].asked);
+	assert_int_equal(slots[0].generation, GENERATION);
+	assert_int_equal(moved, 5);
+	assert_int_equal(closed, 3);
+}
+
+/* Nobody asked, or something else: it counts for nothing. */
+static void test_an_answer_to_nothing(void **state)
+{
+	(void)state;
+	tell_ready(4);
+	reload(false);
+	tell_reloaded(slots[0].asked + 1);
+	assert_true(slots[0].asked);
+	assert_int_equal(moved + closed, 0);
+	tell_reloaded(slots[0].asked);
+	tell_reloaded(GENERATION);
+	assert_int_equal(moved, 5);
+	assert_int_equal(slots[0].generation, GENERATION);
+}
+
+static void test_retired_and_taken_back(void **state)
+{
+	(void)state;
+	tell_ready(4);
+	reload(true);
+	expect_reload(true);
+	assert_int_equal(slots[0].state, SLOT_RETIRING);
+	reload(false);
+	expect_reload(false);
+	assert_int_equal(slots[0].state, SLOT_RUNNING);
+	/* one that has not come up yet is not said to run */
+	slots[0].state = SLOT_STARTING;
+	reload(false);
+	assert_int_equal(slots[0].state, SLOT_STARTING);
+}
+
+/* A worker that writes something else to the master is ended, and not read from any more. */
+static void test_what_cannot_be(void **state)
+{
+	char nonsense[64];
+	int status;
+
+	(void)state;
+	memset(nonsense, 0xff, sizeof(nonsense));
+	assert_int_equal(write(slots[0].pair[1], nonsense, sizeof(nonsense)), sizeof(nonsense));
+	turn();
+	assert_true(slots[0].ending);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	child = 0;
+	assert_true(WIFSIGNALED(status));
+	tell_ready(4);
+	assert_int_equal(ready, 0);
+}
+
+static bool was_woken(int slot)
+{
+	uint64_t n;
+
+	return read(shared.wakeups[slot], &n, sizeof(n)) == sizeof(n);
+}
+
+/* What it had open counts no more, and who may have waited for it looks again. */
+static void test_one_that_ended(void **state)
+{
+	struct metrics_row *row = &shared.metrics->rows[0];
+
+	(void)state;
+	atomic_store(&row->open, 3);
+	atomic_store(&row->handshakes, 2);
+	atomic_store(&shared.metrics->rows[1].open, 4);
+	slots[0].asked = 9;
+	slots[1].pid = getpid();
+	assert_ptr_equal(slot_of(child), &slots[0]);
+	assert_int_equal(slots_alive(), 2);
+	slot_ended(&slots[0]);
+	assert_int_equal(slots[0].state, SLOT_UNUSED);
+	assert_int_equal(slots[0].asked, 0);
+	assert_null(slot_of(child));
+	assert_null(slot_of(0));
+	assert_int_equal(slots_alive(), 1);
+	assert_int_equal(atomic_load(&row->handshakes), 0);
+	assert_int_equal(atomic_load(&row->open), 0);
+	assert_int_equal(atomic_load(&shared.metrics->rows[1].open), 4);
+	assert_false(was_woken(0));
+	assert_true(was_woken(1));
+	assert_false(was_woken(2));
+}
+
+static void test_a_stop(void **state)
+{
+	struct control_frame f;
+
+	(void)state;
+	slots[1].state = SLOT_BACKOFF;
+	slots_stop(1500);
+	assert_int_equal(slots[1].state, SLOT_UNUSED);
+	assert_int_equal(slots[0].state, SLOT_STARTING);
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(f.type, CONTROL_STOP);
+	assert_int_equal(((const struct control_stop *)f.body)->grace, 1500);
+	assert_int_equal(((const struct control_stop *)f.body)->keep_waiting, 0);
+}
+
+/* Only where the service manager keeps the sockets is there a next run for who waits in them. */
+static void test_a_stop_with_a_store(void **state)
+{
+	struct control_frame f;
+
+	(void)state;
+	assert_int_equal(setenv("FDSTORE", "64", 1), 0);
+	slots_stop(1500);
+	assert_int_equal(unsetenv("FDSTORE"), 0);
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(((const struct control_stop *)f.body)->keep_waiting, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_ready_once),
+		TEST(test_a_reload_and_its_answer),
+		TEST(test_an_answer_to_nothing),
+		TEST(test_retired_and_taken_back),
+		TEST(test_what_cannot_be),
+		TEST(test_one_that_ended),
+		TEST(test_a_stop),
+		TEST(test_a_stop_with_a_store),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
