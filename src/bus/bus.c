@@ -58,20 +58,28 @@ static int make_file(size_t size)
 	return -1;
 }
 
-/* Reserves the addresses first, so that the two mappings are sure to be neighbours. */
-static uint8_t *map_file(int fd, size_t meta, size_t size)
+/* Of addresses: the ring has its own twice. */
+static size_t mapped(const struct bus *b)
+{
+	return b->meta + 2 * b->size + b->max_rooms * sizeof(struct bus_dir_name);
+}
+
+/* Reserves the addresses first, so that the mappings are sure to be neighbours. */
+static uint8_t *map_file(const struct bus *b)
 {
 	const int access = PROT_READ | PROT_WRITE, how = MAP_SHARED | MAP_FIXED;
-	uint8_t *base = mmap(NULL, meta + 2 * size, PROT_NONE,
+	const size_t once = b->meta + b->size;
+	uint8_t *base = mmap(NULL, mapped(b), PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (base == MAP_FAILED)
 		return NULL;
-	if (mmap(base, meta + size, access, how, fd, 0) != MAP_FAILED &&
-	    mmap(base + meta + size, size, access, how, fd, (off_t)meta) != MAP_FAILED &&
-	    madvise(base, meta + 2 * size, MADV_DONTDUMP) == 0)
+	/* behind the ring once more in the file, too: the names */
+	if (mmap(base, once, access, how, b->fd, 0) != MAP_FAILED &&
+	    mmap(base + once, mapped(b) - once, access, how, b->fd, (off_t)b->meta) != MAP_FAILED &&
+	    madvise(base, mapped(b), MADV_DONTDUMP) == 0)
 		return base;
-	munmap(base, meta + 2 * size);
+	munmap(base, mapped(b));
 	return NULL;
 }
 
@@ -84,16 +92,17 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	b->fd = make_file(b->meta + b->size);
+	b->fd = make_file(mapped(b) - b->size);
 	if (b->fd < 0)
 		return -1;
-	base = map_file(b->fd, b->meta, b->size);
+	base = map_file(b);
 	if (!base)
 		return -1;
 	b->shared = (struct bus_shared *)base;
 	b->chains = (_Atomic uint32_t *)(base + sizeof(struct bus_shared));
 	b->rooms = (struct bus_dir_room *)(base + rooms_at);
 	b->ring = base + b->meta;
+	b->names = (struct bus_dir_name *)(b->ring + 2 * b->size);
 	return 0;
 }
 
@@ -163,7 +172,7 @@ void bus_free(struct bus *b)
 	if (!b)
 		return;
 	if (b->shared)
-		munmap(b->shared, b->meta + 2 * b->size);
+		munmap(b->shared, mapped(b));
 	if (b->fd >= 0)
 		close(b->fd);
 	free(b);

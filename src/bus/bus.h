@@ -28,7 +28,8 @@ struct bus;
 struct bus_limits {
 	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
 	size_t lag; /* bytes the slowest cursor may be behind; at most size / 4 */
-	uint32_t max_rooms; /* rooms that the directory can hold; at most 2^24, 64 bytes each */
+	uint32_t
+		max_rooms; /* that the directory can hold; at most 2^24, 64 bytes and a name each */
 };
 
 enum bus_result {
@@ -37,10 +38,11 @@ enum bus_result {
 	BUS_FULL, /* back-pressure: try again when woken (bus_want_space) */
 	BUS_TOO_BIG, /* the frame is over half the ring, or the room's name too long */
 	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
+	BUS_GONE, /* a room without readers was given up: open it again */
 	BUS_CORRUPT, /* an entry or the lock cannot be true: end the process */
 };
 
-/* A room as its worker knows it; filled in by bus_join. */
+/* A room as a process knows it; filled in by bus_join or bus_open. */
 struct bus_room {
 	uint64_t id; /* never used again for another room */
 	uint32_t index; /* its place in the directory */
@@ -92,11 +94,25 @@ enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus
 			 uint64_t *sequence) __attribute__((warn_unused_result));
 void bus_leave(struct bus *b, struct bus_room room);
 
-/* The last sequence number given in a room that this worker is a reader of. */
+/*
+ * Finds the room of that name, or makes it, without becoming its reader: what is appended to it
+ * goes to those who are. A room that has none stays as long as its last entry is in the ring;
+ * then it may be gone. Results as of bus_join.
+ */
+enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus_room *room)
+	__attribute__((warn_unused_result));
+
+/*
+ * The name of a room, out of memory that all processes share. Returns its length, or -1: the room
+ * is gone, or about to be.
+ */
+ssize_t bus_name(const struct bus *b, struct bus_room room, char out[BUS_ROOM_NAME_MAX]);
+
+/* The last sequence number given in a room; 0: none was, or it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 
 /*
- * Appends one message to a room that this worker is in: the parts (head: the
+ * Appends one message to a room that was joined or opened: the parts (head: the
  * frame's header and prefix; body: the rest) together are the frame. Never
  * waits beyond a short bound (2 ms). BUS_FULL as long as the slowest cursor is
  * more than lag behind, or when the lock could not be had.

@@ -1,9 +1,10 @@
 /*
  * bus_internal.h - what the files of the bus share: the layout of the memory that all processes
- * map, and the few calls between bus.c, lock.c, directory.c, log.c, wake.c and hash.c.
+ * map, and the few calls between the files of the bus.
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
- * ring, and the ring a second time behind itself. Zeroes are a valid empty directory.
+ * ring, the ring a second time behind itself, and the rooms' names. Zeroes are a valid empty
+ * directory.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -28,12 +29,22 @@ struct bus_slot {
  * master in its stead) takes its own bit away at any time. A room whose id is 0 was never used.
  */
 struct bus_dir_room {
-	_Alignas(BUS_LINE) _Atomic uint64_t name[2]; /* keyed hash: names themselves are not kept */
+	_Alignas(BUS_LINE) _Atomic uint64_t hash[2]; /* keyed, of its name */
 	_Atomic uint64_t id;
 	_Atomic uint64_t members; /* a bit per slot */
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t last; /* position of its newest entry, 0: none yet */
 	_Atomic uint32_t next; /* in its chain: index + 1, 0: the end */
+};
+
+/*
+ * The name of the room at the same place of the directory. A name is written while id is 0, and
+ * then is that room's; its memory is not touched ahead of that.
+ */
+struct bus_dir_name {
+	_Alignas(BUS_LINE) _Atomic uint64_t id;
+	_Atomic uint32_t len;
+	char bytes[BUS_ROOM_NAME_MAX];
 };
 
 /*
@@ -89,6 +100,7 @@ struct bus {
 	struct bus_shared *shared;
 	_Atomic uint32_t *chains;
 	struct bus_dir_room *rooms;
+	struct bus_dir_name *names;
 	uint8_t *ring;
 	size_t meta; /* bytes before the ring */
 	size_t size;

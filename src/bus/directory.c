@@ -1,14 +1,14 @@
 /*
  * The directory of rooms: a hash table with chains, in shared memory.
  *
- * It is searched and changed under the lock, in joins alone: a message finds its room by the
- * index in the worker's handle. Nothing here needs a redo record, because each step is a single
- * store and the table is sound between any two of them:
+ * It is searched and changed under the lock, where a room is joined or opened: a message finds
+ * its room by the index in the handle. Nothing here needs a redo record, because each step is a
+ * single store and the table is sound between any two of them:
  *
  *	a room is taken from the unused ones	  `used` grows first, so that it cannot be taken
  *						  twice; it is in no chain yet
  *	or out of its chain, when it is free	  one store in the room (or head) before it
- *	it gets its new name, id and numbers	  nobody can find it meanwhile
+ *	it gets its new id, numbers and name	  nobody can find it meanwhile
  *	it is put at the head of its new chain	  one store
  *
  * A worker that dies on the way leaves a room in no chain, without members or entries. That is
@@ -18,7 +18,9 @@
  * Ids come from a counter that moves before the id is used, so no two rooms ever have the same.
  */
 #include <assert.h>
+#include <string.h>
 
+#include "base/bytes.h"
 #include "bus/bus_internal.h"
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -41,10 +43,10 @@ static _Atomic uint32_t *chain_of(const struct bus *b, uint64_t hash)
  * Finds the link that leads to the first room of this name (or, with only set, to that room).
  * NULL: the chain is not one. The link holds 0: there is none.
  */
-static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t name[2],
+static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t hash[2],
 				   const struct bus_dir_room *only)
 {
-	_Atomic uint32_t *link = chain_of(b, name[0]);
+	_Atomic uint32_t *link = chain_of(b, hash[0]);
 
 	for (uint32_t steps = 0; steps <= b->max_rooms; steps++) {
 		uint32_t next = LOAD(*link);
@@ -55,7 +57,7 @@ static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t name[2],
 		if (next > b->max_rooms)
 			return NULL;
 		r = &b->rooms[next - 1];
-		if (only ? r == only : LOAD(r->name[0]) == name[0] && LOAD(r->name[1]) == name[1])
+		if (only ? r == only : LOAD(r->hash[0]) == hash[0] && LOAD(r->hash[1]) == hash[1])
 			return link;
 		link = &r->next;
 	}
@@ -64,8 +66,8 @@ static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t name[2],
 
 static bool unlink_room(struct bus *b, struct bus_dir_room *r)
 {
-	uint64_t name[2] = { LOAD(r->name[0]), LOAD(r->name[1]) };
-	_Atomic uint32_t *link = find_link(b, name, r);
+	uint64_t hash[2] = { LOAD(r->hash[0]), LOAD(r->hash[1]) };
+	_Atomic uint32_t *link = find_link(b, hash, r);
 
 	if (!link)
 		return false;
@@ -132,9 +134,26 @@ static enum bus_result take_index(struct bus *b, uint32_t *index)
 	return BUS_OK;
 }
 
-static enum bus_result create(struct bus *b, const uint64_t name[2], uint32_t *index)
+/* A name as it is looked for: under its hash. */
+struct key {
+	const char *name;
+	size_t len;
+	uint64_t hash[2];
+};
+
+/* Who reads it meanwhile finds that it is no room's. */
+static void write_name(struct bus_dir_name *n, const struct key *k, uint64_t id)
 {
-	_Atomic uint32_t *chain = chain_of(b, name[0]);
+	STORE(n->id, 0);
+	atomic_thread_fence(memory_order_release);
+	bytes_copy(n->bytes, k->name, k->len);
+	STORE(n->len, (uint32_t)k->len);
+	STORE(n->id, id);
+}
+
+static enum bus_result create(struct bus *b, const struct key *k, uint32_t *index)
+{
+	_Atomic uint32_t *chain = chain_of(b, k->hash[0]);
 	enum bus_result result = take_index(b, index);
 	struct bus_dir_room *r = &b->rooms[*index];
 	uint64_t id = LOAD(b->shared->last_id) + 1;
@@ -145,34 +164,60 @@ static enum bus_result create(struct bus *b, const uint64_t name[2], uint32_t *i
 	STORE(r->id, id);
 	STORE(r->sequence, 0);
 	STORE(r->last, 0);
-	STORE(r->name[0], name[0]);
-	STORE(r->name[1], name[1]);
+	STORE(r->hash[0], k->hash[0]);
+	STORE(r->hash[1], k->hash[1]);
+	write_name(&b->names[*index], k, id);
 	STORE(r->next, LOAD(*chain));
 	STORE(*chain, *index + 1);
 	return BUS_OK;
 }
 
-static enum bus_result find_or_create(struct bus *b, const uint64_t name[2], uint32_t *index)
+static enum bus_result open_locked(struct bus *b, const struct key *k, struct bus_room *room)
 {
-	_Atomic uint32_t *link = find_link(b, name, NULL);
+	_Atomic uint32_t *link = find_link(b, k->hash, NULL);
+	enum bus_result result = BUS_OK;
 
-	*index = 0;
+	room->index = 0;
 	if (!link)
 		return BUS_CORRUPT;
 	if (LOAD(*link) == 0)
-		return create(b, name, index);
-	*index = LOAD(*link) - 1;
-	return BUS_OK;
+		result = create(b, k, &room->index);
+	else
+		room->index = LOAD(*link) - 1;
+	room->id = LOAD(b->rooms[room->index].id);
+	return result;
+}
+
+/* Takes the lock to look for a name. */
+static enum bus_result begin(struct bus *b, const char *name, size_t len, struct key *k)
+{
+	if (len > BUS_ROOM_NAME_MAX)
+		return BUS_TOO_BIG;
+	*k = (struct key){ .name = name, .len = len };
+	bus_hash(b->key, name, len, k->hash);
+	return bus_lock(b, BUS_PATIENTLY);
+}
+
+enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus_room *room)
+{
+	struct key k;
+	enum bus_result result = begin(b, name, len, &k);
+
+	if (result != BUS_OK)
+		return result;
+	result = open_locked(b, &k, room);
+	bus_unlock(b);
+	return result;
 }
 
 /*
  * The cursor comes before the bit: a worker that dies between them is cleared by the master
  * like any other, and one that is slow between them is already waited for.
  */
-static enum bus_result join_locked(struct bus *b, const uint64_t name[2], struct bus_room *room,
+static enum bus_result join_locked(struct bus *b, const struct key *k, struct bus_room *room,
 				   uint64_t *sequence)
 {
-	enum bus_result result = find_or_create(b, name, &room->index);
+	enum bus_result result = open_locked(b, k, room);
 	struct bus_dir_room *r = &b->rooms[room->index];
 
 	if (result != BUS_OK)
@@ -180,7 +225,6 @@ static enum bus_result join_locked(struct bus *b, const uint64_t name[2], struct
 	if (b->joined == 0)
 		STORE(b->shared->slots[b->slot].cursor, LOAD(b->shared->tail));
 	atomic_fetch_or(&r->members, bus_slot_bit(b->slot));
-	room->id = LOAD(r->id);
 	*sequence = LOAD(r->sequence);
 	b->joined++;
 	return BUS_OK;
@@ -189,17 +233,14 @@ static enum bus_result join_locked(struct bus *b, const uint64_t name[2], struct
 enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
 			 uint64_t *sequence)
 {
+	struct key k;
 	enum bus_result result;
-	uint64_t hash[2];
 
 	assert(b->slot >= 0);
-	if (len > BUS_ROOM_NAME_MAX)
-		return BUS_TOO_BIG;
-	bus_hash(b->key, name, len, hash);
-	result = bus_lock(b, BUS_PATIENTLY);
+	result = begin(b, name, len, &k);
 	if (result != BUS_OK)
 		return result;
-	result = join_locked(b, hash, room, sequence);
+	result = join_locked(b, &k, room, sequence);
 	bus_unlock(b);
 	return result;
 }
@@ -235,4 +276,22 @@ uint64_t bus_sequence(const struct bus *b, struct bus_room room)
 	const struct bus_dir_room *r = bus_room_at(b, room);
 
 	return r ? atomic_load_explicit(&r->sequence, memory_order_acquire) : 0;
+}
+
+ssize_t bus_name(const struct bus *b, struct bus_room room, char out[BUS_ROOM_NAME_MAX])
+{
+	const struct bus_dir_name *n;
+	uint32_t len;
+
+	if (room.id == 0 || room.index >= b->max_rooms)
+		return -1;
+	n = &b->names[room.index];
+	if (atomic_load_explicit(&n->id, memory_order_acquire) != room.id)
+		return -1;
+	len = LOAD(n->len);
+	if (len > BUS_ROOM_NAME_MAX)
+		return -1;
+	memcpy(out, n->bytes, len);
+	atomic_thread_fence(memory_order_acquire);
+	return LOAD(n->id) == room.id ? (ssize_t)len : -1;
 }

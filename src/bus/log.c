@@ -123,7 +123,9 @@ static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 	uint64_t tail = LOAD(b->shared->tail);
 	enum bus_result result;
 
-	if (!r || tail % BUS_ALIGN != 0)
+	if (!r)
+		return BUS_GONE;
+	if (tail % BUS_ALIGN != 0)
 		return BUS_CORRUPT;
 	result = check_lag(b, tail);
 	if (result != BUS_OK)

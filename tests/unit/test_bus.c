@@ -542,7 +542,7 @@ static void test_directory_full(void **state)
 	assert_true(room.id > rooms[ROOMS - 1].id);
 
 	/* The handle to the old room is worth nothing now. */
-	assert_int_equal(append_len(a, rooms[3], 1), BUS_CORRUPT);
+	assert_int_equal(append_len(a, rooms[3], 1), BUS_GONE);
 	assert_int_equal(bus_sequence(a, rooms[3]), 0);
 	bus_leave(a, rooms[3]);
 	assert_int_equal(append_len(a, room, 1), BUS_OK);
@@ -574,7 +574,7 @@ static void check_directory(const struct bus *b)
 			assert_true(i <= ROOMS);
 			assert_false(seen[i - 1]);
 			seen[i - 1] = true;
-			assert_int_equal(b->rooms[i - 1].name[0] & b->chain_mask, chain);
+			assert_int_equal(b->rooms[i - 1].hash[0] & b->chain_mask, chain);
 		}
 	}
 }
@@ -597,6 +597,100 @@ static void test_rooms_come_and_go(void **state)
 		held[at] = room;
 		check_directory(a);
 	}
+}
+
+static void expect_name(const struct bus *b, struct bus_room room, const char *name)
+{
+	char got[BUS_ROOM_NAME_MAX];
+
+	assert_int_equal(bus_name(b, room, got), strlen(name));
+	assert_memory_equal(got, name, strlen(name));
+}
+
+static void test_rooms_have_their_names(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room one = join(a, "one"), empty = join(a, ""), room;
+	char longest[BUS_ROOM_NAME_MAX + 1] = "", got[BUS_ROOM_NAME_MAX];
+
+	memset(longest, 'n', BUS_ROOM_NAME_MAX);
+	room = join(a, longest);
+	expect_name(b, room, longest);
+	expect_name(b, one, "one");
+	expect_name(f->master, empty, "");
+
+	/* One that is given up keeps its name until another takes its place. */
+	bus_leave(a, one);
+	expect_name(b, one, "one");
+	for (int n = 0; n < ROOMS - 2; n++)
+		assert_int_equal(join_number(a, n, &room), BUS_OK);
+	assert_int_equal(room.index, one.index);
+	assert_int_equal(bus_name(b, one, got), -1);
+	expect_name(b, room, "5");
+
+	/* What cannot be a name is none: another process may have died, or worse. */
+	b->names[room.index].len = BUS_ROOM_NAME_MAX + 1;
+	assert_int_equal(bus_name(b, room, got), -1);
+	b->names[room.index].id = 0;
+	assert_int_equal(bus_name(b, (struct bus_room){ 0, room.index }, got), -1);
+	assert_int_equal(bus_name(b, (struct bus_room){ 1, ROOMS }, got), -1);
+}
+
+/* Who opens a room publishes to its readers, and is none: nothing waits for it. */
+static void test_open(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(b, "room"), opened, fresh;
+	static char longer[BUS_ROOM_NAME_MAX + 1];
+
+	assert_int_equal(bus_open(a, "room", 4, &opened), BUS_OK);
+	assert_int_equal(opened.id, room.id);
+	assert_int_equal(opened.index, room.index);
+	assert_int_equal(f->master->shared->slots[0].cursor, BUS_NO_CURSOR);
+	append_text(a, opened, "hello");
+	expect(b, room, 1, "hello");
+	expect_nothing(a);
+	while (bus_cursor(b) < 3 * SIZE) {
+		assert_int_equal(append_len(a, opened, 1000), BUS_OK);
+		skip_all(b);
+	}
+	assert_int_equal(bus_open(a, longer, sizeof(longer), &fresh), BUS_TOO_BIG);
+
+	/* The master, who is in no slot, may open one, and make it. */
+	assert_int_equal(bus_open(f->master, "fresh", 5, &fresh), BUS_OK);
+	expect_name(a, fresh, "fresh");
+	assert_int_equal(append_len(f->master, fresh, 10), BUS_OK);
+	assert_int_equal(bus_sequence(a, fresh), 1);
+	assert_int_equal(join(a, "fresh").id, fresh.id);
+}
+
+/* A room without readers stays while its last entry does; then who opened it opens it again. */
+static void test_opened_room_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room opened, others[ROOMS], again;
+
+	assert_int_equal(bus_open(a, "opened", 6, &opened), BUS_OK);
+	append_text(a, opened, "kept");
+	for (int n = 0; n < ROOMS - 1; n++)
+		assert_int_equal(join_number(b, n, &others[n]), BUS_OK);
+	assert_int_equal(join_number(b, ROOMS, &again), BUS_ROOMS_FULL);
+	while (f->master->shared->tail < 3 * SIZE) {
+		assert_int_equal(append_len(b, others[0], 1000), BUS_OK);
+		skip_all(b);
+	}
+	assert_int_equal(join_number(b, ROOMS, &again), BUS_OK);
+	assert_int_equal(again.index, opened.index);
+	assert_int_equal(append_len(a, opened, 1), BUS_GONE);
+	assert_int_equal(bus_sequence(a, opened), 0);
+	assert_int_equal(bus_open(a, "opened", 6, &opened), BUS_ROOMS_FULL);
+	bus_leave(b, again);
+	assert_int_equal(bus_open(a, "opened", 6, &opened), BUS_OK);
+	assert_int_equal(append_len(a, opened, 1), BUS_OK);
+	assert_int_equal(bus_sequence(a, opened), 1);
 }
 
 static void test_clear_slot(void **state)
@@ -752,8 +846,7 @@ static void test_corrupt_directory(void **state)
 	memset((void *)a->chains, 0, (a->chain_mask + 1) * sizeof(uint32_t));
 	a->shared->used = UINT32_MAX;
 	assert_int_equal(bus_join(a, "other", 5, &room, &sequence), BUS_CORRUPT);
-	assert_int_equal(append_len(a, (struct bus_room){ .id = 1, .index = ROOMS }, 1),
-			 BUS_CORRUPT);
+	assert_int_equal(append_len(a, (struct bus_room){ .id = 1, .index = ROOMS }, 1), BUS_GONE);
 }
 
 static void use_everything(struct bus *b, struct bus_room room, unsigned *seed, int n)
@@ -821,6 +914,9 @@ int main(void)
 		BUS_TEST(test_directory_full),
 		BUS_TEST(test_room_outlives_its_members),
 		BUS_TEST(test_rooms_come_and_go),
+		BUS_TEST(test_rooms_have_their_names),
+		BUS_TEST(test_open),
+		BUS_TEST(test_opened_room_is_gone),
 		BUS_TEST(test_clear_slot),
 		BUS_TEST(test_wakes_members_that_sleep),
 		BUS_TEST(test_worker_without_rooms_sleeps),

@@ -54,7 +54,7 @@ static inline const char *bus_check_directory(const struct bus *b)
 				wrong = "a chain leads to a room that was never used";
 			else if (seen[i - 1])
 				wrong = "a room is in two chains, or a chain is a ring";
-			else if ((b->rooms[i - 1].name[0] & b->chain_mask) != chain)
+			else if ((b->rooms[i - 1].hash[0] & b->chain_mask) != chain)
 				wrong = "a room is in the wrong chain";
 			else
 				seen[i - 1] = true;
