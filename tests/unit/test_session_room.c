@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -416,6 +417,34 @@ static void test_kinds_that_are_not_known(void **state)
 	disconnect(&b);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* An entry says who sent it and when, whether that one is left out or not. */
+static void test_what_is_told_of_a_message(void **state)
+{
+	const int64_t before = now_ms();
+	struct bus_entry e;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		upgrade(&a, i ? REQUEST("/others") "\r\n" : REQUEST("/") "\r\n");
+		say_within_the_turn(&a, "x");
+		assert_int_equal(bus_read(worker.bus, bus_cursor(worker.bus), &e), BUS_OK);
+		assert_int_equal(e.meta.kind, BUS_KIND_MESSAGE);
+		assert_int_equal(e.meta.sender, a.conn->id);
+		assert_int_equal(e.meta.not_to_sender, i == 1);
+		/* the loop's time is of when it woke, and its clock is looked at every 5 s */
+		assert_in_range(e.meta.time, before - 1000, now_ms() + 1000);
+		disconnect(&a);
+	}
+}
+
 /* The name is the member's own: it is in the log's entries after a reload, up to the end. */
 static void test_room_over_a_reload(void **state)
 {
@@ -496,6 +525,7 @@ int main(void)
 		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),
 		TEST(test_kinds_that_are_not_known),
+		TEST(test_what_is_told_of_a_message),
 		TEST(test_room_over_a_reload),
 		TEST(test_idle_from_open),
 		TEST(test_listening_is_not_idle),
