@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "failing.h"
 #include "session/worker.h"
 #include "config/key.h"
 #include "proto/forwarded.h"
@@ -462,6 +463,31 @@ static void test_many_openings(void **state)
 	}
 }
 
+/*
+ * Some of a crowd's openings wait for those to come, who then ask for the memory of a connection
+ * alone; that of the others is let go.
+ */
+static void test_openings_that_wait(void **state)
+{
+	static struct client many[100];
+	unsigned waited = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		connect_client(&many[i]);
+	for (int i = 0; i < 100; i++)
+		disconnect(&many[i]);
+	for (int i = 0; i < 100; i++) {
+		failing_nth(2);
+		connect_client(&many[i]);
+		waited += !failing_end();
+	}
+	assert_in_range(waited, 1, 99);
+	assert_int_equal(session.conns, waited);
+	for (int i = 0; i < 100; i++)
+		disconnect(&many[i]);
+}
+
 static void test_size(void **state)
 {
 	(void)state;
@@ -492,6 +518,7 @@ int main(void)
 		TEST(test_forwarded),
 		TEST(test_name_by_proxy),
 		TEST(test_many_openings),
+		TEST(test_openings_that_wait),
 		cmocka_unit_test(test_size),
 	};
 
