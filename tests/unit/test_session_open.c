@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "failing.h"
+#include "net/tickets.h"
+#include "net/tls.h"
+#include "person.h"
 #include "session/worker.h"
 #include "config/key.h"
 #include "proto/forwarded.h"
@@ -488,6 +491,42 @@ static void test_openings_that_wait(void **state)
 		disconnect(&many[i]);
 }
 
+/* Handshakes cost much: a turn of the loop takes some steps of them, and the next turn goes on. */
+static void test_a_turn_of_handshakes(void **state)
+{
+	static const char ciphers[] = "ECDHE+AESGCM", junk[] = "this is no TLS at all";
+	static struct client many[40];
+	const char *names[] = { NULL }, *why;
+	struct person p = person_make((struct wish){ .name = "server" });
+	struct config_certificate certificate = { .leaf = p.x,
+						  .private_key = p.key,
+						  .names = (char **)names };
+	const struct config_tls tls = { .on = true,
+					.ciphers = (char *)ciphers,
+					.certificate_count = 1,
+					.certificates = &certificate };
+	struct tickets *tickets = tickets_new();
+	unsigned waiting = 0;
+
+	(void)state;
+	worker.listener->tls = tls_server_new(&tls, tickets, &why);
+	assert_non_null(worker.listener->tls);
+	for (int i = 0; i < 40; i++) {
+		connect_client(&many[i]);
+		assert_int_equal(write(many[i].fd, junk, strlen(junk)), strlen(junk));
+	}
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	for (int i = 0; i < 40; i++)
+		waiting += many[i].conn->state_now == CONN_TLS;
+	assert_in_range(waiting, 20, 39);
+	turn();
+	assert_int_equal(session.row->ends[REASON_TLS_HANDSHAKE], 40);
+	for (int i = 0; i < 40; i++)
+		disconnect(&many[i]);
+	tickets_free(tickets);
+	person_end(&p);
+}
+
 static void test_size(void **state)
 {
 	(void)state;
@@ -519,6 +558,7 @@ int main(void)
 		TEST(test_name_by_proxy),
 		TEST(test_many_openings),
 		TEST(test_openings_that_wait),
+		TEST(test_a_turn_of_handshakes),
 		cmocka_unit_test(test_size),
 	};
 
