@@ -73,6 +73,8 @@ def look(build, gcov):
     figures = {}
     for notes in sorted(glob.glob(os.path.join(build, "obj/src/*/*.gcno"))):
         own = os.path.relpath(notes, os.path.join(build, "obj"))[:-len(".gcno")] + ".c"
+        if not os.path.exists(os.path.join(ROOT, own)):  # left of a build before it went
+            continue
         lines = [line for file, lines in counted(notes, gcov) if file == own for line in lines]
         figures[own] = figures_of(lines)
     return figures
