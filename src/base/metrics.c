@@ -3,17 +3,20 @@
  */
 #include "base/metrics.h"
 
-#include <sys/mman.h>
-
 static struct metrics_row nobody;
 struct metrics_row *metrics_own = &nobody;
 
-struct metrics *metrics_new(void)
-{
-	void *p = mmap(NULL, sizeof(struct metrics), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+/* What a row counts changes with metrics.def and reason.def, and its size with that. */
+const struct segment_layout metrics_layout = {
+	.name = "ignyx-metrics",
+	.version = 1,
+	.size = sizeof(struct metrics),
+	.parts = { sizeof(struct metrics_row), SLOTS, REASON_COUNT },
+};
 
-	return p == MAP_FAILED ? NULL : p;
+struct metrics *metrics_new(struct segment *s)
+{
+	return segment_make(s, &metrics_layout) == 0 ? s->at : NULL;
 }
 
 struct metrics_row *metrics_use(struct metrics *m, int slot)

@@ -1,8 +1,8 @@
 /*
  * metrics.h - what each worker counts, in memory that the master can read.
  *
- * One row per slot, mapped shared before the first fork and outliving the
- * worker. Only the slot's worker writes its row (plain relaxed stores, no
+ * One row per slot, in a segment that is made before the first fork and outlives
+ * the worker. Only the slot's worker writes its row (plain relaxed stores, no
  * locks); the master sums. Counters are listed in metrics.def.
  */
 #ifndef BASE_METRICS_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/reason.h"
+#include "base/segment.h"
 #include "base/slots.h"
 
 /* What a worker is doing, for the entry that says why it was ended. */
@@ -43,14 +44,20 @@ struct metrics_row {
 } __attribute__((aligned(128)));
 
 struct metrics {
+	struct segment_header header;
 	/* When the first certificate expires, seconds since the epoch; 0: there is none. */
 	_Atomic int64_t certificate_expires;
 	_Atomic int used; /* the rows from here on never had a worker */
 	struct metrics_row rows[SLOTS];
 };
 
-/* Maps a zeroed table, shared with children to be forked. NULL: errno is set. */
-struct metrics *metrics_new(void);
+extern const struct segment_layout metrics_layout;
+
+/*
+ * Makes a zeroed table, shared with children to be forked and whoever attaches to *s, by which the
+ * caller frees it. NULL: errno is set.
+ */
+struct metrics *metrics_new(struct segment *s);
 
 /* The row of a slot, 0..SLOTS-1: counts as used and as this process's own from now on. */
 struct metrics_row *metrics_use(struct metrics *m, int slot);

@@ -1,10 +1,9 @@
 /*
  * The memory of the bus, and its life as the master sees it.
  *
- * One memfd, mapped once before the workers are forked, so that all have it at the same address;
- * the ring's pages are mapped a second time right behind themselves. The file is sealed: nobody
- * who gets hold of the descriptor can take memory away under a reader. Core dumps leave it out,
- * for they would be large and hold what clients said.
+ * One segment, mapped once before the workers are forked, so that all have it at the same address;
+ * the ring's pages are there a second time right behind themselves. Core dumps leave it out, for
+ * they would be large and hold what clients said.
  *
  * Sizes and places are kept in private memory and never read back from the shared part.
  */
@@ -45,59 +44,27 @@ static bool set_limits(struct bus *b, const struct bus_limits *l)
 	return l->lag > 0 && l->lag <= b->size / 4;
 }
 
-static int make_file(size_t size)
-{
-	int fd = memfd_create("ignyx-bus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -1;
-	if (ftruncate(fd, (off_t)size) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* Of addresses: the ring has its own twice. */
-static size_t mapped(const struct bus *b)
-{
-	return b->meta + 2 * b->size + b->max_rooms * sizeof(struct bus_dir_name);
-}
-
-/* Reserves the addresses first, so that the mappings are sure to be neighbours. */
-static uint8_t *map_file(const struct bus *b)
-{
-	const int access = PROT_READ | PROT_WRITE, how = MAP_SHARED | MAP_FIXED;
-	const size_t once = b->meta + b->size;
-	uint8_t *base = mmap(NULL, mapped(b), PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (base == MAP_FAILED)
-		return NULL;
-	/* behind the ring once more in the file, too: the names */
-	if (mmap(base, once, access, how, b->fd, 0) != MAP_FAILED &&
-	    mmap(base + once, mapped(b) - once, access, how, b->fd, (off_t)b->meta) != MAP_FAILED &&
-	    madvise(base, mapped(b), MADV_DONTDUMP) == 0)
-		return base;
-	munmap(base, mapped(b));
-	return NULL;
-}
-
 static int map(struct bus *b)
 {
 	uint32_t chains = (uint32_t)power_of_two(b->max_rooms);
 	size_t rooms_at = round_up(sizeof(struct bus_shared) + chains * sizeof(uint32_t), BUS_LINE);
+	struct segment_layout l = {
+		.name = "ignyx-bus",
+		.version = 1,
+		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
+			   sizeof(struct bus_dir_name), b->max_rooms },
+	};
 	uint8_t *base;
 
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	b->fd = make_file(mapped(b) - b->size);
-	if (b->fd < 0)
+	l.size = b->meta + b->size + b->max_rooms * sizeof(struct bus_dir_name);
+	l.twice_at = b->meta;
+	l.twice = b->size;
+	if (segment_make(&b->segment, &l) < 0)
 		return -1;
-	base = map_file(b);
-	if (!base)
-		return -1;
+	base = b->segment.at;
 	b->shared = (struct bus_shared *)base;
 	b->chains = (_Atomic uint32_t *)(base + sizeof(struct bus_shared));
 	b->rooms = (struct bus_dir_room *)(base + rooms_at);
@@ -149,7 +116,7 @@ struct bus *bus_new(const struct bus_limits *l, const int wakeups[SLOTS])
 
 	if (!b)
 		return NULL;
-	b->fd = -1;
+	b->segment = SEGMENT_NONE;
 	b->slot = -1;
 	memcpy(b->wakeups, wakeups, sizeof(b->wakeups));
 	if (!set_limits(b, l)) {
@@ -167,16 +134,10 @@ fail:
 
 void bus_free(struct bus *b)
 {
-	int error = errno;
-
 	if (!b)
 		return;
-	if (b->shared)
-		munmap(b->shared, mapped(b));
-	if (b->fd >= 0)
-		close(b->fd);
+	segment_free(&b->segment);
 	free(b);
-	errno = error;
 }
 
 /* For kernels before 5.14. Adding nothing leaves alone what a worker may be writing. */
@@ -191,20 +152,21 @@ static void touch(uint8_t *p, size_t len)
 /* fallocate first: it fails where touching would be a SIGBUS. */
 int bus_populate(struct bus *b)
 {
+	/* but for the names */
 	size_t whole = b->meta + 2 * b->size;
 
 	if (b->populated)
 		return 0;
-	if (fallocate(b->fd, 0, 0, (off_t)(b->meta + b->size)) != 0)
+	if (fallocate(b->segment.fd, 0, 0, (off_t)(b->meta + b->size)) != 0)
 		return -1;
 #ifdef MADV_POPULATE_WRITE
-	if (madvise(b->shared, whole, MADV_POPULATE_WRITE) == 0)
+	if (madvise(b->segment.at, whole, MADV_POPULATE_WRITE) == 0)
 		b->populated = true;
 	else if (errno != EINVAL)
 		return -1;
 #endif
 	if (!b->populated)
-		touch((uint8_t *)b->shared, whole);
+		touch(b->segment.at, whole);
 	b->populated = true;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/segment.h"
 #include "bus/bus.h"
 
 enum { BUS_LINE = 64, BUS_ALIGN = 8 };
@@ -60,6 +61,8 @@ struct bus_redo {
 };
 
 struct bus_shared {
+	struct segment_header header;
+
 	_Alignas(BUS_LINE) pthread_mutex_t lock;
 	_Atomic uint32_t broken; /* not 0: a recovery failed, the log is over */
 	_Atomic uint64_t acquisitions;
@@ -97,6 +100,7 @@ struct bus_head {
 
 /* One process's view. All but the pointed-to memory is private, and so needs no second look. */
 struct bus {
+	struct segment segment;
 	struct bus_shared *shared;
 	_Atomic uint32_t *chains;
 	struct bus_dir_room *rooms;
@@ -109,7 +113,6 @@ struct bus {
 	uint32_t chain_mask;
 	uint64_t epoch;
 	uint64_t key[2];
-	int fd;
 	int wakeups[SLOTS];
 	bool populated;
 

@@ -4,21 +4,19 @@
  * Four places in a ring: the current key, two older ones, and the one that is being
  * written by the next rotation, which nobody reads.
  *
- * They are in a memfd, so that a worker can put a mapping that is only for reading in the
- * place of the one that it was forked with. The seal, which is set behind the master's own
- * mapping, keeps it from making that one, or another, writable.
+ * They are in a segment with one writer, the master. A worker, which was forked with the master's
+ * mapping, puts one for reading alone in its place, and can have no other from then on.
  */
 #include "net/tickets.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "base/segment.h"
 
 enum { PLACES = 4, VALID = 3 };
 
@@ -26,33 +24,24 @@ _Static_assert(PLACES > VALID, "the next key is written where nobody reads");
 
 /* In shared memory. */
 struct table {
+	struct segment_header header;
 	_Atomic uint32_t current; /* counts rotations; its remainder is the place */
 	struct ticket_key keys[PLACES];
 };
 
 struct tickets {
-	struct table *table;
-	int fd; /* of that memory; -1: not open any more */
+	struct segment segment;
+	struct table *table; /* which is in it */
 	uint64_t rotated; /* when, by the clock of tickets_tick */
 };
 
-static int map(struct tickets *t)
-{
-	const int size_seals = F_SEAL_SHRINK | F_SEAL_GROW;
-	void *p;
-
-	t->fd = memfd_create("ignyx-tickets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (t->fd < 0 || ftruncate(t->fd, sizeof(*t->table)) < 0)
-		return -1;
-	p = mmap(NULL, sizeof(*t->table), PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
-	if (p == MAP_FAILED)
-		return -1;
-	t->table = p;
-	madvise(p, sizeof(*t->table), MADV_DONTDUMP);
-	/* a kernel before 5.1 does not know the first one */
-	fcntl(t->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
-	return fcntl(t->fd, F_ADD_SEALS, size_seals | F_SEAL_SEAL);
-}
+static const struct segment_layout layout = {
+	.name = "ignyx-tickets",
+	.version = 1,
+	.size = sizeof(struct table),
+	.parts = { sizeof(struct ticket_key), PLACES },
+	.one_writer = true,
+};
 
 struct tickets *tickets_new(void)
 {
@@ -61,8 +50,8 @@ struct tickets *tickets_new(void)
 
 	if (!t)
 		return NULL;
-	t->fd = -1;
-	ok = map(t) == 0;
+	ok = segment_make(&t->segment, &layout) == 0;
+	t->table = t->segment.at;
 	/* A name of zeros is none that a client could have. */
 	for (int i = 0; ok && i < VALID; i++)
 		ok = tickets_rotate(t) == 0;
@@ -74,27 +63,22 @@ struct tickets *tickets_new(void)
 
 void tickets_free(struct tickets *t)
 {
-	const int error = errno;
-
 	if (!t)
 		return;
-	if (t->table)
-		munmap(t->table, sizeof(*t->table));
-	if (t->fd >= 0)
-		close(t->fd);
+	segment_free(&t->segment);
 	free(t);
-	errno = error;
 }
 
 int tickets_only_read(struct tickets *t)
 {
-	void *p = mmap(t->table, sizeof(*t->table), PROT_READ, MAP_SHARED | MAP_FIXED, t->fd, 0);
+	struct segment s;
+	const char *why;
 
-	if (p == MAP_FAILED)
+	if (segment_attach(&s, t->segment.fd, &layout, false, &why) < 0)
 		return -1;
-	madvise(p, sizeof(*t->table), MADV_DONTDUMP);
-	close(t->fd);
-	t->fd = -1;
+	segment_free(&t->segment);
+	t->segment = s;
+	t->table = s.at;
 	return 0;
 }
 

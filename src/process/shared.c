@@ -15,7 +15,7 @@
 #include "net/tickets.h"
 #include "process/ticks.h"
 
-struct shared shared;
+struct shared shared = { .counted = { .fd = -1 } };
 
 void shared_condemn_bus(void)
 {
@@ -47,7 +47,7 @@ int shared_make(const struct config *c)
 	shared.limits = (struct bus_limits){ .size = (size_t)c->bus_size,
 					     .lag = (size_t)c->bus_lag,
 					     .max_rooms = (uint32_t)c->max_rooms };
-	shared.metrics = metrics_new();
+	shared.metrics = metrics_new(&shared.counted);
 	shared.tickets = tickets_new();
 	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets) {
 		log_err(NULL, "there is no memory to share with the workers: %s", strerror(errno));
@@ -74,4 +74,6 @@ void shared_free(void)
 	shared.bus = NULL;
 	tickets_free(shared.tickets);
 	shared.tickets = NULL;
+	segment_free(&shared.counted);
+	shared.metrics = NULL;
 }

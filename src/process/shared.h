@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/segment.h"
 #include "bus/bus.h"
 
 struct config;
@@ -14,6 +15,7 @@ struct tickets;
 
 /* To be read by all of the master; written by shared.c. */
 struct shared {
+	struct segment counted; /* the memory of metrics */
 	struct metrics *metrics;
 	struct tickets *tickets;
 	struct bus *bus;

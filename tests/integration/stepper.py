@@ -1,6 +1,6 @@
 """A process that is held at one instruction: with the lock of the bus, or at the first of its life.
 
-The lock is the first word of the bus: the thread id of its owner, and flags.
+The lock is the first word of the bus behind its header: the thread id of its owner, and flags.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ PTRACE_GETEVENTMSG, PTRACE_SEIZE = 0x4201, 0x4206
 PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK = 2, 1
 PTRACE_EVENT_STOP = 128
 WALL = 0x40000000
+HEADER = 128
 TID_MASK = 0x3fffffff
 MOST = 400_000
 
@@ -62,7 +63,7 @@ class Traced:
         os.waitpid(self.pid, 0)
 
     def holds(self, bus):
-        [word] = struct.unpack("=I", os.pread(bus.fileno(), 4, 0))
+        [word] = struct.unpack("=I", os.pread(bus.fileno(), 4, HEADER))
         return word & TID_MASK == self.pid
 
     def step_while(self, condition):

@@ -156,8 +156,11 @@ static void test_memory_is_sealed_and_mapped_twice(void **state)
 	struct fixture *f = *state;
 	struct bus *b = f->master;
 
-	assert_int_equal(fcntl(b->fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	assert_int_equal(ftruncate(b->fd, 0), -1);
+	assert_int_equal(fcntl(b->segment.fd, F_GET_SEALS),
+			 F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	assert_int_equal(ftruncate(b->segment.fd, 0), -1);
+	assert_string_equal(b->shared->header.magic, "ignyx-bus");
+	assert_int_equal(b->shared->header.twice, b->size);
 	b->ring[5] = 77;
 	assert_int_equal(b->ring[b->size + 5], 77);
 	b->ring[2 * b->size - 1] = 78;
