@@ -9,21 +9,16 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "net/tickets.h"
-#include "process/descriptors.h"
+#include "process/child.h"
 #include "process/fdstore.h"
 #include "process/running.h"
 #include "process/shared.h"
 #include "process/ticks.h"
-#include "process/title.h"
-#include "process/worker.h"
 
 struct slot slots[CONFIG_WORKERS_MAX];
 
@@ -134,53 +129,6 @@ struct slot *slot_of(pid_t pid)
 	return NULL;
 }
 
-/*
- * In the child: what it goes on with, and nothing of what else the master has open. The
- * master's events are left as they are: to free them would reach into its epoll instance.
- */
-static void keep_own(const struct worker_start *start)
-{
-	int kept[3 + LOG_DESCRIPTORS + 1 + SLOTS + CONFIG_LISTENERS_MAX];
-	size_t n = 0;
-
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		kept[n++] = fd;
-	n += log_descriptors(kept + n);
-	kept[n++] = start->control;
-	for (size_t i = 0; i < SLOTS; i++)
-		kept[n++] = shared.wakeups[i];
-	for (size_t i = 0; i < start->config->listener_count; i++)
-		kept[n++] = start->sockets[i];
-	descriptors_keep(kept, n);
-}
-
-_Noreturn static void run_child(struct slot *s, pid_t parent)
-{
-	struct worker_start start = {
-		.slot = s->index,
-		.master = parent,
-		.control = s->pair[1],
-		.wakeup = shared.wakeups[s->index],
-		.config = running.config,
-		.bus = shared.bus,
-		.max_rooms = shared.limits.max_rooms,
-		.metrics = shared.metrics,
-		.tickets = shared.tickets,
-		.verbose = running.verbose,
-	};
-	char title[32];
-
-	snprintf(title, sizeof(title), "worker %d", s->index);
-	title_set(title);
-	sockets_of(&running.sockets, running.config, s->index, start.sockets);
-	if (tickets_only_read(shared.tickets) < 0) {
-		log_err(NULL, "cannot map the keys of session tickets: %s", strerror(errno));
-		exit(EXIT_FAILURE);
-	}
-	keep_own(&start);
-	exit(worker_run(&start));
-}
-
 static void begin(struct slot *s)
 {
 	struct metrics_row *row = &shared.metrics->rows[s->index];
@@ -197,7 +145,7 @@ static void begin(struct slot *s)
 /* Signals are held back over the fork: the child's must not run the master's handlers. */
 void slot_start(struct slot *s)
 {
-	pid_t parent = getpid(), pid;
+	pid_t master = getpid(), pid;
 	sigset_t all, old;
 
 	begin(s);
@@ -205,7 +153,7 @@ void slot_start(struct slot *s)
 	sigprocmask(SIG_SETMASK, &all, &old);
 	pid = fork();
 	if (pid == 0)
-		run_child(s, parent);
+		child_be_worker(s->index, s->pair[1], master);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0) {
 		s->pid = pid;

@@ -1,6 +1,7 @@
 """What others can get at: private keys in memory, descriptors and rights of workers, files of others."""
 
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -339,40 +340,56 @@ def test_pid_file_that_is_not_ours(daemon, what, said):
 # --- workers ---
 
 
+def sockets(pid):
+    return {x for x in opened(pid) if x.startswith("socket:")}
+
+
+def check_what_is_open(d, listeners):
+    """Of the workers: nothing but what is theirs. listeners: how many, one of them a unix socket."""
+    masters, workers = opened(d.pid), d.workers()
+    for pid in workers:
+        d.log_contains(rf"runs with pid {pid}\b")
+        files = opened(pid)
+        kinds = [x.partition(":")[0] for x in files]
+        assert kinds.count("socket") == 1 + listeners, "the pair with the master, and listeners"
+        assert sockets(pid) <= set(masters), "one that the master does not know"
+        # libevent makes one for signals
+        assert not {x for x in files if x.startswith("pipe:")} & set(masters)
+        assert {x for x in files if x.startswith("/")} == \
+            {"/dev/null", d.log_file, f"{d.log_file}.out"}
+        assert {x for x in files if x.startswith("anon_inode:")} == \
+            {f"anon_inode:[{x}]" for x in ("eventfd", "eventpoll", "timerfd")}
+        assert files.count("anon_inode:[eventfd]") == 64, "one for each place on the bus"
+        assert files.count("anon_inode:[eventpoll]") == files.count("anon_inode:[timerfd]") == 1
+    for a, b in itertools.combinations(workers, 2):
+        assert len(sockets(a) & sockets(b)) == 1, "the unix socket is all that they share"
+
+
 @needs_root
 def test_workers_have_nothing_of_the_masters_open(daemon, pair):
     """
     Neither the runtime directory nor the pid file, which is locked and can be written; no
-    memory of the ticket keys, no socket of another worker. At the start, after a reload, a death.
+    shared memory, no socket of another worker. At the start, after reloads, a death.
     """
     d = daemon(start=False, args=["-v"])
-    d.change(listen=[*with_tls(pair), {"unix": os.path.join(d.directory, "ws.sock")}])
+    own = {"unix": os.path.join(d.directory, "ws.sock")}
+    d.change(listen=[*with_tls(pair), own])
     d.start()
-    assert f"{d.directory}/ignyxd.pid" in opened(d.pid)
-
-    def check():
-        for pid in d.workers():
-            d.log_contains(rf"runs with pid {pid}\b")
-            files = opened(pid)
-            kinds = [x.partition(":")[0] for x in files]
-            assert kinds.count("socket") == 1 + 3, "the pair with the master, three listeners"
-            # libevent makes one for signals
-            assert not {x for x in files if x.startswith("pipe:")} & set(opened(d.pid))
-            assert {x for x in files if x.startswith("/")} == \
-                {"/dev/null", d.log_file, f"{d.log_file}.out"}
-            assert {x for x in files if x.startswith("anon_inode:")} == \
-                {f"anon_inode:[{x}]" for x in ("eventfd", "eventpoll", "timerfd")}
-            assert kinds.count("anon_inode") <= 64 + 3
-
-    check()
+    masters = opened(d.pid)
+    assert {f"{d.directory}/ignyxd.pid", d.directory} <= set(masters)
+    for name in ("bus", "metrics", "tickets"):
+        assert masters.count(f"/memfd:ignyx-{name} (deleted)") == 1
+    check_what_is_open(d, 3)
     d.reload()
-    check()
+    check_what_is_open(d, 3)
     dead = d.workers()[0]
     d.expect_error("was ended by signal 9")
     os.kill(dead, signal.SIGKILL)
     d.wait_workers(2, but=[dead])
     d.log_contains(f"pid {dead}")
-    check()
-    with Raw(d.address) as c:
-        c.upgrade().send(text("hi"))
-        assert c.text() == "Echo: hi"
+    check_what_is_open(d, 3)
+    # one listener less, and a worker more, which is forked while the others have theirs
+    d.change(listen=[LOCAL, own], workers=3)
+    d.reload()
+    d.wait_workers(3)
+    check_what_is_open(d, 2)
