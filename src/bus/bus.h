@@ -28,8 +28,7 @@ struct bus;
 struct bus_limits {
 	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
 	size_t lag; /* bytes the slowest cursor may be behind; at most size / 4 */
-	uint32_t
-		max_rooms; /* that the directory can hold; at most 2^24, 64 bytes and a name each */
+	uint32_t max_rooms; /* the directory can hold; at most 2^24, 64 bytes and a name each */
 };
 
 enum bus_result {
@@ -126,7 +125,7 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus
 	__attribute__((warn_unused_result));
 
 /*
- * Reads the entry at *position (start with bus_cursor) without moving the
+ * Reads the entry at position (start with bus_cursor) without moving the
  * cursor. BUS_OK: *e is filled, go on at e->end. BUS_EMPTY: nothing more yet.
  * All entries come by, those of rooms this worker is not in too: compare the
  * room's id. Without a room, bus_cursor is the tail.
@@ -134,6 +133,30 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus
 uint64_t bus_cursor(const struct bus *b);
 enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
 	__attribute__((warn_unused_result));
+
+/*
+ * Copies the last entries of a room, those of every kind, back from the one numbered newest (all
+ * there are: UINT64_MAX) and without the lock. Each entry above newest costs one step. Whole
+ * entries alone are kept, and none is left out between two:
+ *
+ *	BUS_OK		as many as were asked for, or all since the room's first
+ *	BUS_EMPTY	what was before them is overwritten
+ *	BUS_TOO_BIG	there is no more space for the next
+ *	BUS_GONE	there is no such room, and no entry
+ *
+ * With BUS_CORRUPT the entries are worth nothing.
+ */
+struct bus_past {
+	struct bus_entry
+		*entries; /* the caller's array of this many; on return the last of it ... */
+	size_t most;
+	size_t first; /* ... from here on are filled, the oldest first */
+	uint8_t *space; /* the caller's, for frames; on return they are its last bytes, in order */
+	size_t size;
+	size_t used; /* bytes of it */
+};
+enum bus_result bus_history(const struct bus *b, struct bus_room room, uint64_t newest,
+			    struct bus_past *past) __attribute__((warn_unused_result));
 
 /*
  * Gives up everything before position; wakes those who wait for space if there

@@ -149,6 +149,22 @@ bool bus_redo_newest(struct bus *b);
 /* The directory's room of this handle, or NULL if the handle and the directory disagree. */
 struct bus_dir_room *bus_room_at(const struct bus *b, struct bus_room room);
 
+/* Of an entry whose frame has this many bytes: how many it has in the ring. */
+static inline size_t bus_entry_size(size_t frame_len)
+{
+	return (sizeof(struct bus_head) + frame_len + BUS_ALIGN - 1) & ~(size_t)(BUS_ALIGN - 1);
+}
+
+/* Copies the head at position, each word once, so that what was checked is what is used. */
+void bus_copy_head(const struct bus *b, uint64_t position, struct bus_head *head);
+
+/* Whether a copied head can be that of an entry at position, with so many bytes up to the tail. */
+bool bus_head_credible(const struct bus *b, const struct bus_head *head, uint64_t position,
+		       uint64_t available);
+
+/* What a head says of its entry, of which frame is the frame. */
+struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, const uint8_t *frame);
+
 /* Takes the slot's bit out of every room. Any process, at any time. */
 void bus_directory_clear(struct bus *b, int slot);
 

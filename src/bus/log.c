@@ -31,11 +31,6 @@
 
 _Static_assert(sizeof(struct bus_head) == 56, "the head of an entry has no holes");
 
-static size_t entry_size(size_t frame_len)
-{
-	return (sizeof(struct bus_head) + frame_len + BUS_ALIGN - 1) & ~(size_t)(BUS_ALIGN - 1);
-}
-
 static bool sum_up(const struct bus *b, const struct bus_part *parts, int count, size_t *frame_len)
 {
 	size_t most = b->size / 2 - sizeof(struct bus_head);
@@ -64,7 +59,7 @@ static enum bus_result check_lag(struct bus *b, uint64_t tail)
 static void write_entry(struct bus *b, uint64_t tail, const struct bus_head *head,
 			const struct bus_part *parts, int count)
 {
-	uint64_t end = tail + entry_size(head->frame_len);
+	uint64_t end = tail + bus_entry_size(head->frame_len);
 	uint8_t *to = bus_ring_at(b, tail);
 
 	if (LOAD(b->shared->reserve) < end)
@@ -80,7 +75,7 @@ static void publish(struct bus *b, uint64_t tail, const struct bus_head *head,
 		    struct bus_dir_room *r)
 {
 	struct bus_redo *redo = &b->shared->redo;
-	uint64_t end = tail + entry_size(head->frame_len);
+	uint64_t end = tail + bus_entry_size(head->frame_len);
 
 	STORE(redo->new_tail, end);
 	atomic_thread_fence(memory_order_release);
@@ -90,7 +85,8 @@ static void publish(struct bus *b, uint64_t tail, const struct bus_head *head,
 	STORE(redo->index, head->index);
 	atomic_store_explicit(&b->shared->tail, end, memory_order_release);
 	atomic_signal_fence(memory_order_seq_cst);
-	STORE(r->last, tail);
+	/* Who reads `last` without the lock (history.c) finds a tail that is behind that entry. */
+	atomic_store_explicit(&r->last, tail, memory_order_release);
 	STORE(r->sequence, head->sequence);
 }
 
@@ -168,8 +164,7 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus
 	return result;
 }
 
-/* Each word once, so that what was checked is what is used. */
-static void copy_head(const struct bus *b, uint64_t position, struct bus_head *head)
+void bus_copy_head(const struct bus *b, uint64_t position, struct bus_head *head)
 {
 	const volatile uint64_t *from = (const volatile uint64_t *)bus_ring_at(b, position);
 	uint64_t words[sizeof(*head) / sizeof(uint64_t)];
@@ -179,12 +174,12 @@ static void copy_head(const struct bus *b, uint64_t position, struct bus_head *h
 	memcpy(head, words, sizeof(*head));
 }
 
-static bool credible(const struct bus *b, const struct bus_head *head, uint64_t position,
-		     uint64_t available)
+bool bus_head_credible(const struct bus *b, const struct bus_head *head, uint64_t position,
+		       uint64_t available)
 {
 	return head->check == (uint32_t)position && head->index < b->max_rooms && head->id != 0 &&
 	       head->sequence != 0 && head->previous < position &&
-	       entry_size(head->frame_len) <= available;
+	       bus_entry_size(head->frame_len) <= available;
 }
 
 static struct bus_meta meta_of(const struct bus_head *head)
@@ -194,6 +189,18 @@ static struct bus_meta meta_of(const struct bus_head *head)
 		.time = head->time,
 		.kind = head->kind,
 		.not_to_sender = head->flags & BUS_NOT_TO_SENDER,
+	};
+}
+
+struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, const uint8_t *frame)
+{
+	return (struct bus_entry){
+		.room = { .id = head->id, .index = head->index },
+		.sequence = head->sequence,
+		.meta = meta_of(head),
+		.frame = frame,
+		.frame_len = head->frame_len,
+		.end = position + bus_entry_size(head->frame_len),
 	};
 }
 
@@ -207,15 +214,9 @@ enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entr
 	if (position % BUS_ALIGN != 0 || position > tail || tail - position > b->size ||
 	    tail - position < sizeof(head))
 		return BUS_CORRUPT;
-	copy_head(b, position, &head);
-	if (!credible(b, &head, position, tail - position))
+	bus_copy_head(b, position, &head);
+	if (!bus_head_credible(b, &head, position, tail - position))
 		return BUS_CORRUPT;
-	e->room.id = head.id;
-	e->room.index = head.index;
-	e->sequence = head.sequence;
-	e->meta = meta_of(&head);
-	e->frame = bus_ring_at(b, position) + sizeof(head);
-	e->frame_len = head.frame_len;
-	e->end = position + entry_size(head.frame_len);
+	*e = bus_entry_of(&head, position, bus_ring_at(b, position) + sizeof(head));
 	return BUS_OK;
 }

@@ -129,6 +129,7 @@ static struct room *room_of(const struct bus_entry *e)
 	case BUS_KIND_MESSAGE:
 		return registry_at(e->room);
 	default: /* made by a process that knows more than this one */
+		metrics_add(&session.row->passed_over, 1);
 		return NULL;
 	}
 }

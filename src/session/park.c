@@ -106,10 +106,10 @@ bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len))
 			metrics_add(&session.row->publishes, 1);
 			let_go_on(pk, resume);
 			break;
-		case BUS_CORRUPT:
-			registry_corrupt();
-		default:
+		case BUS_FULL:
 			return true;
+		default:
+			registry_corrupt();
 		}
 		if (end)
 			break;

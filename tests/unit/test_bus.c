@@ -854,6 +854,9 @@ static void test_corrupt_directory(void **state)
 
 static void use_everything(struct bus *b, struct bus_room room, unsigned *seed, int n)
 {
+	static struct bus_entry entries[100];
+	static uint8_t bytes[SIZE];
+	struct bus_past past = { entries, 100, 0, bytes, sizeof(bytes), 0 };
 	struct bus_room other;
 	struct bus_entry e;
 	uint64_t sequence;
@@ -866,6 +869,8 @@ static void use_everything(struct bus *b, struct bus_room room, unsigned *seed, 
 	bus_advance(b, b->shared->tail);
 	if (bus_join(b, (const char *)&n, 1, &other, &sequence) == BUS_OK)
 		bus_leave(b, other);
+	if (bus_history(b, room, UINT64_MAX, &past) == BUS_OK)
+		assert_true(past.first <= past.most && past.used <= past.size);
 	bus_redo_newest(b);
 	bus_sequence(b, room);
 	if (!bus_sleep(b))

@@ -3,7 +3,8 @@
  * instruction by instruction, and killed after n of them, for every n (or a sample of them, when
  * there are very many, as in a build with sanitizers). Each time the log must hold the entry whole
  * or not at all, the directory must be sound, and the next worker must be able to go on. And
- * wherever it stands still with the lock, the lock must say whose it is.
+ * wherever it stands still with the lock, the lock must say whose it is. What is read without
+ * the lock is written over between any two instructions of who reads it.
  *
  * Where ptrace is not allowed, or a traced lock never ends (processors that build atomics from
  * load-linked and store-conditional), the tests are skipped.
@@ -21,7 +22,7 @@
 #include "test_bus_check.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 3, VICTIM = 0, OTHER = 1 };
-enum { KILLS = 300, TOO_MANY_STEPS = 100000 };
+enum { KILLS = 300, MEDDLINGS = 60, TOO_MANY_STEPS = 100000 };
 
 struct fixture {
 	struct bus *victim; /* the master's struct, which the traced process inherits */
@@ -288,6 +289,129 @@ static void test_owner_is_named_wherever_it_stands(void **state)
 	assert_true(held > 50);
 }
 
+/*
+ * Stops after 0, 1, 2 ... instructions of the call, meddles, and lets it go on. The call ends the
+ * process when it got what it must not get.
+ */
+static void meddle_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
+			      void (*call)(struct fixture *), void (*meddle)(struct fixture *))
+{
+	unsigned seed = bus_check_seed(), stride, n = 0;
+	pid_t pid;
+	int status;
+
+	prepare(f);
+	pid = start(f, NULL, call);
+	if (pid < 0)
+		skip_for("needs ptrace, which is not allowed here");
+	stride = step(pid, TOO_MANY_STEPS) / MEDDLINGS + 1;
+	end(f, pid);
+	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {
+		f->number++;
+		prepare(f);
+		pid = start(f, NULL, call);
+		assert_true(pid > 0);
+		n = at + (unsigned)rand_r(&seed) % stride;
+		more = step(pid, n) == n;
+		if (more) {
+			meddle(f);
+			assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_true(WIFSTOPPED(status));
+		}
+		end(f, pid);
+	}
+	print_message("meddled with %u instructions\n", n);
+}
+
+/* All bytes of an entry are the low ones of its number. */
+static void say_some(struct fixture *f)
+{
+	static uint8_t bytes[2000];
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE };
+
+	/* As many as reach to what is being read, into it, or beyond. */
+	for (unsigned i = 0; i < 36 + f->number % 16; i++) {
+		struct bus_part part = { bytes, 1000 + 37 * i % 1000 };
+
+		memset(bytes, (int)(bus_sequence(&f->other, f->room) + 1), part.len);
+		assert_int_equal(bus_append(&f->other, f->room, &meta, &part, 1), BUS_OK);
+		bus_advance(&f->other, f->other.shared->tail);
+	}
+}
+
+static void fill_the_log(struct fixture *f)
+{
+	uint64_t until = f->other.shared->tail + SIZE;
+
+	while (f->other.shared->tail < until)
+		say_some(f);
+}
+
+static void look_back(struct fixture *f)
+{
+	static struct bus_entry entries[3];
+	static uint8_t bytes[SIZE];
+	struct bus_past past = { entries, 3, 0, bytes, sizeof(bytes), 0 };
+
+	enum bus_result result = bus_history(f->victim, f->room, UINT64_MAX, &past);
+
+	if (result != BUS_OK && result != BUS_EMPTY)
+		_exit(1);
+	for (size_t i = past.first; i < past.most; i++) {
+		const struct bus_entry *e = &entries[i];
+
+		if (i > past.first && e->sequence != e[-1].sequence + 1)
+			_exit(1);
+		if (e->frame_len < 1000 || e->frame[0] != (uint8_t)e->sequence ||
+		    memcmp(e->frame, e->frame + 1, e->frame_len - 1) != 0)
+			_exit(1);
+	}
+}
+
+static void test_history_is_never_torn(void **state)
+{
+	meddle_everywhere(*state, fill_the_log, look_back, say_some);
+}
+
+/* A name of one letter, as many times as can be. */
+static void open_one(struct fixture *f, char letter, struct bus_room *room)
+{
+	char name[BUS_ROOM_NAME_MAX];
+
+	memset(name, letter, sizeof(name));
+	memcpy(name, &f->number, sizeof(f->number));
+	assert_int_equal(bus_open(&f->other, name, sizeof(name), room), BUS_OK);
+}
+
+static void open_a(struct fixture *f)
+{
+	open_one(f, 'a', &f->held[0]);
+}
+
+static void open_others(struct fixture *f)
+{
+	open_one(f, 'b', &f->held[1]);
+	open_one(f, 'c', &f->held[1]);
+}
+
+static void read_name(struct fixture *f)
+{
+	char name[BUS_ROOM_NAME_MAX];
+
+	if (bus_name(f->victim, f->held[0], name) < 0)
+		return;
+	if (name[sizeof(f->number)] != 'a' ||
+	    memcmp(name + sizeof(f->number), name + sizeof(f->number) + 1,
+		   sizeof(name) - sizeof(f->number) - 1) != 0)
+		_exit(1);
+}
+
+static void test_names_are_never_torn(void **state)
+{
+	meddle_everywhere(*state, open_a, read_name, open_others);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +419,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_owner_is_named_wherever_it_stands, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_history_is_never_torn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_are_never_torn, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,9 +400,11 @@ static void append(const char *room, uint16_t kind, const char *frame)
 			 BUS_OK);
 }
 
-/* What only a newer process understands is passed over, and what is behind it comes. */
+/* What only a newer process understands is passed over and counted, and what is behind it comes. */
 static void test_kinds_that_are_not_known(void **state)
 {
+	uint64_t before = session.row->passed_over;
+
 	(void)state;
 	upgrade(&a, REQUEST("/") "\r\n");
 	upgrade(&b, REQUEST("/") "\r\n");
@@ -413,6 +415,7 @@ static void test_kinds_that_are_not_known(void **state)
 	say_frame(&b, 0x81, "y");
 	ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
 	ASSERT_HEARD(&b, "\x81\x01x\x81\x01y");
+	assert_int_equal(session.row->passed_over - before, 3);
 	disconnect(&a);
 	disconnect(&b);
 }
