@@ -245,10 +245,9 @@ static int parse_websocket(const struct http_head *h, struct upgrade *up, struct
 	return 0;
 }
 
-int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
+int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct refusal *why)
 {
 	struct http_text target = h->target;
-	const struct http_header *origin = http_find(h, "Origin", NULL);
 
 	begin(up, h->method);
 	if (find_path(&target) < 0)
@@ -258,6 +257,15 @@ int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal 
 		*up->path = '\0';
 		return -1;
 	}
+	return 0;
+}
+
+int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
+{
+	const struct http_header *origin = http_find(h, "Origin", NULL);
+
+	if (upgrade_parse_line(h, up, why) < 0)
+		return -1;
 	if (h->minor >= 1 && !find_only(h, "Host"))
 		return refusal_plain(why, REASON_MISSING_HOST);
 	if (origin && http_find(h, "Origin", origin))

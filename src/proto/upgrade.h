@@ -37,6 +37,10 @@ struct upgrade {
 int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
 	__attribute__((warn_unused_result));
 
+/* The same of the request line alone, where that has come and the rest has not: path and method. */
+int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct refusal *why)
+	__attribute__((warn_unused_result));
+
 /*
  * Path and method of a head that is not whole, or is malformed. The method is known by the space
  * behind it; up->path is "" as long as the first line has not come, or if that has none. A path

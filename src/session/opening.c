@@ -177,18 +177,22 @@ struct opening_head *opening_take_head(struct conn *c)
 }
 
 /* Once the request line has come, its endpoint's handshake_timeout is the one that counts. */
-static void note_endpoint(struct conn *c)
+static void note_endpoint(struct conn *c, const struct http_head *h)
 {
 	struct upgrade up;
+	struct refusal why;
 
-	opening_peek(c, &up);
+	/* What is wrong with it is told when the head is whole. */
+	if (upgrade_parse_line(h, &up, &why) < 0)
+		return;
 	conn_set_endpoint(c, config_route(session.config, up.path).endpoint);
 	if (c->endpoint)
 		timer_update(c);
 }
 
 static enum opening_step wait_for_head(struct conn *c, const uint8_t *p, size_t n,
-				       const struct http_progress *progress, struct refusal *why)
+				       const struct http_progress *progress,
+				       const struct http_head *h, struct refusal *why)
 {
 	struct opening *o = c->opening;
 	size_t lines = o->head ? o->head->progress.lines : 0;
@@ -197,7 +201,7 @@ static enum opening_step wait_for_head(struct conn *c, const uint8_t *p, size_t 
 		return gone(why, REASON_NO_MEMORY);
 	o->head->progress = *progress;
 	if (lines == 0 && progress->lines > 0)
-		note_endpoint(c);
+		note_endpoint(c, h);
 	return OPENING_WAIT;
 }
 
@@ -219,7 +223,7 @@ enum opening_step opening_read_head(struct conn *c, uint8_t *p, uint8_t *end,
 	n = http_parse_head((const char *)p, (size_t)(end - p), (size_t)session.config->max_head,
 			    &progress, &rq->head);
 	if (n == HTTP_MORE)
-		return wait_for_head(c, p, (size_t)(end - p), &progress, why);
+		return wait_for_head(c, p, (size_t)(end - p), &progress, &rq->head, why);
 	if (n > 0) {
 		rq->rest = p + n;
 		rq->end = end;
