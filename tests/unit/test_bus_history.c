@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -308,6 +308,8 @@ static void author(struct fixture *f, int slot)
 {
 	static uint8_t bytes[FRAME_MAX];
 
+	/* also of a test that fails before it kills */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bus_set_slot(f->bus, slot);
 	for (uint64_t n = 0;; n++) {
 		const struct bus_meta meta = { .sender = (uint64_t)slot << 32 | n, .kind = 1 };
