@@ -312,30 +312,20 @@ const char *upgrade_subprotocol(const struct http_head *h, const char *const *of
 	return NULL;
 }
 
-/* Made once, for that is most of the work. NULL: no memory. */
-static EVP_MD_CTX *make_digest(void)
-{
-	EVP_MD *md = EVP_MD_fetch(NULL, "SHA1", NULL);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-	if (!md || !ctx || EVP_DigestInit_ex2(ctx, md, NULL) != 1) {
-		EVP_MD_CTX_free(ctx);
-		ctx = NULL;
-	}
-	/* the context has a reference of its own */
-	EVP_MD_free(md);
-	return ctx;
-}
-
-/* Without memory the answer is one that the client does not believe. */
+/*
+ * The digest and its context are made once: that is most of the work. Without memory for
+ * them the answer is one that the client does not believe.
+ */
 static void sha1(const void *bytes, size_t n, unsigned char out[SHA1_LEN])
 {
+	static EVP_MD *md;
 	static EVP_MD_CTX *ctx;
 
+	if (!md)
+		md = EVP_MD_fetch(NULL, "SHA1", NULL);
 	if (!ctx)
-		ctx = make_digest();
-	/* begins anew with the digest that it has, which is looked up again where one is named */
-	if (!ctx || EVP_DigestInit_ex2(ctx, NULL, NULL) != 1 ||
+		ctx = EVP_MD_CTX_new();
+	if (!md || !ctx || EVP_DigestInit_ex2(ctx, md, NULL) != 1 ||
 	    EVP_DigestUpdate(ctx, bytes, n) != 1 || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
 		memset(out, 0, SHA1_LEN);
 }
