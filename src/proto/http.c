@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 enum { NAME_SHOWN = 64, TLS_RECORD = 0x16 };
 
@@ -269,13 +268,49 @@ ssize_t http_parse_head(const char *bytes, size_t len, size_t max, struct http_p
 	return n;
 }
 
+/* How 8 bytes, or 4, differ but for the bit of case in each. */
+static uint64_t differ8(const char *p, const char *q)
+{
+	uint64_t a, b;
+
+	memcpy(&a, p, sizeof(a));
+	memcpy(&b, q, sizeof(b));
+	return (a ^ b) & ~(uint64_t)0x2020202020202020;
+}
+
+static uint32_t differ4(const char *p, const char *q)
+{
+	uint32_t a, b;
+
+	memcpy(&a, p, sizeof(a));
+	memcpy(&b, q, sizeof(b));
+	return (a ^ b) & ~(uint32_t)0x20202020;
+}
+
+/* The last of them are looked at again where they are not a whole number of words. */
+int http_same(const char *p, const char *word, size_t n)
+{
+	if (n >= 8) {
+		for (size_t i = 0; i < n - 8; i += 8)
+			if (differ8(p + i, word + i))
+				return 0;
+		return !differ8(p + n - 8, word + n - 8);
+	}
+	if (n >= 4)
+		return !(differ4(p, word) | differ4(p + n - 4, word + n - 4));
+	for (size_t i = 0; i < n; i++)
+		if ((p[i] ^ word[i]) & ~0x20)
+			return 0;
+	return 1;
+}
+
 const struct http_header *http_find_name(const struct http_head *h, struct http_text name,
 					 const struct http_header *after)
 {
 	const struct http_header *x = after ? after + 1 : h->headers;
 
 	for (; x < h->headers + h->count; x++)
-		if (x->name.len == name.len && strncasecmp(x->name.p, name.p, name.len) == 0)
+		if (x->name.len == name.len && http_same(x->name.p, name.p, name.len))
 			return x;
 	return NULL;
 }

@@ -8,7 +8,6 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/types.h>
 
 #include "proto/refusal.h"
@@ -59,10 +58,19 @@ ssize_t http_parse_head(const char *bytes, size_t len, size_t max, struct http_p
 /* Whether a byte may be in a token (RFC 9110 5.6.2). */
 int http_is_token_char(unsigned char c);
 
-/* Whether a text is a word, compared without case. Inline, for the length of a literal. */
+/*
+ * Whether n bytes are a word of letters, digits, "-", "_" or "*", compared without case. They have
+ * no control character, as nothing in a head has: so where one differs in the bit of case alone, it
+ * is a letter.
+ */
+int http_same(const char *p, const char *word, size_t n);
+
+/* Whether a text is such a word. Inline, for the length of a literal. */
 static inline int http_is(struct http_text t, const char *word)
 {
-	return t.len == strlen(word) && strncasecmp(t.p, word, t.len) == 0;
+	const size_t n = strlen(word);
+
+	return t.len == n && http_same(t.p, word, n);
 }
 
 /* The header of a name after `after` (NULL: the first). NULL: none. */

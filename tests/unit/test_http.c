@@ -3,6 +3,7 @@
  * is found with its line, and not when the head is whole.
  */
 // links: base proto
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -303,10 +304,34 @@ static void test_lists(void **state)
 	assert_false(http_list_next(&list, &e));
 }
 
+/* Each place of a word of any length counts, in either case, and nothing beyond it. */
+static void test_same_but_for_case(void **state)
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyz-0123456789_sec-websocket-key";
+	char text[sizeof(word)];
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(word); n++) {
+		for (size_t i = 0; i < n; i++) {
+			memcpy(text, word, sizeof(word));
+			text[i] = (char)toupper(word[i]);
+			text[n] = '!';
+			assert_true(http_same(text, word, n));
+			text[i] = word[i] == 'q' ? 'r' : 'q';
+			assert_false(http_same(text, word, n));
+			text[i] = (char)(word[i] | 0x80);
+			assert_false(http_same(text, word, n));
+		}
+	}
+	assert_true(http_same("SEC-WebSocket-KEY", "sec-websocket-key", 17));
+	assert_false(http_same("Transfer-Encoding", "Sec-WebSocket-Key", 17));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_request),
+		cmocka_unit_test(test_same_but_for_case),
 		cmocka_unit_test(test_in_pieces),
 		cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_proxy_header_of_version_2),
