@@ -206,6 +206,7 @@ def test_unix_socket_mode_and_backlog(daemon):
     assert answer(path) == "Echo: hi"
 
 
+@way.directly("it has a listener of its own")
 def test_backlog(daemon):
     d = daemon({"workers": 1, "listen": [{**LOCAL, "backlog": 100}]})
     worker, = d.workers()
