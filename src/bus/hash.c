@@ -1,10 +1,10 @@
 /*
  * The name of a room, as the directory knows it.
  *
- * A name can be 1024 bytes long, and keeping it would make the directory sixteen times as large
- * for a comparison that nearly always succeeds. So the directory keeps 128 bits of a keyed hash
- * instead. The key is random, made with the log and never leaves the daemon's memory, so that
- * whoever chooses names cannot make two rooms meet; by chance it takes some 2^64 rooms.
+ * A room is found by 128 bits of a keyed hash, which stand in its one cache line: names can be 1024
+ * bytes long, and are kept elsewhere, for who has to tell them. The key is random, made with the
+ * log and never leaves the daemon's memory, so that whoever chooses names cannot make two rooms
+ * meet; by chance it takes some 2^64 rooms.
  *
  * SipHash-2-4 with the 128-bit output, after Aumasson and Bernstein, "SipHash: a fast
  * short-input PRF" (2012); the wide output is from the authors' later reference code.
