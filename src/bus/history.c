@@ -1,7 +1,7 @@
 /*
  * The past of a room: its newest entries, copied from the log by the links that lead back.
  *
- * Who reads ahead (log.c) has a cursor, which the authors wait for. Who looks back has none: the
+ * Who reads ahead (entries.c) has a cursor, which the authors wait for. Who looks back has none: the
  * past is what nobody waits for any more, and it may be overwritten while it is copied. So nothing
  * of it is used before it was found to have stood still. An author stores `reserve`, passes a
  * fence and then writes; here the bytes are copied, a fence is passed, and `reserve` is looked at.

@@ -12,7 +12,7 @@
 
 #include "config/alloc.h"
 #include "config/errors.h"
-#include "config/json.h"
+#include "config/as_json.h"
 #include "config/storage.h"
 #include "config/suggest.h"
 #include "config/value.h"

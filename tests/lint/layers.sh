@@ -1,5 +1,5 @@
 #!/bin/bash
-# layers.sh: a file includes only its own layer or those to the left.
+# layers.sh: a file includes only its own layer or those to the left, and no two have one name.
 order="base proto bus config net session behaviours process"
 bad=0
 grep -n '^#include "[a-z]*/' src/*/*.c src/*/*.h | awk -v order="$order" '
@@ -17,5 +17,9 @@ grep -n '^#include "[a-z]*/' src/*/*.c src/*/*.h | awk -v order="$order" '
     END { if (NR == 0) print "no includes were found in the source"; exit bad || NR == 0 }' || bad=1
 for l in base proto bus net; do
     grep -n '#include "behaviour.h"' src/$l/* && { echo "$l must not know behaviours"; bad=1; }
+done
+for twice in $(basename -a src/*/*.c | sort | uniq -d); do
+    echo "$twice is in two layers: name each by what it is there"
+    bad=1
 done
 exit $bad

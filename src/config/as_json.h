@@ -1,8 +1,8 @@
 /*
- * json.h - a setting of any shape as JSON.
+ * as_json.h - a setting of any shape as JSON.
  */
-#ifndef CONFIG_JSON_H
-#define CONFIG_JSON_H
+#ifndef CONFIG_AS_JSON_H
+#define CONFIG_AS_JSON_H
 
 #include "config/report.h"
 

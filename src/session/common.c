@@ -1,5 +1,5 @@
 /*
- * shared.c - what all files of a session read, and none of them leads to, see session.h.
+ * common.c - what all files of a session read, and none of them leads to, see session.h.
  */
 #include <event2/event.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 /*
- * json.c - a setting of any shape as JSON.
+ * as_json.c - a setting of any shape as JSON.
  *
  * The separators are jansson's own, ", " and ": ", which is also how the guide
  * writes its example. A float is written with as many digits as it takes to bring it
@@ -7,7 +7,7 @@
  * 7.5999999999999996. jansson has one number of digits for a text, so it writes
  * strings and numbers one by one.
  */
-#include "config/json.h"
+#include "config/as_json.h"
 
 #include <jansson.h>
 #include <math.h>
