@@ -601,11 +601,8 @@ size_t ws_encode_close(uint8_t *out, uint16_t code, const char *text, size_t len
 {
 	if (code == WS_CLOSE_NO_STATUS)
 		return ws_encode_header(out, WS_CLOSE, 0);
-	if (len > WS_CLOSE_REASON_MAX) {
-		len = WS_CLOSE_REASON_MAX;
-		while (len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80)
-			len--;
-	}
+	if (len > WS_CLOSE_REASON_MAX)
+		len = bytes_whole(text, WS_CLOSE_REASON_MAX);
 	ws_encode_header(out, WS_CLOSE, 2 + len);
 	out[2] = (uint8_t)(code >> 8);
 	out[3] = (uint8_t)code;
