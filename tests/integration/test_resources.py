@@ -211,17 +211,17 @@ def limited(daemon, files, settings=None):
 def test_files_for_a_reload(daemon):
     """A limit with which it could start, but take no reload, is refused with the number it needs."""
     listeners = [{"address": f"127.0.0.{n}", "port": 0} for n in (1, 2)]
-    d = limited(daemon, 200, {"listen": listeners, "workers": 4})
+    d = limited(daemon, 200, {"listen": listeners, "workers": 30})
     log = d.refuses("not started", r'"workers" and listeners need \d+ open files together, and the limit of them '
                     r"\(RLIMIT_NOFILE\) is 200: raise it \(ulimit -n, LimitNOFILE=\)")
     needed = int(re.search(r"need (\d+) open files", log).group(1))
-    limited(daemon, needed - 1, {"listen": listeners, "workers": 4}).refuses(
+    limited(daemon, needed - 1, {"listen": listeners, "workers": 30}).refuses(
         "not started", "open files together")
-    d = limited(daemon, needed, {"listen": listeners, "workers": 4}).start()
+    d = limited(daemon, needed, {"listen": listeners, "workers": 30}).start()
     # every address is another one
     d.change(listen=[{"address": f"127.0.0.{n}", "port": 0} for n in (3, 4)])
     d.reload()
-    d.change(workers=16)
+    d.change(workers=60)
     d.expect_error("open files together|reload refused")
     d.reload(expect=False)
     d.log_contains(r"reload refused: 1 error in the configuration; the running configuration")

@@ -176,6 +176,24 @@ static void test_names(void **state)
 	config_unref(c);
 }
 
+/* A name is relative to the folder of the file that has it, wherever the daemon was started. */
+static void test_names_of_files_are_relative(void **state)
+{
+	struct config *c;
+	char *lines, *path = alloc_format("%s/t.conf", (const char *)*state);
+
+	put_person("there", (struct wish){ .name = "there" });
+	config_unref(parse_well(CERTIFICATES(PAIR("there"))));
+	assert_int_equal(chdir("/"), 0);
+	c = parse_file(path, &lines);
+	assert_int_equal(chdir(*state), 0);
+	assert_string_equal(lines, "");
+	assert_string_equal(c->listeners[0].tls.certificates[0].names[0], "there");
+	config_unref(c);
+	free(lines);
+	free(path);
+}
+
 static void test_one_name_twice(void **state)
 {
 	(void)state;
@@ -567,14 +585,23 @@ static void test_handed_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_names),           TEST(test_one_name_twice),
-		TEST(test_wrong_files),     TEST(test_wrong_pem),
-		TEST(test_mode_of_a_key),   TEST(test_dates),
-		TEST(test_chain),           TEST(test_clients_authority_is_a_root),
-		TEST(test_lists),           TEST(test_days_that_pass),
-		TEST(test_nothing_expires), TEST(test_changed_contents),
-		TEST(test_changed_chain),   TEST(test_changed_clients),
-		TEST(test_listeners),       TEST(test_handed_on),
+		TEST(test_names),
+		TEST(test_one_name_twice),
+		TEST(test_names_of_files_are_relative),
+		TEST(test_wrong_files),
+		TEST(test_wrong_pem),
+		TEST(test_mode_of_a_key),
+		TEST(test_dates),
+		TEST(test_chain),
+		TEST(test_clients_authority_is_a_root),
+		TEST(test_lists),
+		TEST(test_days_that_pass),
+		TEST(test_nothing_expires),
+		TEST(test_changed_contents),
+		TEST(test_changed_chain),
+		TEST(test_changed_clients),
+		TEST(test_listeners),
+		TEST(test_handed_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
