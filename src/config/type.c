@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "config/alloc.h"
-#include "config/errors.h"
 #include "config/as_json.h"
+#include "config/errors.h"
 #include "config/storage.h"
 #include "config/suggest.h"
 #include "config/value.h"

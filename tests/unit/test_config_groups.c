@@ -413,28 +413,30 @@ static void test_unknown(void **state)
 		    "4: twig: unknown setting \"grene\"\n");
 }
 
+/* Two that are told of one in line 1; their line and name each. */
+static void check_twice(const char *text, const char *one, const char *other)
+{
+	struct grown g = grow(text);
+	char expected[512];
+
+	snprintf(expected, sizeof(expected),
+		 "%s: \"name\" is declared already at %s:1\n"
+		 "%s: \"name\" is declared already at %s:1\n",
+		 one, g.files[0], other, g.files[0]);
+	assert_string_equal(g.lines.text, expected);
+	fell(&g);
+}
+
 /* Each is told of the first, in the order of the file; who has no name is like nobody. */
 static void test_twice(void **state)
 {
-	struct grown g = grow("trees = ( { name = \"b\"; },\n{ name = \"a\"; },\n"
-			      "{ name = \"b\"; },\n{ name = \"b\"; } );\n");
-	char expected[512];
-
 	(void)state;
-	snprintf(expected, sizeof(expected),
-		 "3: tree \"b\": \"name\" is declared already at %s:1\n"
-		 "4: tree \"b\": \"name\" is declared already at %s:1\n",
-		 g.files[0], g.files[0]);
-	assert_string_equal(g.lines.text, expected);
-	fell(&g);
-	g = grow("trees = ( { name = \"b\"; }, { name = \"a\"; }, { name = \"b\"; }, { name = "
-		 "\"a\"; } );");
-	snprintf(expected, sizeof(expected),
-		 "1: tree \"b\": \"name\" is declared already at %s:1\n"
-		 "1: tree \"a\": \"name\" is declared already at %s:1\n",
-		 g.files[0], g.files[0]);
-	assert_string_equal(g.lines.text, expected);
-	fell(&g);
+	check_twice("trees = ( { name = \"b\"; },\n{ name = \"a\"; },\n"
+		    "{ name = \"b\"; },\n{ name = \"b\"; } );\n",
+		    "3: tree \"b\"", "4: tree \"b\"");
+	check_twice("trees = ( { name = \"b\"; }, { name = \"a\"; }, { name = \"b\"; }, { name = "
+		    "\"a\"; } );",
+		    "1: tree \"b\"", "1: tree \"a\"");
 	check_lines("trees = ( { },\n{ } );\n", "1: tree 1: missing setting \"name\"\n"
 						"2: tree 2: missing setting \"name\"\n");
 }
