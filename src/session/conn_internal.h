@@ -3,7 +3,8 @@
  *
  * From what is below to what is above; who is below returns what it found, and who is above acts:
  *
- *	common.c, belongings.c	the clock; what belongs to a connection and lies elsewhere
+ *	common.c, turn.c, belongings.c	the clock; how long a turn is; what belongs to a connection
+ *				and lies elsewhere
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out

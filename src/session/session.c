@@ -12,6 +12,7 @@
 #include "session/opening.h"
 #include "session/registry.h"
 #include "session/rendition.h"
+#include "session/turn.h"
 
 /* More than what may be unread at most (bus_lag), and an end in any case. */
 enum { BATCHES_AT_STOP = 4096 };
@@ -60,15 +61,19 @@ bool session_turn_end(void)
 {
 	bool more, waiting;
 
+	turn_go_on(TURN_INPUT);
+	turn_go_on(TURN_DELIVERY);
 	note(ACTIVITY_DELIVERING);
 	more = delivery_turn();
 	waiting = conn_retry_parked();
+	turn_go_on(TURN_CHORES);
 	opening_turn_end();
 	conn_reap();
 	bus_wake_readers(session.bus);
 	/* Having read to the end itself, this worker may have made the room it waits for. */
 	if (waiting && bus_want_space(session.bus))
 		more = true;
+	turn_begin();
 	return more;
 }
 

@@ -1,0 +1,29 @@
+/*
+ * counted.h - bytes that several hold: kept once, and gone with the last of them.
+ */
+#ifndef BASE_COUNTED_H
+#define BASE_COUNTED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct counted {
+	size_t holders;
+	size_t size; /* of bytes */
+	uint8_t bytes[];
+};
+
+/* A piece of `size` bytes, held by the caller. NULL: no memory. */
+struct counted *counted_new(size_t size) __attribute__((warn_unused_result));
+
+/* One holder more. Returns p. */
+static inline struct counted *counted_hold(struct counted *p)
+{
+	p->holders++;
+	return p;
+}
+
+/* One holder less; p may be NULL. */
+void counted_release(struct counted *p);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * turn.h - how much of a turn of the loop is left.
+ *
+ * No turn is longer than 5 ms, whatever one client, one room or one reload asks for. Who does work
+ * that others can ask for without end charges what it costs, and stops where the turn is over;
+ * what is left waits for the next one. Charging is a subtraction: the clock is read once in
+ * TURN_STEP of work that was charged, so that a turn with little to do never reads it, and a
+ * wrong guess of what something costs is put right by it.
+ *
+ * A turn has parts, one after the other. Each may use what those before it have left over, and
+ * has a share that none of them can take.
+ */
+#ifndef SESSION_TURN_H
+#define SESSION_TURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In nanoseconds, on the slowest machine that is thought of: it is only to be of the right size. */
+enum turn_cost {
+	TURN_STEP = 200000, /* how much is done without a look at the clock */
+
+	TURN_CALL = 2000, /* a read or a write of a socket */
+	TURN_MESSAGE = 100, /* a short one, decoded or put together */
+	TURN_END = 10000, /* of a connection: memory, descriptor */
+
+	/* for each KiB */
+	TURN_COPY = 100,
+	TURN_CHECK = 300, /* UTF-8 */
+	TURN_JSON = 7000,
+	TURN_ENCRYPT = 500,
+	TURN_INFLATE = 5000,
+	TURN_DEFLATE = 30000,
+};
+
+enum turn_part {
+	TURN_EVENTS, /* what sockets ask for */
+	TURN_INPUT, /* what was read and is not dealt with */
+	TURN_DELIVERY, /* from the log to members */
+	TURN_CHORES, /* timers, a reload, a stop, the end of connections */
+	TURN_PARTS,
+};
+
+/* Not to be touched but by what is here. */
+extern struct turn {
+	int64_t credit; /* nanoseconds of work up to the next look at the clock */
+	uint32_t share; /* microseconds that the parts up to this one have together */
+	int64_t began; /* microseconds of the monotonic clock; 0: it was not looked at yet */
+} turn;
+
+/* A turn begins, with its first part. */
+void turn_begin(void);
+
+/* Its next part begins. */
+void turn_go_on(enum turn_part part);
+
+/* Charges work of so many nanoseconds (at most some milliseconds of them), done or about to be. */
+static inline void turn_spend(uint32_t cost)
+{
+	turn.credit -= cost;
+}
+
+/* The same for so many bytes, at a cost for each KiB. */
+static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
+{
+	uint64_t cost = bytes * per_kib / 1024;
+
+	turn.credit -= cost < TURN_STEP ? (int64_t)cost : TURN_STEP;
+}
+
+/* Looks at the clock. True: this part is over. */
+bool turn_look(void);
+
+/* Whether this part of the turn is over: what is left has to wait. */
+static inline bool turn_is_over(void)
+{
+	return turn.credit <= 0 && turn_look();
+}
+
+#endif
