@@ -16,18 +16,18 @@ static const uint16_t shares[TURN_PARTS] = {
 	[TURN_CHORES] = 500,
 };
 
-struct turn turn = { .credit = TURN_STEP };
+struct turn this_turn = { .credit = TURN_STEP };
 
 void turn_begin(void)
 {
-	turn = (struct turn){ .credit = TURN_STEP, .share = shares[TURN_EVENTS] };
+	this_turn = (struct turn){ .credit = TURN_STEP, .share = shares[TURN_EVENTS] };
 }
 
 void turn_go_on(enum turn_part part)
 {
-	turn.share += shares[part];
+	this_turn.share += shares[part];
 	/* What was over may go on, for as long as its look at the clock allows. */
-	if (turn.credit <= 0)
+	if (this_turn.credit <= 0)
 		turn_look();
 }
 
@@ -35,12 +35,12 @@ bool turn_look(void)
 {
 	int64_t now = session_clock_us(), left;
 
-	if (turn.began == 0)
-		turn.began = now - (TURN_STEP - turn.credit) / 1000;
-	left = turn.began + turn.share - now;
+	if (this_turn.began == 0)
+		this_turn.began = now - (TURN_STEP - this_turn.credit) / 1000;
+	left = this_turn.began + this_turn.share - now;
 	if (left <= 0)
 		return true;
 	left *= 1000;
-	turn.credit = left < TURN_STEP ? left : TURN_STEP;
+	this_turn.credit = left < TURN_STEP ? left : TURN_STEP;
 	return false;
 }

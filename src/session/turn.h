@@ -46,7 +46,7 @@ extern struct turn {
 	int64_t credit; /* nanoseconds of work up to the next look at the clock */
 	uint32_t share; /* microseconds that the parts up to this one have together */
 	int64_t began; /* microseconds of the monotonic clock; 0: it was not looked at yet */
-} turn;
+} this_turn;
 
 /* A turn begins, with its first part. */
 void turn_begin(void);
@@ -57,7 +57,7 @@ void turn_go_on(enum turn_part part);
 /* Charges work of so many nanoseconds (at most some milliseconds of them), done or about to be. */
 static inline void turn_spend(uint32_t cost)
 {
-	turn.credit -= cost;
+	this_turn.credit -= cost;
 }
 
 /* The same for so many bytes, at a cost for each KiB. */
@@ -65,7 +65,7 @@ static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
 {
 	uint64_t cost = bytes * per_kib / 1024;
 
-	turn.credit -= cost < TURN_STEP ? (int64_t)cost : TURN_STEP;
+	this_turn.credit -= cost < TURN_STEP ? (int64_t)cost : TURN_STEP;
 }
 
 /* Looks at the clock. True: this part is over. */
@@ -74,7 +74,7 @@ bool turn_look(void);
 /* Whether this part of the turn is over: what is left has to wait. */
 static inline bool turn_is_over(void)
 {
-	return turn.credit <= 0 && turn_look();
+	return this_turn.credit <= 0 && turn_look();
 }
 
 #endif

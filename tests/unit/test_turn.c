@@ -21,12 +21,12 @@ static void test_a_short_turn_reads_no_clock(void **state)
 	turn_begin();
 	turn_spend(TURN_STEP - 1);
 	assert_false(turn_is_over());
-	assert_int_equal(turn.began, 0);
+	assert_int_equal(this_turn.began, 0);
 	turn_spend(1);
 	assert_false(turn_is_over());
-	assert_true(turn.began > 0);
+	assert_true(this_turn.began > 0);
 	/* what was charged ahead of the first look is taken to have been done */
-	assert_true(session_clock_us() - turn.began >= TURN_STEP / US);
+	assert_true(session_clock_us() - this_turn.began >= TURN_STEP / US);
 }
 
 /* Returns how long it was, in microseconds. */
@@ -54,20 +54,20 @@ static void test_each_part_has_its_share(void **state)
 	work_to_the_end();
 	for (enum turn_part part = TURN_INPUT; part < TURN_PARTS; part++) {
 		/* as of now: however long this test was not on a CPU */
-		turn.began = session_clock_us() - turn.share;
+		this_turn.began = session_clock_us() - this_turn.share;
 		turn_go_on(part);
 		assert_false(turn_is_over());
 		work_to_the_end();
 		assert_true(turn_is_over());
 	}
-	assert_true(turn.share < 5000);
+	assert_true(this_turn.share < 5000);
 }
 
 static void test_work_that_takes_longer_than_thought(void **state)
 {
 	(void)state;
 	turn_begin();
-	turn.began = 1;
+	this_turn.began = 1;
 	turn_spend(TURN_STEP - 1);
 	assert_false(turn_is_over());
 	turn_spend(1);
@@ -81,11 +81,11 @@ static void test_bytes_are_charged_by_the_kib(void **state)
 	(void)state;
 	turn_begin();
 	turn_spend_on(2048, TURN_COPY);
-	assert_int_equal(turn.credit, TURN_STEP - 2 * TURN_COPY);
+	assert_int_equal(this_turn.credit, TURN_STEP - 2 * TURN_COPY);
 	/* no piece of work is charged more than one look at the clock will put right */
 	turn_begin();
 	turn_spend_on(UINT64_MAX / TURN_DEFLATE, TURN_DEFLATE);
-	assert_int_equal(turn.credit, 0);
+	assert_int_equal(this_turn.credit, 0);
 }
 
 int main(void)
