@@ -77,6 +77,7 @@ mutants:
 bench:
 	@.ci/deps.sh bench
 	@$(MAKE) --no-print-directory all bench-programs
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/counters COUNTERS=yes all
 	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run.py $(BENCH_FLAGS)
 bench-instructions:
 	@.ci/deps.sh bench
@@ -130,6 +131,10 @@ HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LINK = -pie -Wl,-z,relro,-z,now
 CFLAGS ?= -O2 -g
 CFLAGS_LTO = $(LTO)
+endif
+# For tests: how long turns are, see src/session/turn_counters.h.
+ifeq ($(COUNTERS),yes)
+CPPFLAGS_ALL += -DIGNYX_COUNTERS
 endif
 CFLAGS_ALL = -std=c11 $(WARNINGS) $(if $(filter yes,$(WERROR)),-Werror) $(HARDEN) $(CFLAGS)
 # The whole program at once; a test links the layers that it uses as they are.
@@ -271,7 +276,7 @@ uninstall:
 	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
-	rm -rf build/obj build/asan build/coverage build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
+	rm -rf build/obj build/asan build/counters build/coverage build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 

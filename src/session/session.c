@@ -41,6 +41,7 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 void session_fini(void)
 {
 	session_abort();
+	turn_counters_tell();
 	entry_fini();
 	registry_fini();
 	rendition_fini();
@@ -80,6 +81,7 @@ bool session_turn_end(void)
 void session_tick(void)
 {
 	session.now++;
+	turn_counters_tick();
 	note(ACTIVITY_TIMERS);
 	timer_tick(conn_timer);
 	entry_tick();

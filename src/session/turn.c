@@ -20,11 +20,13 @@ struct turn this_turn = { .credit = TURN_STEP };
 
 void turn_begin(void)
 {
+	turn_counters_begin();
 	this_turn = (struct turn){ .credit = TURN_STEP, .share = shares[TURN_EVENTS] };
 }
 
 void turn_go_on(enum turn_part part)
 {
+	turn_counters_go_on();
 	this_turn.share += shares[part];
 	/* What was over may go on, for as long as its look at the clock allows. */
 	if (this_turn.credit <= 0)
@@ -38,6 +40,7 @@ bool turn_look(void)
 	if (this_turn.began == 0)
 		this_turn.began = now - (TURN_STEP - this_turn.credit) / 1000;
 	left = this_turn.began + this_turn.share - now;
+	turn_counters_look(left <= 0);
 	if (left <= 0)
 		return true;
 	left *= 1000;

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "session/turn_counters.h"
+
 /* In nanoseconds, on the slowest machine that is thought of: it is only to be of the right size. */
 enum turn_cost {
 	TURN_STEP = 200000, /* how much is done without a look at the clock */
@@ -57,6 +59,7 @@ void turn_go_on(enum turn_part part);
 /* Charges work of so many nanoseconds (at most some milliseconds of them), done or about to be. */
 static inline void turn_spend(uint32_t cost)
 {
+	turn_counters_spend(cost);
 	this_turn.credit -= cost;
 }
 
@@ -65,6 +68,7 @@ static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
 {
 	uint64_t cost = bytes * per_kib / 1024;
 
+	turn_counters_spend(cost);
 	this_turn.credit -= cost < TURN_STEP ? (int64_t)cost : TURN_STEP;
 }
 

@@ -1,0 +1,55 @@
+/*
+ * turn_counters.h - how long turns of the loop are, where the program was built to count that:
+ * make COUNTERS=yes BUILD=build/counters. Anywhere else nothing of it is there.
+ *
+ * Once a second, and at its end, a worker logs a line that tests/bench and tests/hostile read:
+ *
+ *	turns: 912, over 5 ms 1, longest 8134 us (10 7900 220 4), work 9100 us, unlooked 210 us, ...
+ *
+ * The longest of them in time of the CPU, and in brackets its parts (turn.h); the most work that
+ * one of them charged; the most that was charged without a look whether the part is over; and,
+ * last, the most that was charged when it was.
+ */
+#ifndef SESSION_TURN_COUNTERS_H
+#define SESSION_TURN_COUNTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef IGNYX_COUNTERS
+/* One turn ends, and the next one begins. */
+void turn_counters_begin(void);
+/* Its next part begins. */
+void turn_counters_go_on(void);
+/* So many nanoseconds were charged. */
+void turn_counters_spend(uint64_t cost);
+/* Somebody looked whether the part is over. */
+void turn_counters_look(bool over);
+/* Called once per tick of the session. */
+void turn_counters_tick(void);
+/* Logs what there is. */
+void turn_counters_tell(void);
+#else
+static inline void turn_counters_begin(void)
+{
+}
+static inline void turn_counters_go_on(void)
+{
+}
+static inline void turn_counters_spend(uint64_t cost)
+{
+	(void)cost;
+}
+static inline void turn_counters_look(bool over)
+{
+	(void)over;
+}
+static inline void turn_counters_tick(void)
+{
+}
+static inline void turn_counters_tell(void)
+{
+}
+#endif
+
+#endif
