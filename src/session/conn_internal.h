@@ -296,8 +296,11 @@ void timer_renew(struct conn *c);
 void timer_message_begun(struct conn *c);
 /* What is over time now, by c's state. */
 enum timer_due timer_due(const struct conn *c);
-/* The next tick of the wheel: fn is called for each whose time has come. */
-void timer_tick(void (*fn)(struct conn *c));
+/*
+ * Calls fn for each whose time has come, in the order of ticks, as many as the turn has time for
+ * and one in any case. Returns whether some are left.
+ */
+bool timer_go_on(void (*fn)(struct conn *c));
 /* All that are not dead. */
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 {
@@ -119,6 +120,8 @@ void session_accept(int fd, const struct net_peer *peer, void *listener)
 
 static void act(struct conn *c, enum timer_due due)
 {
+	if (due != DUE_NOTHING)
+		turn_spend(TURN_CALL);
 	switch (due) {
 	case DUE_NOTHING:
 		break;
@@ -158,7 +161,7 @@ void conn_timer(struct conn *c)
 {
 	const uint8_t state = c->state_now;
 
-	metrics_beat();
+	atomic_store_explicit(&session.row->activity, ACTIVITY_TIMERS, memory_order_relaxed);
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	if (state == CONN_OPEN)
 		look_after(c);

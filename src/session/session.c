@@ -58,6 +58,15 @@ static void note(enum activity activity)
 	metrics_beat();
 }
 
+/* What is done for connections beside their bytes; most turns have none of it. */
+static bool chores_wait;
+
+static bool do_chores(void)
+{
+	chores_wait = timer_go_on(conn_timer);
+	return chores_wait;
+}
+
 bool session_turn_end(void)
 {
 	bool more, waiting;
@@ -68,6 +77,8 @@ bool session_turn_end(void)
 	more = delivery_turn();
 	waiting = conn_retry_parked();
 	turn_go_on(TURN_CHORES);
+	if (chores_wait && do_chores())
+		more = true;
 	opening_turn_end();
 	conn_reap();
 	bus_wake_readers(session.bus);
@@ -82,8 +93,7 @@ void session_tick(void)
 {
 	session.now++;
 	turn_counters_tick();
-	note(ACTIVITY_TIMERS);
-	timer_tick(conn_timer);
+	chores_wait = true;
 	entry_tick();
 }
 

@@ -57,13 +57,14 @@ void session_fini(void);
 void session_accept(int fd, const struct net_peer *peer, void *listener);
 
 /*
- * The end of a loop turn: frees what ended, reads the bus and delivers, goes on
- * with those who waited for space, wakes other workers. Returns true if there is
- * more to do at once, so that the loop must not sleep.
+ * The end of a loop turn: reads the bus and delivers, goes on with those who
+ * waited for space, looks at those whose time has come, frees what ended, wakes
+ * other workers. Returns true if there is more to do at once, so that the loop
+ * must not sleep.
  */
 bool session_turn_end(void);
 
-/* Once per SESSION_TICK. */
+/* Once per SESSION_TICK; what is due now is done at the end of the turn. */
 void session_tick(void);
 
 /*

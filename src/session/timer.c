@@ -6,11 +6,15 @@
  * the time, and when its tick comes conn's state says what to do or when to look
  * again (timer_due). A deadline that lies more than one turn of the wheel ahead is simply met
  * on the way and left in place.
+ *
+ * A tick's list may be longer than what a turn of the loop has time for, which goes on in the next
+ * one. Meanwhile connections are added to it and removed, so the place is kept by a mark among them.
  */
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 TAILQ_HEAD(conn_list, conn);
 
@@ -18,10 +22,24 @@ enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600, ENTRY_LOOK = 1000 };
 
 static struct conn_list wheel[WHEEL_SIZE];
 
+/* How far connections have been looked at whose time has come. */
+static struct {
+	uint32_t tick; /* all of those of this one */
+	bool within; /* and of the next one those ahead of the mark */
+	struct conn mark;
+} due;
+
 void timer_init(void)
 {
 	for (int i = 0; i < WHEEL_SIZE; i++)
 		TAILQ_INIT(&wheel[i]);
+	due.tick = session.now;
+	due.within = false;
+}
+
+static struct conn_list *list_of(uint32_t tick)
+{
+	return &wheel[tick % WHEEL_SIZE];
 }
 
 /* Rounded up, so that a timeout is never early; at least one tick. */
@@ -42,12 +60,12 @@ static void insert(struct conn *c, uint32_t deadline)
 	if (reached(deadline))
 		deadline = session.now + 1;
 	c->deadline = deadline;
-	TAILQ_INSERT_TAIL(&wheel[deadline % WHEEL_SIZE], c, entry);
+	TAILQ_INSERT_TAIL(list_of(deadline), c, entry);
 }
 
 void timer_remove(struct conn *c)
 {
-	TAILQ_REMOVE(&wheel[c->deadline % WHEEL_SIZE], c, entry);
+	TAILQ_REMOVE(list_of(c->deadline), c, entry);
 }
 
 static uint32_t earlier(uint32_t a, uint32_t b)
@@ -67,11 +85,21 @@ static bool ping_failed(const struct conn *c, const struct config_limits *l)
 	       reached(c->mark + timer_ticks(l->ping_timeout));
 }
 
+/*
+ * Each connection has ticks of its own, an interval apart, by its id: those that came together, or
+ * were pinged together because all were late, are not for ever. So the first one comes early.
+ */
+static uint32_t next_ping(const struct conn *c, const struct config_limits *l)
+{
+	uint32_t interval = timer_ticks(l->ping_interval);
+
+	return c->mark + interval - (c->mark - (uint32_t)c->id) % interval;
+}
+
 /* The next ping goes out on time only to a peer that answered, or if it may be silent for ever. */
 static bool ping_due(const struct conn *c, const struct config_limits *l)
 {
-	return reached(c->mark + timer_ticks(l->ping_interval)) &&
-	       (l->ping_timeout == 0 || !ping_unanswered(c));
+	return reached(next_ping(c, l)) && (l->ping_timeout == 0 || !ping_unanswered(c));
 }
 
 /*
@@ -80,7 +108,7 @@ static bool ping_due(const struct conn *c, const struct config_limits *l)
  */
 static uint32_t ping_deadline(const struct conn *c, const struct config_limits *l)
 {
-	uint32_t next = c->mark + timer_ticks(l->ping_interval);
+	uint32_t next = next_ping(c, l);
 
 	if (ping_unanswered(c) && l->ping_timeout > 0)
 		next = earlier(next, c->mark + timer_ticks(l->ping_timeout));
@@ -198,24 +226,48 @@ enum timer_due timer_due(const struct conn *c)
 	return c->state_now < CONN_OPEN ? DUE_HANDSHAKE : DUE_CLOSE;
 }
 
-/*
- * Those that are due are taken off first: what is done to one may add to the
- * same list.
- */
-void timer_tick(void (*fn)(struct conn *c))
+/* Moves the mark behind the next connection, which is returned. NULL: there is none, nor a mark. */
+static struct conn *step(struct conn *mark, struct conn_list *list)
 {
-	struct conn_list *list = &wheel[session.now % WHEEL_SIZE];
-	struct conn *c, *next, *last = TAILQ_LAST(list, conn_list);
+	struct conn *c = TAILQ_NEXT(mark, entry);
 
-	for (c = TAILQ_FIRST(list); c; c = next) {
-		bool end = c == last;
+	TAILQ_REMOVE(list, mark, entry);
+	if (c)
+		TAILQ_INSERT_AFTER(list, c, mark, entry);
+	return c;
+}
 
-		next = TAILQ_NEXT(c, entry);
+/* The next one in the list of the tick whose turn it is. NULL: all have been looked at. */
+static struct conn *next_due(void)
+{
+	struct conn_list *list = list_of(due.tick + 1);
+	struct conn *c;
+
+	if (!due.within)
+		TAILQ_INSERT_HEAD(list, &due.mark, entry);
+	c = step(&due.mark, list);
+	due.within = c != NULL;
+	return c;
+}
+
+/* Who is put back into the list meanwhile has a later deadline, and is left alone. */
+bool timer_go_on(void (*fn)(struct conn *c))
+{
+	while (due.tick != session.now) {
+		struct conn *c = next_due();
+
+		if (!c) {
+			due.tick++;
+			continue;
+		}
+		metrics_beat();
+		turn_spend(TURN_LOOK);
 		if (reached(c->deadline))
 			fn(c);
-		if (end)
-			break;
+		if (turn_is_over())
+			return true;
 	}
+	return false;
 }
 
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
@@ -230,7 +282,8 @@ void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
 
 			next = TAILQ_NEXT(c, entry);
 			metrics_beat();
-			fn(c, arg);
+			if (c != &due.mark)
+				fn(c, arg);
 			if (end)
 				break;
 		}

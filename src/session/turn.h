@@ -23,6 +23,7 @@ enum turn_cost {
 	TURN_STEP = 200000, /* how much is done without a look at the clock */
 
 	TURN_CALL = 2000, /* a read or a write of a socket */
+	TURN_LOOK = 200, /* at a connection: at its timers, at its settings */
 	TURN_MESSAGE = 100, /* a short one, decoded or put together */
 	TURN_END = 10000, /* of a connection: memory, descriptor */
 

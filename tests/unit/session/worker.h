@@ -24,6 +24,7 @@
 #include "session/opening.h"
 #include "session/session.h"
 #include "session/steered.h"
+#include "session/turn.h"
 
 enum { GOT_MAX = 1024 * 1024, WORKER_SLOT = 0, OTHER_SLOT = 1, MAX_ROOMS = 4 };
 
@@ -143,6 +144,13 @@ static inline void pass(int64_t ms)
 	}
 }
 
+/* One turn, which is over as soon as work of so many nanoseconds was charged. */
+static inline bool short_turn(int64_t credit)
+{
+	this_turn = (struct turn){ .credit = credit, .began = 1 };
+	return session_turn_end();
+}
+
 static inline void find_conn(struct conn *c, void *arg)
 {
 	struct client *k = arg;
@@ -220,6 +228,19 @@ static inline void assert_heard(struct client *k, const void *bytes, size_t n)
 }
 
 #define ASSERT_HEARD(k, literal) assert_heard((k), (literal), sizeof(literal) - 1)
+
+/* Time passes until something comes, `most` ms at most; returns how long it was. */
+static inline int64_t pass_until_heard(struct client *k, int64_t most)
+{
+	int64_t ms = 0;
+
+	for (hear(k); k->len == 0 && ms < most; hear(k)) {
+		pass(SESSION_TICK);
+		ms += SESSION_TICK;
+	}
+	assert_true(k->len > 0);
+	return ms;
+}
 
 static inline void assert_begins(struct client *k, const char *text)
 {
