@@ -7,13 +7,25 @@
 
 struct counted *counted_new(size_t size)
 {
-	struct counted *p = block_resize(NULL, 0, 0, sizeof(*p) + size);
+	struct counted *p = NULL;
 
-	if (!p)
-		return NULL;
-	p->holders = 1;
-	p->size = size;
-	return p;
+	return counted_resize(&p, 0, size) ? p : NULL;
+}
+
+bool counted_resize(struct counted **p, size_t used, size_t size)
+{
+	size_t had = *p ? sizeof(**p) + (*p)->size : 0;
+	struct counted *grown;
+
+	if (*p && size <= (*p)->size)
+		return true;
+	grown = block_resize(*p, *p ? sizeof(**p) + used : 0, had, sizeof(*grown) + size);
+	if (!grown)
+		return false;
+	grown->holders = 1;
+	grown->size = size;
+	*p = grown;
+	return true;
 }
 
 void counted_release(struct counted *p)

@@ -4,6 +4,7 @@
 #ifndef BASE_COUNTED_H
 #define BASE_COUNTED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,13 @@ struct counted {
 
 /* A piece of `size` bytes, held by the caller. NULL: no memory. */
 struct counted *counted_new(size_t size) __attribute__((warn_unused_result));
+
+/*
+ * Makes *p, which has one holder or is NULL, a piece of at least `size` bytes, of which the first
+ * `used` are kept. False: no memory, and nothing has changed.
+ */
+bool counted_resize(struct counted **p, size_t used, size_t size)
+	__attribute__((warn_unused_result));
 
 /* One holder more. Returns p. */
 static inline struct counted *counted_hold(struct counted *p)

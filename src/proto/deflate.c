@@ -138,6 +138,35 @@ static bool deflate_part(z_stream *z, const struct deflate_part *part, int flush
 	return deflate_some(z, p, n, flush, out);
 }
 
+/* An empty message behind another flushes nothing; its stream is one stored block. */
+static bool cut_tail(size_t start, struct buffer *out)
+{
+	if (out->len - start < sizeof(TAIL)) {
+		out->len = start;
+		return buffer_append(out, TAIL, 1);
+	}
+	out->len -= sizeof(TAIL);
+	return true;
+}
+
+bool deflater_some(struct deflater *d, const void *p, size_t n, struct buffer *out)
+{
+	const struct deflate_part part = { p, n };
+
+	if (deflate_part(&d->z, &part, Z_NO_FLUSH, out))
+		return true;
+	deflateReset(&d->z);
+	return false;
+}
+
+bool deflater_end(struct deflater *d, size_t start, struct buffer *out)
+{
+	if (deflate_some(&d->z, NULL, 0, Z_SYNC_FLUSH, out))
+		return cut_tail(start, out);
+	deflateReset(&d->z);
+	return false;
+}
+
 bool deflater_message(struct deflater *d, const struct deflate_part *parts, int count,
 		      struct buffer *out)
 {
@@ -152,13 +181,7 @@ bool deflater_message(struct deflater *d, const struct deflate_part *parts, int 
 		deflateReset(&d->z);
 		return false;
 	}
-	/* An empty message behind another flushes nothing; its stream is one stored block. */
-	if (out->len - start < sizeof(TAIL)) {
-		out->len = start;
-		return buffer_append(out, TAIL, 1);
-	}
-	out->len -= sizeof(TAIL);
-	return true;
+	return cut_tail(start, out);
 }
 
 /* --- what the client sends --- */

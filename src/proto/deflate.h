@@ -74,6 +74,15 @@ void deflater_forget(struct deflater *d);
 bool deflater_message(struct deflater *d, const struct deflate_part *parts, int count,
 		      struct buffer *out) __attribute__((warn_unused_result));
 
+/*
+ * The same a portion at a time: appends what comes out of n bytes more; and ends the message, whose
+ * payload begins at out->p + start. False: no memory; then the messages before are forgotten.
+ */
+bool deflater_some(struct deflater *d, const void *p, size_t n, struct buffer *out)
+	__attribute__((warn_unused_result));
+bool deflater_end(struct deflater *d, size_t start, struct buffer *out)
+	__attribute__((warn_unused_result));
+
 /* --- what the client sends --- */
 
 struct inflater;

@@ -3,7 +3,9 @@
  */
 #include <event2/event.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "session/session.h"
 
 struct session session;
@@ -27,4 +29,12 @@ int64_t session_time(void)
 
 	event_base_gettimeofday_cached(session.base, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+_Noreturn void session_bus_corrupt(void)
+{
+	log_err(LOG_OF(BUS_CORRUPT),
+		"bus corrupt: the shared log of rooms is damaged; this worker ends "
+		"and the master makes a new one");
+	_exit(SESSION_EXIT_BUS_CORRUPT);
 }

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/turn.h"
 
 enum { LEVELS = 10, PARTS_MAX = 3 };
 
@@ -82,27 +83,50 @@ static bool put_plain(enum ws_opcode opcode, const struct iovec *parts, int coun
 
 /*
  * The length of the header is known only behind the payload: that is made where
- * the longest header would leave it, and then moved. False: nothing was appended.
+ * the longest header would leave it, and then moved.
  */
+static bool leave_header(struct buffer *out)
+{
+	if (!buffer_reserve(out, WS_HEADER_MAX))
+		return false;
+	out->len += WS_HEADER_MAX;
+	return true;
+}
+
+static void put_header(enum ws_opcode opcode, size_t start, struct buffer *out)
+{
+	size_t len = out->len - start - WS_HEADER_MAX;
+	size_t header = ws_encode_header(out->p + start, opcode | WS_RSV1, len);
+
+	memmove(out->p + start + header, out->p + start + WS_HEADER_MAX, len);
+	out->len = start + header + len;
+}
+
+static void charge(size_t len)
+{
+	turn_spend(TURN_COMPRESSOR);
+	turn_spend_on(len, TURN_DEFLATE);
+}
+
+/* False: nothing was appended. */
 static bool put_compressed(struct deflater *d, enum ws_opcode opcode, const struct iovec *parts,
 			   int count, struct buffer *out)
 {
 	struct deflate_part in[PARTS_MAX];
-	size_t start = out->len, len, header;
+	size_t start = out->len, len = 0;
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		in[i] = (struct deflate_part){ parts[i].iov_base, parts[i].iov_len };
-	if (!buffer_reserve(out, WS_HEADER_MAX))
+		len += parts[i].iov_len;
+	}
+	charge(len);
+	if (!leave_header(out))
 		return false;
-	out->len += WS_HEADER_MAX;
 	if (!deflater_message(d, in, count, out)) {
 		out->len = start;
 		return false;
 	}
-	len = out->len - start - WS_HEADER_MAX;
-	header = ws_encode_header(out->p + start, opcode | WS_RSV1, len);
-	memmove(out->p + start + header, out->p + start + WS_HEADER_MAX, len);
-	out->len = start + header + len;
+	put_header(opcode, start, out);
 	return true;
 }
 
@@ -131,6 +155,65 @@ bool compress_for_class(const struct config_compression *k, int class, enum ws_o
 		return true;
 	out->len = start;
 	return put_plain(opcode, parts, count, len, out);
+}
+
+static bool is_long(const struct config_compression *k, int class, size_t len)
+{
+	return class > 0 && k->enabled && len >= (size_t)k->threshold && len > COMPRESS_SLICE;
+}
+
+/* One of its own, so that others may use the shared one between two slices. */
+static bool begin_job(struct compress_job *j, const struct config_compression *k, int class,
+		      struct buffer *out)
+{
+	j->own = deflater_new((int)k->level, (int)k->memory_level, class);
+	j->done = 0;
+	j->start = out->len;
+	return j->own && leave_header(out);
+}
+
+void compress_give_up(struct compress_job *j)
+{
+	deflater_free(j->own);
+	j->own = NULL;
+}
+
+static enum compress_step end_job(struct compress_job *j, enum ws_opcode opcode,
+				  const struct iovec *payload, struct buffer *out)
+{
+	bool whole = deflater_end(j->own, j->start + WS_HEADER_MAX, out);
+
+	compress_give_up(j);
+	if (whole && out->len - j->start <= payload->iov_len) {
+		put_header(opcode, j->start, out);
+		return COMPRESS_DONE;
+	}
+	out->len = j->start;
+	return put_plain(opcode, payload, 1, payload->iov_len, out) ? COMPRESS_DONE
+								    : COMPRESS_NO_MEMORY;
+}
+
+enum compress_step compress_slice(struct compress_job *j, const struct config_compression *k,
+				  int class, enum ws_opcode opcode, const struct iovec *payload,
+				  struct buffer *out)
+{
+	size_t len = payload->iov_len, n;
+
+	if (!j->own && !is_long(k, class, len))
+		return compress_for_class(k, class, opcode, payload, 1, out) ? COMPRESS_DONE
+									     : COMPRESS_NO_MEMORY;
+	if (!j->own && !begin_job(j, k, class, out))
+		goto no_memory;
+	n = len - j->done < COMPRESS_SLICE ? len - j->done : COMPRESS_SLICE;
+	charge(n);
+	if (!deflater_some(j->own, (uint8_t *)payload->iov_base + j->done, n, out))
+		goto no_memory;
+	j->done += n;
+	return j->done < len ? COMPRESS_LATER : end_job(j, opcode, payload, out);
+no_memory:
+	out->len = j->start;
+	compress_give_up(j);
+	return COMPRESS_NO_MEMORY;
 }
 
 /* What was compressed has to be sent, even if it got longer: later messages refer to it. */

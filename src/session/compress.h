@@ -49,6 +49,23 @@ bool compress_for_class(const struct config_compression *config, int class, enum
 			const struct iovec *parts, int count, struct buffer *out)
 	__attribute__((warn_unused_result));
 
+/*
+ * The same in slices of COMPRESS_SLICE bytes of its payload, one a call. *job, zeroed at first, is
+ * where it stands; out is appended to by nobody else meanwhile.
+ */
+enum { COMPRESS_SLICE = 64 * 1024 };
+struct compress_job {
+	struct deflater *own; /* NULL: none is under way */
+	size_t done; /* bytes of the payload */
+	size_t start; /* where the frame begins in out */
+};
+enum compress_step { COMPRESS_DONE, COMPRESS_LATER, COMPRESS_NO_MEMORY };
+enum compress_step compress_slice(struct compress_job *job, const struct config_compression *config,
+				  int class, enum ws_opcode opcode, const struct iovec *payload,
+				  struct buffer *out) __attribute__((warn_unused_result));
+/* It will not be gone on with. */
+void compress_give_up(struct compress_job *job);
+
 /* The same for one connection, of whatever class. */
 bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		  struct buffer *out) __attribute__((warn_unused_result));

@@ -8,12 +8,13 @@
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out
+ *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
  *	registry.c, park.c	who is in which room; what waits for space in the bus
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
  *	frames.c, handshake.c, events.c	what happens to it: bytes, time, space
- *	rendition.c, delivery.c, membership.c	from the log to the members of rooms
+ *	delivery.c, membership.c	from the log to the members of rooms
  *	session.c		all of them at once
  *
  * No file calls one below it in this list, and no two each other: tests/lint/circles.sh.
@@ -305,7 +306,8 @@ bool timer_go_on(void (*fn)(struct conn *c));
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
 /* delivery.c */
-/* Reads the bus and delivers, up to a budget. Returns whether there is more. */
+/* Reads the bus and delivers, as far as the turn goes. Returns whether there is more. */
 bool delivery_turn(void);
+void delivery_fini(void);
 
 #endif

@@ -4,7 +4,14 @@
  * After each loop turn the worker reads what is new in the log, up to a budget, and sorts it by
  * room; then each member gets its room's batch as it is made for its class (rendition.h). One that
  * joined in between, or is to be left out of its own messages, gets a selection of it.
+ *
+ * Where the turn is over before all members have it, the batch goes out of the log into the room's
+ * backlog, and those that are still to get it do so in the next turns, a quantum of members for
+ * each room that has one. A room's members are walked in the order of their places: those ahead
+ * of `reached` have it. Who leaves in between leaves that so, and who joins is behind all of it.
  */
+#include <errno.h>
+
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/compress.h"
@@ -12,15 +19,31 @@
 #include "session/registry.h"
 #include "session/rendition.h"
 #include "session/session.h"
+#include "session/turn.h"
 
-enum { BATCH_BYTES = 256 * 1024 };
+/* QUANTUM: members of one room, while other rooms wait, too. */
+enum { QUANTUM = 64, BACKLOG_MAX = 4 * 1024 * 1024 };
 
 static struct batched entries[BATCH_ENTRIES];
+static struct renditions from_log;
+
+void delivery_fini(void)
+{
+	renditions_end(&from_log);
+}
 
 static bool is_for(const struct batched *e, const struct place *p)
 {
 	return e->e.sequence > p->after &&
 	       (!e->e.meta.not_to_sender || e->e.meta.sender != p->conn->id);
+}
+
+static bool is_for_any(const struct batch *b, const struct place *p)
+{
+	for (const struct batched *e = b->first; e; e = e->next)
+		if (is_for(e, p))
+			return true;
+	return false;
 }
 
 static bool is_for_all(const struct batch *b, const struct place *p)
@@ -31,9 +54,12 @@ static bool is_for_all(const struct batch *b, const struct place *p)
 	return true;
 }
 
-/* For those to whom not all of the batch goes. */
-static void deliver_selected(const struct batch *b, const struct place *p,
-			     const struct rendition *v)
+/*
+ * For those to whom not all of the batch goes. Not inline, like all that few members need: what it
+ * keeps in registers is not to be paid for by each member.
+ */
+static __attribute__((noinline)) void deliver_selected(const struct batch *b, const struct place *p,
+						       const struct rendition *v)
 {
 	size_t i = 0, at = 0;
 
@@ -43,14 +69,14 @@ static void deliver_selected(const struct batch *b, const struct place *p,
 		size_t len = link_mark_length(v->marks[i++]);
 
 		if (is_for(e, p))
-			output_frame(p->conn, v->p + at, len);
+			output_frame(p->conn, (uint8_t *)v->part.iov_base + at, len);
 		at += len;
 	}
 	output_uncork(p->conn);
 }
 
 /* One by one: for a member whose messages depend on each other, or when memory is short. */
-static void deliver_singly(const struct batch *b, const struct place *p)
+static __attribute__((noinline)) void deliver_singly(const struct batch *b, const struct place *p)
 {
 	metrics_beat();
 	output_cork(p->conn);
@@ -65,44 +91,106 @@ static void deliver_singly(const struct batch *b, const struct place *p)
 	output_uncork(p->conn);
 }
 
-static void deliver_all(const struct batch *b, struct conn *c, const struct rendition *v)
-{
-	struct iovec part = { (void *)v->p, v->len };
-
-	output_run(c, &(struct link_run){ &part, 1, v->len, v->marks, b->entries,
-					  (uint32_t)b->entries, 0 });
-}
-
-static void deliver_to(const struct batch *b, const struct place *p, bool selective)
+/* False: the turn is not long enough for what has to be made first. */
+static bool deliver_to(const struct batch *b, struct renditions *all, const struct place *p,
+		       bool selective)
 {
 	struct conn *c = p->conn;
 	int class = compress_class(c);
-	const struct rendition *v =
-		class < 0 ? NULL : rendition_of(b, class, &c->endpoint->limits.compression);
+	enum rendition_result made =
+		class < 0 ? RENDITION_NO_MEMORY
+			  : rendition_need(all, b, class, &c->endpoint->limits.compression);
 
-	if (!v)
+	if (made == RENDITION_LATER)
+		return false;
+	if (made == RENDITION_NO_MEMORY)
 		deliver_singly(b, p);
 	else if (selective && !is_for_all(b, p))
-		deliver_selected(b, p, v);
+		deliver_selected(b, p, all->by_class[class]);
 	else
-		deliver_all(b, c, v);
+		output_run(c, &all->by_class[class]->run);
 	conn_settle(c);
+	return true;
 }
 
-/* Members are not added or removed meanwhile: what ends here is reaped later. */
-static void deliver(struct room *r)
+/*
+ * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members are not added or removed
+ * meanwhile: what ends here is reaped later.
+ */
+static bool walk(struct room *r, const struct batch *b, struct renditions *all, size_t most)
 {
-	const struct batch *b = &r->batch;
-	bool selective = b->selective || r->newest_after >= b->first->e.sequence;
+	const bool selective = b->selective || r->newest_after >= b->first->e.sequence;
+	const uint32_t cost = turn_cost_of(b->bytes, TURN_COPY) + TURN_CALL;
+	const size_t end = r->count - r->reached > most ? r->reached + most : r->count;
+	size_t i = r->reached;
 
-	for (size_t i = 0; i < r->count; i++) {
+	while (i < end) {
 		/* The next one comes from memory while this one's bytes go out. */
 		if (i + 1 < r->count)
 			__builtin_prefetch(&r->places[i + 1].conn->link.pending);
-		deliver_to(b, &r->places[i], selective);
+		if (!deliver_to(b, all, &r->places[i], selective))
+			break;
+		i++;
+		turn_spend(cost);
+		if (turn_is_over())
+			break;
 	}
-	rendition_forget();
+	r->reached = i < r->count ? i : 0;
+	return i == r->count;
+}
+
+/* There is no memory for what those who have not got it are still to get. */
+static void fail_rest(struct room *r, const struct batch *b)
+{
+	size_t i = backlog_is_empty(&r->backlog) ? r->reached : 0;
+
+	for (; i < r->count; i++) {
+		struct conn *c = r->places[i].conn;
+
+		if (is_for_any(b, &r->places[i]))
+			link_fail(&c->link, ENOMEM);
+		conn_settle(c);
+	}
+}
+
+static void set_aside(struct room *r, const struct batch *b)
+{
+	if (backlog_put(&r->backlog, b, r->reached > 0))
+		return;
+	fail_rest(r, b);
+	if (backlog_is_empty(&r->backlog))
+		r->reached = 0;
+}
+
+/* What is new in the log, for one room. */
+static void deliver(struct room *r)
+{
+	struct batch *b = &r->batch;
+
+	if (!backlog_is_empty(&r->backlog) || turn_is_over() || !walk(r, b, &from_log, SIZE_MAX))
+		set_aside(r, b);
+	renditions_forget(&from_log);
 	r->batch = (struct batch){ 0 };
+}
+
+static struct room *room_with(struct backlog *b)
+{
+	return (struct room *)((char *)b - offsetof(struct room, backlog));
+}
+
+/* Each room in its turn, and at least one. */
+static void deliver_backlogs(void)
+{
+	struct backlog *b;
+
+	while ((b = backlog_next())) {
+		struct backlog_batch *w = backlog_begin(b);
+
+		if (walk(room_with(b), &w->batch, &w->renditions, QUANTUM))
+			backlog_end(b);
+		if (turn_is_over())
+			break;
+	}
 }
 
 static void collect(struct room *r, struct batched *e, struct room **touched)
@@ -119,6 +207,7 @@ static void collect(struct room *r, struct batched *e, struct room **touched)
 	}
 	b->last = e;
 	b->entries++;
+	b->bytes += e->e.frame_len;
 	b->selective |= e->e.meta.not_to_sender;
 }
 
@@ -134,38 +223,58 @@ static struct room *room_of(const struct bus_entry *e)
 	}
 }
 
-bool delivery_turn(void)
+/* Takes entries from the log, up to a batch and at least one, and sorts them by room. */
+static enum bus_result collect_all(uint64_t *position, struct room **touched)
 {
-	struct room *touched = NULL;
-	enum bus_result result = BUS_OK;
-	uint64_t position, start;
 	size_t n = 0, bytes = 0;
 
-	if (registry_is_empty())
-		return false;
-	start = position = bus_cursor(session.bus);
-	while (n < BATCH_ENTRIES && bytes < BATCH_BYTES) {
+	do {
 		struct batched *e = &entries[n];
+		enum bus_result result = bus_read(session.bus, *position, &e->e);
 		struct room *r;
 
-		result = bus_read(session.bus, position, &e->e);
 		if (result != BUS_OK)
-			break;
-		position = e->e.end;
+			return result;
+		*position = e->e.end;
+		turn_spend(TURN_PASS);
 		r = room_of(&e->e);
 		if (!r) {
 			metrics_beat();
 			continue;
 		}
-		collect(r, e, &touched);
+		collect(r, e, touched);
 		bytes += e->e.frame_len;
 		n++;
-	}
+	} while (n < BATCH_ENTRIES && bytes < BATCH_BYTES && !turn_is_over());
+	return BUS_OK;
+}
+
+/* Returns whether there is more. */
+static bool deliver_from_log(void)
+{
+	struct room *touched = NULL;
+	uint64_t start = bus_cursor(session.bus), position = start;
+	enum bus_result result = collect_all(&position, &touched);
+
 	for (; touched; touched = touched->next_touched)
 		deliver(touched);
 	if (result == BUS_CORRUPT)
-		registry_corrupt();
+		session_bus_corrupt();
 	if (position != start)
 		bus_advance(session.bus, position);
 	return result == BUS_OK;
+}
+
+bool delivery_turn(void)
+{
+	bool more = false;
+
+	if (registry_is_empty())
+		return false;
+	turn_go_on(TURN_DELIVERY);
+	if (backlog_bytes() < BACKLOG_MAX)
+		more = deliver_from_log();
+	turn_go_on(TURN_BACKLOG);
+	deliver_backlogs();
+	return more || backlog_bytes() > 0;
 }

@@ -49,6 +49,6 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 	case BUS_TOO_BIG:
 		return verdict_close_word(v, WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG);
 	default:
-		registry_corrupt();
+		session_bus_corrupt();
 	}
 }

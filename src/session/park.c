@@ -109,7 +109,7 @@ bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len))
 		case BUS_FULL:
 			return true;
 		default:
-			registry_corrupt();
+			session_bus_corrupt();
 		}
 		if (end)
 			break;

@@ -9,9 +9,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "session/session.h"
 
 static struct {
@@ -39,14 +37,6 @@ bool registry_is_empty(void)
 	return registry.rooms == 0;
 }
 
-_Noreturn void registry_corrupt(void)
-{
-	log_err(LOG_OF(BUS_CORRUPT),
-		"bus corrupt: the shared log of rooms is damaged; this worker ends "
-		"and the master makes a new one");
-	_exit(SESSION_EXIT_BUS_CORRUPT);
-}
-
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct room *)a)->name, ((const struct room *)b)->name);
@@ -66,6 +56,7 @@ static void drop(struct room *r)
 	tdelete(r, &registry.by_name, compare);
 	registry.by_index[r->bus.index] = NULL;
 	registry.rooms--;
+	backlog_forget(&r->backlog);
 	free(r->places);
 	free(r->name);
 	free(r);
@@ -79,7 +70,7 @@ static enum reason why_not(enum bus_result result)
 	case BUS_ROOMS_FULL:
 		return REASON_ROOMS_FULL;
 	default:
-		registry_corrupt();
+		session_bus_corrupt();
 	}
 }
 
@@ -151,19 +142,31 @@ bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 	return true;
 }
 
-/* The last place moves into the gap. */
+static void move_place(struct room *r, size_t from, size_t to)
+{
+	if (from == to)
+		return;
+	r->places[to] = r->places[from];
+	r->places[to].member->index = to;
+}
+
+/*
+ * The last place moves into the gap; where that is among those that a delivery has reached, the
+ * last one of these does, and leaves a gap behind them all.
+ */
 void registry_remove(struct room_member *m)
 {
 	struct room *r = m->room;
+	size_t gap = m->index;
 
 	if (!r)
 		return;
 	m->room = NULL;
-	r->count--;
-	if (m->index < r->count) {
-		r->places[m->index] = r->places[r->count];
-		r->places[m->index].member->index = m->index;
+	if (gap < r->reached) {
+		move_place(r, --r->reached, gap);
+		gap = r->reached;
 	}
+	move_place(r, --r->count, gap);
 	if (r->count == 0)
 		drop(r);
 }

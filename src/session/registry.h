@@ -13,6 +13,7 @@
 
 #include "base/reason.h"
 #include "bus/bus.h"
+#include "session/backlog.h"
 #include "session/rendition.h"
 
 struct conn;
@@ -36,8 +37,10 @@ struct room {
 	uint64_t newest_after; /* of all members */
 	size_t count, size;
 	struct place *places;
-	struct batch batch; /* of the delivery that is under way; else empty */
-	struct room *next_touched; /* by that delivery */
+	size_t reached; /* places that have the batch which is being delivered; 0: none is */
+	struct backlog backlog;
+	struct batch batch; /* of what this turn takes from the log; else empty */
+	struct room *next_touched; /* by that */
 };
 
 /* max_rooms: of the bus's directory. -1: no memory. */
@@ -55,8 +58,5 @@ bool registry_is_empty(void);
 bool registry_add(struct room *r, struct conn *c, struct room_member *m);
 /* The opposite; of the last member it leaves the room. Nothing happens if m is in none. */
 void registry_remove(struct room_member *m);
-
-/* The worker cannot go on: the log in shared memory is damaged. */
-_Noreturn void registry_corrupt(void);
 
 #endif

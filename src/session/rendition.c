@@ -1,24 +1,20 @@
 /*
  * rendition.c - a batch is made once for all members that get the same bytes, see rendition.h.
  *
- * One plain entry needs no making: it goes out straight from the log. Several are gathered, so that
- * they leave as one write per member; for those with compression they are compressed.
+ * One plain entry needs no making: it goes out straight from where it lies. Several in the log are
+ * gathered, so that they leave as one write per member; for those with compression they are
+ * compressed, which may take many turns.
  */
 #include "session/rendition.h"
 
-#include "session/compress.h"
+#include <stdlib.h>
+
+#include "base/counted.h"
 #include "session/conn_internal.h"
-#include "session/registry.h"
+#include "session/session.h"
+#include "session/turn.h"
 
 enum { KEPT = 1024 * 1024 };
-
-struct renditions renditions;
-
-void rendition_fini(void)
-{
-	for (size_t i = 0; i <= DEFLATE_BITS_MAX; i++)
-		buffer_free(&renditions.by_class[i].own);
-}
 
 /* What a process put in the log is not believed. */
 struct iovec rendition_payload(const struct bus_entry *e)
@@ -27,59 +23,125 @@ struct iovec rendition_payload(const struct bus_entry *e)
 	size_t header = e->frame_len < 2 ? 0 : ws_own_header(e->frame, &len);
 
 	if (header == 0 || header > e->frame_len || len != e->frame_len - header)
-		registry_corrupt();
+		session_bus_corrupt();
 	return (struct iovec){ (void *)(e->frame + header), (size_t)len };
 }
 
-static bool render_entry(const struct bus_entry *e, int class, const struct config_compression *k,
-			 struct buffer *out)
+/* What a member is sent: all of it, from where it lies. */
+static void complete(struct rendition *v, const struct batch *b, const void *p, size_t len)
+{
+	uint32_t messages = (uint32_t)b->entries;
+
+	v->part = (struct iovec){ (void *)p, len };
+	v->run = (struct link_run){ &v->part, 1, len, v->marks, b->entries, messages, 0 };
+}
+
+/* Everything lies in one piece already. */
+static void point_at(struct rendition *v, const struct batch *b, const uint8_t *bytes)
+{
+	size_t i = 0;
+
+	for (const struct batched *e = b->first; e; e = e->next)
+		v->marks[i++] = link_mark(e->e.frame_len, LINK_MESSAGE);
+	complete(v, b, bytes, b->bytes);
+}
+
+static enum compress_step render_entry(struct rendition *v, const struct bus_entry *e, int class,
+				       const struct config_compression *k)
 {
 	struct iovec payload;
 
 	if (class == 0)
-		return buffer_append(out, e->frame, e->frame_len);
+		return buffer_append(&v->own, e->frame, e->frame_len) ? COMPRESS_DONE
+								      : COMPRESS_NO_MEMORY;
 	payload = rendition_payload(e);
-	return compress_for_class(k, class, e->frame[0] & 0x0f, &payload, 1, out);
+	return compress_slice(&v->job, k, class, e->frame[0] & 0x0f, &payload, &v->own);
 }
 
-/* False: no memory. */
-static bool render(struct rendition *v, const struct batch *b, int class,
-		   const struct config_compression *k)
+/* With the next entry, or a slice of it. */
+static enum compress_step go_on(struct rendition *v, int class, const struct config_compression *k)
 {
-	size_t i = 0, start = 0;
+	size_t start = v->job.own ? v->job.start : v->own.len;
+	enum compress_step step = render_entry(v, &v->next->e, class, k);
 
-	v->own.len = 0;
-	for (const struct batched *e = b->first; e; e = e->next) {
-		if (!render_entry(&e->e, class, k, &v->own))
-			return false;
-		v->marks[i++] = link_mark(v->own.len - start, LINK_MESSAGE);
-		start = v->own.len;
+	if (step == COMPRESS_DONE) {
+		v->marks[v->made++] = link_mark(v->own.len - start, LINK_MESSAGE);
+		v->next = v->next->next;
 	}
-	v->p = v->own.p;
-	v->len = v->own.len;
-	return true;
+	return step;
 }
 
-const struct rendition *rendition_make(const struct batch *b, int class,
-				       const struct config_compression *k)
+static void begin(struct rendition *v, const struct batch *b)
 {
-	struct rendition *v = &renditions.by_class[class];
+	v->own.len = v->made = 0;
+	v->next = b->first;
+}
 
-	if (class == 0 && b->entries == 1) {
-		v->p = b->first->e.frame;
-		v->len = b->first->e.frame_len;
-		v->marks[0] = link_mark(v->len, LINK_MESSAGE);
-	} else if (!render(v, b, class, k)) {
-		return NULL;
+static enum rendition_result render(struct rendition *v, const struct batch *b, int class,
+				    const struct config_compression *k)
+{
+	if (!v->next)
+		begin(v, b);
+	while (v->next) {
+		if (go_on(v, class, k) == COMPRESS_NO_MEMORY) {
+			v->next = NULL;
+			return RENDITION_NO_MEMORY;
+		}
+		if (v->next && b->frames && turn_is_over())
+			return RENDITION_LATER;
 	}
-	renditions.made |= 1u << class;
-	return v;
+	complete(v, b, v->own.p, v->own.len);
+	return RENDITION_MADE;
 }
 
-void rendition_forget(void)
+static struct rendition *need(struct renditions *all, int class)
 {
-	for (unsigned i = 0; renditions.made >> i != 0; i++)
-		if (renditions.made & 1u << i)
-			buffer_reset(&renditions.by_class[i].own, KEPT);
-	renditions.made = 0;
+	struct rendition **v = &all->by_class[class];
+
+	if (!*v)
+		*v = calloc(1, sizeof(**v));
+	return *v;
+}
+
+__attribute__((noinline)) enum rendition_result rendition_make(struct renditions *all,
+							       const struct batch *b, int class,
+							       const struct config_compression *k)
+{
+	enum rendition_result result = RENDITION_MADE;
+	struct rendition *v = need(all, class);
+
+	if (!v)
+		return RENDITION_NO_MEMORY;
+	if (class > 0 && !b->frames && b->bytes > COMPRESS_SLICE)
+		return RENDITION_LATER;
+	if (class == 0 && (b->frames || b->entries == 1))
+		point_at(v, b, b->frames ? b->frames->bytes : b->first->e.frame);
+	else
+		result = render(v, b, class, k);
+	if (result == RENDITION_MADE)
+		all->made |= 1u << class;
+	return result;
+}
+
+void renditions_forget(struct renditions *all)
+{
+	for (unsigned i = 0; all->made >> i != 0; i++)
+		if (all->made & 1u << i)
+			buffer_reset(&all->by_class[i]->own, KEPT);
+	all->made = 0;
+}
+
+void renditions_end(struct renditions *all)
+{
+	for (unsigned i = 0; i <= DEFLATE_BITS_MAX; i++) {
+		struct rendition *v = all->by_class[i];
+
+		if (!v)
+			continue;
+		compress_give_up(&v->job);
+		buffer_free(&v->own);
+		free(v);
+		all->by_class[i] = NULL;
+	}
+	all->made = 0;
 }

@@ -11,12 +11,15 @@
 #include "base/buffer.h"
 #include "bus/bus.h"
 #include "proto/deflate.h"
+#include "session/compress.h"
+#include "session/link.h"
 
-struct config_compression;
+struct counted;
 
-enum { BATCH_ENTRIES = 1024 };
+/* What is delivered together at most; one entry may have more bytes. */
+enum { BATCH_ENTRIES = 1024, BATCH_BYTES = 256 * 1024 };
 
-/* One entry of a batch; its frame lies in the log, up to the end of the delivery. */
+/* One entry of a batch, and where its frame lies: see struct batch. */
 struct batched {
 	struct bus_entry e;
 	struct batched *next; /* of the same room */
@@ -26,7 +29,10 @@ struct batched {
 struct batch {
 	struct batched *first, *last;
 	size_t entries; /* at most BATCH_ENTRIES */
+	size_t bytes; /* of their frames */
 	bool selective; /* an entry is not for its sender */
+	struct counted
+		*frames; /* one behind the other; NULL: in the log, up to the end of the turn */
 };
 
 /*
@@ -34,36 +40,45 @@ struct batch {
  * entry is in it.
  */
 struct rendition {
-	const uint8_t *p;
-	size_t len;
+	struct link_run run;
+	struct iovec part; /* of the run, the only one */
 	uint64_t marks[BATCH_ENTRIES];
-	struct buffer own; /* where it lies, unless that is in the log */
+	struct buffer own; /* where it lies, unless that is in the log, or the batch */
+	const struct batched *next; /* the entry that it is being made of; NULL: none yet */
+	size_t made; /* entries that are in it */
+	struct compress_job job; /* of that entry */
 };
 
-/* Those of one batch at a time. */
+/* Those of one batch. Zeroed: there are none. */
 struct renditions {
-	struct rendition by_class[DEFLATE_BITS_MAX + 1];
-	unsigned made; /* a bit for each that is there */
+	struct rendition *by_class[DEFLATE_BITS_MAX + 1];
+	unsigned made; /* a bit for each that is whole */
 };
-extern struct renditions renditions;
 
-/* Of b for a class (>= 0); k: how it compresses. NULL: no memory. */
-const struct rendition *rendition_make(const struct batch *b, int class,
-				       const struct config_compression *k);
+enum rendition_result {
+	RENDITION_MADE,
+	RENDITION_LATER, /* it takes more than this turn: of a batch in the log it is not begun */
+	RENDITION_NO_MEMORY,
+};
+
+/* Goes on with that of b for a class (>= 0); k: how it compresses. */
+enum rendition_result rendition_make(struct renditions *all, const struct batch *b, int class,
+				     const struct config_compression *k);
 
 /*
- * The same, made when the first member of the class comes. It is there up to rendition_forget,
- * which is to be called between one batch and the next.
+ * The same, which is made when the first member of the class comes, and is all->by_class[class]
+ * then, up to renditions_forget: that is to be called between one batch and the next.
  */
-static inline const struct rendition *rendition_of(const struct batch *b, int class,
-						   const struct config_compression *k)
+static inline enum rendition_result rendition_need(struct renditions *all, const struct batch *b,
+						   int class, const struct config_compression *k)
 {
-	if (renditions.made & 1u << class)
-		return &renditions.by_class[class];
-	return rendition_make(b, class, k);
+	if (all->made & 1u << class)
+		return RENDITION_MADE;
+	return rendition_make(all, b, class, k);
 }
-void rendition_forget(void);
-void rendition_fini(void);
+void renditions_forget(struct renditions *all);
+/* The same, and nothing is kept for the next. */
+void renditions_end(struct renditions *all);
 
 /* The payload of an entry's frame. */
 struct iovec rendition_payload(const struct bus_entry *e);

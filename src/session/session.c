@@ -11,7 +11,6 @@
 #include "session/conn_internal.h"
 #include "session/opening.h"
 #include "session/registry.h"
-#include "session/rendition.h"
 #include "session/turn.h"
 
 /* More than what may be unread at most (bus_lag), and an end in any case. */
@@ -44,7 +43,7 @@ void session_fini(void)
 	turn_counters_tell();
 	entry_fini();
 	registry_fini();
-	rendition_fini();
+	delivery_fini();
 	output_fini();
 	opening_fini();
 	compress_fini();
@@ -72,7 +71,6 @@ bool session_turn_end(void)
 	bool more, waiting;
 
 	turn_go_on(TURN_INPUT);
-	turn_go_on(TURN_DELIVERY);
 	note(ACTIVITY_DELIVERING);
 	more = delivery_turn();
 	waiting = conn_retry_parked();
@@ -161,8 +159,10 @@ static void stop_conn(struct conn *c, void *arg)
 /* What was published before the end reaches the members before the close. */
 void session_stop(void)
 {
-	for (int i = 0; i < BATCHES_AT_STOP && delivery_turn(); i++)
+	for (int i = 0; i < BATCHES_AT_STOP && delivery_turn(); i++) {
 		note(ACTIVITY_DELIVERING);
+		turn_begin();
+	}
 	session.stopping = true;
 	timer_each(stop_conn, NULL);
 }

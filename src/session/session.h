@@ -48,6 +48,9 @@ int64_t session_clock_us(void);
 /* When the loop last woke, in milliseconds since the epoch: what needs no clock is stamped so. */
 int64_t session_time(void);
 
+/* The worker cannot go on: the log in shared memory is damaged. */
+_Noreturn void session_bus_corrupt(void);
+
 /* slot: below SLOTS_WORKERS; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
 int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
 		 struct config *config, size_t max_rooms);

@@ -10,10 +10,8 @@
 
 /* Microseconds; together less than 5 ms, for a part ends behind the unit that went over it. */
 static const uint16_t shares[TURN_PARTS] = {
-	[TURN_EVENTS] = 2000,
-	[TURN_INPUT] = 1000,
-	[TURN_DELIVERY] = 1000,
-	[TURN_CHORES] = 500,
+	[TURN_EVENTS] = 1800, [TURN_INPUT] = 800,  [TURN_DELIVERY] = 700,
+	[TURN_BACKLOG] = 700, [TURN_CHORES] = 500,
 };
 
 struct turn this_turn = { .credit = TURN_STEP };

@@ -25,7 +25,9 @@ enum turn_cost {
 	TURN_CALL = 2000, /* a read or a write of a socket */
 	TURN_LOOK = 200, /* at a connection: at its timers, at its settings */
 	TURN_MESSAGE = 100, /* a short one, decoded or put together */
+	TURN_PASS = 20, /* by what is not for us */
 	TURN_END = 10000, /* of a connection: memory, descriptor */
+	TURN_COMPRESSOR = 20000, /* one that is cold begins with a message */
 
 	/* for each KiB */
 	TURN_COPY = 100,
@@ -40,6 +42,7 @@ enum turn_part {
 	TURN_EVENTS, /* what sockets ask for */
 	TURN_INPUT, /* what was read and is not dealt with */
 	TURN_DELIVERY, /* from the log to members */
+	TURN_BACKLOG, /* and to those that are still to get what is out of it */
 	TURN_CHORES, /* timers, a reload, a stop, the end of connections */
 	TURN_PARTS,
 };
@@ -64,13 +67,18 @@ static inline void turn_spend(uint32_t cost)
 	this_turn.credit -= cost;
 }
 
-/* The same for so many bytes, at a cost for each KiB. */
-static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
+/* What so many bytes cost, of which each KiB does so much: not more than one look puts right. */
+static inline uint32_t turn_cost_of(uint64_t bytes, enum turn_cost per_kib)
 {
 	uint64_t cost = bytes * per_kib / 1024;
 
-	turn_counters_spend(cost);
-	this_turn.credit -= cost < TURN_STEP ? (int64_t)cost : TURN_STEP;
+	return cost < TURN_STEP ? (uint32_t)cost : TURN_STEP;
+}
+
+static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
+{
+	turn_counters_spend(bytes * per_kib / 1024);
+	this_turn.credit -= turn_cost_of(bytes, per_kib);
 }
 
 /* Looks at the clock. True: this part is over. */

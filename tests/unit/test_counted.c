@@ -29,10 +29,29 @@ static void test_is_there_up_to_its_last_holder(void **state)
 	counted_release(NULL);
 }
 
+static void test_grows(void **state)
+{
+	struct counted *p = NULL;
+
+	(void)state;
+	assert_true(counted_resize(&p, 0, 10));
+	memcpy(p->bytes, "0123456789", 10);
+	assert_true(counted_resize(&p, 10, 5));
+	assert_int_equal(p->size, 10);
+	for (size_t size = 100; size <= 4 * BLOCK_MIN; size *= 3) {
+		assert_true(counted_resize(&p, 10, size));
+		assert_true(p->size >= size);
+		assert_memory_equal(p->bytes, "0123456789", 10);
+		memset(p->bytes + 10, 1, p->size - 10);
+	}
+	counted_release(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_is_there_up_to_its_last_holder),
+		cmocka_unit_test(test_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void test_a_turn_ends(void **state)
 {
 	(void)state;
 	turn_begin();
-	assert_true(work_to_the_end() >= 2000 - TURN_STEP / US);
+	assert_true(work_to_the_end() >= 1800 - TURN_STEP / US);
 	assert_true(turn_is_over());
 }
 

@@ -1,0 +1,438 @@
+/*
+ * Deliveries that one turn does not finish: who hears what where members join, leave and are
+ * reloaded between two portions, in which order, and what is compressed over many turns.
+ */
+// links: base proto bus config net session behaviours
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/block.h"
+#include "failing.h"
+#include "session/worker.h"
+#include "session/turn.h"
+
+#define ASKS "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+#define CONFIG                                                                                     \
+	"handshake_timeout = \"10s\"; ping_interval = \"0\"; access_log = false; max_message = "   \
+	"\"60K\";\n"                                                                               \
+	"max_pending = \"4M\";\n"                                                                  \
+	"endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"                                 \
+	"  { path = \"/two\"; behaviour = \"room\"; },\n"                                          \
+	"  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"               \
+	"  { path = \"/zip\"; behaviour = \"room\"; compression = { enabled = true; }; } );\n"
+
+enum { CLIENTS = 12, STEPS = 3000, MESSAGES = 4000, TEXT = 8 };
+
+static struct client clients[CLIENTS], a, b;
+
+static int begin(void **state)
+{
+	(void)state;
+	worker_begin(CONFIG, NULL);
+	return 0;
+}
+
+static void take_events(void)
+{
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+}
+
+/* A turn that is over as soon as so much was charged in it. */
+static bool short_turn(int64_t credit)
+{
+	take_events();
+	this_turn = (struct turn){ .credit = credit, .began = 1 };
+	return session_turn_end();
+}
+
+static void publish(struct client *k, const char *text)
+{
+	uint8_t frame[1024];
+	size_t n = client_frame(frame, 0x81, text, strlen(text));
+
+	assert_int_equal(write(k->fd, frame, n), (ssize_t)n);
+	take_events();
+}
+
+/* --- a model --- */
+
+/* What was published, in the order of the log, and by whom. */
+static struct {
+	unsigned sender;
+	char text[TEXT + 1];
+} said[MESSAGES];
+static unsigned said_count;
+static unsigned since[CLIENTS]; /* what was published before they joined */
+static unsigned ids[CLIENTS], next_id;
+
+/* What a member is to hear of the first `count`; returns its length. */
+static size_t expected(unsigned i, bool others, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (unsigned m = since[i]; m < said_count; m++) {
+		if (others && said[m].sender == ids[i])
+			continue;
+		out[n++] = 0x81;
+		out[n++] = TEXT;
+		memcpy(out + n, said[m].text, TEXT);
+		n += TEXT;
+	}
+	return n;
+}
+
+/* It has heard a part of that in its order, or all of it. */
+static void check(unsigned i, bool others, bool all)
+{
+	static uint8_t out[MESSAGES * (TEXT + 2)];
+	size_t n = expected(i, others, out);
+
+	hear(&clients[i]);
+	assert_true(clients[i].len <= n);
+	if (all)
+		assert_int_equal(clients[i].len, n);
+	if (clients[i].len > 0)
+		assert_memory_equal(clients[i].got, out, clients[i].len);
+}
+
+static void come(unsigned i, const char *request)
+{
+	connect_client(&clients[i]);
+	assert_int_equal(write(clients[i].fd, request, strlen(request)), (ssize_t)strlen(request));
+	take_events();
+	assert_int_equal(clients[i].conn->state_now, CONN_OPEN);
+	while (clients[i].len == 0)
+		hear(&clients[i]);
+	assert_memory_equal(clients[i].got, "HTTP/1.1 101", 12);
+	clients[i].len = 0;
+	since[i] = said_count;
+	ids[i] = next_id++;
+}
+
+static void go(unsigned i, bool others)
+{
+	check(i, others, false);
+	close(clients[i].fd);
+	take_events();
+	clients[i].conn = NULL;
+}
+
+static void say_one(unsigned i)
+{
+	char *text = said[said_count].text;
+
+	snprintf(text, TEXT + 1, "%08u", said_count % 100000000);
+	said[said_count++].sender = ids[i];
+	publish(&clients[i], text);
+}
+
+static void reload(void)
+{
+	struct config *again = worker_config(CONFIG, NULL);
+	unsigned moved, closed;
+
+	session_reload(again, &moved, &closed);
+	config_unref(again);
+	assert_int_equal(closed, 0);
+}
+
+static unsigned rnd(unsigned *seed, unsigned below)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 16) % below;
+}
+
+static void model(const char *request, bool others, unsigned seed)
+{
+	said_count = 0;
+	for (unsigned step = 0; step < STEPS && said_count < MESSAGES; step++) {
+		unsigned i = rnd(&seed, CLIENTS), what = rnd(&seed, 100);
+
+		if (!clients[i].conn)
+			come(i, request);
+		else if (what < 8)
+			go(i, others);
+		else if (what < 50)
+			say_one(i);
+		else if (what < 52)
+			reload();
+		else
+			short_turn(rnd(&seed, 6) * TURN_CALL);
+	}
+	turn();
+	while (session_turn_end())
+		;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (!clients[i].conn)
+			continue;
+		check(i, others, true);
+		disconnect(&clients[i]);
+	}
+	assert_int_equal(backlog_bytes(), 0);
+}
+
+static void test_everybody_hears_all_in_order(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 4; seed++) {
+		model(REQUEST("/") "\r\n", false, seed);
+		model(REQUEST("/others") "\r\n", true, seed);
+	}
+}
+
+/* --- single cases --- */
+
+static void fill(const char *request)
+{
+	said_count = 0;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		come(i, request);
+}
+
+static void empty(void)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (clients[i].conn)
+			disconnect(&clients[i]);
+}
+
+static unsigned how_many_heard(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		hear(&clients[i]);
+		n += clients[i].conn && clients[i].len > 0;
+	}
+	return n;
+}
+
+/* The log is free while members still wait. */
+static void test_the_cursor_goes_on(void **state)
+{
+	struct bus_entry e;
+
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	say_one(0);
+	assert_true(short_turn(0));
+	assert_int_equal(bus_read(worker.bus, bus_cursor(worker.bus), &e), BUS_EMPTY);
+	assert_in_range(how_many_heard(), 1, CLIENTS - 1);
+	while (short_turn(0))
+		;
+	assert_int_equal(how_many_heard(), CLIENTS);
+	empty();
+}
+
+/* A small room waits for a portion of a large one, and not for all of it. */
+static void test_a_small_room_beside_a_large_one(void **state)
+{
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	upgrade(&a, REQUEST("/two") "\r\n");
+	say_one(0);
+	assert_true(short_turn(0));
+	publish(&a, "small");
+	for (int i = 0; i < 2 && a.len == 0; i++) {
+		short_turn(0);
+		hear(&a);
+	}
+	ASSERT_HEARD(&a, "\x81\x05small");
+	assert_true(how_many_heard() < CLIENTS);
+	disconnect(&a);
+	empty();
+}
+
+/* What comes meanwhile goes to each as one piece. */
+static void test_what_waits_is_gathered(void **state)
+{
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	steer_client(&clients[CLIENTS - 1], 100000);
+	say_one(0);
+	for (int i = 0; i < 2; i++)
+		assert_true(short_turn(0));
+	for (int i = 0; i < 20; i++)
+		say_one(1);
+	while (short_turn(20 * TURN_PASS))
+		;
+	assert_int_equal(wire.len, said_count * (TEXT + 2));
+	assert_int_equal(wire.writes, 2);
+	empty();
+}
+
+/* The last member goes while there is more for it. */
+static void test_a_room_ends_with_a_backlog(void **state)
+{
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	say_one(0);
+	assert_true(short_turn(0));
+	assert_true(backlog_bytes() > 0);
+	empty();
+	assert_int_equal(backlog_bytes(), 0);
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_frame(&a, 0x81, "new");
+	ASSERT_HEARD(&a, "\x81\x03new");
+	disconnect(&a);
+}
+
+/* Whose message cannot be kept is told so by its end, and nobody else is. */
+static void test_no_memory_for_it(void **state)
+{
+	unsigned heard, lost = 0;
+
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	upgrade(&a, REQUEST("/two") "\r\n");
+	say_one(0);
+	take_events();
+	this_turn = (struct turn){ .credit = 0, .began = 1 };
+	failing_from(1);
+	delivery_turn();
+	failing_end();
+	heard = how_many_heard();
+	turn();
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (lives(&clients[i]))
+			continue;
+		lost++;
+		close(clients[i].fd);
+		clients[i].conn = NULL;
+	}
+	assert_int_equal(heard + lost, CLIENTS);
+	assert_true(lives(&a));
+	disconnect(&a);
+	empty();
+}
+
+/* --- compressed --- */
+
+/* A text of n bytes that is neither short nor without an end when it is compressed. */
+static char *long_text(size_t n)
+{
+	char *text = malloc(n + 1);
+	unsigned seed = 7;
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = "abcdefghij klmno"[rnd(&seed, i / 1000 % 2 ? 16 : 4)];
+	text[n] = '\0';
+	return text;
+}
+
+static void inflate_all(const uint8_t *p, size_t n, struct buffer *out)
+{
+	struct ws_inflate i = { .takeover = false };
+
+	assert_int_equal(inflate_some(&i, p, n, out, GOT_MAX, NULL), INFLATE_OK);
+	assert_int_equal(inflate_end(&i, out, GOT_MAX, NULL), INFLATE_OK);
+	inflate_fini(&i);
+}
+
+static void append(const char *room, const char *text, size_t len)
+{
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE };
+	uint8_t header[WS_HEADER_MAX];
+	const struct bus_part parts[] = { { header, ws_encode_header(header, WS_TEXT, len) },
+					  { text, len } };
+	enum reason why;
+
+	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, &meta, parts, 2),
+			 BUS_OK);
+}
+
+/* A long message is compressed a slice a turn, once for all, and others go by meanwhile. */
+static void test_compressed_in_slices(void **state)
+{
+	const size_t len = 400000;
+	char *text = long_text(len);
+	struct buffer out = { 0 };
+	int turns = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
+	upgrade(&b, REQUEST("/zip") ASKS "\r\n");
+	upgrade(&clients[0], REQUEST("/two") "\r\n");
+	append("/zip", text, len);
+	assert_true(short_turn(0));
+	publish(&clients[0], "quick");
+	for (; short_turn(0); turns++)
+		if (turns == 2)
+			ASSERT_HEARD(&clients[0], "\x81\x05quick");
+	assert_in_range(turns, len / COMPRESS_SLICE, 3 * len / COMPRESS_SLICE);
+	hear(&a);
+	hear(&b);
+	assert_int_equal(a.got[0], 0xc1);
+	assert_int_equal(a.got[1], 127);
+	assert_int_equal(a.len, b.len);
+	assert_memory_equal(a.got, b.got, a.len);
+	inflate_all(a.got + 10, a.len - 10, &out);
+	assert_int_equal(out.len, len);
+	assert_memory_equal(out.p, text, len);
+	buffer_free(&out);
+	free(text);
+	disconnect(&clients[0]);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* What does not get shorter goes out as it is. */
+static void test_what_cannot_be_compressed(void **state)
+{
+	const size_t len = 200000;
+	char *text = malloc(len);
+	unsigned seed = 9;
+
+	(void)state;
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)rnd(&seed, 256);
+	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
+	append("/zip", text, len);
+	while (short_turn(0))
+		;
+	hear(&a);
+	assert_int_equal(a.got[0], 0x81);
+	assert_int_equal(a.len, 10 + len);
+	assert_memory_equal(a.got + 10, text, len);
+	free(text);
+	disconnect(&a);
+}
+
+/* The only one that it is compressed for goes. */
+static void test_nobody_waits_for_it_any_more(void **state)
+{
+	const size_t len = 400000;
+	char *text = long_text(len);
+
+	(void)state;
+	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
+	append("/zip", text, len);
+	assert_true(short_turn(0));
+	assert_true(short_turn(0));
+	disconnect(&a);
+	assert_int_equal(backlog_bytes(), 0);
+	free(text);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_everybody_hears_all_in_order),
+		TEST(test_the_cursor_goes_on),
+		TEST(test_a_small_room_beside_a_large_one),
+		TEST(test_what_waits_is_gathered),
+		TEST(test_a_room_ends_with_a_backlog),
+		TEST(test_no_memory_for_it),
+		TEST(test_compressed_in_slices),
+		TEST(test_what_cannot_be_compressed),
+		TEST(test_nobody_waits_for_it_any_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
