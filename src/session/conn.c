@@ -126,7 +126,7 @@ fail:
 
 /* --- the link --- */
 
-/* A handshake that has to write reads nothing, nor does who waits for space in the bus. */
+/* A handshake that has to write reads nothing, nor does who has input that waits. */
 static bool reads(const struct conn *c)
 {
 	switch (conn_input(c)) {
@@ -135,6 +135,7 @@ static bool reads(const struct conn *c)
 	case READ_TLS:
 		return !c->link.transport.want_write;
 	case READ_FRAMES:
+	case READ_CLOSE:
 		return !c->parked;
 	default:
 		return true;
@@ -216,6 +217,7 @@ void conn_kill(struct conn *c, enum reason reason)
 	if (c->state_now == CONN_DEAD)
 		return;
 	note_reason(c, reason);
+	park_forget(c);
 	timer_remove(c);
 	conn_set_state(c, CONN_DEAD);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
@@ -226,7 +228,11 @@ void conn_kill(struct conn *c, enum reason reason)
 static void start_closing(struct conn *c, enum conn_state to, enum reason reason)
 {
 	note_reason(c, reason);
-	park_forget(c);
+	/* A close frame of the peer's may be in what was read. */
+	if (to == CONN_CLOSING)
+		park_forget_message(c);
+	else
+		park_forget(c);
 	if (c->state_now < CONN_CLOSING)
 		c->mark = session.now;
 	conn_set_state(c, to);
@@ -299,7 +305,6 @@ static void conn_free(struct conn *c)
 	metrics_add(&session.row->ends[c->reason], 1);
 	if (c->opening)
 		opening_end(c);
-	park_forget(c);
 	ws_decoder_fini(&c->decoder);
 	compress_free(c);
 	link_fini(&c->link);

@@ -9,11 +9,11 @@
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
- *	registry.c, park.c	who is in which room; what waits for space in the bus
+ *	registry.c, park.c	who is in which room; input that waits
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
- *	frames.c, handshake.c, events.c	what happens to it: bytes, time, space
+ *	frames.c, handshake.c, events.c	what happens to it: bytes, time
  *	delivery.c, membership.c	from the log to the members of rooms
  *	session.c		all of them at once
  *
@@ -67,7 +67,7 @@ struct conn_extra {
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
 	struct bucket lines; /* of its behaviour, in the log */
-	struct conn_parked *parked; /* a message, and the input behind it; NULL: none */
+	struct conn_parked *parked; /* a message, the input behind it; NULL: none */
 };
 
 /* As what it was let in. */
@@ -84,8 +84,8 @@ enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
  *
  *	opening->head		a request whose head is not whole: max_head
  *	decoder			a message that is not whole, and its window: max_message
- *	extra->parked		one message that the bus has no space for, and what one read had
- *				behind it
+ *	extra->parked		one message that the bus has no space for, and what was not dealt with
+ *				of one read
  *	link			what the socket did not take: max_pending, and one message; for
  *				clients that read slowly
  *	link, gathered		what one loop turn makes for it: shared by all of a worker
@@ -101,7 +101,7 @@ struct conn {
 	uint8_t reason; /* enum reason */
 	uint16_t code : 13; /* close code, 0: none yet */
 	uint16_t ping_state : 2; /* enum ping_state: of the last one */
-	uint16_t parked : 1; /* extra->parked waits for space in the bus */
+	uint16_t parked : 1; /* extra->parked waits: for space in the bus, or for the next turn */
 
 	struct ws_decoder decoder;
 	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
@@ -177,17 +177,20 @@ static inline void *conn_state(const struct conn *c)
 /* frames.c */
 /* It has become open: the behaviour is told. */
 void frames_begin(struct conn *c);
-/* Handles frames; what they cause to be sent is gathered: by the second, or if c is corked. */
+/*
+ * Handles frames, lent, up to c's share of the turn; the rest is kept. What they cause to be sent is
+ * gathered: by the second, or if c is corked.
+ */
 void frames_take(struct conn *c, uint8_t *p, uint8_t *end);
 void frames_gather(struct conn *c, uint8_t *p, uint8_t *end);
+/* Goes on with the next one that waits for its share. False: there is none. */
+bool frames_go_on(void);
 
 /* events.c */
 /* A turn of the wheel has come to c. */
 void conn_timer(struct conn *c);
 /* It can be written: goes on with what is unsent. */
 void conn_writable(struct conn *c);
-/* Goes on with those that wait for space in the bus. Returns whether some still do. */
-bool conn_retry_parked(void);
 
 /* entry.c */
 void entry_opened(const struct conn *c);
@@ -223,12 +226,12 @@ void handshake_refuse(struct conn *c, enum reason reason);
 /* input.c */
 enum input_event {
 	INPUT_MORE, /* all is used up */
+	INPUT_STEP, /* it is not, but the turn is to be looked at */
 	INPUT_PARKED, /* a message waits for space in the bus, and what is behind it with it */
 	INPUT_CLOSE, /* as *v says: the behaviour wants it */
 	INPUT_CLOSED, /* the peer's close frame, with v->code */
 	INPUT_FAILED, /* what comes cannot be understood any more: v->code, v->reason */
 	INPUT_UNHEARD, /* its link takes no more: it is to be settled first */
-	INPUT_NO_MEMORY,
 };
 /* Tells the behaviour that c is open. False: close as *v says. */
 bool input_open(struct conn *c, struct verdict *v);
@@ -239,15 +242,26 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 /* Keeps a message until the bus has space; c is not read from meanwhile. -1: no memory. */
 int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count);
-/* Keeps input behind it. False: no memory. */
-bool park_rest(struct conn *c, const uint8_t *p, size_t len);
-/* Ends it, if there is one. */
-void park_forget(struct conn *c);
+/* Of one that is parked: whether it has a message that waits so. */
+bool park_has_message(const struct conn *c);
 /*
- * Tries those that wait, each once, in order. Of one whose message is in the log now resume is
- * called, with the input behind it, lent. Returns whether some still wait.
+ * Keeps input until it is c's turn again, and behind the message, if there is one; c is not read
+ * from meanwhile. False: no memory.
  */
-bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len));
+bool park_rest(struct conn *c, const uint8_t *p, size_t len);
+/* Ends it, if it is parked; the message alone. */
+void park_forget(struct conn *c);
+void park_forget_message(struct conn *c);
+/*
+ * The next one whose turn it is, with its input, which lies still up to park_put_back; NULL: there
+ * is none. What is behind `rest` then goes on waiting, NULL: nothing has to.
+ */
+struct conn *park_take(uint8_t **rest, uint8_t **end);
+void park_put_back(const uint8_t *rest);
+/* Whether there is one. */
+bool park_is_ready(void);
+/* Tries to put messages that wait into the bus, in order. Returns whether some still wait. */
+bool park_retry(void);
 
 /* output.c */
 static inline void output_cork(struct conn *c)

@@ -35,6 +35,14 @@ static void peer_ended(struct conn *c)
 		conn_kill(c, REASON_PEER_GONE);
 }
 
+/* What is read is unmasked, and checked if it is text. */
+static void charge(const struct conn *c, size_t n)
+{
+	const uint64_t cost = TURN_COPY + TURN_CHECK + (c->link.transport.tls ? TURN_ENCRYPT : 0);
+
+	turn_spend((uint32_t)(TURN_CALL + n * cost / 1024));
+}
+
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[256 * 1024];
@@ -52,6 +60,7 @@ static void read_some(struct conn *c)
 	c->last_rx = session.now;
 	c->bytes_in += (uint64_t)n;
 	metrics_add(&session.row->bytes_in, (uint64_t)n);
+	charge(c, (size_t)n);
 	take_bytes(c, buffer, buffer + n);
 	if ((size_t)n == sizeof(buffer))
 		conn_read_rest(c);
@@ -80,16 +89,22 @@ void conn_writable(struct conn *c)
 		drained(c);
 }
 
+/* Returns what is to be done then. */
+static short go_on_opening(struct conn *c, short what)
+{
+	turn_spend(TURN_OPENING);
+	if (c->state_now >= CONN_UPGRADE)
+		return what;
+	/* The request may have come with the end of what was ahead of it. */
+	return handshake_go_on(c) ? what | EV_READ : 0;
+}
+
 static void handle_event(struct conn *c, short what)
 {
 	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
-	if (c->state_now < CONN_UPGRADE) {
-		if (!handshake_go_on(c))
-			return;
-		/* The request may have come with the end of what was ahead of it. */
-		what |= EV_READ;
-	}
+	if (c->state_now < CONN_OPEN)
+		what = go_on_opening(c, what);
 	if (what & EV_WRITE && c->state_now != CONN_DEAD) {
 		conn_writable(c);
 		/* The socket tells its error once: what is read behind it looks like the peer's end. */
@@ -103,10 +118,18 @@ static void handle_event(struct conn *c, short what)
 		conn_update_interest(c);
 }
 
+/* What else is ready comes first in the next turn, in the same order; what has waited goes on now. */
+static void end_of_event(void)
+{
+	if (turn_is_over())
+		event_base_loopbreak(session.base);
+}
+
 static void event_cb(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	handle_event(arg, what);
+	end_of_event();
 }
 
 void session_accept(int fd, const struct net_peer *peer, void *listener)
@@ -116,6 +139,8 @@ void session_accept(int fd, const struct net_peer *peer, void *listener)
 	metrics_add(&session.row->accepted, 1);
 	if (!c)
 		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);
+	turn_spend(TURN_OPENING);
+	end_of_event();
 }
 
 static void act(struct conn *c, enum timer_due due)
@@ -170,22 +195,4 @@ void conn_timer(struct conn *c)
 	conn_settle(c);
 	if (c->state_now != CONN_DEAD)
 		timer_renew(c);
-}
-
-/* Its message is in the log: goes on with what came behind it, then with the socket. */
-static void resume(struct conn *c, uint8_t *rest, size_t len)
-{
-	/* We did not read from it: its silence was ours. */
-	c->last_rx = c->last_data = session.now;
-	if (len > 0)
-		frames_gather(c, rest, rest + len);
-	conn_settle(c);
-	conn_update_interest(c);
-	if (!c->parked)
-		conn_read_rest(c);
-}
-
-bool conn_retry_parked(void)
-{
-	return park_retry(resume);
 }

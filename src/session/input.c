@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/turn.h"
 #include "session/verdict.h"
 
 bool input_open(struct conn *c, struct verdict *v)
@@ -28,15 +29,13 @@ static enum input_event handle_data(struct conn *c, const struct ws_message *m, 
 	c->last_data = session.now;
 	if (b->message && !b->message(c, c->endpoint->opts, conn_state(c), m, v))
 		return INPUT_CLOSE;
-	return c->parked ? INPUT_PARKED : INPUT_MORE;
+	return c->parked && park_has_message(c) ? INPUT_PARKED : INPUT_MORE;
 }
 
-static enum input_event handle(struct conn *c, const struct ws_message *m, struct verdict *v)
+static enum input_event handle_control(struct conn *c, const struct ws_message *m,
+				       struct verdict *v)
 {
 	switch (m->opcode) {
-	case WS_TEXT:
-	case WS_BINARY:
-		return handle_data(c, m, v);
 	case WS_CLOSE:
 		v->code = m->code;
 		return INPUT_CLOSED;
@@ -47,7 +46,7 @@ static enum input_event handle(struct conn *c, const struct ws_message *m, struc
 	case WS_PONG:
 		output_ping_answered(c, m->data, m->len);
 		break;
-	case WS_CONTINUATION:
+	default:
 		break;
 	}
 	return INPUT_MORE;
@@ -56,8 +55,15 @@ static enum input_event handle(struct conn *c, const struct ws_message *m, struc
 /* What is incomplete may take message_timeout from now on, if it has only begun. */
 static void note_incomplete(struct conn *c)
 {
-	if (ws_decoder_note(&c->decoder, session.now))
+	if (c->decoder.partial && ws_decoder_note(&c->decoder, session.now))
 		timer_message_begun(c);
+}
+
+/* Not inline: hardly any input is longer than a step. */
+static __attribute__((noinline)) enum input_event end_step(struct conn *c)
+{
+	note_incomplete(c);
+	return INPUT_STEP;
 }
 
 enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v)
@@ -68,20 +74,20 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 	for (;;) {
 		switch (ws_decode(&c->decoder, p, end, &m, &v->code, &v->reason)) {
 		case WS_NEED_MORE:
-			if (c->decoder.partial)
-				note_incomplete(c);
+			note_incomplete(c);
 			return INPUT_MORE;
 		case WS_EVENT:
 			break;
 		case WS_FAILED:
 			return INPUT_FAILED;
 		}
-		e = handle(c, &m, v);
-		if (e == INPUT_PARKED && !park_rest(c, *p, (size_t)(end - *p)))
-			return INPUT_NO_MEMORY;
+		e = m.opcode <= WS_BINARY ? handle_data(c, &m, v) : handle_control(c, &m, v);
 		if (e != INPUT_MORE)
 			return e;
 		if (c->link.verdict >= LINK_OVER)
 			return INPUT_UNHEARD;
+		turn_spend(TURN_MESSAGE);
+		if (this_turn.credit <= 0 && *p < end)
+			return end_step(c);
 	}
 }

@@ -57,10 +57,9 @@ void opening_fini(void);
 /* PROXY: reads its header from the socket. */
 enum opening_step opening_read_proxy(struct conn *c, struct refusal *why);
 
-/* TLS: begins the handshake (false: no memory); goes on with it, a bounded number each turn. */
+/* TLS: begins the handshake (false: no memory); goes on with it. */
 bool opening_begin_tls(struct conn *c);
 enum opening_step opening_read_tls(struct conn *c, struct refusal *why);
-void opening_turn_end(void);
 
 /*
  * UPGRADE: takes the next bytes of the head. GO: rq has it whole, and who the client is is known;

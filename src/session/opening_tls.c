@@ -1,8 +1,8 @@
 /*
  * opening_tls.c - the TLS handshake of a connection, see opening.h.
  *
- * Handshakes cost a thousand times what a message does, so each loop turn takes on a
- * bounded number of steps; who has to wait is reported again by the next turn.
+ * Handshakes cost a thousand times what a message does, and how much depends on the key: so the
+ * clock is looked at behind each step of one.
  * Scanners fail here all day: that is worth a line, not an alarm.
  */
 #include "base/metrics.h"
@@ -11,15 +11,7 @@
 #include "session/conn_internal.h"
 #include "session/listener.h"
 #include "session/opening.h"
-
-enum { STEPS_A_TURN = 16 };
-
-static int steps_left = STEPS_A_TURN;
-
-void opening_turn_end(void)
-{
-	steps_left = STEPS_A_TURN;
-}
+#include "session/turn.h"
 
 bool opening_begin_tls(struct conn *c)
 {
@@ -30,9 +22,7 @@ enum opening_step opening_read_tls(struct conn *c, struct refusal *why)
 {
 	const char *words = NULL;
 
-	if (steps_left == 0)
-		return OPENING_WAIT;
-	steps_left--;
+	turn_spend(TURN_STEP);
 	metrics_beat();
 	switch (tls_handshake(&c->link.transport, &words)) {
 	case TLS_DONE:

@@ -1,9 +1,16 @@
 /*
- * park.c - messages that wait for space in the bus.
+ * park.c - input that waits.
  *
  * A room's publisher is held up while the bus is full, and nobody else: its message is kept
  * here, the input behind it as well, and it is not read from until it has gone on. Those that
- * wait go on in the order in which they came.
+ * wait for the bus go on in the order in which they came.
+ *
+ * Whoever sends more at once than its share of a turn is held up as well, so that others do not
+ * wait for it: what it has not got through is kept here, up to its next turn. These stand in a
+ * queue: the first gets its share and goes to the end.
+ *
+ * Either way it is what one read had at the most, and is copied once: it lies still while it is
+ * gone through, share by share.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,104 +22,216 @@
 #include "session/session.h"
 
 struct conn_parked {
-	struct conn *conn;
+	struct conn *conn; /* NULL: it has no use for it any more */
 	TAILQ_ENTRY(conn_parked) entry;
 	struct bus_room room;
 	struct bus_meta meta;
-	size_t frame_len, rest_len;
-	uint8_t *frame, *rest; /* rest: input behind the message, NULL: none */
+	size_t frame_len;
+	uint8_t *frame; /* waits for space in the bus; NULL: nothing does */
+	size_t rest_at, rest_len; /* input behind it: rest[rest_at..rest_len) */
+	uint8_t *rest; /* NULL: none */
 };
 
-static TAILQ_HEAD(parked_list, conn_parked) parked = TAILQ_HEAD_INITIALIZER(parked);
+TAILQ_HEAD(parked_list, conn_parked);
+
+/* Those with a message that waits for the bus, and those that go on as soon as it is their turn. */
+static struct parked_list for_space = TAILQ_HEAD_INITIALIZER(for_space);
+static struct parked_list for_turn = TAILQ_HEAD_INITIALIZER(for_turn);
+
+/* The one that goes on, which stands in neither. */
+static struct conn_parked *current;
+
+/* What is gone on with where nothing is behind the message. */
+static uint8_t nothing[1];
+
+static struct parked_list *list_of(const struct conn_parked *pk)
+{
+	return pk->frame ? &for_space : &for_turn;
+}
+
+static void stand_in_line(struct conn_parked *pk)
+{
+	if (pk != current)
+		TAILQ_INSERT_TAIL(list_of(pk), pk, entry);
+}
+
+static void leave_line(struct conn_parked *pk)
+{
+	if (pk != current)
+		TAILQ_REMOVE(list_of(pk), pk, entry);
+}
+
+static void free_frame(struct conn_parked *pk)
+{
+	block_free(pk->frame, pk->frame_len);
+	pk->frame = NULL;
+	pk->frame_len = 0;
+}
+
+static void free_rest(struct conn_parked *pk)
+{
+	block_free(pk->rest, pk->rest_len);
+	pk->rest = NULL;
+	pk->rest_at = pk->rest_len = 0;
+}
+
+static void free_parked(struct conn_parked *pk)
+{
+	free_frame(pk);
+	free_rest(pk);
+	free(pk);
+}
+
+/* That of c, which stands nowhere if it is new. NULL: no memory. */
+static struct conn_parked *need(struct conn *c)
+{
+	struct conn_parked *pk;
+
+	if (c->parked)
+		return c->extra->parked;
+	pk = conn_need_extra(c) ? calloc(1, sizeof(*pk)) : NULL;
+	if (!pk)
+		return NULL;
+	pk->conn = c;
+	c->extra->parked = pk;
+	c->parked = true;
+	return pk;
+}
+
+/* c has nothing of it any more. What is gone through at the moment is freed when that is over. */
+static void part(struct conn *c)
+{
+	struct conn_parked *pk = c->extra->parked;
+
+	c->extra->parked = NULL;
+	c->parked = false;
+	pk->conn = NULL;
+	if (pk != current)
+		free_parked(pk);
+}
+
+bool park_has_message(const struct conn *c)
+{
+	return c->extra->parked->frame;
+}
 
 int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count)
 {
-	struct conn_parked *pk = conn_need_extra(c) ? calloc(1, sizeof(*pk)) : NULL;
+	struct conn_parked *pk = need(c);
+	size_t len = 0;
 
 	if (!pk)
 		return -1;
 	for (int i = 0; i < count; i++)
-		pk->frame_len += parts[i].len;
-	pk->frame = block_resize(NULL, 0, 0, pk->frame_len);
+		len += parts[i].len;
+	pk->frame = block_resize(NULL, 0, 0, len);
 	if (!pk->frame) {
-		free(pk);
+		if (pk != current)
+			part(c);
 		return -1;
 	}
+	pk->frame_len = len;
 	for (size_t i = 0, at = 0; i < (size_t)count; at += parts[i++].len)
 		bytes_copy(pk->frame + at, parts[i].p, parts[i].len);
-	pk->conn = c;
 	pk->room = room;
 	pk->meta = *meta;
-	c->extra->parked = pk;
-	c->parked = true;
-	TAILQ_INSERT_TAIL(&parked, pk, entry);
+	stand_in_line(pk);
 	return 0;
 }
 
 bool park_rest(struct conn *c, const uint8_t *p, size_t len)
 {
-	struct conn_parked *pk = c->extra->parked;
+	bool has_place = c->parked;
+	struct conn_parked *pk = need(c);
 
-	if (len == 0)
-		return true;
-	pk->rest = block_resize(NULL, 0, 0, len);
-	if (!pk->rest)
+	if (!pk)
 		return false;
-	memcpy(pk->rest, p, len);
-	pk->rest_len = len;
+	if (len > 0) {
+		pk->rest = block_resize(NULL, 0, 0, len);
+		if (!pk->rest)
+			return false;
+		memcpy(pk->rest, p, len);
+		pk->rest_len = len;
+	}
+	if (!has_place)
+		stand_in_line(pk);
 	return true;
 }
 
 void park_forget(struct conn *c)
 {
-	struct conn_parked *pk;
-
 	if (!c->parked)
 		return;
-	pk = c->extra->parked;
-	c->extra->parked = NULL;
-	c->parked = false;
-	TAILQ_REMOVE(&parked, pk, entry);
-	block_free(pk->frame, pk->frame_len);
-	block_free(pk->rest, pk->rest_len);
-	free(pk);
+	leave_line(c->extra->parked);
+	part(c);
 }
 
-static void let_go_on(struct conn_parked *pk, void (*resume)(struct conn *, uint8_t *, size_t))
+void park_forget_message(struct conn *c)
 {
-	struct conn *c = pk->conn;
-	uint8_t *rest = pk->rest;
-	size_t len = pk->rest_len;
-
-	pk->rest = NULL;
-	pk->rest_len = 0;
-	park_forget(c);
-	resume(c, rest, len);
-	block_free(rest, len);
+	if (!c->parked || !park_has_message(c))
+		return;
+	leave_line(c->extra->parked);
+	free_frame(c->extra->parked);
+	stand_in_line(c->extra->parked);
 }
 
-bool park_retry(void (*resume)(struct conn *c, uint8_t *rest, size_t len))
+struct conn *park_take(uint8_t **rest, uint8_t **end)
 {
-	struct conn_parked *pk, *last = TAILQ_LAST(&parked, parked_list);
+	struct conn_parked *pk = TAILQ_FIRST(&for_turn);
 
-	while ((pk = TAILQ_FIRST(&parked))) {
-		struct bus_part part = { pk->frame, pk->frame_len };
-		bool end = pk == last;
+	if (!pk)
+		return NULL;
+	leave_line(pk);
+	current = pk;
+	*rest = pk->rest ? pk->rest + pk->rest_at : nothing;
+	*end = pk->rest ? pk->rest + pk->rest_len : nothing;
+	return pk->conn;
+}
+
+void park_put_back(const uint8_t *rest)
+{
+	struct conn_parked *pk = current;
+
+	current = NULL;
+	if (!pk->conn) {
+		free_parked(pk);
+		return;
+	}
+	if (rest && pk->rest)
+		pk->rest_at = (size_t)(rest - pk->rest);
+	if (!rest || pk->rest_at == pk->rest_len)
+		free_rest(pk);
+	if (rest)
+		stand_in_line(pk);
+	else
+		part(pk->conn);
+}
+
+bool park_is_ready(void)
+{
+	return !TAILQ_EMPTY(&for_turn);
+}
+
+bool park_retry(void)
+{
+	struct conn_parked *pk;
+
+	while ((pk = TAILQ_FIRST(&for_space))) {
+		struct bus_part all = { pk->frame, pk->frame_len };
 
 		metrics_beat();
-		switch (bus_append(session.bus, pk->room, &pk->meta, &part, 1)) {
+		switch (bus_append(session.bus, pk->room, &pk->meta, &all, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);
-			let_go_on(pk, resume);
+			pk->conn->last_data = session.now;
+			park_forget_message(pk->conn);
 			break;
 		case BUS_FULL:
 			return true;
 		default:
 			session_bus_corrupt();
 		}
-		if (end)
-			break;
 	}
-	return !TAILQ_EMPTY(&parked);
+	return false;
 }

@@ -71,15 +71,17 @@ bool session_turn_end(void)
 	bool more, waiting;
 
 	turn_go_on(TURN_INPUT);
+	while (frames_go_on() && !turn_is_over())
+		;
 	note(ACTIVITY_DELIVERING);
 	more = delivery_turn();
-	waiting = conn_retry_parked();
+	waiting = park_retry();
 	turn_go_on(TURN_CHORES);
 	if (chores_wait && do_chores())
 		more = true;
-	opening_turn_end();
 	conn_reap();
 	bus_wake_readers(session.bus);
+	more |= park_is_ready();
 	/* Having read to the end itself, this worker may have made the room it waits for. */
 	if (waiting && bus_want_space(session.bus))
 		more = true;

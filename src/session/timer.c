@@ -204,7 +204,8 @@ static enum timer_due open_due(const struct conn *c)
 	const struct config_limits *l = &c->endpoint->limits;
 	uint32_t end;
 
-	if (c->parked)
+	/* What it has said may be in its input, to which we have not listened since. */
+	if (c->parked && session.now - c->last_rx > 1)
 		return DUE_NOTHING;
 	if (message_deadline(c, &end) && reached(end))
 		return DUE_MESSAGE;

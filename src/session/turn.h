@@ -26,6 +26,7 @@ enum turn_cost {
 	TURN_LOOK = 200, /* at a connection: at its timers, at its settings */
 	TURN_MESSAGE = 100, /* a short one, decoded or put together */
 	TURN_PASS = 20, /* by what is not for us */
+	TURN_OPENING = 10000, /* a step of it */
 	TURN_END = 10000, /* of a connection: memory, descriptor */
 	TURN_COMPRESSOR = 20000, /* one that is cold begins with a message */
 

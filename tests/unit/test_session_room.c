@@ -294,10 +294,10 @@ static void test_who_ends_while_it_waits(void **state)
 	upgrade(&a, REQUEST("/others") "\r\n");
 	upgrade(&b, REQUEST("/others") "\r\n");
 	say_until_it_waits(&a);
-	assert_true(conn_retry_parked());
+	assert_true(park_retry());
 	conn_kill(a.conn, REASON_RESET);
 	turn();
-	assert_false(conn_retry_parked());
+	assert_false(park_retry());
 	close(a.fd);
 	hear(&b);
 	b.len = 0;

@@ -124,15 +124,30 @@ static inline int worker_teardown(void **state)
 	return 0;
 }
 
+/* A turn of the loop. Returns whether there is more to do. */
+static inline bool turn_once(void)
+{
+	bool more;
+
+	/* once: a socket that is steered can be written to for ever */
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	more = session_turn_end();
+	return more || event_base_get_num_events(worker.base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
 /* Turns of the loop until nothing happens any more. */
 static inline void turn(void)
 {
-	for (int i = 0; i < 20; i++) {
-		/* once: a socket that is steered can be written to for ever */
-		event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
-		if (!session_turn_end() && i > 2)
+	for (int i = 0; i < 20; i++)
+		if (!turn_once() && i > 2)
 			return;
-	}
+}
+
+/* One that is over as soon as work for so many nanoseconds is done. */
+static inline bool turn_short(int64_t credit)
+{
+	this_turn = (struct turn){ .credit = credit, .began = 1 };
+	return turn_once();
 }
 
 /* Time passes. */

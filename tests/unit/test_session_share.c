@@ -1,0 +1,459 @@
+/*
+ * What one client sends holds no turn longer than its share, and nothing of it is lost or changes
+ * place for that. Nothing is measured here: a turn is over as soon as so much work is charged.
+ */
+// links: base proto bus config net session behaviours
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "session/worker.h"
+#include "session/verdict.h"
+
+enum { MANY = 12, STREAM_MAX = 400 * 1024, HEAVY = 9000 };
+
+/* Comes back; but "c" closes. */
+static bool puppet_message(struct conn *c, const void *opts, void *state,
+			   const struct ws_message *m, struct verdict *v)
+{
+	(void)opts;
+	(void)state;
+	if (m->len == 1 && *m->data == 'c')
+		return verdict_close(v, 4000, REASON_DONE, "bye", 3);
+	conn_send_back(c, m);
+	return true;
+}
+
+static const struct behaviour puppet = { .name = "puppet", .message = puppet_message };
+static const struct behaviour *const all[] = { &puppet, NULL };
+
+static struct client a, many[MANY];
+
+/* What the client says. */
+static struct {
+	size_t len;
+	uint8_t bytes[STREAM_MAX];
+} stream;
+
+/* What it is told, each time. */
+static uint8_t told[2][GOT_MAX];
+
+static int begin_with(const char *timers)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "%s max_message = \"64K\"; max_pending = \"1M\"; close_timeout = \"60s\";\n"
+		 "endpoints = ( { path = \"/\"; behaviour = \"puppet\"; access_log = false; } );\n",
+		 timers);
+	worker_begin(text, all);
+	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return begin_with("ping_interval = \"0\"; idle_timeout = \"0\"; message_timeout = \"0\";");
+}
+
+static int begin_timers(void **state)
+{
+	(void)state;
+	return begin_with("ping_interval = \"30s\"; ping_timeout = \"5s\"; idle_timeout = \"40s\";"
+			  "message_timeout = \"20s\";");
+}
+
+static void put_frame(uint8_t first, const void *data, size_t len)
+{
+	assert_true(stream.len + len + 14 <= sizeof(stream.bytes));
+	stream.len += client_frame(stream.bytes + stream.len, first, data, len);
+}
+
+/* n short messages, each of which tells its number. */
+static void put_numbers(int n)
+{
+	stream.len = 0;
+	for (int i = 0; i < n; i++) {
+		char text[8];
+
+		put_frame(0x81, text, (size_t)snprintf(text, sizeof(text), "%06d", i));
+	}
+}
+
+/* As much as the socket takes. */
+static size_t write_some(struct client *k, size_t at, size_t most)
+{
+	size_t left = stream.len - at;
+	ssize_t n = write(k->fd, stream.bytes + at, left < most ? left : most);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void write_all(struct client *k)
+{
+	int size = 1 << 20;
+
+	assert_int_equal(setsockopt(k->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	assert_int_equal(write_some(k, 0, SIZE_MAX), stream.len);
+}
+
+static bool waits(const struct client *k)
+{
+	return k->conn->parked;
+}
+
+/* --- order --- */
+
+static unsigned seed;
+
+static unsigned pick(unsigned n)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 8) % n;
+}
+
+static void put_fragments(const uint8_t *data)
+{
+	size_t n = pick(2000);
+
+	put_frame(0x01, data, n);
+	if (pick(2))
+		put_frame(0x89, "between", 7);
+	put_frame(0x00, data, pick(3000));
+	put_frame(0x80, data, pick(300));
+}
+
+static void put_something(const uint8_t *data)
+{
+	switch (pick(8)) {
+	case 0:
+		put_frame(0x82, data, pick(30000));
+		break;
+	case 1:
+		put_frame(0x89, data, pick(126));
+		break;
+	case 2:
+		put_fragments(data);
+		break;
+	case 3:
+		put_frame(0x8a, "", 0);
+		break;
+	default:
+		put_frame(0x81, data, 2 + pick(120));
+	}
+}
+
+/* A bit of everything, and at the end, perhaps, a close, with something behind it. */
+static void make_stream(unsigned number)
+{
+	static uint8_t data[65536];
+
+	seed = number;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)('d' + i % 20);
+	stream.len = 0;
+	for (unsigned n = pick(1500); n > 0 && stream.len < STREAM_MAX - 80000; n--)
+		put_something(data);
+	if (pick(3) == 0)
+		put_frame(0x81, "c", 1);
+	if (pick(2))
+		put_frame(0x88, "\x0f\xa1", 2);
+	put_something(data);
+}
+
+/* Says it in pieces, and hears what comes. cut: after how much the turns are over, at random. */
+static size_t converse(uint8_t *to, bool cut, bool *waited)
+{
+	size_t at = 0;
+
+	upgrade(&a, REQUEST("/") "\r\n");
+	for (int quiet = 0; quiet < 4;) {
+		size_t n = write_some(&a, at, 1 + pick(100000)), had = a.len;
+		bool more = cut ? turn_short(pick(30000)) : turn_once();
+
+		at += n;
+		*waited |= waits(&a);
+		hear(&a);
+		quiet = n > 0 || more || a.len > had ? 0 : quiet + 1;
+	}
+	memcpy(to, a.got, a.len);
+	at = a.len;
+	disconnect(&a);
+	assert_int_equal(session.conns, 0);
+	return at;
+}
+
+static void test_the_same_comes_out(void **state)
+{
+	bool waited = false, whole_waited = false;
+
+	(void)state;
+	for (unsigned i = 1; i <= 60; i++) {
+		size_t whole, cut;
+
+		make_stream(i);
+		whole = converse(told[0], false, &whole_waited);
+		cut = converse(told[1], true, &waited);
+		assert_int_equal(whole, cut);
+		assert_memory_equal(told[0], told[1], whole);
+	}
+	assert_true(waited);
+}
+
+/* --- shares --- */
+
+/* Numbers that came back, which must be the next ones. */
+static int numbers_heard(struct client *k, int from)
+{
+	size_t at = 0;
+
+	for (hear(k); k->len - at >= 8 && k->got[at] == 0x81; at += 8, from++) {
+		char text[9];
+
+		snprintf(text, sizeof(text), "\x81\x06%06d", from);
+		assert_memory_equal(k->got + at, text, 8);
+	}
+	memmove(k->got, k->got + at, k->len - at);
+	k->len -= at;
+	return from;
+}
+
+/* Who says little is answered in the same turn, however much another one has said before. */
+static void test_the_light_do_not_wait_for_the_heavy(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&many[0], REQUEST("/") "\r\n");
+	put_numbers(HEAVY);
+	write_all(&a);
+	assert_true(turn_short(TURN_STEP));
+	assert_true(waits(&a));
+	assert_in_range(numbers_heard(&a, 0), 1, HEAVY / 2);
+	assert_int_equal(write(many[0].fd, "\x81\x82\0\0\0\0hi", 8), 8);
+	assert_true(turn_short(TURN_STEP));
+	ASSERT_HEARD(&many[0], "\x81\x02hi");
+	assert_false(waits(&many[0]));
+	assert_true(waits(&a));
+	disconnect(&a);
+	disconnect(&many[0]);
+}
+
+/* Two that say much go on by turns, and alone either has all of the turn. */
+static void test_the_heavy_take_turns(void **state)
+{
+	int had[2] = { 0 };
+
+	(void)state;
+	put_numbers(HEAVY);
+	for (int i = 0; i < 2; i++)
+		upgrade(&many[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < 2; i++)
+		write_all(&many[i]);
+	for (int t = 0; had[0] < HEAVY && had[1] < HEAVY; t++) {
+		assert_true(t < 2 * HEAVY);
+		turn_short(TURN_STEP);
+		for (int i = 0; i < 2; i++)
+			had[i] = numbers_heard(&many[i], had[i]);
+		assert_in_range(had[0] - had[1] + HEAVY / 3, 0, 2 * HEAVY / 3);
+	}
+	turn();
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(numbers_heard(&many[i], had[i]), HEAVY);
+		assert_false(waits(&many[i]));
+		disconnect(&many[i]);
+	}
+}
+
+/* However many sockets are readable, a turn serves some of them, and each has its turn. */
+static void test_many_that_are_readable(void **state)
+{
+	unsigned answered = 0;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		upgrade(&many[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(write(many[i].fd, "\x81\x81\0\0\0\0x", 7), 7);
+	for (int t = 1; t <= MANY; t++) {
+		assert_int_equal(turn_short(1), t < MANY);
+		answered = 0;
+		for (int i = 0; i < MANY; i++) {
+			hear(&many[i]);
+			answered += many[i].len / 3;
+			assert_true(many[i].len <= 3);
+		}
+		assert_int_equal(answered, t);
+	}
+	for (int i = 0; i < MANY; i++)
+		disconnect(&many[i]);
+}
+
+/* --- while it waits --- */
+
+/* a has said much, and of that so many turns' worth is done. */
+static void let_it_wait(unsigned turns)
+{
+	upgrade(&a, REQUEST("/") "\r\n");
+	put_numbers(HEAVY);
+	put_frame(0x88, "\x0f\xa1", 2);
+	write_all(&a);
+	while (turns-- > 0)
+		assert_true(turn_short(1));
+	assert_true(waits(&a));
+}
+
+/* Nothing more is read, so that what waits is what one read had at the most. */
+static void test_it_is_not_read_from(void **state)
+{
+	uint64_t had;
+
+	(void)state;
+	let_it_wait(2);
+	had = a.conn->bytes_in;
+	assert_int_equal(write(a.fd, "more", 4), 4);
+	assert_true(turn_short(1));
+	assert_int_equal(a.conn->bytes_in, had);
+	turn();
+	assert_int_equal(numbers_heard(&a, 0), HEAVY);
+	assert_int_equal(a.conn->reason, REASON_PEER_CLOSED);
+	disconnect(&a);
+}
+
+/* The peer's close frame comes in its place, also where ours went out meanwhile. */
+static void test_stop_while_it_waits(void **state)
+{
+	int n;
+
+	(void)state;
+	let_it_wait(3);
+	session_stop();
+	assert_int_equal(a.conn->state_now, CONN_CLOSING);
+	assert_true(waits(&a));
+	turn();
+	assert_int_equal(a.conn->state_now, CONN_ENDING);
+	assert_false(waits(&a));
+	assert_int_equal(conn_close_code(a.conn), WS_CLOSE_GOING_AWAY);
+	n = numbers_heard(&a, 0);
+	assert_in_range(n, 1, HEAVY - 1);
+	ASSERT_HEARD(&a, "\x88\x0a\x03\xe9shutdown");
+	assert_int_equal(a.conn->messages_in, n);
+	disconnect(&a);
+}
+
+static void test_reload_while_it_waits(void **state)
+{
+	struct config *new = worker_config("max_message = \"8\"; endpoints = ( { path = \"/\";"
+					   " behaviour = \"puppet\"; } );\n",
+					   all);
+	unsigned moved, closed;
+
+	(void)state;
+	let_it_wait(3);
+	session_reload(new, &moved, &closed);
+	config_unref(new);
+	turn();
+	assert_int_equal(numbers_heard(&a, 0), HEAVY);
+	assert_int_equal(a.conn->reason, REASON_PEER_CLOSED);
+	disconnect(&a);
+}
+
+/* What one that is gone has said is of no interest any more. */
+static void test_end_while_it_waits(void **state)
+{
+	(void)state;
+	let_it_wait(3);
+	conn_kill(a.conn, REASON_RESET);
+	assert_false(turn_once());
+	assert_int_equal(session.conns, 0);
+	close(a.fd);
+	let_it_wait(3);
+	assert_int_equal(session_abort(), 1);
+	close(a.fd);
+}
+
+/* What waits behind a long message does not hold back its answer: a share is one at the least. */
+static void test_long_ones_are_answered_meanwhile(void **state)
+{
+	static uint8_t data[60000];
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	stream.len = 0;
+	for (int i = 0; i < 4; i++)
+		put_frame(0x82, data, sizeof(data));
+	write_all(&a);
+	/* the first turn has it read, and then it goes on with what it has read */
+	for (int i = 2; i <= 4; i++) {
+		assert_int_equal(turn_short(1), i < 4);
+		hear(&a);
+		assert_int_equal(a.len, (size_t)i * (4 + sizeof(data)));
+	}
+	disconnect(&a);
+}
+
+/* --- time --- */
+
+/* Its silence is ours as long as we do not go on with it. */
+static void test_who_waits_is_not_silent(void **state)
+{
+	(void)state;
+	let_it_wait(1);
+	for (int i = 0; i < 1000; i++) {
+		session.now++;
+		conn_timer(a.conn);
+	}
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	turn();
+	assert_int_equal(a.conn->reason, REASON_PEER_CLOSED);
+	disconnect(&a);
+}
+
+/* But who keeps us busy without end does not get around its timeouts by that. */
+static void test_who_floods_is_timed_out(void **state)
+{
+	uint32_t start;
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	stream.len = 0;
+	put_frame(0x01, "begun", 5);
+	for (int i = 0; i < HEAVY; i++)
+		put_frame(0x89, "", 0);
+	write_all(&a);
+	start = session.now;
+	while (a.conn->state_now == CONN_OPEN && session.now - start < 300) {
+		turn_short(1);
+		session.now++;
+		conn_timer(a.conn);
+		hear(&a);
+		a.len = 0;
+	}
+	assert_int_equal(a.conn->reason, REASON_MESSAGE_TIMEOUT);
+	assert_true(waits(&a));
+	disconnect(&a);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
+#define TEST_TIME(t) cmocka_unit_test_setup_teardown(t, begin_timers, worker_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_the_same_comes_out),
+		TEST(test_the_light_do_not_wait_for_the_heavy),
+		TEST(test_the_heavy_take_turns),
+		TEST(test_many_that_are_readable),
+		TEST(test_it_is_not_read_from),
+		TEST(test_stop_while_it_waits),
+		TEST(test_reload_while_it_waits),
+		TEST(test_end_while_it_waits),
+		TEST(test_long_ones_are_answered_meanwhile),
+		TEST_TIME(test_who_waits_is_not_silent),
+		TEST_TIME(test_who_floods_is_timed_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
