@@ -42,7 +42,7 @@ static void take_events(void)
 }
 
 /* A turn that is over as soon as so much was charged in it. */
-static bool short_turn(int64_t credit)
+static bool turn_after_events(int64_t credit)
 {
 	take_events();
 	this_turn = (struct turn){ .credit = credit, .began = 1 };
@@ -161,7 +161,7 @@ static void model(const char *request, bool others, unsigned seed)
 		else if (what < 52)
 			reload();
 		else
-			short_turn(rnd(&seed, 6) * TURN_CALL);
+			turn_after_events(rnd(&seed, 6) * TURN_CALL);
 	}
 	turn();
 	while (session_turn_end())
@@ -219,10 +219,10 @@ static void test_the_cursor_goes_on(void **state)
 	(void)state;
 	fill(REQUEST("/") "\r\n");
 	say_one(0);
-	assert_true(short_turn(0));
+	assert_true(turn_after_events(0));
 	assert_int_equal(bus_read(worker.bus, bus_cursor(worker.bus), &e), BUS_EMPTY);
 	assert_in_range(how_many_heard(), 1, CLIENTS - 1);
-	while (short_turn(0))
+	while (turn_after_events(0))
 		;
 	assert_int_equal(how_many_heard(), CLIENTS);
 	empty();
@@ -235,10 +235,10 @@ static void test_a_small_room_beside_a_large_one(void **state)
 	fill(REQUEST("/") "\r\n");
 	upgrade(&a, REQUEST("/two") "\r\n");
 	say_one(0);
-	assert_true(short_turn(0));
+	assert_true(turn_after_events(0));
 	publish(&a, "small");
 	for (int i = 0; i < 2 && a.len == 0; i++) {
-		short_turn(0);
+		turn_after_events(0);
 		hear(&a);
 	}
 	ASSERT_HEARD(&a, "\x81\x05small");
@@ -255,10 +255,10 @@ static void test_what_waits_is_gathered(void **state)
 	steer_client(&clients[CLIENTS - 1], 100000);
 	say_one(0);
 	for (int i = 0; i < 2; i++)
-		assert_true(short_turn(0));
+		assert_true(turn_after_events(0));
 	for (int i = 0; i < 20; i++)
 		say_one(1);
-	while (short_turn(20 * TURN_PASS))
+	while (turn_after_events(20 * TURN_PASS))
 		;
 	assert_int_equal(wire.len, said_count * (TEXT + 2));
 	assert_int_equal(wire.writes, 2);
@@ -271,7 +271,7 @@ static void test_a_room_ends_with_a_backlog(void **state)
 	(void)state;
 	fill(REQUEST("/") "\r\n");
 	say_one(0);
-	assert_true(short_turn(0));
+	assert_true(turn_after_events(0));
 	assert_true(backlog_bytes() > 0);
 	empty();
 	assert_int_equal(backlog_bytes(), 0);
@@ -358,9 +358,9 @@ static void test_compressed_in_slices(void **state)
 	upgrade(&b, REQUEST("/zip") ASKS "\r\n");
 	upgrade(&clients[0], REQUEST("/two") "\r\n");
 	append("/zip", text, len);
-	assert_true(short_turn(0));
+	assert_true(turn_after_events(0));
 	publish(&clients[0], "quick");
-	for (; short_turn(0); turns++)
+	for (; turn_after_events(0); turns++)
 		if (turns == 2)
 			ASSERT_HEARD(&clients[0], "\x81\x05quick");
 	assert_in_range(turns, len / COMPRESS_SLICE, 3 * len / COMPRESS_SLICE);
@@ -392,7 +392,7 @@ static void test_what_cannot_be_compressed(void **state)
 		text[i] = (char)rnd(&seed, 256);
 	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
 	append("/zip", text, len);
-	while (short_turn(0))
+	while (turn_after_events(0))
 		;
 	hear(&a);
 	assert_int_equal(a.got[0], 0x81);
@@ -411,8 +411,8 @@ static void test_nobody_waits_for_it_any_more(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
 	append("/zip", text, len);
-	assert_true(short_turn(0));
-	assert_true(short_turn(0));
+	assert_true(turn_after_events(0));
+	assert_true(turn_after_events(0));
 	disconnect(&a);
 	assert_int_equal(backlog_bytes(), 0);
 	free(text);
