@@ -45,8 +45,7 @@ static void take_events(void)
 static bool turn_after_events(int64_t credit)
 {
 	take_events();
-	this_turn = (struct turn){ .credit = credit, .began = 1 };
-	return session_turn_end();
+	return end_turn(credit);
 }
 
 static void publish(struct client *k, const char *text)

@@ -272,10 +272,10 @@ static void test_a_tick_in_portions(void **state)
 	session_tick();
 	for (int i = 0; i < CROWD; i++) {
 		assert_int_equal(crowd_in(CONN_CLOSING), i);
-		assert_true(short_turn(0));
+		assert_true(end_turn(0));
 	}
 	assert_int_equal(crowd_in(CONN_CLOSING), CROWD);
-	assert_false(short_turn(0));
+	assert_false(end_turn(0));
 	disperse_crowd();
 }
 
@@ -286,7 +286,7 @@ static void test_a_portion(void **state)
 	gather_crowd(REQUEST("/idle") "\r\n");
 	pass(200);
 	session_tick();
-	assert_true(short_turn(10 * (TURN_LOOK + TURN_CALL)));
+	assert_true(end_turn(10 * (TURN_LOOK + TURN_CALL)));
 	assert_int_equal(crowd_in(CONN_CLOSING), 10);
 	turn();
 	disperse_crowd();
@@ -303,7 +303,7 @@ static void test_what_happens_between_portions(void **state)
 	upgrade(&later, REQUEST("/idle") "\r\n");
 	pass(100);
 	session_tick();
-	short_turn(0);
+	end_turn(0);
 	assert_int_equal(crowd[0].conn->state_now, CONN_CLOSING);
 	/* the next, the last, and the one that the place was kept behind */
 	conn_kill(crowd[1].conn, REASON_RESET);
@@ -313,10 +313,10 @@ static void test_what_happens_between_portions(void **state)
 	connect_client(&k);
 	for (int i = 2; i < CROWD - 1; i++) {
 		assert_int_equal(later.conn->state_now, CONN_OPEN);
-		short_turn(0);
+		end_turn(0);
 	}
 	assert_int_equal(crowd[CROWD - 2].conn->state_now, CONN_CLOSING);
-	short_turn(0);
+	end_turn(0);
 	assert_int_equal(later.conn->state_now, CONN_CLOSING);
 	pass(2800);
 	assert_state(CONN_UPGRADE);

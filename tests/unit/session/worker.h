@@ -160,7 +160,7 @@ static inline void pass(int64_t ms)
 }
 
 /* One turn, which is over as soon as work of so many nanoseconds was charged. */
-static inline bool short_turn(int64_t credit)
+static inline bool end_turn(int64_t credit)
 {
 	this_turn = (struct turn){ .credit = credit, .began = 1 };
 	return session_turn_end();
