@@ -316,27 +316,21 @@ static int tls_flush(struct transport *t, bool last)
 	return 0;
 }
 
-/* The next bytes to encrypt: in place if they lie together, else gathered. */
-static const void *next_chunk(const struct iovec *iov, int count, size_t skip, size_t *n)
+/* The next bytes to encrypt: in place if many lie together, else gathered. */
+static const void *next_chunk(const struct iovec *iov, int count, size_t *n)
 {
 	static char chunk[CHUNK];
 	size_t len = 0;
 
-	while (count > 0 && skip >= iov->iov_len) {
-		skip -= iov->iov_len;
-		iov++;
-		count--;
+	if (count > 0 && (count == 1 || iov->iov_len >= CHUNK / 2)) {
+		*n = iov->iov_len < CHUNK ? iov->iov_len : CHUNK;
+		return iov->iov_base;
 	}
-	if (count > 0 && (count == 1 || iov->iov_len - skip >= CHUNK)) {
-		*n = iov->iov_len - skip < CHUNK ? iov->iov_len - skip : CHUNK;
-		return (const char *)iov->iov_base + skip;
-	}
-	for (; count > 0 && len < CHUNK; iov++, count--, skip = 0) {
-		size_t part = iov->iov_len - skip;
+	for (; count > 0 && len < CHUNK; iov++, count--) {
+		size_t part = iov->iov_len < CHUNK - len ? iov->iov_len : CHUNK - len;
 
-		part = part < CHUNK - len ? part : CHUNK - len;
 		if (part > 0)
-			memcpy(chunk + len, (const char *)iov->iov_base + skip, part);
+			memcpy(chunk + len, iov->iov_base, part);
 		len += part;
 	}
 	*n = len;
@@ -359,21 +353,20 @@ static int write_chunk(struct transport *t, const void *p, size_t n, bool last)
 	return send_sealed(t, last);
 }
 
+/* One chunk: many at once would keep the others waiting. */
 static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count, bool last)
 {
-	size_t sent = 0, n;
 	const void *p;
+	size_t n;
 
+	metrics_beat();
 	forget_errors();
 	if (tls_flush(t, last) < 0)
 		return -1;
-	while (!tls_of(t)->unsent && (p = next_chunk(iov, count, sent, &n), n > 0)) {
-		metrics_beat();
-		if (write_chunk(t, p, n, last) < 0)
-			return -1;
-		sent += n;
-	}
-	return (ssize_t)sent;
+	p = next_chunk(iov, count, &n);
+	if (n > 0 && write_chunk(t, p, n, last) < 0)
+		return -1;
+	return (ssize_t)n;
 }
 
 /* The end of the stream follows it. One that does not fit is none that the peer would read. */

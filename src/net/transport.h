@@ -21,7 +21,8 @@ struct transport;
 struct transport_ops {
 	/*
 	 * As recv and sendmsg: bytes moved, 0 at the end of the stream, -1 with errno (EAGAIN: wait).
-	 * last: the end follows what is written now, so that they may leave together.
+	 * last: the end follows what is written now, so that they may leave together. A write may
+	 * move less than it was given although there is space for more.
 	 */
 	ssize_t (*read)(struct transport *t, void *buf, size_t n);
 	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count, bool last);

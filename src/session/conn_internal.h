@@ -5,6 +5,7 @@
  *
  *	common.c, turn.c, belongings.c	the clock; how long a turn is; what belongs to a connection
  *				and lies elsewhere
+ *	chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out

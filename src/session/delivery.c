@@ -124,6 +124,7 @@ static bool walk(struct room *r, const struct batch *b, struct renditions *all, 
 	const size_t end = r->count - r->reached > most ? r->reached + most : r->count;
 	size_t i = r->reached;
 
+	all->shelf = &r->shelf;
 	while (i < end) {
 		/* The next one comes from memory while this one's bytes go out. */
 		if (i + 1 < r->count)

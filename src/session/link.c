@@ -5,8 +5,10 @@
  * at a frame: what is needed to count was told with it. Only what did not leave is gone through,
  * by its marks; no byte of it is ever parsed again.
  *
- * Pending are the bytes of frames in order, and beside them the marks of these frames. Of the
- * first frame a part may have left: that one must go out whole, whatever becomes of the others.
+ * Of the first frame that is pending a part may have left: it must go out whole, whatever becomes
+ * of the others. What many links have to keep of the same run is in a chunk that they share, but
+ * little is copied: a chunk is not to be there for some bytes of it. So a link holds memory for
+ * CHUNK_MAX / SHARE_MIN times its bytes at the worst, and two chunks at its ends.
  */
 #include "session/link.h"
 
@@ -14,28 +16,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/block.h"
 #include "base/bytes.h"
 #include "base/metrics.h"
+#include "session/unsent.h"
+#include "session/session.h"
+#include "session/turn.h"
 
 /* No frame is shorter than its header, of two bytes. */
 enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
 
-/* Of a mark as it is kept: seven bits a byte, so that it is never over half of its frame. */
-enum { MARK_MAX = 10, MARK_BITS = 7, MARK_MORE = 0x80 };
+enum { SHARE_MIN = 4 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
 
-enum { PONG_MAX = 2 + 125, FRAMES_FIRST = 1024, MARKS_FIRST = 64 };
-
-/* Bytes that come at one end and go at the other: p[start..end). */
-struct queue {
-	size_t start, end, size;
-	uint8_t *p;
-};
+enum { PONG_MAX = 2 + 125, SECOND = 1000 / SESSION_TICK };
 
 struct link_pending {
-	struct queue frames; /* what is to be sent */
-	struct queue marks; /* of these frames, in order */
-	size_t gone; /* bytes of the first frame that have left */
+	struct unsent unsent;
 	uint8_t pong_len; /* of the newest unsent pong, behind all; 0: none */
 	uint8_t pong[PONG_MAX];
 };
@@ -95,8 +90,7 @@ static void forget_pending(struct link *l)
 
 	if (!p)
 		return;
-	block_free(p->frames.p, p->frames.size);
-	block_free(p->marks.p, p->marks.size);
+	unsent_end(&p->unsent);
 	free(p);
 	l->pending = NULL;
 }
@@ -139,114 +133,105 @@ static bool need_pending(struct link *l)
 	return l->pending;
 }
 
-/* Space for `more` bytes behind the end: by moving what there is, or by doubling from `first` on. */
-static bool reserve(struct queue *q, size_t more, size_t first)
+/*
+ * By the second, rounded up: what waits is in few pieces, and none is thought to be older than it
+ * is.
+ */
+static uint32_t this_second(void)
 {
-	size_t used = q->end - q->start, size = q->size ? q->size : first;
-	uint8_t *p;
-
-	if (q->end + more <= q->size)
-		return true;
-	if (q->start > 0) {
-		memmove(q->p, q->p + q->start, used);
-		q->start = 0;
-		q->end = used;
-	}
-	while (size < used + more)
-		size *= 2;
-	if (size == q->size)
-		return true;
-	p = block_resize(q->p, q->end, q->size, size);
-	if (!p)
-		return false;
-	q->p = p;
-	q->size = size;
-	return true;
+	return (session.now + SECOND - 1) / SECOND * SECOND;
 }
 
-static void put_mark(struct queue *q, uint64_t mark)
-{
-	for (; mark >= MARK_MORE; mark >>= MARK_BITS)
-		q->p[q->end++] = (uint8_t)mark | MARK_MORE;
-	q->p[q->end++] = (uint8_t)mark;
-}
+/* A frame of a run that is being kept. */
+struct kept {
+	size_t at, len; /* in the run */
+	size_t gone; /* bytes of it that have left */
+	uint64_t mark;
+	uint32_t marks; /* bytes of the marks ahead of its own */
+};
 
-/* There must be one. *size: bytes that it takes. */
-static uint64_t first_mark(const struct queue *q, size_t *size)
+static bool copy_frame(struct unsent *b, const struct link_run *r, const struct kept *f)
 {
-	const uint8_t *p = q->p + q->start;
-	uint64_t mark = 0;
+	size_t skip = f->at + f->gone, end = f->at + f->len;
+	uint64_t mark = f->mark;
 
-	for (*size = 0; p[*size] & MARK_MORE; ++*size)
-		mark |= (uint64_t)(p[*size] & ~MARK_MORE) << MARK_BITS * *size;
-	mark |= (uint64_t)p[*size] << MARK_BITS * *size;
-	++*size;
-	return mark;
-}
-
-/* The end of a run behind its first `skip` bytes, up to `end`. */
-static void copy_parts(struct queue *q, const struct link_run *r, size_t skip, size_t end)
-{
 	for (int i = 0; i < r->count && end > 0; i++) {
 		size_t len = r->parts[i].iov_len, to = len < end ? len : end;
 
 		if (skip < to) {
-			memcpy(q->p + q->end, (uint8_t *)r->parts[i].iov_base + skip, to - skip);
-			q->end += to - skip;
+			if (!unsent_copy(b, (uint8_t *)r->parts[i].iov_base + skip, to - skip, mark,
+					 f->gone, this_second()))
+				return false;
+			mark = 0;
 		}
 		skip = skip > len ? skip - len : 0;
 		end = end > len ? end - len : 0;
 	}
+	return true;
 }
 
-/* Keeps the frame that is [at, next) of a run, but for `gone` bytes of it. False: no memory. */
-static bool keep_frame(struct link *l, const struct link_run *r, size_t at, size_t next,
-		       size_t gone, uint64_t mark)
+static bool share_frame(struct unsent *b, struct chunk_copy *k, const struct kept *f)
 {
-	struct link_pending *p;
+	uint32_t at = k->at + (uint32_t)f->at;
 
+	return unsent_share(b, k->chunk, at + (uint32_t)f->gone, at + (uint32_t)f->len,
+			    k->mark + f->marks, f->gone, this_second());
+}
+
+/* False: no memory. */
+static bool keep_frame(struct link *l, const struct link_run *r, const struct kept *f, bool shared)
+{
 	if (!need_pending(l))
 		return false;
-	p = l->pending;
-	if (!reserve(&p->marks, MARK_MAX, MARKS_FIRST) ||
-	    !reserve(&p->frames, next - at - gone, FRAMES_FIRST))
-		return false;
-	put_mark(&p->marks, mark);
-	if (gone > 0)
-		p->gone = gone;
-	copy_parts(&p->frames, r, at + gone, next);
-	return true;
+	if (!shared)
+		return copy_frame(&l->pending->unsent, r, f);
+	return chunk_copy_run(r->copy, r) && share_frame(&l->pending->unsent, r->copy, f);
 }
 
 static bool fits(const struct link *l, size_t len, size_t max)
 {
-	const struct queue *q = l->pending ? &l->pending->frames : NULL;
-	size_t used = q ? q->end - q->start : 0;
+	return link_unsent(l) + len <= max;
+}
 
-	return used + len <= max;
+/* Whether all that a chunk had for it, up to the run, waits there: then this is no new piece. */
+static bool follows(const struct piece *p, const struct chunk_copy *k)
+{
+	return p->chunk->shared && p->end == (p->chunk == k->chunk ? k->at : p->chunk->end);
+}
+
+static bool is_to_share(const struct link *l, const struct link_run *r, size_t sent)
+{
+	const struct unsent *b = l->pending ? &l->pending->unsent : NULL;
+	const struct piece *last = b ? unsent_last(b) : NULL;
+
+	if (!r->copy)
+		return false;
+	return r->len - sent >= SHARE_MIN ||
+	       (last && (b->copied >= SHARE_MIN || follows(last, r->copy)));
 }
 
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
 			    enum link_policy policy)
 {
 	enum link_verdict v = LINK_KEPT;
+	bool shared = is_to_share(l, r, sent);
+	struct kept f = { 0 };
 
-	for (size_t i = 0, at = 0, next; i < r->frames; i++, at = next) {
-		size_t len = link_mark_length(r->marks[i]), gone = sent > at ? sent - at : 0;
-		bool message = link_mark_kind(r->marks[i]) == LINK_MESSAGE;
-
-		next = at + len;
-		gone = gone < len ? gone : len;
-		count_part(l, r->marks[i], gone, gone == len);
-		if (gone == len)
+	for (size_t i = 0; i < r->frames; i++, f.at += f.len, f.marks += chunk_mark_size(f.mark)) {
+		f.mark = r->marks[i];
+		f.len = link_mark_length(f.mark);
+		f.gone = sent > f.at ? sent - f.at : 0;
+		f.gone = f.gone < f.len ? f.gone : f.len;
+		count_part(l, f.mark, f.gone, f.gone == f.len);
+		if (f.gone == f.len)
 			continue;
-		if (message && gone == 0 &&
-		    (!fits(l, len, max) || (v == LINK_DROPPED && policy == LINK_DROP_REST))) {
+		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0 &&
+		    (!fits(l, f.len, max) || (v == LINK_DROPPED && policy == LINK_DROP_REST))) {
 			if (policy == LINK_STOP)
 				return note(l, LINK_OVER);
 			l->dropped++;
 			v = LINK_DROPPED;
-		} else if (!keep_frame(l, r, at, next, gone, r->marks[i])) {
+		} else if (!keep_frame(l, r, &f, shared)) {
 			return broken(l, ENOMEM);
 		}
 	}
@@ -266,9 +251,8 @@ void link_fail(struct link *l, int error)
 
 static void keep_control(struct link *l, const void *frame, size_t len)
 {
-	struct link_run r = { &(struct iovec){ (void *)frame, len }, 1, len, NULL, 1, 0, 0 };
-
-	if (!keep_frame(l, &r, 0, len, 0, link_mark(len, LINK_CONTROL)))
+	if (!unsent_copy(&l->pending->unsent, frame, len, link_mark(len, LINK_CONTROL), 0,
+			 this_second()))
 		broken(l, ENOMEM);
 }
 
@@ -290,57 +274,50 @@ void link_place_pong(struct link *l)
 
 void link_cut(struct link *l)
 {
-	struct link_pending *p = l->pending;
-	uint64_t mark;
-	size_t size;
-
 	if (link_is_corked(l))
 		link_cork(l);
-	if (!p)
-		return;
-	p->frames.end = p->frames.start;
-	p->marks.end = p->marks.start;
-	if (p->gone == 0)
-		return;
-	mark = first_mark(&p->marks, &size);
-	p->marks.end += size;
-	p->frames.end += link_mark_length(mark) - p->gone;
+	if (l->pending)
+		unsent_cut(&l->pending->unsent);
+}
+
+size_t link_unsent(const struct link *l)
+{
+	return l->pending ? l->pending->unsent.bytes : 0;
 }
 
 /* n bytes have left. */
 static void consume(struct link *l, size_t n)
 {
-	struct link_pending *p = l->pending;
-
-	p->frames.start += n;
 	while (n > 0) {
-		size_t size;
-		uint64_t mark = first_mark(&p->marks, &size);
-		size_t left = link_mark_length(mark) - p->gone, part = n < left ? n : left;
+		uint64_t mark;
+		bool whole;
+		size_t part = unsent_take(&l->pending->unsent, n, &mark, &whole);
 
-		count_part(l, mark, part, part == left);
-		p->gone += part;
+		count_part(l, mark, part, whole);
 		n -= part;
-		if (part < left)
-			break;
-		p->marks.start += size;
-		p->gone = 0;
 	}
 }
 
+/* One write of at most WRITE_MAX: for the rest the socket will call again. */
 static enum link_verdict go_on_pending(struct link *l, bool last, bool *moved)
 {
-	const struct queue *q = &l->pending->frames;
-	struct iovec part = { q->p + q->start, q->end - q->start };
-	ssize_t n = transport_ops(&l->transport)->write(&l->transport, &part, 1, last);
+	struct unsent *b = &l->pending->unsent;
+	struct iovec parts[WRITE_PARTS];
+	int count = unsent_parts(b, parts, WRITE_PARTS, WRITE_MAX);
+	bool all = count == (int)(b->end - b->first) && b->bytes <= WRITE_MAX;
+	ssize_t n = count == 0 ? 0
+			       : transport_ops(&l->transport)
+					 ->write(&l->transport, parts, count, last && all);
 
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*moved = n > 0;
+	turn_spend(TURN_CALL);
+	turn_spend_on((uint64_t)n, l->transport.tls ? TURN_ENCRYPT : TURN_COPY);
 	consume(l, (size_t)n);
-	if (q->start == q->end)
+	if (b->bytes == 0)
 		link_place_pong(l);
-	if (q->start < q->end)
+	if (b->bytes > 0)
 		return (enum link_verdict)(l->verdict == LINK_BROKEN ? LINK_BROKEN : LINK_KEPT);
 	forget_pending(l);
 	return LINK_TAKEN;

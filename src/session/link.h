@@ -20,6 +20,7 @@
 
 #include "net/transport.h"
 
+struct chunk_copy;
 struct link_pending;
 
 /* The worst is the last. */
@@ -68,6 +69,7 @@ struct link_run {
 	size_t frames;
 	uint32_t messages; /* how many of them are, */
 	uint32_t http; /* and how many bytes are HTTP */
+	struct chunk_copy *copy; /* for all who get the same bytes; NULL: nobody else does */
 };
 
 /* What is done with a message that is too much. Control frames are always kept. */
@@ -89,10 +91,14 @@ static inline bool link_has_unsent(const struct link *l)
 	return l->pending || l->transport.want_write;
 }
 
+/* Bytes that are pending. */
+size_t link_unsent(const struct link *l);
+
 /*
  * Sends a run, if nothing is pending. last: the end follows (link_end). TAKEN, or BROKEN; or KEPT
- * if *sent bytes have left and no more, and then link_keep is to follow; OVER and BROKEN also if
- * it was so before.
+ * if *sent bytes have left and no more, and then link_keep is to follow, whose rest is what
+ * the socket did not take, or what is too much to be encrypted at once; OVER and BROKEN also if it
+ * was so before.
  */
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
 	__attribute__((warn_unused_result));
@@ -117,8 +123,8 @@ void link_place_pong(struct link *l);
 void link_cut(struct link *l);
 
 /*
- * Goes on with what is unsent: TAKEN, KEPT or BROKEN. *moved: whether the peer has taken some of
- * it.
+ * Goes on with what is unsent, as much of it as is written at once: TAKEN, KEPT or BROKEN.
+ * *moved: whether the peer has taken some of it.
  */
 enum link_verdict link_go_on(struct link *l, bool last, bool *moved);
 

@@ -94,7 +94,7 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 		compress_forget(c);
 		return;
 	}
-	write_run(c, &(struct link_run){ parts, count, len, &mark, 1, message, http });
+	write_run(c, &(struct link_run){ parts, count, len, &mark, 1, message, http, NULL });
 }
 
 /* Gathers a frame if c is corked and there is space, else writes it. */

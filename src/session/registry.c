@@ -57,6 +57,7 @@ static void drop(struct room *r)
 	registry.by_index[r->bus.index] = NULL;
 	registry.rooms--;
 	backlog_forget(&r->backlog);
+	chunk_shelf_clear(&r->shelf);
 	free(r->places);
 	free(r->name);
 	free(r);

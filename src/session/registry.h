@@ -37,6 +37,7 @@ struct room {
 	uint64_t newest_after; /* of all members */
 	size_t count, size;
 	struct place *places;
+	struct chunk_shelf shelf; /* what its slow members wait for */
 	size_t reached; /* places that have the batch which is being delivered; 0: none is */
 	struct backlog backlog;
 	struct batch batch; /* of what this turn takes from the log; else empty */

@@ -33,7 +33,7 @@ static void complete(struct rendition *v, const struct batch *b, const void *p, 
 	uint32_t messages = (uint32_t)b->entries;
 
 	v->part = (struct iovec){ (void *)p, len };
-	v->run = (struct link_run){ &v->part, 1, len, v->marks, b->entries, messages, 0 };
+	v->run = (struct link_run){ &v->part, 1, len, v->marks, b->entries, messages, 0, &v->copy };
 }
 
 /* Everything lies in one piece already. */
@@ -118,16 +118,21 @@ __attribute__((noinline)) enum rendition_result rendition_make(struct renditions
 		point_at(v, b, b->frames ? b->frames->bytes : b->first->e.frame);
 	else
 		result = render(v, b, class, k);
-	if (result == RENDITION_MADE)
+	if (result == RENDITION_MADE) {
+		v->copy = (struct chunk_copy){ .shelf = all->shelf, .kind = class };
 		all->made |= 1u << class;
+	}
 	return result;
 }
 
 void renditions_forget(struct renditions *all)
 {
-	for (unsigned i = 0; all->made >> i != 0; i++)
-		if (all->made & 1u << i)
-			buffer_reset(&all->by_class[i]->own, KEPT);
+	for (unsigned i = 0; all->made >> i != 0; i++) {
+		if (!(all->made & 1u << i))
+			continue;
+		buffer_reset(&all->by_class[i]->own, KEPT);
+		chunk_copy_forget(&all->by_class[i]->copy);
+	}
 	all->made = 0;
 }
 
@@ -140,6 +145,7 @@ void renditions_end(struct renditions *all)
 			continue;
 		compress_give_up(&v->job);
 		buffer_free(&v->own);
+		chunk_copy_forget(&v->copy);
 		free(v);
 		all->by_class[i] = NULL;
 	}

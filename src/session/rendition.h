@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "bus/bus.h"
 #include "proto/deflate.h"
+#include "session/chunk.h"
 #include "session/compress.h"
 #include "session/link.h"
 
@@ -44,6 +45,7 @@ struct rendition {
 	struct iovec part; /* of the run, the only one */
 	uint64_t marks[BATCH_ENTRIES];
 	struct buffer own; /* where it lies, unless that is in the log, or the batch */
+	struct chunk_copy copy; /* for members that take it slowly */
 	const struct batched *next; /* the entry that it is being made of; NULL: none yet */
 	size_t made; /* entries that are in it */
 	struct compress_job job; /* of that entry */
@@ -53,6 +55,7 @@ struct rendition {
 struct renditions {
 	struct rendition *by_class[DEFLATE_BITS_MAX + 1];
 	unsigned made; /* a bit for each that is whole */
+	struct chunk_shelf *shelf; /* the room's */
 };
 
 enum rendition_result {

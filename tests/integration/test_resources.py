@@ -136,19 +136,15 @@ def fill_by_partial_messages(d, crowd):
         yield
 
 
-def fill_by_slow_members(d, crowd):
-    for _ in range(60):
+def fill_by_slow_clients(d, crowd):
+    for _ in range(30):
         # over the socket's own buffers, of which the daemon's may be 4 MiB
         c = Raw(d.address, rcvbuf=4096)
         crowd.append(c)
-        c.upgrade("/chat")
+        c.upgrade("/ws")
+        for _ in range(10):
+            c.send(frame(BINARY, bytes(900000)))
         yield
-    with Raw(d.address) as speaker:
-        speaker.upgrade("/chat")
-        for _ in range(50):
-            speaker.send(frame(BINARY, bytes(150000)))
-            speaker.message()
-            yield
 
 
 def fill_by_compressors(d, crowd):
@@ -164,7 +160,7 @@ def fill_by_compressors(d, crowd):
 
 
 @no_sanitizer
-@pytest.mark.parametrize("fill", [fill_by_partial_messages, fill_by_slow_members,
+@pytest.mark.parametrize("fill", [fill_by_partial_messages, fill_by_slow_clients,
                                   fill_by_compressors])
 def test_memory_comes_back(daemon, fill):
     """What a spike needed goes back to the system, whoever came meanwhile and stays."""
@@ -187,6 +183,38 @@ def test_memory_comes_back(daemon, fill):
     finally:
         for c in crowd + staying:
             c.socket.close()
+
+
+def slow_members(d, count):
+    for _ in range(count):
+        c = Raw(d.address, rcvbuf=4096)
+        c.upgrade("/chat")
+        yield c
+
+
+@no_sanitizer
+@pytest.mark.parametrize("size, total", [(120, 5 << 20), (150000, 12 << 20)])
+def test_what_slow_members_wait_for_is_there_once(daemon, size, total):
+    d = daemon({**ROOMY, "workers": 1, "access_log": False, "max_pending": "32M",
+                "ping_interval": "0", "endpoints": [{"path": "/chat", "behaviour": "room"}]})
+    worker, = d.workers()
+    before = anonymous(worker)
+    crowd = list(slow_members(d, 40))
+    message = frame(BINARY, bytes(size))
+    with Raw(d.address) as speaker:
+        speaker.upgrade("/chat")
+        for _ in range(total // size // 20):
+            speaker.send(message * 20)
+            for _ in range(20):
+                assert len(speaker.message()[1]) == size
+    assert 1 < anonymous(worker) - before < 40
+    # and each has all of it
+    with crowd.pop() as c:
+        for _ in range(total // size // 20 * 20):
+            assert len(c.message()[1]) == size
+    while crowd:
+        crowd.pop().socket.close()
+    wait_until("its end", lambda: anonymous(worker) < before + 20, 3 * DEADLINE)
 
 
 @no_sanitizer

@@ -15,7 +15,9 @@
 #include <malloc.h>
 
 #include "base/metrics.h"
+#include "session/chunk.h"
 #include "session/link.h"
+#include "session/session.h"
 #include "session/steered.h"
 
 enum { PLENTY = 1 << 30, FRAMES_MAX = 4000 };
@@ -64,9 +66,14 @@ static enum link_verdict put(uint32_t number, size_t len, enum link_kind kind, s
 	static uint8_t bytes[4096];
 	struct iovec part = { bytes, len };
 	uint64_t mark = link_mark(len, kind);
-	struct link_run r = {
-		&part, 1, len, &mark, 1, kind == LINK_MESSAGE, kind == LINK_HTTP ? (uint32_t)len : 0
-	};
+	struct link_run r = { &part,
+			      1,
+			      len,
+			      &mark,
+			      1,
+			      kind == LINK_MESSAGE,
+			      kind == LINK_HTTP ? (uint32_t)len : 0,
+			      NULL };
 	size_t sent;
 	enum link_verdict v;
 
@@ -86,8 +93,10 @@ static enum link_verdict go_on(size_t takes)
 	enum link_verdict v;
 
 	wire.takes = takes;
-	v = link_go_on(&l, false, &moved);
-	assert_true(!moved || takes > 0);
+	do {
+		v = link_go_on(&l, false, &moved);
+		assert_true(!moved || takes > 0);
+	} while (v == LINK_KEPT && moved && wire.takes > 0);
 	return v;
 }
 
@@ -149,7 +158,7 @@ static void test_rest_of_run(void **state)
 	struct iovec part = { bytes, sizeof(bytes) };
 	const uint64_t marks[] = { link_mark(30, LINK_MESSAGE), link_mark(50, LINK_MESSAGE),
 				   link_mark(6, LINK_CONTROL), link_mark(14, LINK_MESSAGE) };
-	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0 };
+	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0, NULL };
 
 	(void)state;
 	wire.takes = 0;
@@ -308,7 +317,7 @@ static void test_frames_of_all_lengths(void **state)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		struct iovec part = { bytes, lengths[i] };
 		uint64_t mark = link_mark(lengths[i], LINK_MESSAGE);
-		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0 };
+		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL };
 
 		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
 	}
@@ -320,6 +329,28 @@ static void test_frames_of_all_lengths(void **state)
 		assert_sent(i + 1, sum);
 	}
 	assert_null(l.pending);
+}
+
+/* Much is not written in one turn, whatever the socket would take. */
+static void test_much_is_written_in_portions(void **state)
+{
+	static uint8_t bytes[1 << 20];
+	struct iovec part = { bytes, sizeof(bytes) };
+	uint64_t mark = link_mark(sizeof(bytes), LINK_MESSAGE);
+	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL };
+	bool moved;
+
+	(void)state;
+	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
+	assert_int_equal(link_unsent(&l), sizeof(bytes));
+	wire.takes = PLENTY;
+	while (link_go_on(&l, true, &moved) == LINK_KEPT) {
+		assert_true(moved && !wire.last);
+		assert_true(wire.len <= wire.writes * 256 * 1024);
+	}
+	assert_true(wire.last);
+	assert_true(wire.writes >= 4 && wire.writes <= 6);
+	assert_sent(1, sizeof(bytes));
 }
 
 static struct iovec part_of(const char *text)
@@ -519,6 +550,207 @@ static void test_against_model(void **state)
 	}
 }
 
+/* --- the same runs for many --- */
+
+enum { CROWD = 5, RUN_MAX = 8, RUNS = 3000 };
+
+/* Each frame's bytes are its number; what a member is to get yet is frames[front..count). */
+static struct member {
+	struct link link;
+	struct {
+		uint32_t number;
+		size_t len;
+	} frames[RUNS * RUN_MAX];
+	size_t count, front, gone; /* bytes of the first that have come */
+	size_t unsent;
+	uint64_t dropped;
+} crowd[CROWD];
+
+static void crowd_begin(void)
+{
+	for (size_t i = 0; i < CROWD; i++) {
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		close(fds[1]);
+		memset(&crowd[i], 0, sizeof(crowd[i]));
+		assert_int_equal(link_init(&crowd[i].link, base, fds[0], never_cb, NULL), 0);
+		steer(&crowd[i].link.transport, 0);
+	}
+}
+
+/* What has come is what was to come next. */
+static void check_came(struct member *m)
+{
+	for (size_t i = 0; i < wire.len; i++) {
+		assert_true(m->front < m->count);
+		assert_int_equal(wire.bytes[i], m->frames[m->front].number % 251);
+		if (++m->gone < m->frames[m->front].len)
+			continue;
+		m->front++;
+		m->gone = 0;
+	}
+	wire.len = 0;
+}
+
+static void crowd_go_on(struct member *m, size_t takes)
+{
+	bool moved;
+
+	wire.takes = takes;
+	link_go_on(&m->link, false, &moved);
+	m->unsent -= wire.len;
+	assert_int_equal(link_unsent(&m->link), m->unsent);
+	check_came(m);
+}
+
+/* What the link is to do with a run, frame by frame. */
+static void expect(struct member *m, const struct link_run *r, uint32_t number, size_t sent,
+		   size_t max, enum link_policy policy)
+{
+	bool dropped = false;
+
+	for (size_t i = 0, at = 0; i < r->frames; i++) {
+		size_t len = link_mark_length(r->marks[i]);
+
+		if (sent <= at &&
+		    (m->unsent + len > max || (dropped && policy == LINK_DROP_REST))) {
+			dropped = true;
+			m->dropped++;
+		} else {
+			m->frames[m->count].number = number + (uint32_t)i;
+			m->frames[m->count++].len = len;
+			m->unsent += sent < at ? len : sent < at + len ? at + len - sent : 0;
+		}
+		at += len;
+	}
+}
+
+static void give(struct member *m, const struct link_run *r, uint32_t number, size_t takes)
+{
+	enum link_policy policy = rand() % 2 ? LINK_DROP_ONE : LINK_DROP_REST;
+	size_t max = rand() % 2 ? 200000 : 30000, sent;
+
+	wire.takes = takes;
+	if (link_send(&m->link, r, false, &sent) == LINK_KEPT)
+		assert_true(link_keep(&m->link, r, sent, max, policy) <= LINK_DROPPED);
+	expect(m, r, number, sent, max, policy);
+	link_settle(&m->link);
+	assert_int_equal(link_unsent(&m->link), m->unsent);
+	assert_int_equal(m->link.dropped, m->dropped);
+	check_came(m);
+}
+
+/* A run of one or more frames; now and then one that is longer than a chunk. */
+static void give_all(struct chunk_shelf *shelf, uint32_t number)
+{
+	static uint8_t bytes[RUN_MAX * 100000];
+	uint64_t marks[RUN_MAX];
+	struct iovec part = { bytes, 0 };
+	struct chunk_copy copy = { .shelf = shelf };
+	struct link_run r = { &part, 1, 0, marks, 1 + (size_t)rand() % RUN_MAX, 0, 0, &copy };
+
+	for (size_t i = 0; i < r.frames; i++) {
+		size_t len = 2 + (size_t)rand() % (rand() % 300 ? 2000 : 100000);
+
+		marks[i] = link_mark(len, LINK_MESSAGE);
+		memset(bytes + r.len, (int)((number + i) % 251), len);
+		r.len += len;
+	}
+	part.iov_len = r.len;
+	r.messages = (uint32_t)r.frames;
+	for (size_t i = 0; i < CROWD; i++)
+		if (rand() % 10 > 0)
+			give(&crowd[i], &r, number, rand() % 3 ? 0 : (size_t)rand() % 5000);
+	chunk_copy_forget(&copy);
+}
+
+static void crowd_end(struct member *m)
+{
+	while (m->link.pending)
+		crowd_go_on(m, rand() % 20000);
+	assert_int_equal(m->front, m->count);
+	assert_int_equal(m->unsent, 0);
+	assert_int_equal(m->link.messages, m->count);
+	link_fini(&m->link);
+}
+
+static void test_the_same_runs_for_many(void **state)
+{
+	struct chunk_shelf shelf = { 0 };
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		srand(seed);
+		crowd_begin();
+		for (uint32_t i = 0; i < RUNS; i++) {
+			struct member *m = &crowd[rand() % CROWD];
+
+			give_all(&shelf, i * RUN_MAX);
+			crowd_go_on(m, (size_t)rand() % 20000);
+			session.now += rand() % 4;
+		}
+		for (size_t i = 0; i < CROWD; i++)
+			crowd_end(&crowd[i]);
+		assert_true(LIST_EMPTY(&shelf.chunks));
+	}
+}
+
+/* Whose last bytes are cut goes on with others, as do those who have the same. */
+static void test_cut_of_what_is_shared(void **state)
+{
+	struct chunk_shelf shelf = { 0 };
+	struct member *cut = &crowd[0], *other = &crowd[1];
+
+	(void)state;
+	srand(1);
+	crowd_begin();
+	for (uint32_t i = 0; i < 40; i++)
+		give_all(&shelf, i * RUN_MAX);
+	link_cut(&cut->link);
+	cut->count = cut->front + (cut->gone > 0);
+	cut->unsent = cut->gone > 0 ? cut->frames[cut->front].len - cut->gone : 0;
+	assert_int_equal(link_unsent(&cut->link), cut->unsent);
+	assert_true(other->unsent > 20000);
+	for (uint32_t i = 40; i < 60; i++)
+		give_all(&shelf, i * RUN_MAX);
+	/* gone while others still wait for the same bytes, and with it what is put on the shelf */
+	chunk_shelf_clear(&shelf);
+	for (size_t i = 0; i < CROWD; i++)
+		crowd_end(&crowd[i]);
+}
+
+/* What all keep is there once, also where it came in short messages, one by one. */
+static void test_memory_of_what_is_shared(void **state)
+{
+	struct chunk_shelf shelf = { 0 };
+	static uint8_t bytes[100];
+	struct iovec part = { bytes, sizeof(bytes) };
+	uint64_t mark = link_mark(sizeof(bytes), LINK_MESSAGE);
+	size_t before, used, sent;
+
+	(void)state;
+	crowd_begin();
+	before = mallinfo2().uordblks;
+	for (size_t i = 0; i < 500; i++) {
+		struct chunk_copy copy = { .shelf = &shelf };
+		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy };
+
+		for (size_t k = 0; k < CROWD; k++) {
+			wire.takes = 0;
+			assert_int_equal(link_send(&crowd[k].link, &r, false, &sent), LINK_KEPT);
+			link_keep(&crowd[k].link, &r, sent, SIZE_MAX, LINK_STOP);
+		}
+		chunk_copy_forget(&copy);
+	}
+	used = mallinfo2().uordblks - before;
+	/* 50,000 bytes once, in chunks of up to 32 KiB; and of each member the first 4 KiB */
+	assert_true(used >= 50000 && used < 8192 + 16384 + 32768 + CROWD * 9000);
+	for (size_t k = 0; k < CROWD; k++)
+		link_fini(&crowd[k].link);
+	assert_true(LIST_EMPTY(&shelf.chunks));
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
 
 int main(void)
@@ -542,6 +774,10 @@ int main(void)
 		TEST(test_interest),
 		TEST(test_said_from_outside),
 		TEST(test_against_model),
+		TEST(test_much_is_written_in_portions),
+		TEST(test_the_same_runs_for_many),
+		TEST(test_cut_of_what_is_shared),
+		TEST(test_memory_of_what_is_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
