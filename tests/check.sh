@@ -15,7 +15,7 @@ if [ "$mode" = asan ]; then
     export UBSAN_OPTIONS=print_stacktrace=1
 fi
 
-if ! make "${make_flags[@]}" all unit-programs fuzz-programs; then
+if ! make -j"$(nproc)" "${make_flags[@]}" all unit-programs fuzz-programs; then
     failed=1
     closing
     exit 1
