@@ -96,8 +96,7 @@ static void make_log(struct bus *b)
 	atomic_init(&b->shared->reserve, b->size);
 	for (int i = 0; i < SLOTS; i++)
 		atomic_init(&b->shared->slots[i].cursor, BUS_NO_CURSOR);
-	b->floor = b->size;
-	b->scan_at = b->size + b->lag / 4;
+	bus_scan(b, b->size);
 	b->full_freed = UINT64_MAX;
 }
 
@@ -183,10 +182,9 @@ void bus_clear_slot(struct bus *b, int slot)
 	struct bus_slot *s = &b->shared->slots[slot];
 
 	atomic_store(&s->sleeping, 0);
-	atomic_fetch_and(&b->shared->waiting, ~bus_slot_bit(slot));
 	bus_directory_clear(b, slot);
 	atomic_store(&s->cursor, BUS_NO_CURSOR);
-	bus_release(b);
+	bus_release_dead(b, slot);
 }
 
 uint64_t bus_epoch(const struct bus *b)

@@ -27,7 +27,7 @@ struct bus;
 
 struct bus_limits {
 	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
-	size_t lag; /* bytes the slowest cursor may be behind; at most size / 4 */
+	size_t lag; /* bytes a room's slowest reader may be behind; at most size / 4 */
 	uint32_t max_rooms; /* the directory can hold; at most 2^24, 64 bytes and a name each */
 };
 
@@ -35,7 +35,7 @@ enum bus_result {
 	BUS_OK,
 	BUS_EMPTY, /* of a read: there is nothing more yet */
 	BUS_FULL, /* back-pressure: try again when woken (bus_want_space) */
-	BUS_TOO_BIG, /* the frame is over half the ring, or the room's name too long */
+	BUS_TOO_BIG, /* the entry is over a quarter of the ring, or the room's name too long */
 	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
 	BUS_GONE, /* a room without readers was given up: open it again */
 	BUS_CORRUPT, /* an entry or the lock cannot be true: end the process */
@@ -113,8 +113,9 @@ uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 /*
  * Appends one message to a room that was joined or opened: the parts (head: the
  * frame's header and prefix; body: the rest) together are the frame. Never
- * waits beyond a short bound (2 ms). BUS_FULL as long as the slowest cursor is
- * more than lag behind, or when the lock could not be had.
+ * waits beyond a short bound (2 ms). BUS_FULL as long as one of the room's readers is more than lag
+ * behind and has not read the room's last message; as long as any cursor at all is more than
+ * three quarters of the ring behind; or when the lock could not be had.
  */
 struct bus_part {
 	const void *p;
@@ -159,8 +160,8 @@ enum bus_result bus_history(const struct bus *b, struct bus_room room, uint64_t 
 			    struct bus_past *past) __attribute__((warn_unused_result));
 
 /*
- * Gives up everything before position; wakes those who wait for space if there
- * are any. Nothing happens when the cursor is gone or already further on.
+ * Gives up everything before position; wakes others who wait for that. Nothing happens when the
+ * cursor is gone or already further on.
  */
 void bus_advance(struct bus *b, uint64_t position);
 
@@ -179,12 +180,17 @@ bool bus_sleep(struct bus *b);
 void bus_awake(struct bus *b);
 
 /*
- * After BUS_FULL: asks for one write to this worker's own eventfd when there is
- * space again. Returns true if there is some already. A write may also come
- * for nothing, or be lost with a worker that dies: the master then writes to
- * all, and who is woken tries again.
+ * Behind bus_wake_readers in each turn that had a BUS_FULL, and in the one after these: all appends
+ * that were BUS_FULL since the last call, or since bus_want_nothing, wait for space, and no others
+ * do any more. Returns true if there may be some already: try again at once. Otherwise one
+ * write comes to this worker's own eventfd when whoever holds up one of them most has gone on. Try
+ * then again for each room. A write may also come for nothing, or be lost with a worker that dies:
+ * the master then writes to all.
  */
 bool bus_want_space(struct bus *b);
+
+/* All that was BUS_FULL is forgotten, for it is about to be tried again. */
+void bus_want_nothing(struct bus *b);
 
 /* Master: atomic stores only, never the lock. The slot's worker is reaped and none is forked. */
 void bus_clear_slot(struct bus *b, int slot);
@@ -195,10 +201,7 @@ void bus_clear_slot(struct bus *b, int slot);
  */
 pid_t bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
 
-/*
- * Master: a bit for each slot that the log waits for: somebody wants space in it, and this slot's
- * cursor is one that has to move first.
- */
+/* Master: a bit for each slot that somebody waits for (bus_want_space) who wants space in the log. */
 uint64_t bus_awaited(const struct bus *b);
 
 /* Random, never 0; a position is epoch and sequence. */

@@ -19,10 +19,12 @@ enum { BUS_LINE = 64, BUS_ALIGN = 8 };
 
 #define BUS_NO_CURSOR UINT64_MAX
 
-/* What one worker tells the others; a cache line each. */
+/* What one worker tells the others, and what they want of it. */
 struct bus_slot {
 	_Alignas(BUS_LINE) _Atomic uint64_t cursor; /* first byte it still needs */
+	_Atomic uint64_t awaited; /* by these slots, up to marks: see wake.c */
 	_Atomic uint32_t sleeping; /* wants a write to its eventfd */
+	_Alignas(BUS_LINE) _Atomic uint64_t marks[SLOTS];
 };
 
 /*
@@ -72,8 +74,7 @@ struct bus_shared {
 	_Alignas(BUS_LINE) _Atomic uint64_t reserve; /* all that may be overwritten is before it */
 	struct bus_redo redo;
 
-	_Alignas(BUS_LINE) _Atomic uint64_t waiting; /* slots that want space in the ring */
-	_Atomic uint64_t freed; /* grows when membership bits are cleared */
+	_Alignas(BUS_LINE) _Atomic uint64_t freed; /* grows when membership bits are cleared */
 	_Atomic uint64_t recoveries; /* how often an owner was found dead */
 	_Atomic uint64_t last_id;
 	_Atomic uint32_t used; /* rooms from here on were never used */
@@ -98,6 +99,14 @@ struct bus_head {
 	uint32_t check; /* low half of the entry's own position */
 };
 
+/* Who held up appends, and what is to be asked of them. */
+struct bus_held {
+	bool again; /* nobody did, or not any more */
+	uint64_t slots;
+	uint64_t marks[SLOTS]; /* of these slots */
+	uint64_t freed; /* as it was before the first of them was found */
+};
+
 /* One process's view. All but the pointed-to memory is private, and so needs no second look. */
 struct bus {
 	struct segment segment;
@@ -120,7 +129,11 @@ struct bus {
 	uint32_t joined; /* rooms this worker is a reader of */
 	uint64_t to_wake; /* slots to look at in bus_wake_readers */
 	uint64_t floor; /* no cursor is before it */
+	uint64_t far; /* slots that may be more than lag behind; no other is, up to ... */
+	uint64_t open_until; /* ... a tail that is here, nor is one of all too far for the ring */
 	uint64_t scan_at; /* look at the cursors again when the tail is here */
+	struct bus_held held; /* since the last bus_want_space */
+	uint64_t asked; /* slots that know that this one waits for them */
 	uint64_t no_wait_until[2]; /* ns, by patience: it was waited for in vain shortly before */
 	uint64_t full_freed; /* the directory was full when `freed` was this ... */
 	uint64_t full_until; /* ... and stays so up to this reserve */
@@ -168,11 +181,26 @@ struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, co
 /* Takes the slot's bit out of every room. Any process, at any time. */
 void bus_directory_clear(struct bus *b, int slot);
 
-/* Brings floor and scan_at up to date and marks the workers that are far behind for waking. */
+/* The frame of an entry has at most so many bytes. */
+static inline size_t bus_frame_max(const struct bus *b)
+{
+	return b->size / 4 - sizeof(struct bus_head);
+}
+
+/* Looks at all cursors, brings what is known of them up to date, and has the slow ones woken. */
 void bus_scan(struct bus *b, uint64_t tail);
 
-/* A cursor went forward or away: wakes those who wait for space, if there is some now. */
-void bus_release(struct bus *b);
+/*
+ * Under the lock: whether a room may have an entry at the tail. BUS_FULL: who holds it up is in
+ * b->held now. BUS_CORRUPT: a cursor cannot be true.
+ */
+enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail);
+
+/* A slot is reader of a room less, or its cursor is gone: those that wait for it try again. */
+void bus_release(struct bus *b, int slot);
+
+/* The same for one that is dead, and itself waits for nobody. */
+void bus_release_dead(struct bus *b, int slot);
 
 /* The start of the entry at position, in the first of the two mappings. */
 static inline uint8_t *bus_ring_at(const struct bus *b, uint64_t position)

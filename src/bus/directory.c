@@ -254,10 +254,9 @@ void bus_leave(struct bus *b, struct bus_room room)
 		return;
 	atomic_fetch_and(&r->members, ~bus_slot_bit(b->slot));
 	atomic_fetch_add(&b->shared->freed, 1);
-	if (--b->joined > 0)
-		return;
-	STORE(b->shared->slots[b->slot].cursor, BUS_NO_CURSOR);
-	bus_release(b);
+	if (--b->joined == 0)
+		STORE(b->shared->slots[b->slot].cursor, BUS_NO_CURSOR);
+	bus_release(b, b->slot);
 }
 
 void bus_directory_clear(struct bus *b, int slot)

@@ -16,10 +16,18 @@
  * piece. They begin at the ring's size, which leaves 0 to mean "none" and spares the
  * subtractions a special case.
  *
- * An entry may be appended as long as no cursor is more than `lag` behind the tail before it. The
- * entry's own length does not count, so that a large message waits no longer than a small one
- * and a message of exactly the largest size still passes. With lag at most a quarter of the
- * ring and an entry at most half, what is unread is never overwritten.
+ * What is unread is never overwritten: an entry of n bytes at the tail takes the place of what is
+ * a ring less n behind it. An entry has at most a quarter of the ring, and none is appended while
+ * any cursor is more than the other three behind the tail; so a cursor is never more than a ring
+ * behind the end of an entry, and that is the first byte that stays. The entry's own length does not
+ * count, so that a large message waits no longer than a small one.
+ *
+ * That is all that a worker has to do with rooms in which it has no members. Those of a room hold
+ * up its publishers sooner: when one of them is more than `lag` behind the tail before the entry,
+ * and has not read the room's last one yet. For in bytes of the log a worker may be that far behind
+ * because of other rooms alone, whose publishers do not wait for it, and could thus keep a quiet
+ * room's waiting for as long as they like: it may have one entry unread in any case. As lag is at
+ * most a quarter of the ring, these bounds are never at odds.
  */
 #include <string.h>
 
@@ -33,7 +41,7 @@ _Static_assert(sizeof(struct bus_head) == 56, "the head of an entry has no holes
 
 static bool sum_up(const struct bus *b, const struct bus_part *parts, int count, size_t *frame_len)
 {
-	size_t most = b->size / 2 - sizeof(struct bus_head);
+	const size_t most = bus_frame_max(b);
 	size_t sum = 0;
 
 	for (int i = 0; i < count; i++) {
@@ -45,15 +53,12 @@ static bool sum_up(const struct bus *b, const struct bus_part *parts, int count,
 	return true;
 }
 
-/* The cached floor is never too high, so the cursors are looked at only when it says no. */
-static enum bus_result check_lag(struct bus *b, uint64_t tail)
+/* What was found of the cursors holds for a while, so they are looked at only when it says no. */
+static enum bus_result has_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
 {
-	if (tail - b->floor <= b->lag)
+	if (tail <= b->open_until && (LOAD(r->members) & b->far) == 0)
 		return BUS_OK;
-	bus_scan(b, tail);
-	if (tail - b->floor <= b->lag)
-		return BUS_OK;
-	return tail - b->floor > b->size ? BUS_CORRUPT : BUS_FULL;
+	return bus_look_for_space(b, r, tail);
 }
 
 static void write_entry(struct bus *b, uint64_t tail, const struct bus_head *head,
@@ -123,7 +128,7 @@ static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 		return BUS_GONE;
 	if (tail % BUS_ALIGN != 0)
 		return BUS_CORRUPT;
-	result = check_lag(b, tail);
+	result = has_space(b, r, tail);
 	if (result != BUS_OK)
 		return result;
 	head->sequence = LOAD(r->sequence) + 1;
@@ -154,11 +159,13 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus
 		return BUS_TOO_BIG;
 	head.frame_len = (uint32_t)len;
 	result = bus_lock(b, BUS_BRIEFLY);
+	b->held.again |= result == BUS_FULL;
 	if (result != BUS_OK)
 		return result;
 	result = append_locked(b, &head, parts, count);
 	bus_unlock(b);
-	tail = LOAD(b->shared->tail);
+	/* whose cursor is at a tail before this one is seen below */
+	tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
 	if (result == BUS_OK && tail >= b->scan_at)
 		bus_scan(b, tail);
 	return result;

@@ -9,15 +9,64 @@
  *
  * Only the readers of the rooms that were written to are woken. That alone could stall the log: a
  * worker whose rooms are quiet sleeps, its cursor stays, and others' messages pile up behind it
- * until the log is full. So authors look at all cursors when the slowest may be a quarter of
+ * until the ring is full. So authors look at all cursors when the slowest may be a quarter of
  * the lag behind, and again after each eighth more, and wake those that are over a quarter
- * behind. "Space again" is announced at half the lag, for all to go on in one stretch; at that
- * point, whoever holds them up was more than three eighths behind when an author last
- * looked, hence woken.
+ * behind. Whoever finds no space has looked as well: those who hold it up are woken by it.
+ *
+ * Who finds no space in a room waits for the one that holds it up most, and for no other: it leaves
+ * in that one's slot its own bit (`awaited`) and how far it has to come (`marks`): half the lag
+ * behind the tail, so that all go on in one stretch, or behind the room's last entry, which may be
+ * earlier; where the ring is full, half the ring. A cursor that comes to a mark takes the bit away
+ * and wakes who left it, once. Before that the room could not have gone on, so nobody is woken for
+ * nothing, and when all its readers move alike, one wake-up is enough. With publishers that wait
+ * in several rooms there is such a slot for each of them, and the earliest mark in each slot: the
+ * first room that may go on is not behind the others. The others' waiting is said anew by whoever
+ * is woken, as it tries them all.
+ *
+ * Nothing of that is lost:
+ *
+ *	a cursor moved		before the bit was there: who left it sees that, behind its fence.
+ *				After: whose cursor it is sees the bit, and the mark that was stored
+ *				before the bit
+ *	a mark is changed	under a bit that is there. Whose cursor it is may have seen the old one
+ *				and take away the bit that is for the new one; but never without a
+ *				wake-up behind it, so it is left again
+ *	the room is left	by the one that holds it up, whose cursor stays. It takes its
+ *				membership away, adds to `freed`, passes the fence and wakes all that
+ *				wait for it. Who waits compares `freed`, behind its own fence, with what
+ *				it was before it looked who is in the room
+ *	it dies			after the bit is taken away and before it wakes anybody, or anywhere
+ *				else: the master does as above in its stead, and wakes all
+ *
+ * Those of its room that held it up as well, but less, have its bit too, with a mark that wakes nobody
+ * (QUIET): the master sees in it that they are waited for. Such a bit only who left it takes
+ * away, or the master when the slot is empty, for nothing would tell that it has to be left again.
  */
 #include <unistd.h>
 
 #include "bus/bus_internal.h"
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+/* Of a mark: nobody is woken when a cursor comes to it. No position is ever as large. */
+static const uint64_t QUIET = (uint64_t)1 << 63;
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t cursor_of(const struct bus *b, int slot)
+{
+	return atomic_load_explicit(&b->shared->slots[slot].cursor, memory_order_acquire);
+}
+
+/* How far any cursor may be behind the tail of an append: what is left by the largest entry. */
+static size_t reach(const struct bus *b)
+{
+	return b->size - b->size / 4;
+}
 
 static void kick(const struct bus *b, uint64_t slots)
 {
@@ -32,79 +81,193 @@ static void kick(const struct bus *b, uint64_t slots)
 	}
 }
 
-/* The slowest cursor (the tail if there is none), and who is over a quarter of the lag behind. */
-static uint64_t slowest(const struct bus *b, uint64_t tail, uint64_t *far_behind)
+void bus_scan(struct bus *b, uint64_t tail)
 {
-	uint64_t least = tail;
+	uint64_t least = tail, near = tail, far_behind = 0;
 
-	*far_behind = 0;
+	b->far = 0;
 	for (int i = 0; i < SLOTS; i++) {
-		uint64_t cursor =
-			atomic_load_explicit(&b->shared->slots[i].cursor, memory_order_acquire);
+		uint64_t cursor = cursor_of(b, i);
 
 		if (cursor >= tail)
 			continue;
 		if (tail - cursor > b->lag / 4)
-			*far_behind |= bus_slot_bit(i);
+			far_behind |= bus_slot_bit(i);
+		if (tail - cursor > b->lag)
+			b->far |= bus_slot_bit(i);
+		else if (cursor < near)
+			near = cursor;
 		if (cursor < least)
 			least = cursor;
 	}
-	return least;
-}
-
-void bus_scan(struct bus *b, uint64_t tail)
-{
-	uint64_t far_behind;
-
-	b->floor = slowest(b, tail, &far_behind);
+	b->floor = least;
+	b->open_until = smaller(near + b->lag, least + reach(b));
 	b->to_wake |= far_behind;
-	b->scan_at = far_behind ? tail + b->lag / 8 : b->floor + b->lag / 4;
+	b->scan_at = far_behind ? tail + b->lag / 8 : least + b->lag / 4;
 }
 
-/* Who is too far behind for those who wait, as has_space has it. */
-uint64_t bus_awaited(const struct bus *b)
+/* Of these slots, those whose cursor is before a position; *slowest: the last of them. */
+static uint64_t who_is_before(const struct bus *b, uint64_t slots, uint64_t position, int *slowest)
 {
-	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
-	uint64_t slots = 0;
+	uint64_t least = position, found = 0;
 
-	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0)
-		return 0;
-	for (int i = 0; i < SLOTS; i++) {
-		uint64_t cursor =
-			atomic_load_explicit(&b->shared->slots[i].cursor, memory_order_acquire);
+	for (int i = 0; slots != 0; i++, slots >>= 1) {
+		uint64_t cursor = slots & 1 ? cursor_of(b, i) : BUS_NO_CURSOR;
 
-		if (cursor < tail && tail - cursor > b->lag / 2)
-			slots |= bus_slot_bit(i);
+		if (cursor >= position)
+			continue;
+		found |= bus_slot_bit(i);
+		if (cursor < least) {
+			least = cursor;
+			*slowest = i;
+		}
 	}
-	return slots;
+	return found;
 }
 
-static bool has_space(const struct bus *b)
+/* A room waits until all of these slots have come to a mark. */
+static void hold(struct bus *b, uint64_t slots, uint64_t mark)
 {
-	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
-	uint64_t far_behind;
+	int slowest = -1;
+	uint64_t found = who_is_before(b, slots, mark, &slowest);
 
-	return tail - slowest(b, tail, &far_behind) <= b->lag / 2;
+	b->held.again |= found == 0;
+	for (int i = 0; found != 0; i++, found >>= 1) {
+		uint64_t m = i == slowest ? mark : mark | QUIET;
+
+		if (!(found & 1))
+			continue;
+		if (!(b->held.slots & bus_slot_bit(i)) || m < b->held.marks[i])
+			b->held.marks[i] = m;
+		b->held.slots |= bus_slot_bit(i);
+	}
 }
 
-void bus_release(struct bus *b)
+enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
 {
+	uint64_t behind_last = LOAD(r->last) + BUS_ALIGN;
+	uint64_t members;
+	int slowest;
+
+	if (b->held.slots == 0)
+		b->held.freed = atomic_load(&b->shared->freed);
+	members = atomic_load(&r->members);
+	bus_scan(b, tail);
+	if (tail - b->floor > b->size)
+		return BUS_CORRUPT;
+	if (tail - b->floor > reach(b)) {
+		hold(b, UINT64_MAX, tail - b->size / 2);
+		return BUS_FULL;
+	}
+	if (who_is_before(b, members & b->far, behind_last, &slowest) == 0)
+		return BUS_OK;
+	hold(b, members, smaller(tail - b->lag / 2, behind_last));
+	return BUS_FULL;
+}
+
+/* Says so to those that hold up this worker, and no longer to those that do not. */
+static void ask(struct bus *b, uint64_t slots)
+{
+	uint64_t own = bus_slot_bit(b->slot), either = slots | b->asked;
+
+	for (int i = 0; either != 0; i++, either >>= 1) {
+		struct bus_slot *s = &b->shared->slots[i];
+
+		if (slots & bus_slot_bit(i)) {
+			STORE(s->marks[b->slot], b->held.marks[i]);
+			atomic_fetch_or(&s->awaited, own);
+		} else if (either & 1) {
+			atomic_fetch_and(&s->awaited, ~own);
+		}
+	}
+	b->asked = slots;
+}
+
+/* Whether one of those that were asked has come to its mark, or is not what it was. */
+static bool have_moved(const struct bus *b)
+{
+	uint64_t slots = b->held.slots;
+
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&b->shared->waiting, memory_order_relaxed) == 0 || !has_space(b))
-		return;
-	kick(b, atomic_exchange(&b->shared->waiting, 0));
+	if (slots != 0 && atomic_load(&b->shared->freed) != b->held.freed)
+		return true;
+	for (int i = 0; slots != 0; i++, slots >>= 1)
+		if (slots & 1 && cursor_of(b, i) >= b->held.marks[i])
+			return true;
+	return false;
+}
+
+void bus_want_nothing(struct bus *b)
+{
+	b->held.slots = 0;
+	b->held.again = false;
 }
 
 bool bus_want_space(struct bus *b)
 {
-	uint64_t own = bus_slot_bit(b->slot);
+	bool again = b->held.again;
 
-	atomic_fetch_or(&b->shared->waiting, own);
+	if ((b->held.slots | b->asked) != 0) {
+		ask(b, again ? 0 : b->held.slots);
+		again = again || have_moved(b);
+		if (again)
+			ask(b, 0);
+	}
+	bus_want_nothing(b);
+	return again;
+}
+
+/* Whether a slot's cursor has not come to one of the marks in it. */
+static bool is_awaited(const struct bus *b, int slot)
+{
+	const struct bus_slot *s = &b->shared->slots[slot];
+	uint64_t by = atomic_load_explicit(&s->awaited, memory_order_acquire);
+
+	for (int i = 0; by != 0; i++, by >>= 1)
+		if (by & 1 && cursor_of(b, slot) < (LOAD(s->marks[i]) & ~QUIET))
+			return true;
+	return false;
+}
+
+uint64_t bus_awaited(const struct bus *b)
+{
+	uint64_t slots = 0;
+
+	for (int i = 0; i < SLOTS; i++)
+		if (is_awaited(b, i))
+			slots |= bus_slot_bit(i);
+	return slots;
+}
+
+/* A cursor has come to a position: wakes those whose mark it has reached. */
+static void tell(struct bus *b, int slot, uint64_t position)
+{
+	struct bus_slot *s = &b->shared->slots[slot];
+	uint64_t by, told = 0;
+
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!has_space(b))
-		return false;
-	atomic_fetch_and(&b->shared->waiting, ~own);
-	return true;
+	by = atomic_load_explicit(&s->awaited, memory_order_acquire);
+	for (int i = 0; by != 0; i++, by >>= 1)
+		if (by & 1 && LOAD(s->marks[i]) <= position)
+			told |= bus_slot_bit(i);
+	if (told == 0)
+		return;
+	atomic_fetch_and(&s->awaited, ~told);
+	kick(b, told);
+}
+
+void bus_release(struct bus *b, int slot)
+{
+	tell(b, slot, QUIET - 1);
+}
+
+void bus_release_dead(struct bus *b, int slot)
+{
+	uint64_t by = atomic_exchange(&b->shared->slots[slot].awaited, 0);
+
+	for (int i = 0; i < SLOTS; i++)
+		atomic_fetch_and(&b->shared->slots[i].awaited, ~bus_slot_bit(slot));
+	kick(b, by);
 }
 
 uint64_t bus_cursor(const struct bus *b)
@@ -120,7 +283,7 @@ void bus_advance(struct bus *b, uint64_t position)
 	if (b->joined == 0 || position <= bus_cursor(b))
 		return;
 	atomic_store_explicit(&b->shared->slots[b->slot].cursor, position, memory_order_release);
-	bus_release(b);
+	tell(b, b->slot, position);
 }
 
 void bus_wake_readers(struct bus *b)

@@ -300,6 +300,7 @@ static void end_open(struct conn *c)
 
 static void conn_free(struct conn *c)
 {
+	park_forget(c);
 	if (!c->opening)
 		end_open(c);
 	metrics_add(&session.row->ends[c->reason], 1);

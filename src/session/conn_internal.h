@@ -240,8 +240,11 @@ bool input_open(struct conn *c, struct verdict *v);
 enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v);
 
 /* park.c */
-/* Keeps a message until the bus has space; c is not read from meanwhile. -1: no memory. */
-int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
+/*
+ * Keeps a message until the bus has space for it in c's room; c is not read from meanwhile, and is
+ * in the room as long as it is kept. -1: no memory.
+ */
+int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count);
 /* Of one that is parked: whether it has a message that waits so. */
 bool park_has_message(const struct conn *c);
@@ -261,7 +264,10 @@ struct conn *park_take(uint8_t **rest, uint8_t **end);
 void park_put_back(const uint8_t *rest);
 /* Whether there is one. */
 bool park_is_ready(void);
-/* Tries to put messages that wait into the bus, in order. Returns whether some still wait. */
+/*
+ * Tries to put messages that wait into the bus, in the order of their rooms. Returns whether some
+ * still wait.
+ */
 bool park_retry(void);
 
 /* output.c */

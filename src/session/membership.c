@@ -29,7 +29,7 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 		{ prefix, prefix_len },
 		{ data, len },
 	};
-	const struct bus_room room = c->admission->member.room->bus;
+	struct room *room = c->admission->member.room;
 	const struct bus_meta meta = {
 		.sender = c->id,
 		.time = session_time(),
@@ -37,7 +37,7 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 		.not_to_sender = leave_out_sender,
 	};
 
-	switch (bus_append(session.bus, room, &meta, parts, 3)) {
+	switch (bus_append(session.bus, room->bus, &meta, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);
 		return true;

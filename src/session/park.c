@@ -3,7 +3,8 @@
  *
  * A room's publisher is held up while the bus is full, and nobody else: its message is kept
  * here, the input behind it as well, and it is not read from until it has gone on. Those that
- * wait for the bus go on in the order in which they came.
+ * wait for the bus go on in the order in which they came, for each room by itself: the bus may be full
+ * for one and have space for another.
  *
  * Whoever sends more at once than its share of a turn is held up as well, so that others do not
  * wait for it: what it has not got through is kept here, up to its next turn. These stand in a
@@ -24,7 +25,7 @@
 struct conn_parked {
 	struct conn *conn; /* NULL: it has no use for it any more */
 	TAILQ_ENTRY(conn_parked) entry;
-	struct bus_room room;
+	struct room *room; /* for which it has a message */
 	struct bus_meta meta;
 	size_t frame_len;
 	uint8_t *frame; /* waits for space in the bus; NULL: nothing does */
@@ -32,11 +33,11 @@ struct conn_parked {
 	uint8_t *rest; /* NULL: none */
 };
 
-TAILQ_HEAD(parked_list, conn_parked);
-
-/* Those with a message that waits for the bus, and those that go on as soon as it is their turn. */
-static struct parked_list for_space = TAILQ_HEAD_INITIALIZER(for_space);
+/* Those that go on as soon as it is their turn. A message waits in its room's list (r->waiting). */
 static struct parked_list for_turn = TAILQ_HEAD_INITIALIZER(for_turn);
+
+/* The rooms in which one waits. */
+static TAILQ_HEAD(, room) rooms = TAILQ_HEAD_INITIALIZER(rooms);
 
 /* The one that goes on, which stands in neither. */
 static struct conn_parked *current;
@@ -44,21 +45,42 @@ static struct conn_parked *current;
 /* What is gone on with where nothing is behind the message. */
 static uint8_t nothing[1];
 
-static struct parked_list *list_of(const struct conn_parked *pk)
+static void wait_for_space(struct conn_parked *pk)
 {
-	return pk->frame ? &for_space : &for_turn;
+	struct room *r = pk->room;
+
+	if (TAILQ_EMPTY(&r->waiting))
+		TAILQ_INSERT_TAIL(&rooms, r, with_waiting);
+	TAILQ_INSERT_TAIL(&r->waiting, pk, entry);
+}
+
+static void end_waiting(struct conn_parked *pk)
+{
+	struct room *r = pk->room;
+
+	TAILQ_REMOVE(&r->waiting, pk, entry);
+	if (TAILQ_EMPTY(&r->waiting))
+		TAILQ_REMOVE(&rooms, r, with_waiting);
 }
 
 static void stand_in_line(struct conn_parked *pk)
 {
-	if (pk != current)
-		TAILQ_INSERT_TAIL(list_of(pk), pk, entry);
+	if (pk == current)
+		return;
+	if (pk->frame)
+		wait_for_space(pk);
+	else
+		TAILQ_INSERT_TAIL(&for_turn, pk, entry);
 }
 
 static void leave_line(struct conn_parked *pk)
 {
-	if (pk != current)
-		TAILQ_REMOVE(list_of(pk), pk, entry);
+	if (pk == current)
+		return;
+	if (pk->frame)
+		end_waiting(pk);
+	else
+		TAILQ_REMOVE(&for_turn, pk, entry);
 }
 
 static void free_frame(struct conn_parked *pk)
@@ -115,7 +137,7 @@ bool park_has_message(const struct conn *c)
 	return c->extra->parked->frame;
 }
 
-int park_message(struct conn *c, struct bus_room room, const struct bus_meta *meta,
+int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count)
 {
 	struct conn_parked *pk = need(c);
@@ -213,25 +235,39 @@ bool park_is_ready(void)
 	return !TAILQ_EMPTY(&for_turn);
 }
 
-bool park_retry(void)
+/* In order, up to the first for which there is no space: there is none for those behind it, either. */
+static void retry_room(struct room *r)
 {
 	struct conn_parked *pk;
 
-	while ((pk = TAILQ_FIRST(&for_space))) {
+	while ((pk = TAILQ_FIRST(&r->waiting))) {
 		struct bus_part all = { pk->frame, pk->frame_len };
 
 		metrics_beat();
-		switch (bus_append(session.bus, pk->room, &pk->meta, &all, 1)) {
+		switch (bus_append(session.bus, r->bus, &pk->meta, &all, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);
 			pk->conn->last_data = session.now;
 			park_forget_message(pk->conn);
 			break;
 		case BUS_FULL:
-			return true;
+			return;
 		default:
 			session_bus_corrupt();
 		}
 	}
-	return false;
+}
+
+bool park_retry(void)
+{
+	struct room *r, *next;
+
+	if (TAILQ_EMPTY(&rooms))
+		return false;
+	bus_want_nothing(session.bus);
+	for (r = TAILQ_FIRST(&rooms); r; r = next) {
+		next = TAILQ_NEXT(r, with_waiting);
+		retry_room(r);
+	}
+	return !TAILQ_EMPTY(&rooms);
 }

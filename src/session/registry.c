@@ -90,6 +90,7 @@ static struct room *make_room(const char *name, enum reason *why)
 		*why = why_not(result);
 		goto out;
 	}
+	TAILQ_INIT(&r->waiting);
 	registry.by_index[r->bus.index] = r;
 	registry.rooms++;
 	return r;

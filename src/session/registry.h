@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/reason.h"
 #include "bus/bus.h"
@@ -17,6 +18,7 @@
 #include "session/rendition.h"
 
 struct conn;
+struct conn_parked;
 
 /* A connection's membership. Zeroed: in no room. */
 struct room_member {
@@ -31,6 +33,8 @@ struct place {
 	uint64_t after; /* sequence number of the last message before it joined */
 };
 
+TAILQ_HEAD(parked_list, conn_parked);
+
 struct room {
 	char *name;
 	struct bus_room bus;
@@ -42,6 +46,8 @@ struct room {
 	struct backlog backlog;
 	struct batch batch; /* of what this turn takes from the log; else empty */
 	struct room *next_touched; /* by that */
+	struct parked_list waiting; /* publishers, for space in the bus (park.c) */
+	TAILQ_ENTRY(room) with_waiting; /* unless that is empty */
 };
 
 /* max_rooms: of the bus's directory. -1: no memory. */

@@ -13,7 +13,7 @@
 #include "session/registry.h"
 #include "session/turn.h"
 
-/* More than what may be unread at most (bus_lag), and an end in any case. */
+/* More than what the log can hold, and an end in any case. */
 enum { BATCHES_AT_STOP = 4096 };
 
 /* Ids stay unique over workers and their restarts: slot, then time, then a count. */
@@ -66,6 +66,19 @@ static bool do_chores(void)
 	return chores_wait;
 }
 
+/*
+ * waiting: for space in the bus. Returns whether there may be some now: having read to the end
+ * itself, this worker may have made it. The bus is told when nobody waits any more, too.
+ */
+static bool has_space_again(bool waiting)
+{
+	static bool waited;
+	bool ask = waiting || waited;
+
+	waited = waiting;
+	return ask && bus_want_space(session.bus);
+}
+
 bool session_turn_end(void)
 {
 	bool more, waiting;
@@ -82,8 +95,7 @@ bool session_turn_end(void)
 	conn_reap();
 	bus_wake_readers(session.bus);
 	more |= park_is_ready();
-	/* Having read to the end itself, this worker may have made the room it waits for. */
-	if (waiting && bus_want_space(session.bus))
+	if (has_space_again(waiting))
 		more = true;
 	turn_begin();
 	return more;

@@ -861,6 +861,42 @@ def test_worker_that_tells_the_master_what_cannot_be(daemon, said):
     d.reload()
 
 
+def test_stopped_worker_holds_up_its_own_rooms_alone(daemon):
+    """Others take many times bus_lag while it stands still, and so nobody has to end it for them."""
+    d = daemon({**DEBUG, "workers": 3, "worker_timeout": "1h", "bus_lag": "16K",
+                "max_message": "16K", "bus_size": "1M",
+                "endpoints": [{"path": p, "behaviour": "room"} for p in ("/its", "/other")]})
+    d.expect_error("was ended by signal 9|stands still, and the rooms wait for it")
+    total = 60
+
+    async def client():
+        slow = await member_of(d, 0, "/its")
+        waiting = await member_of(d, 1, "/its")
+        speaker = await member_of(d, 1, "/other")
+        listener = await member_of(d, 2, "/other")
+        victim = d.worker_at(0)
+        stand_still(victim)
+        for n in range(total):
+            speaker.send(b"%03d" % n + b"." * 8000)
+        await asyncio.gather(speaker.count(total), listener.count(total))
+        assert speaker.messages == listener.messages
+        assert alive(victim), "nobody waits for it yet"
+
+        # its own rooms: one message, for it has read the last; the next ones wait for it
+        for n in range(3):
+            waiting.send(b"%03d" % n)
+        await waiting.count(1)
+        for n in range(total):
+            speaker.send(b"%03d" % n)
+        await asyncio.gather(speaker.count(2 * total), listener.count(2 * total))
+        await waiting.count(3)
+        assert [int(m) for m in waiting.messages] == [0, 1, 2]
+        await slow.until(lambda: slow.lost, "its end")
+
+    run(client())
+    d.log_count("event=worker-died", 1)
+
+
 def test_stopped_worker_that_the_rooms_wait_for(daemon):
     """It is replaced after two seconds, whatever worker_timeout; one that nobody waits for is not."""
     d = daemon({**DEBUG, "workers": 3, "worker_timeout": "1h", "bus_lag": "16K",

@@ -125,6 +125,39 @@ static void skip_all(struct bus *b)
 	assert_int_equal(result, BUS_EMPTY);
 }
 
+static void skip_one(struct bus *b)
+{
+	struct bus_entry e;
+
+	assert_int_equal(bus_read(b, bus_cursor(b), &e), BUS_OK);
+	bus_advance(b, e.end);
+}
+
+/* By somebody who reads all of it, if he has to. */
+static void fill(struct bus *b, struct bus_room room)
+{
+	while (append_len(b, room, 1000) == BUS_OK)
+		if (b->joined > 0)
+			skip_all(b);
+}
+
+/* A bit for each slot that has said to another that it waits for it. */
+static uint64_t who_waits(const struct fixture *f)
+{
+	uint64_t slots = 0;
+
+	for (int i = 0; i < SLOTS; i++)
+		slots |= f->master->shared->slots[i].awaited;
+	return slots;
+}
+
+/* A worker that has died, or left everything, begins anew. */
+static void revive(struct fixture *f, int slot)
+{
+	f->worker[slot] = *f->master;
+	bus_set_slot(&f->worker[slot], slot);
+}
+
 static void test_limits(void **state)
 {
 	struct fixture *f = *state;
@@ -406,11 +439,13 @@ static void test_full_and_room_again(void **state)
 	assert_int_equal(bus_sequence(a, room), n);
 
 	skip_all(a);
+	assert_true(kicked(f, 0));
 	skip_all(b);
 	/* Of those who hold it up, only the ones that have not moved. */
 	assert_int_equal(bus_awaited(f->master), 4);
 	assert_false(kicked(f, 0));
 	assert_int_equal(append_len(a, room, 0), BUS_FULL);
+	assert_false(bus_want_space(a));
 	for (unread = n * (1000 + HEAD); unread > LAG / 2; unread -= 1000 + HEAD) {
 		struct bus_entry e;
 
@@ -424,8 +459,220 @@ static void test_full_and_room_again(void **state)
 	assert_int_equal(append_len(a, room, 1000), BUS_OK);
 	skip_all(c);
 	assert_false(kicked(f, 0));
+	assert_false(bus_want_space(a));
+	assert_int_equal(who_waits(f), 0);
+}
+
+/* From the last look to the bus being asked for space, it may have come. */
+static void test_space_that_came_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+
+	for (int way = 0; way < 3; way++) {
+		join(b, "room");
+		fill(a, room);
+		if (way == 0)
+			skip_all(b);
+		else if (way == 1)
+			bus_leave(b, room);
+		else
+			bus_clear_slot(f->master, 1);
+		assert_true(bus_want_space(a));
+		assert_int_equal(who_waits(f), 0);
+		assert_false(kicked(f, 0));
+		assert_int_equal(append_len(a, room, 1000), BUS_OK);
+		/* What was full is forgotten when it is tried anew. */
+		while (append_len(a, room, 1000) == BUS_OK)
+			continue;
+		bus_want_nothing(a);
+		assert_false(bus_want_space(a));
+		skip_all(a);
+		revive(f, 1);
+	}
+
+	/* Who did not get the lock does not wait for space: there is nobody to tell of it. */
+	assert_int_equal(bus_lock(b, BUS_BRIEFLY), BUS_OK);
+	assert_int_equal(append_len(a, room, 1), BUS_FULL);
+	bus_unlock(b);
 	assert_true(bus_want_space(a));
-	assert_int_equal(f->master->shared->waiting, 0);
+	assert_false(bus_want_space(a));
+}
+
+/* A worker that stands still is nothing to rooms that it is not in, up to what the ring can hold. */
+static void test_others_rooms_go_on(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *still = &f->worker[1];
+	struct bus_room room = join(a, "room"), both = join(a, "both");
+	uint64_t from;
+
+	join(still, "both");
+	from = bus_cursor(still);
+	append_text(a, both, "unread");
+	while (append_len(a, room, 1000 - HEAD) == BUS_OK) {
+		assert_true(a->shared->tail - from <= SIZE - SIZE / 4 + 1000);
+		skip_all(a);
+	}
+	/* To the byte: another would have taken the place of the first that is unread. */
+	assert_true(a->shared->tail - from > SIZE - SIZE / 4);
+	assert_int_equal(append_len(a, both, 1), BUS_FULL);
+	bus_want_nothing(a);
+
+	/* It waits for the one that stands still, which has to come to half the ring. */
+	assert_int_equal(append_len(a, room, 1), BUS_FULL);
+	bus_wake_readers(a);
+	assert_false(bus_want_space(a));
+	assert_int_equal(bus_awaited(f->master), 2);
+	expect(still, both, 1, "unread");
+	while (a->shared->tail - bus_cursor(still) > SIZE / 2) {
+		assert_int_equal(bus_awaited(f->master), 2);
+		assert_false(kicked(f, 0));
+		skip_one(still);
+	}
+	assert_true(kicked(f, 0));
+	assert_int_equal(bus_awaited(f->master), 0);
+	assert_int_equal(append_len(a, room, 1), BUS_OK);
+	/* Its own rooms have nothing unread there, and so may have one message more, but no second. */
+	assert_int_equal(append_len(a, both, 1), BUS_OK);
+	assert_int_equal(append_len(a, both, 1), BUS_FULL);
+}
+
+/* The largest entry behind the largest distance leaves the first byte that is unread, and no more. */
+static void test_nothing_unread_is_overwritten(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *still = &f->worker[1];
+	struct bus_room room = join(a, "room"), other = join(still, "other");
+	const size_t largest = SIZE / 4 - HEAD;
+	static char bytes[SIZE];
+	uint64_t from;
+
+	memset(bytes, 'u', sizeof(bytes));
+	for (size_t less = 0; less <= 16; less += 8) {
+		struct bus_part unread = { bytes, SIZE / 4 - HEAD - less },
+				part = { bytes, largest };
+
+		skip_all(still);
+		from = bus_cursor(still);
+		assert_int_equal(bus_append(a, other, &message, &unread, 1), BUS_OK);
+		memset(bytes, 'r', sizeof(bytes));
+		for (int i = 0; i < 2; i++) {
+			skip_all(a);
+			assert_int_equal(bus_append(a, room, &message, &part, 1), BUS_OK);
+		}
+		skip_all(a);
+		assert_int_equal(a->shared->tail - from, SIZE / 4 * 3 - less);
+		assert_int_equal(bus_append(a, room, &message, &part, 1), BUS_OK);
+		skip_all(a);
+		assert_int_equal(a->shared->tail - from, SIZE - less);
+		assert_int_equal(append_len(a, room, 0), BUS_FULL);
+		memset(bytes, 'u', sizeof(bytes));
+		bytes[unread.len] = '\0';
+		expect(still, other, bus_sequence(a, other), bytes);
+		bytes[unread.len] = 'u';
+	}
+	/* One byte too far behind, and none is taken, however small. */
+	skip_all(still);
+	from = bus_cursor(still);
+	assert_int_equal(append_len(a, other, largest), BUS_OK);
+	for (int i = 0; i < 2; i++) {
+		skip_all(a);
+		assert_int_equal(append_len(a, room, largest), BUS_OK);
+	}
+	skip_all(a);
+	assert_int_equal(append_len(a, room, 0), BUS_OK);
+	assert_int_equal(append_len(a, room, 0), BUS_FULL);
+	assert_int_equal(a->shared->tail - from, SIZE / 4 * 3 + HEAD);
+}
+
+/* Publishers that wait in several rooms: each goes on when its own has space, woken once for it. */
+static void test_waiting_in_several_rooms(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1], *c = &f->worker[2], *d = &f->worker[3];
+	struct bus_room one = join(b, "one"), two, three;
+
+	two = join(c, "two");
+	three = join(d, "three");
+	assert_int_equal(append_len(a, one, 8), BUS_OK);
+	assert_int_equal(append_len(a, two, 8), BUS_OK);
+	/* these two read on a little, which makes the first of them the slowest of all */
+	skip_one(c);
+	skip_one(d);
+	fill(a, three);
+	assert_int_equal(append_len(a, one, 8), BUS_FULL);
+	assert_int_equal(append_len(a, two, 8), BUS_FULL);
+	assert_false(bus_want_space(a));
+	assert_int_equal(bus_awaited(f->master), 1 << 1 | 1 << 2 | 1 << 3);
+
+	/* Each as soon as it has read what there was of that room, though it is far behind the tail. */
+	skip_one(b);
+	assert_true(kicked(f, 0));
+	assert_true(a->shared->tail - bus_cursor(b) > LAG);
+	assert_int_equal(append_len(a, one, 8), BUS_OK);
+	assert_int_equal(append_len(a, two, 8), BUS_FULL);
+	assert_int_equal(append_len(a, three, 8), BUS_FULL);
+	assert_false(bus_want_space(a));
+	assert_int_equal(bus_awaited(f->master), 1 << 2 | 1 << 3);
+	skip_all(b);
+	assert_false(kicked(f, 0));
+	skip_one(c);
+	assert_true(kicked(f, 0));
+	skip_all(c);
+	assert_false(kicked(f, 0));
+	skip_all(d);
+	assert_true(kicked(f, 0));
+	assert_int_equal(who_waits(f), 0);
+}
+
+/* Of those that hold up a room the slowest wakes who waits, and the others do not. */
+static void test_woken_by_the_slowest(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1], *c = &f->worker[2], *d = &f->worker[3];
+	struct bus_room room = join(b, "room");
+
+	join(c, "room");
+	join(d, "room");
+	fill(a, room);
+	skip_one(b);
+	skip_one(d);
+	assert_int_equal(append_len(a, room, 8), BUS_FULL);
+	bus_want_nothing(a);
+	assert_int_equal(append_len(a, room, 8), BUS_FULL);
+	assert_false(bus_want_space(a));
+	assert_int_equal(bus_awaited(f->master), 1 << 1 | 1 << 2 | 1 << 3);
+	skip_all(b);
+	skip_all(d);
+	assert_int_equal(bus_awaited(f->master), 1 << 2);
+	assert_false(kicked(f, 0));
+	skip_all(c);
+	assert_true(kicked(f, 0));
+	assert_int_equal(append_len(a, room, 8), BUS_OK);
+	assert_false(bus_want_space(a));
+	assert_int_equal(who_waits(f), 0);
+}
+
+/* Who has left the room holds up nobody there, wherever its cursor is for the sake of others. */
+static void test_who_leaves_holds_up_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(b, "room");
+
+	join(b, "other");
+	fill(a, room);
+	assert_false(bus_want_space(a));
+	bus_leave(b, room);
+	assert_true(kicked(f, 0));
+	assert_true(a->shared->tail - bus_cursor(b) > LAG);
+	assert_int_equal(append_len(a, room, 8), BUS_OK);
+
+	/* And who joins does at once, as far behind as it is. */
+	join(b, "room");
+	assert_int_equal(append_len(a, room, 8), BUS_FULL);
 }
 
 /* Who waits is also woken when the slow reader leaves, or dies, or is itself. */
@@ -453,8 +700,7 @@ static void test_room_again_by_other_ways(void **state)
 		assert_true(kicked(f, 0));
 		assert_int_equal(append_len(a, room, 1000), BUS_OK);
 		skip_all(a);
-		f->worker[1] = *f->master;
-		bus_set_slot(b, 1);
+		revive(f, 1);
 	}
 }
 
@@ -464,12 +710,12 @@ static void test_too_big(void **state)
 	struct bus *a = &f->worker[0];
 	struct bus_room room = join(a, "room");
 	static uint8_t bytes[SIZE];
-	struct bus_part parts[2] = { { bytes, SIZE / 4 }, { bytes, SIZE / 4 - HEAD } };
+	struct bus_part parts[2] = { { bytes, SIZE / 8 }, { bytes, SIZE / 8 - HEAD } };
 	struct bus_part vast[2] = { { bytes, 100 }, { bytes, SIZE_MAX - 50 } };
 	struct bus_entry e;
 
 	memset(bytes, 'x', sizeof(bytes));
-	assert_int_equal(append_len(a, room, SIZE / 2 - HEAD + 1), BUS_TOO_BIG);
+	assert_int_equal(append_len(a, room, SIZE / 4 - HEAD + 1), BUS_TOO_BIG);
 	assert_int_equal(append_len(a, room, SIZE_MAX), BUS_TOO_BIG);
 	assert_int_equal(bus_append(a, room, &message, vast, 2), BUS_TOO_BIG);
 	assert_int_equal(bus_sequence(a, room), 0);
@@ -480,7 +726,7 @@ static void test_too_big(void **state)
 		assert_int_equal(bus_append(a, room, &message, parts, 2), BUS_OK);
 		expect(a, room, 2 * n - 1, "small");
 		assert_int_equal(bus_read(a, bus_cursor(a), &e), BUS_OK);
-		assert_int_equal(e.frame_len, SIZE / 2 - HEAD);
+		assert_int_equal(e.frame_len, SIZE / 4 - HEAD);
 		assert_memory_equal(e.frame, bytes, e.frame_len);
 		bus_advance(a, e.end);
 	}
@@ -701,20 +947,30 @@ static void test_opened_room_is_gone(void **state)
 static void test_clear_slot(void **state)
 {
 	struct fixture *f = *state;
-	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus *a = &f->worker[0], *b = &f->worker[1], *c = &f->worker[2];
 	struct bus_room one = join(a, "one"), two = join(a, "two");
 
 	join(b, "two");
 	while (append_len(a, one, 1000) == BUS_OK)
 		continue;
+	assert_int_equal(append_len(b, one, 1000), BUS_FULL);
+	assert_int_equal(append_len(a, two, 1), BUS_OK);
+	assert_int_equal(append_len(a, two, 1), BUS_FULL);
+	assert_int_equal(append_len(c, two, 1), BUS_FULL);
 	assert_false(bus_want_space(a));
 	assert_false(bus_want_space(b));
+	assert_false(bus_want_space(c));
+	assert_int_equal(bus_awaited(f->master), 3);
+	assert_int_equal(who_waits(f), 7);
 	assert_true(bus_sleep(b));
 	f->master->shared->slots[0].sleeping = 1;
 	bus_clear_slot(f->master, 0);
 	assert_int_equal(f->master->shared->slots[0].cursor, BUS_NO_CURSOR);
 	assert_int_equal(f->master->shared->slots[0].sleeping, 0);
-	assert_int_equal(f->master->shared->waiting, 2);
+	/* Who waited for it is told; of it nothing is left with those that it waited for. */
+	assert_true(kicked(f, 1));
+	assert_true(kicked(f, 2));
+	assert_int_equal(who_waits(f), 4);
 	assert_int_equal(f->master->rooms[one.index].members, 0);
 	assert_int_equal(f->master->rooms[two.index].members, 2);
 }
@@ -918,6 +1174,12 @@ int main(void)
 		BUS_TEST(test_join_notes_the_sequence),
 		BUS_TEST(test_last_leave_drops_the_cursor),
 		BUS_TEST(test_full_and_room_again),
+		BUS_TEST(test_space_that_came_meanwhile),
+		BUS_TEST(test_others_rooms_go_on),
+		BUS_TEST(test_nothing_unread_is_overwritten),
+		BUS_TEST(test_waiting_in_several_rooms),
+		BUS_TEST(test_woken_by_the_slowest),
+		BUS_TEST(test_who_leaves_holds_up_nobody),
 		BUS_TEST(test_room_again_by_other_ways),
 		BUS_TEST(test_too_big),
 		BUS_TEST(test_names),

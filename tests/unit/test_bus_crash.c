@@ -342,6 +342,61 @@ static void test_one_order_for_all(void **state)
 	assert_int_equal(master->shared->recoveries, 0);
 }
 
+/* Whether it has nothing to send, or no space for it in either room. */
+static bool publish_to_both(struct player *p, const struct bus_room rooms[2])
+{
+	bool full = true;
+
+	bus_want_nothing(p->b);
+	for (int n = 0; n < BURST && p->sent < p->to_send; n++)
+		full &= send_one(p, rooms[n % 2]) == BUS_FULL;
+	return full || p->sent >= p->to_send;
+}
+
+/* Is a member of one of two rooms and publishes to both, until all have done so. */
+static void play_in_two_rooms(struct player *p)
+{
+	static const char *const names[2] = { "left", "right" };
+	struct bus_room rooms[2];
+	uint32_t before = 0;
+
+	p->room.id = 0;
+	for (int i = 0; i < 2; i++)
+		require(bus_open(p->b, names[i], strlen(names[i]), &rooms[i]) == BUS_OK, "open", 0,
+			0);
+	require(bus_join(p->b, names[p->slot % 2], strlen(names[p->slot % 2]), &rooms[p->slot % 2],
+			 &p->last) == BUS_OK,
+		"join", 0, 0);
+	while (atomic_load(&board->ready) < PLAYERS) {
+		bool idle = publish_to_both(p, rooms);
+
+		if (before < p->to_send && p->sent == p->to_send)
+			atomic_fetch_add(&board->ready, 1);
+		before = p->sent;
+		idle &= !read_some(p);
+		bus_wake_readers(p->b);
+		idle &= !bus_want_space(p->b);
+		if (idle && atomic_load(&board->ready) < PLAYERS)
+			doze(p);
+	}
+	kick_all();
+}
+
+/* With no space in one room, or the other, or both, nobody is forgotten. */
+static void test_two_rooms(void **state)
+{
+	(void)state;
+	for (int i = 0; i < PLAYERS; i++) {
+		struct player p = {
+			.slot = i, .life = (uint32_t)i, .seed = seed + (unsigned)i, .to_send = EACH
+		};
+
+		start(&p, play_in_two_rooms);
+	}
+	for (int i = 0; i < PLAYERS; i++)
+		assert_ended_well(i);
+}
+
 /* Killed sooner or later. */
 static void play_until_killed(struct player *p)
 {
@@ -579,6 +634,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_one_order_for_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_two_rooms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kill_at_any_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stopped_owner, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_recovery_of_nonsense, set_up, tear_down),

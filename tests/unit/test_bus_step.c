@@ -4,7 +4,8 @@
  * there are very many, as in a build with sanitizers). Each time the log must hold the entry whole
  * or not at all, the directory must be sound, and the next worker must be able to go on. And
  * wherever it stands still with the lock, the lock must say whose it is. What is read without
- * the lock is written over between any two instructions of who reads it.
+ * the lock is written over between any two instructions of who reads it; and whoever asks for space
+ * is told of it, between whichever two instructions it comes.
  *
  * Where ptrace is not allowed, or a traced lock never ends (processors that build atomics from
  * load-linked and store-conditional), the tests are skipped.
@@ -117,10 +118,10 @@ static void skip_for(const char *why)
 
 /*
  * Kills after 0, 1, 2 ... instructions of the call, or in strides that make about KILLS of them;
- * check looks at what is left each time.
+ * check looks at what is left each time. Returns how many they were.
  */
-static void kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
-			    void (*call)(struct fixture *), void (*check)(struct fixture *))
+static unsigned kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
+				void (*call)(struct fixture *), void (*check)(struct fixture *))
 {
 	unsigned seed = bus_check_seed(), length, stride, n = 0, kills = 0;
 	pid_t pid = start(f, prepare, call);
@@ -146,7 +147,7 @@ static void kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *)
 	}
 	print_message("%u kills in %u instructions, %llu with the lock\n", kills, n,
 		      (unsigned long long)f->victim->shared->recoveries);
-	assert_true(f->victim->shared->recoveries > kills / 10);
+	return kills;
 }
 
 /* The other worker's own entry follows what the dead one may have left, without a gap. */
@@ -196,6 +197,11 @@ static void append(struct fixture *f)
 		_exit(1);
 }
 
+static void assert_some_with_the_lock(const struct fixture *f, unsigned kills)
+{
+	assert_true(f->victim->shared->recoveries > kills / 10);
+}
+
 static uint64_t whole, absent;
 
 static void check_append(struct fixture *f)
@@ -212,7 +218,7 @@ static void check_append(struct fixture *f)
 static void test_append(void **state)
 {
 	whole = absent = 0;
-	kill_everywhere(*state, join_room, append, check_append);
+	assert_some_with_the_lock(*state, kill_everywhere(*state, join_room, append, check_append));
 	assert_true(whole > 4);
 	assert_true(absent > 4);
 }
@@ -259,7 +265,7 @@ static void join_new(struct fixture *f)
 /* From the second kill on all rooms were used once, so a free one is taken out of its chain. */
 static void test_join(void **state)
 {
-	kill_everywhere(*state, NULL, join_new, check_join);
+	assert_some_with_the_lock(*state, kill_everywhere(*state, NULL, join_new, check_join));
 }
 
 /* At every instruction at which nobody else gets the lock, it is the victim's by name. */
@@ -291,10 +297,11 @@ static void test_owner_is_named_wherever_it_stands(void **state)
 
 /*
  * Stops after 0, 1, 2 ... instructions of the call, meddles, and lets it go on. The call ends the
- * process when it got what it must not get.
+ * process when it got what it must not get; check, unless it is NULL, looks at what came of it.
  */
 static void meddle_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
-			      void (*call)(struct fixture *), void (*meddle)(struct fixture *))
+			      void (*call)(struct fixture *), void (*meddle)(struct fixture *),
+			      void (*check)(struct fixture *))
 {
 	unsigned seed = bus_check_seed(), stride, n = 0;
 	pid_t pid;
@@ -318,6 +325,8 @@ static void meddle_everywhere(struct fixture *f, void (*prepare)(struct fixture 
 			assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
 			assert_int_equal(waitpid(pid, &status, 0), pid);
 			assert_true(WIFSTOPPED(status));
+			if (check)
+				check(f);
 		}
 		end(f, pid);
 	}
@@ -371,7 +380,7 @@ static void look_back(struct fixture *f)
 
 static void test_history_is_never_torn(void **state)
 {
-	meddle_everywhere(*state, fill_the_log, look_back, say_some);
+	meddle_everywhere(*state, fill_the_log, look_back, say_some, NULL);
 }
 
 /* A name of one letter, as many times as can be. */
@@ -409,7 +418,160 @@ static void read_name(struct fixture *f)
 
 static void test_names_are_never_torn(void **state)
 {
-	meddle_everywhere(*state, open_a, read_name, open_others);
+	meddle_everywhere(*state, open_a, read_name, open_others, NULL);
+}
+
+static bool is_told(struct fixture *f, int slot)
+{
+	uint64_t count;
+
+	return read(f->wakeups[slot], &count, sizeof(count)) == (ssize_t)sizeof(count);
+}
+
+static enum bus_result say(struct fixture *f, struct bus *b)
+{
+	static uint8_t bytes[LAG / 2];
+	struct bus_part part = { bytes, sizeof(bytes) };
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE };
+
+	return bus_append(b, f->room, &meta, &part, 1);
+}
+
+/* Neither has space, nor has found that it may have some. */
+static bool waits(struct fixture *f, struct bus *b)
+{
+	if (say(f, b) == BUS_OK)
+		return false;
+	bus_wake_readers(b);
+	return !bus_want_space(b);
+}
+
+/* The other, who is in two rooms, is so far behind that it holds up both. */
+static void hold_up(struct fixture *f)
+{
+	uint64_t sequence;
+
+	bus_advance(&f->other, f->other.shared->tail);
+	if (!(f->victim->rooms[f->room.index].members & 1 << OTHER))
+		assert_int_equal(bus_join(&f->other, "room", 4, &f->room, &sequence), BUS_OK);
+	if (f->other.joined == 1)
+		assert_int_equal(bus_join(&f->other, "more", 4, &f->held[0], &sequence), BUS_OK);
+	while (say(f, &f->other) == BUS_OK)
+		continue;
+	while (is_told(f, VICTIM))
+		continue;
+}
+
+static bool holds_up(const struct fixture *f)
+{
+	uint64_t cursor = f->victim->shared->slots[OTHER].cursor;
+
+	return f->victim->rooms[f->room.index].members & 1 << OTHER &&
+	       f->victim->shared->tail - cursor > LAG;
+}
+
+static void wait_for_the_other(struct fixture *f)
+{
+	if (waits(f, f->victim) && !holds_up(f) && !is_told(f, VICTIM))
+		_exit(1);
+}
+
+static void go_forward(struct fixture *f)
+{
+	bus_advance(&f->other, f->other.shared->tail);
+}
+
+static void leave(struct fixture *f)
+{
+	bus_leave(&f->other, f->room);
+}
+
+static void test_told_of_a_cursor_that_moves(void **state)
+{
+	meddle_everywhere(*state, hold_up, wait_for_the_other, go_forward, NULL);
+}
+
+static void test_told_of_a_reader_that_leaves(void **state)
+{
+	meddle_everywhere(*state, hold_up, wait_for_the_other, leave, NULL);
+}
+
+/* The same from the other side: who goes forward, or leaves, is stepped through. */
+static void victim_holds_up(struct fixture *f)
+{
+	uint64_t sequence;
+
+	f->victim->joined = 0;
+	bus_set_slot(f->victim, VICTIM);
+	bus_advance(&f->other, f->other.shared->tail);
+	assert_int_equal(bus_join(f->victim, "room", 4, &f->room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(f->victim, "more", 4, &f->held[0], &sequence), BUS_OK);
+	do
+		bus_advance(&f->other, f->other.shared->tail);
+	while (say(f, &f->other) == BUS_OK);
+	bus_want_nothing(&f->other);
+	while (is_told(f, OTHER))
+		continue;
+}
+
+static void victim_goes_forward(struct fixture *f)
+{
+	bus_advance(f->victim, f->victim->shared->tail);
+}
+
+static void victim_leaves(struct fixture *f)
+{
+	bus_leave(f->victim, f->room);
+}
+
+static bool other_waits;
+
+static void wait_for_the_victim(struct fixture *f)
+{
+	other_waits = waits(f, &f->other);
+}
+
+static void check_told(struct fixture *f)
+{
+	assert_true(!other_waits || is_told(f, OTHER));
+}
+
+static void test_tells_as_it_moves(void **state)
+{
+	meddle_everywhere(*state, victim_holds_up, victim_goes_forward, wait_for_the_victim,
+			  check_told);
+}
+
+static void test_tells_as_it_leaves(void **state)
+{
+	meddle_everywhere(*state, victim_holds_up, victim_leaves, wait_for_the_victim, check_told);
+}
+
+/* Nothing is left of one that died while it waited, or was about to. */
+static void check_waits_no_more(struct fixture *f)
+{
+	for (int i = 0; i < SLOTS; i++)
+		assert_int_equal(f->victim->shared->slots[i].awaited, 0);
+	assert_int_equal(bus_awaited(f->victim), 0);
+	hold_up(f);
+}
+
+static void find_no_space(struct fixture *f)
+{
+	if (say(f, f->victim) != BUS_FULL)
+		_exit(1);
+}
+
+static void ask(struct fixture *f)
+{
+	if (bus_want_space(f->victim))
+		_exit(1);
+}
+
+static void test_dies_as_it_asks(void **state)
+{
+	hold_up(*state);
+	assert_true(kill_everywhere(*state, find_no_space, ask, check_waits_no_more) > 20);
 }
 
 int main(void)
@@ -421,6 +583,13 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_history_is_never_torn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_are_never_torn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_told_of_a_cursor_that_moves, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_told_of_a_reader_that_leaves, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tells_as_it_moves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tells_as_it_leaves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dies_as_it_asks, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "bus/bus_internal.h"
 #include "session/worker.h"
 
 #define ZIP "compression = { enabled = true; threshold = \"64\"; "
@@ -239,6 +240,49 @@ static void test_who_waits(void **state)
 	disconnect(&a);
 	disconnect(&b);
 	disconnect(&c);
+}
+
+/* Another worker that is in a room of its own, too, so that it stays behind when it leaves this one. */
+static struct bus other_bus;
+
+static void another_is_in(const char *room, struct bus_room *r)
+{
+	uint64_t sequence;
+
+	assert_int_equal(bus_join(&other_bus, room, strlen(room), r, &sequence), BUS_OK);
+}
+
+/* The bus is full for one room and has space for another, which does not wait for that. */
+static void test_rooms_wait_apart(void **state)
+{
+	struct bus_room one, two;
+
+	(void)state;
+	other_bus = *worker.bus;
+	bus_set_slot(&other_bus, OTHER_SLOT);
+	another_is_in("/", &one);
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/two") "\r\n");
+	say_until_it_waits(&a);
+	for (int n = 0; n < 3; n++) {
+		say_frame(&b, 0x81, "go");
+		assert_false(b.conn->parked);
+		ASSERT_HEARD(&b, "\x81\x02go");
+	}
+
+	/* Both wait, this one behind the other; and it goes on first. */
+	another_is_in("/two", &two);
+	say_frame(&b, 0x81, "stop");
+	assert_true(a.conn->parked && b.conn->parked);
+	bus_leave(&other_bus, two);
+	turn();
+	assert_true(a.conn->parked);
+	assert_false(b.conn->parked);
+	ASSERT_HEARD(&b, "\x81\x04stop");
+	leave_by_another();
+	assert_false(a.conn->parked);
+	disconnect(&a);
+	disconnect(&b);
 }
 
 /* What came with the message, in the same bytes, waits with it. */
@@ -521,6 +565,7 @@ int main(void)
 		TEST(test_senders_are_left_out),
 		TEST(test_stop),
 		TEST(test_who_waits),
+		TEST(test_rooms_wait_apart),
 		TEST(test_what_is_behind_waits_too),
 		TEST(test_who_waits_is_not_idle),
 		TEST(test_who_ends_while_it_waits),

@@ -48,7 +48,7 @@ struct client {
 
 #define WORKER_KEYS                                                                                \
 	"listen = ( { address = \"127.0.0.1\"; port = 8080; } );\n"                                \
-	"max_rooms = 4; bus_size = \"1M\"; bus_lag = \"64K\"; worker_timeout = \"60s\";\n"
+	"max_rooms = 4; bus_size = \"4M\"; bus_lag = \"64K\"; worker_timeout = \"60s\";\n"
 
 static inline void worker_print_error(bool warning, const char *line, void *arg)
 {
@@ -82,7 +82,7 @@ static inline struct config *worker_config(const char *text, const struct behavi
 /* endpoints and settings: what the configuration has beside a listener. */
 static inline void worker_begin(const char *text, const struct behaviour *const *all)
 {
-	const struct bus_limits limits = { 1 << 20, 64 << 10, MAX_ROOMS };
+	const struct bus_limits limits = { 1 << 22, 64 << 10, MAX_ROOMS };
 	struct config *c = worker_config(text, all);
 
 	for (int i = 0; i < SLOTS; i++)
