@@ -23,7 +23,8 @@ help:
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make coverage [WITH=integration]  which lines and branches the tests run, by layer"
 	@echo "make unit, make integration, make conformance, make lint, make format"
-	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers"
+	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers,"
+	@echo "                   and how long others wait meanwhile (BENCH_FLAGS=--beside: this alone)"
 	@echo "make bench-instructions  the same in instructions, with the committed figures and bounds"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
@@ -64,8 +65,8 @@ fuzz:
 # HOSTILE_FLAGS: attacks and --seed, see tests/hostile/run.py --help.
 hostile:
 	@.ci/deps.sh check
-	@$(MAKE) --no-print-directory all
-	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 tests/hostile/run.py \
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/counters COUNTERS=yes all
+	@IGNYXD=$(abspath $(BUILD))/counters/ignyxd /usr/bin/python3 tests/hostile/run.py \
 		--seconds $(if $(filter file,$(origin SECONDS)),120,$(SECONDS)) $(HOSTILE_FLAGS)
 
 # ONLY: layers and names of faults; MUTANTS_FLAGS: see tests/mutants/run.py --help.

@@ -4,6 +4,7 @@ An attacker may be refused, closed or cut at any moment; what becomes of it is n
 """
 
 import random
+import select
 import socket
 import ssl
 import struct
@@ -23,10 +24,11 @@ def attack(function):
 
 
 class Field:
-    """Where the attacks of a run take place: addresses, chance, and the sockets that are open."""
+    """Where the attacks of a run take place: addresses, chance, the daemon, for what its operator
+    does meanwhile, and the sockets that are open."""
 
-    def __init__(self, places, seed):
-        self.places, self.random = places, random.Random(seed)
+    def __init__(self, places, seed, daemon=None):
+        self.places, self.random, self.daemon = places, random.Random(seed), daemon
         self.open = []
 
     def connect(self, place="plain", rcvbuf=None, wait=5):
@@ -78,6 +80,25 @@ def send_some(s, data, seconds=5):
         pass
 
 
+def exchange(s, data, back, seconds=30):
+    """Sends, and reads meanwhile, until so many bytes came back, or nothing for a second."""
+    poll, end, data = select.poll(), time.monotonic() + seconds, memoryview(data)
+    s.setblocking(False)
+    while back > 0 and time.monotonic() < end:
+        poll.register(s, select.POLLIN | (select.POLLOUT if data else 0))
+        events = poll.poll(1000)
+        if not events and not data:
+            return
+        for _, event in events:
+            if event & select.POLLOUT:
+                data = data[s.send(data[:MIB]):]
+            if event & ~select.POLLOUT:
+                more = s.recv(MIB)
+                if not more:
+                    return
+                back -= len(more)
+
+
 def deflated(payload):
     z = zlib.compressobj(9, zlib.DEFLATED, -15)
     return (z.compress(payload) + z.flush(zlib.Z_SYNC_FLUSH))[:-4]
@@ -108,9 +129,11 @@ def json_at_once(f):
 
 @attack
 def takeover(f):
-    """1 MB of text to 600 members that each have a compressor of their own."""
-    for _ in range(600):
-        f.upgrade("/takeover", {"Sec-WebSocket-Extensions": "permessage-deflate"}, rcvbuf=4096)
+    """1 MB of text to 600 members that each have a compressor of their own; half of them wait for
+    it, the others have room for little."""
+    for i in range(600):
+        f.upgrade("/takeover", {"Sec-WebSocket-Extensions": "permessage-deflate"},
+                  rcvbuf=4096 if i % 2 else None)
     s = f.upgrade("/takeover", rcvbuf=4096)
     send_some(s, frame(TEXT, (b"what is said again and again, %d; " * 40 % tuple(range(40))) * 700))
     until_closed(s, 5)
@@ -260,3 +283,38 @@ def abandoned_uploads(f):
         s = f.upgrade("/ws")
         send_some(s, frame(BINARY, bytes(MIB))[:-1])
     time.sleep(0.5)
+
+
+@attack
+def crowded_room(f):
+    """2,000 members, who are told what is short and what is long."""
+    crowd = [f.upgrade("/chat") for _ in range(2000)]
+    for size in (32, 32, 16384):
+        crowd[0].sendall(frame(BINARY, bytes(size)))
+        time.sleep(0.3)
+
+
+@attack
+def slow_members(f):
+    """300 that read nothing of 11.7 MB, which are theirs as long as they stay."""
+    for _ in range(300):
+        f.upgrade("/slow", rcvbuf=4096)
+    exchange(f.upgrade("/slow"), frame(BINARY, bytes(13000)) * 900, 900 * 13000)
+    time.sleep(0.5)
+
+
+@attack
+def pinged(f):
+    """1,000 whose pings are due at the same time."""
+    for _ in range(1000):
+        f.upgrade("/pinged")
+    time.sleep(2)
+
+
+@attack
+def reloads(f):
+    """The operator's, with many connections."""
+    for _ in range(1500):
+        f.upgrade("/ws")
+    for _ in range(3):
+        f.daemon.reload()

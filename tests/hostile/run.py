@@ -4,7 +4,7 @@
 Each attack runs at least once, in an order that the seed decides, and on until the time is up.
 Then no worker may have been killed or replaced, no innocent client may have lost anything, the
 log may not have grown faster than its bound, and memory must have come back. How long the
-innocent waited is measured and told, and not judged.
+innocent waited, and how long turns of the loop were, is measured and told, and not judged.
 """
 
 import argparse
@@ -26,7 +26,8 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 import attacks  # noqa: E402
 import innocents  # noqa: E402
 from certificates import Authority, client  # noqa: E402
-from harness import WELCOME, Daemon, wait_until  # noqa: E402
+from harness import Daemon, wait_until  # noqa: E402
+from target import ADDRESSES, Turns, memory, settings  # noqa: E402
 
 # bytes of log that an attack may cause at most: at once, and for each second
 LOG_BURST, LOG_RATE = 2 << 20, 512 << 10
@@ -34,46 +35,12 @@ LOG_BURST, LOG_RATE = 2 << 20, 512 << 10
 MEMORY = 64
 QUIET = 5
 
-ADDRESSES = {"plain": "127.0.0.1", "tls": "127.0.0.2", "proxy": "127.0.0.3"}
-
-COMPRESSION = {"enabled": True}
-
-
-def settings(pair):
-    room = {"behaviour": "room", "prefix": "User: "}
-    return {
-        "workers": 2, "bus_size": "64M", "bus_lag": "1M", "max_message": "1M", "max_pending": "4M",
-        "listen": [{"address": ADDRESSES["plain"], "port": 0},
-                   {"address": ADDRESSES["tls"], "port": 0, "tls": {"certificates": [{"certificate": pair.certificate,
-                                                       "key": pair.key}]}},
-                   {"address": ADDRESSES["proxy"], "port": 0, "proxy_protocol": True,
-                    "trusted": ["127.0.0.0/8"]}],
-        "endpoints": [
-            {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "},
-            {"path": "/dribble", "behaviour": "echo", "message_timeout": "1s"},
-            {"path": "/notifications", "behaviour": "notify", "message": WELCOME,
-             "compression": COMPRESSION},
-            {"path": "/safe", "behaviour": "sink"},
-            {"path": "/chat", **room},
-            {"path": "/takeover", **room, "compression": {
-                **COMPRESSION, "level": 6, "server_context_takeover": True}},
-            *({"path": f"/chat{i}", **room} for i in range(innocents.ROOMS)),
-        ],
-    }
-
-
-def memory(pid):
-    """Mebibytes of a worker's own."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return int(re.search(r"^Pss_Anon: +(\d+) kB$", f.read(), re.M).group(1)) / 1024
-
-
 class Run:
     def __init__(self, d, options):
         self.d, self.options = d, options
         self.workers = d.workers()
         self.places = {name: (a, d.port_of(a)) for name, a in ADDRESSES.items()}
-        self.rounds = []  # name, begin, end, bytes of log, the most memory behind it
+        self.rounds = []  # name, begin, end, bytes of log, the most memory behind it, its turns
         self.results = {}  # what was looked at: what is wrong, "" if nothing is
 
     def judge(self, what, problem):
@@ -95,8 +62,8 @@ class Run:
         f.leave()
 
     def attack(self, function):
-        f = attacks.Field(self.places, self.options.seed + len(self.rounds))
-        began, log = time.monotonic(), self.size_of_log()
+        f = attacks.Field(self.places, self.options.seed + len(self.rounds), self.d)
+        began, log, mark = time.monotonic(), self.size_of_log(), self.d.log_size()
         try:
             function(f)
         except OSError:
@@ -104,12 +71,13 @@ class Run:
         f.leave()
         self.settle()
         took = time.monotonic() - began
-        # what it left behind is its own
-        time.sleep(0.5)
+        # what it left behind is its own, and so are the turns that are told of once a second
+        time.sleep(1.2)
         log = self.size_of_log() - log
+        turns = Turns(self.d.log(mark))
         alive = [p for p in self.workers if os.path.exists(f"/proc/{p}")]
         self.rounds.append((function.__name__, began, time.monotonic(), log,
-                            max([memory(p) for p in alive], default=0)))
+                            max([memory(p) for p in alive], default=0), turns))
         most = LOG_BURST + LOG_RATE * took
         wrong = ""
         if self.d.workers() != self.workers:
@@ -117,7 +85,15 @@ class Run:
             self.workers = self.d.workers()
         elif log > most:
             wrong = f"{log} bytes of log in {took:.1f} s, {most:.0f} are allowed"
+        else:
+            wrong = self.wrong_with(turns)
         self.judge(f"{function.__name__}, {len(self.rounds)}", wrong)
+
+    @staticmethod
+    def wrong_with(turns):
+        if not turns.count:
+            return "nothing is told of turns: this is no build with counters"
+        return ""
 
     def attack_all(self):
         chance, end = random.Random(self.options.seed), time.monotonic() + self.options.seconds
@@ -143,7 +119,8 @@ class Run:
             began = time.monotonic()
             time.sleep(QUIET)
             before = {p: memory(p) for p in self.workers}
-            self.rounds.append(("(nothing)", began, time.monotonic(), 0, max(before.values())))
+            self.rounds.append(("(nothing)", began, time.monotonic(), 0, max(before.values()),
+                                Turns(self.d.log())))
             self.attack_all()
             self.look_at_memory(before)
             pipe.send("stop")
@@ -168,15 +145,22 @@ class Run:
                                            f"{before.get(p, 0):.0f}" for p in self.d.workers()))
 
     def table(self, waits):
-        print(f"\n{'attack':20} {'times':>5} {'seconds':>8} {'log, KiB':>9} {'MiB':>6}   "
-              f"innocents' wait, ms: {'p50':>7} {'p99':>8} {'max':>8}")
+        print(f"\n{'attack':18} {'times':>5} {'seconds':>8} {'log, KiB':>9} {'MiB':>5} "
+              f"{'wait, ms: p50':>14} {'p99':>7} {'max':>7} "
+              f"{'longest turn, us':>17} {'(its parts)':24} {'work':>7} {'unlooked':>9} {'behind':>7}")
         for name in dict.fromkeys(r[0] for r in self.rounds):
             mine = [r for r in self.rounds if r[0] == name]
             ms = sorted(1000 * w for at, w in waits if any(b <= at < e for _, b, e, *_ in mine))
             figures = (statistics.median(ms), ms[len(ms) * 99 // 100], ms[-1]) if ms else (0, 0, 0)
-            print(f"{name:20} {len(mine):5} {sum(r[2] - r[1] for r in mine):8.1f} "
-                  f"{max(r[3] for r in mine) / 1024:9.0f} {max(r[4] for r in mine):6.0f}   "
-                  f"{'':20} {figures[0]:7.1f} {figures[1]:8.1f} {figures[2]:8.1f}")
+            turns = [r[5] for r in mine]
+            longest = max(turns, key=lambda t: t.longest)
+            work, unlooked, behind = (max(getattr(t, what) for t in turns)
+                                      for what in ("work", "unlooked", "behind"))
+            print(f"{name:18} {len(mine):5} {sum(r[2] - r[1] for r in mine):8.1f} "
+                  f"{max(r[3] for r in mine) / 1024:9.0f} {max(r[4] for r in mine):5.0f} "
+                  f"{figures[0]:14.1f} {figures[1]:7.1f} {figures[2]:7.1f} "
+                  f"{longest.longest:17} {'(' + longest.parts + ')':24} "
+                  f"{work:7} {unlooked:9} {behind:7}")
 
 
 def read_options():
