@@ -126,8 +126,7 @@ int client_socket(const struct target *t, unsigned i)
 
 size_t client_request(const struct target *t, unsigned room, char *out, size_t size)
 {
-	static const char OFFER[] = "Sec-WebSocket-Extensions: permessage-deflate; "
-				    "server_no_context_takeover; client_no_context_takeover\r\n";
+	const char *server = t->takeover ? "" : "server_no_context_takeover; ";
 	const char *number = strstr(t->path, "%d");
 	int before = number ? (int)(number - t->path) : (int)strlen(t->path), n;
 	char digits[16] = "";
@@ -137,9 +136,14 @@ size_t client_request(const struct target *t, unsigned room, char *out, size_t s
 	n = snprintf(out, size,
 		     "GET %.*s%s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
 		     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-		     "Sec-WebSocket-Version: 13\r\n%s\r\n",
-		     before, t->path, digits, number ? number + 2 : "", t->port,
-		     t->compress ? OFFER : "");
+		     "Sec-WebSocket-Version: 13\r\n",
+		     before, t->path, digits, number ? number + 2 : "", t->port);
+	if (t->compress)
+		n += snprintf(out + n, size - (size_t)n,
+			      "Sec-WebSocket-Extensions: permessage-deflate; "
+			      "%sclient_no_context_takeover\r\n",
+			      server);
+	n += snprintf(out + n, size - (size_t)n, "\r\n");
 	return (size_t)n;
 }
 

@@ -42,6 +42,7 @@ struct target {
 	const char *path; /* "%d" in it stands for the number of the room */
 	SSL_CTX *tls; /* NULL: plain */
 	bool compress; /* offers permessage-deflate, and the server has to take it */
+	bool takeover; /* leaves it to the server to keep its window from message to message */
 	unsigned addresses; /* how many addresses of 127.0.0.0/8 to come from; 0: not bound */
 };
 

@@ -11,7 +11,8 @@
  * flight; it sends one when as many came as its room has publishers, its own among
  * them. With --rate, messages are due at fixed times, whatever the server does, and
  * latency counts from when one was due. All that fall due in the time are sent, however
- * long that takes: a server that stalls cannot hide it, not even at the end.
+ * long that takes: a server that stalls cannot hide it, not even at the end. With --until-line
+ * messages are due until another line comes on standard input.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -36,6 +37,7 @@ enum {
 	COPIES_BYTES = 256 * 1024,
 	WARM_UP_MS = 50,
 	PATIENCE_MS = 20000, /* without one answer */
+	FOREVER = 1000000, /* seconds */
 	CLOSE_FRAME = 8,
 };
 
@@ -47,7 +49,7 @@ static struct {
 	double seconds, rate;
 	uint64_t messages;
 	uint8_t opcode;
-	bool json, wait;
+	bool json, wait, until_line;
 } option = {
 	.target = { .path = "/echo" },
 	.connections = 64,
@@ -163,10 +165,15 @@ static void answered(struct client *c, unsigned count)
 		send_messages(c, n, now);
 }
 
+/* c is NULL: a line came. */
 static void handle(struct client *c, uint32_t events)
 {
 	int n;
 
+	if (!c) {
+		load.stopping = true;
+		return;
+	}
 	if (events & EPOLLOUT)
 		flush(c);
 	if (!(events & ~(uint32_t)EPOLLOUT))
@@ -199,6 +206,16 @@ static void send_due(uint64_t start, uint64_t *made, uint64_t now)
 	}
 }
 
+/* Until the next message is due it sleeps, if that is worth it. */
+static int patience(uint64_t start, uint64_t made, uint64_t now)
+{
+	double due = (double)start + (double)made * 1e9 / option.rate;
+
+	if (option.rate == 0 || load.stopping)
+		return PATIENCE_MS;
+	return due > (double)now ? (int)((due - (double)now) / 1e6) : 0;
+}
+
 static bool all_answered(void)
 {
 	return load.answers == load.sent * load.members;
@@ -207,13 +224,12 @@ static bool all_answered(void)
 static void loop(void)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t start = now_ns(), made = 0, heard = start;
+	uint64_t start = now_ns(), made = 0, heard = start, now = start;
 
 	while (!load.stopping || !all_answered()) {
-		int n = epoll_wait(load.epoll, events, EVENTS,
-				   option.rate > 0 && !load.stopping ? 0 : PATIENCE_MS);
-		uint64_t now = now_ns();
+		int n = epoll_wait(load.epoll, events, EVENTS, patience(start, made, now));
 
+		now = now_ns();
 		for (int i = 0; i < n; i++)
 			handle(events[i].data.ptr, events[i].events);
 		if (n > 0)
@@ -232,7 +248,7 @@ static double run_messages(double seconds, uint64_t limit)
 {
 	uint64_t start = now_ns();
 
-	if (limit == 0 && option.rate > 0)
+	if (limit == 0 && option.rate > 0 && seconds < FOREVER)
 		limit = (uint64_t)(option.rate * seconds) + 1;
 	begin(start, seconds, limit);
 	for (unsigned i = 0; i < option.connections && option.rate == 0; i++)
@@ -459,6 +475,14 @@ static void wait_for_word(void)
 		exit(0);
 }
 
+static void watch_for_line(void)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT };
+
+	if (option.until_line && epoll_ctl(load.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &e) < 0)
+		die("standard input is nothing to wait for");
+}
+
 static void print_result(double seconds, double cpu)
 {
 	const struct histogram *h = &load.latency;
@@ -477,10 +501,12 @@ static void measure(double (*run)(double seconds, uint64_t limit))
 {
 	double cpu, seconds;
 
-	run(WARM_UP_MS / 1e3, option.messages > 0 ? option.connections : 0);
+	if (!option.until_line)
+		run(WARM_UP_MS / 1e3, option.messages > 0 ? option.connections : 0);
 	wait_for_word();
+	watch_for_line();
 	cpu = cpu_seconds();
-	seconds = run(option.seconds, option.messages);
+	seconds = run(option.until_line ? FOREVER : option.seconds, option.messages);
 	print_result(seconds, cpu_seconds() - cpu);
 	/* Closing is no part of what is measured. */
 	if (option.wait && getchar() == EOF)
@@ -569,8 +595,10 @@ static const struct option OPTIONS[] = {
 	{ "opcode", required_argument, NULL, 'o' },
 	{ "tls", no_argument, NULL, 'T' },
 	{ "compress", no_argument, NULL, 'z' },
+	{ "takeover", no_argument, NULL, 'k' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "wait", no_argument, NULL, 'w' },
+	{ "until-line", no_argument, NULL, 'l' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -586,9 +614,10 @@ static const char USAGE[] =
 	"  --publishers N   (1) of each room; 0: all\n"
 	"  --addresses N    how many addresses to come from (as many as are needed)\n"
 	"  --opcode N       (1, text) 2: binary, 9: ping\n"
-	"  --tls --compress\n"
+	"  --tls --compress --takeover (compressed, the server may keep its window)\n"
 	"  --json           a payload that looks like JSON\n"
-	"  --wait           for a line on standard input before the start and the end\n";
+	"  --wait           for a line on standard input before the start and the end\n"
+	"  --until-line     the same, and with --rate it runs until the second line comes\n";
 
 static SSL_CTX *make_tls(void)
 {
@@ -647,6 +676,12 @@ static void set_option(int letter, char *value)
 		break;
 	case 'j':
 		option.json = true;
+		break;
+	case 'k':
+		option.target.compress = option.target.takeover = true;
+		break;
+	case 'l':
+		option.wait = option.until_line = true;
 		break;
 	case 'w':
 		option.wait = true;

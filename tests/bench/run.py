@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 
+import beside
 import servers
 from servers import Failed, Load, Missing
 
@@ -338,10 +339,11 @@ def read_options():
     p.add_argument("--idle", type=int, default=IDLE_MORE, help="how many idle connections")
     p.add_argument("--quick", action="store_true", help="a glance: few short rounds, no peers")
     p.add_argument("--no-peers", dest="peers", action="store_false")
+    p.add_argument("--beside", action="store_true", help="how long the innocent wait, alone")
     p.add_argument("--list", action="store_true", help="the scenarios")
     p.add_argument("--json", default=os.path.join(servers.BUILD, "bench.json"))
     options = p.parse_args()
-    unknown = set(options.scenario) - {s.name for s in SCENARIOS}
+    unknown = set(options.scenario) - {s.name for s in [*SCENARIOS, *beside.ROWS]}
     if unknown:
         p.error(f"no such scenario: {', '.join(sorted(unknown))}")
     if options.quick:
@@ -352,6 +354,8 @@ def read_options():
 def run(bench, rows):
     """Measures and appends a row for each scenario, so that those of an end midway are there."""
     for s in SCENARIOS:
+        if bench.options.beside:
+            continue
         if bench.options.scenario and s.name not in bench.options.scenario:
             continue
         if s.tls and bench.pair is None:
@@ -363,11 +367,14 @@ def run(bench, rows):
         rows.append(summarise(s, rounds, bench.failures.get(s.name, {})))
 
 
-def report(options, rows, bench):
+def report(options, rows, waits, bench):
     os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
     with open(options.json, "w", encoding="utf-8") as f:
-        json.dump({"machine": machine(), "rows": rows}, f, indent=1)
-    print(table(rows))
+        json.dump({"machine": machine(), "rows": rows, "beside": waits}, f, indent=1)
+    if rows:
+        print(table(rows))
+    if waits:
+        print(f"\n{beside.table(waits)}")
     print(f"\n{describe(machine())}")
     if bench.missing:
         print("\n.ci/deps.sh peers installs the servers that were left out", file=sys.stderr)
@@ -378,21 +385,22 @@ def report(options, rows, bench):
 def main():
     options = read_options()
     if options.list:
-        for s in SCENARIOS:
+        for s in [*SCENARIOS, *beside.ROWS]:
             print(f"{s.name:18} {s.title}")
         return 0
     # Whoever asks for the end gets it the same way: the servers have to be stopped.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    rows, status = [], 0
+    rows, waits, status = [], [], 0
     with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
         bench = Bench(options, directory)
         try:
             run(bench, rows)
+            beside.run(bench, options.quick, options.scenario, waits)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             status = 130
-    report(options, rows, bench)
+    report(options, rows, waits, bench)
     return status or (1 if bench.failures else 0)
 
 

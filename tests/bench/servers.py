@@ -34,9 +34,18 @@ def free_port():
         return s.getsockname()[1]
 
 
-def pinned(cpu):
-    """What a child does first, to run on that CPU alone; None: on any."""
-    return None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
+def pinned(cpu, urgent=False):
+    """What a child does first, to run on that CPU alone; None: on any. urgent: ahead of all else
+    there, where that is allowed."""
+    def run():
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        if urgent:
+            try:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+            except PermissionError:
+                pass
+    return run
 
 
 # --- what a process used ---
@@ -232,13 +241,14 @@ def certificate(directory):
 # --- the load ---
 
 class Load:
-    """The load generator, connected and waiting for start()."""
+    """The load generator, connected and waiting for start(), or for begin() and end()."""
 
-    def __init__(self, server, arguments, cpu=None):
+    def __init__(self, server, arguments, cpu=None, urgent=False):
         self.server = server
         self.process = subprocess.Popen(
             [LOAD, *arguments, "--port", str(server.port), "--wait"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu), start_new_session=True)
+            stdout=subprocess.PIPE, text=True, preexec_fn=pinned(cpu, urgent),
+            start_new_session=True)
         try:
             self._line()
         except BaseException:
@@ -253,13 +263,24 @@ class Load:
             raise Failed(f"the load on {self.server.name} ended\n{self.server.text()}")
         return json.loads(line)
 
-    def start(self):
-        """Runs it; returns its figures."""
+    def begin(self):
         try:
             self.process.stdin.write("\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # it ended, which the next line tells
+
+    def start(self):
+        """Runs it; returns its figures."""
+        self.begin()
+        return self._line()
+
+    def end(self):
+        """Of what runs until a line comes: returns its figures."""
+        return self.start()
+
+    def figures(self):
+        """Of what ends by itself and has begun."""
         return self._line()
 
     def stop(self):

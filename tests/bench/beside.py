@@ -1,0 +1,508 @@
+"""How long the innocent wait: rows "beside".
+
+Beside each attack of tests/hostile, and beside what is large, slow or stopped, one client sends
+100 messages a second to an echo on the same worker and another one as many to a room of two that
+has nothing else to do. Each wait counts from when the message was due. The daemon is one that was
+built with counters (src/session/turn_counters.h): it tells the longest turn of its loop, in time
+of the CPU.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import servers
+from servers import Failed, Load
+
+sys.dont_write_bytecode = True
+for folder in ("integration", "hostile"):
+    sys.path.insert(0, os.path.join(servers.ROOT, "tests", folder))
+
+import attacks  # noqa: E402
+import harness  # noqa: E402
+from certificates import Authority  # noqa: E402
+from raw import BINARY, frame, request, split_frame  # noqa: E402
+from target import ADDRESSES, Turns, memory, settings  # noqa: E402
+
+COUNTED = os.environ.get("IGNYXD_COUNTED", os.path.join(servers.BUILD, "counters", "ignyxd"))
+INNOCENTS = {
+    "echo": "echo --path /innocent --opcode 2 --connections 1",
+    "quiet room": "room --path /quiet --connections 2",
+}
+OPEN_LOOP = "--rate 100 --inflight 100000 --until-line"
+CROWD = 10000
+BEFORE, BEHIND = 0.3, 0.7  # seconds of innocence before and behind
+MIB = 1 << 20
+ROWS = []
+
+
+class Row:
+    """make: a generator that prepares, yields, attacks, and may return what is to be noted and
+    the waits of clients of its own. crowd: how many clients there are, where that can be less."""
+
+    def __init__(self, name, title, make, crowd=None, **settings):
+        self.name, self.title, self.make, self.crowd = name, title, make, crowd
+        self.settings = settings
+
+
+def row(name, title, crowd=None, **settings):
+    def add(make):
+        ROWS.append(Row(name, title, make, crowd, **settings))
+        return make
+    return add
+
+
+class Scene:
+    """A daemon, and what a row needs to have it attacked."""
+
+    def __init__(self, bench, r, directory, quick):
+        self.name, self.cpu, self.crowd = "ignyxd", bench.client_cpu, r.crowd
+        if quick and r.crowd:
+            self.crowd = r.crowd // 10
+        self.quick = quick
+        authority = Authority(os.path.join(directory, "authority"))
+        wanted = settings(authority.pair("DNS:localhost"))
+        wanted.update(workers=1, access_log=False)
+        room = {"behaviour": "room"}
+        wanted["endpoints"] += [
+            {"path": "/innocent", "behaviour": "echo"}, {"path": "/quiet", **room},
+            {"path": "/crowd", **room}, {"path": "/busy", **room},
+            {"path": "/greedy", "behaviour": "echo"}]
+        wanted.update(r.settings)
+        harness.PROGRAM = COUNTED
+        # ahead of what else the machine does, where that is allowed; so are the innocent
+        wrap = ["chrt", "-f", "5"] if os.geteuid() == 0 else []
+        if bench.server_cpu is not None:
+            wrap += ["taskset", "-c", str(bench.server_cpu)]
+        self.d = harness.Daemon(directory, wanted, wrap=wrap).start()
+        self.workers = self.d.workers()
+        self.places = {n: (a, self.d.port_of(a)) for n, a in ADDRESSES.items()}
+        self.port = self.places["plain"][1]
+        self.loads = []
+        self.field = attacks.Field(self.places, 1, self.d)
+
+    def text(self):
+        return self.d.log()[-2000:]
+
+    def load(self, arguments, urgent=False):
+        self.loads.append(Load(self, arguments.split(), self.cpu, urgent))
+        return self.loads[-1]
+
+    def memory(self):
+        """MiB of the workers, and of the kernel for all sockets of the machine."""
+        own = sum(map(memory, self.d.workers()))
+        with open("/proc/net/sockstat", encoding="ascii") as f:
+            pages = int(re.search(r"^TCP:.* mem (\d+)$", f.read(), re.M).group(1))
+        return own, pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+    def stop(self):
+        self.field.leave()
+        for load in self.loads:
+            load.process.kill()
+            load.stop()
+        if self.d.running():
+            self.d.kill(signal.SIGTERM)
+            try:
+                self.d.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.d.process.kill()
+        self.d.notify.close()
+
+
+    def left(self, start):
+        """MiB of the workers beyond what they had, up to 15 s later."""
+        end = time.monotonic() + 15
+        while (more := self.memory()[0] - start) > 10 and time.monotonic() < end:
+            time.sleep(0.2)
+        return more
+
+
+class Height(threading.Thread):
+    """The most memory while it runs."""
+
+    def __init__(self, scene):
+        super().__init__(daemon=True)
+        self.scene, self.over, self.most = scene, threading.Event(), (0, 0)
+
+    def run(self):
+        while not self.over.wait(0.05):
+            with contextlib.suppress(OSError, AttributeError):
+                self.most = tuple(map(max, self.most, self.scene.memory()))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+# --- the rows ---
+
+@row("quiet", "nothing")
+def quiet(s):
+    yield
+    time.sleep(1 if s.quick else 4)
+
+
+def add_attacks():
+    for function in attacks.ATTACKS:
+        def make(s, function=function):
+            yield
+            with contextlib.suppress(OSError):
+                function(s.field)
+            s.field.leave()
+        ROWS.append(Row(f"hostile-{function.__name__}", f"hostile: {function.__name__}", make))
+
+
+add_attacks()
+
+
+def crowd_told(s, more, seconds):
+    load = s.load(f"room --path /crowd --connections {s.crowd} {more} --inflight 100 --until-line")
+    yield
+    load.begin()
+    time.sleep(seconds)
+    load.end()
+    return None, None
+
+
+@row("crowd-32", "a room of 10,000, 32 B five times a second", CROWD)
+def crowd_32(s):
+    return crowd_told(s, "--rate 5", 1 if s.quick else 4)
+
+
+@row("crowd-16k", "a room of 10,000, 16 KiB once a second", CROWD)
+def crowd_16k(s):
+    return crowd_told(s, "--rate 1 --size 16384", 1 if s.quick else 4)
+
+
+@row("takeover", "one text of 1 MB to 600 that have a compressor each, level 6", 600)
+def takeover(s):
+    load = s.load(f"room --path /takeover --connections {s.crowd} --takeover --json --size 1000000 "
+                  "--rate 0.01 --until-line")
+    yield
+    began = time.monotonic()
+    load.begin()
+    time.sleep(0.5)
+    load.end()
+    return f"all have it after {time.monotonic() - began:.1f} s", None
+
+
+@row("parked", "8 publishers with 100 messages of 3 KB each in flight")
+def parked(s):
+    load = s.load("room --path /busy --connections 16 --publishers 8 --inflight 100 --size 3000 "
+                  f"--seconds {1 if s.quick else 4}")
+    yield
+    figures = load.start()
+    return f"{figures['messages'] * 3000 / 1e6 / figures['seconds']:.0f} MB a second", None
+
+
+@row("slow", "300 slow members, 11.7 MB published once", 300)
+def slow(s):
+    f = s.field
+    start = s.memory()[0]
+    for _ in range(s.crowd):
+        f.upgrade("/slow", rcvbuf=4096)
+    publisher = f.upgrade("/slow")
+    yield
+    with Height(s) as height:
+        attacks.exchange(publisher, frame(BINARY, bytes(13000)) * 900, 900 * 13000)
+        time.sleep(1)
+    f.leave()
+    return (f"{height.most[0] - start:.0f} MB at the height, kernel {height.most[1]:.0f} MB; "
+            f"{s.left(start):.0f} MB after they left"), None
+
+
+@row("greedy", "1,000 clients that have 8 MB echoed and never read", 1000)
+def greedy(s):
+    f = s.field
+    start = s.memory()[0]
+    crowd = [f.upgrade("/greedy", rcvbuf=4096) for _ in range(s.crowd)]
+    body = frame(BINARY, bytes(MIB))
+    yield
+    with Height(s) as height:
+        for c in crowd:
+            c.setblocking(False)
+        left = {c: len(body) * 8 for c in crowd}
+        end = time.monotonic() + (5 if s.quick else 15)
+        while left and time.monotonic() < end:
+            for c in list(left):
+                try:
+                    at = -left[c] % len(body)
+                    left[c] -= c.send(body[at:])
+                    if left[c] == 0:
+                        del left[c]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    del left[c]
+        time.sleep(0.5)
+    f.leave()
+    return (f"{height.most[0] - start:.0f} MB at the height, kernel {height.most[1]:.0f} MB; "
+            f"{s.left(start):.0f} MB after they left"), None
+
+
+@row("storm", "10,000 that connect, upgrade and close at once", CROWD)
+def storm(s):
+    load = s.load(f"churn --path /innocent --connections {s.crowd} --messages {s.crowd}")
+    yield
+    figures = load.start()
+    us = figures["latency_us"]
+    return (f"all served after {figures['seconds']:.2f} s, client p99 {us['p99'] / 1e3:.0f} ms"), None
+
+
+@row("reload", "a reload with 10,000 connections", CROWD)
+def reload(s):
+    s.load(f"idle --path /innocent --connections {s.crowd}")
+    yield
+    for i in range(3):
+        s.d.change(ping_timeout=f"{20 + i}s")
+        s.d.reload()
+        time.sleep(0.3)
+    return None, None
+
+
+@row("pings", "pings of 10,000 connections every 2 s", CROWD, ping_interval="2s", ping_timeout="1m")
+def pings(s):
+    s.load(f"idle --path /innocent --connections {s.crowd}")
+    yield
+    time.sleep(3 if s.quick else 7)
+    return None, None
+
+
+# --- one of four workers stands still ---
+
+def holder_of(s, sock, pids):
+    """Which of the processes holds the other end of a connection."""
+    a, b = (f"{socket.htonl(int.from_bytes(socket.inet_aton(x[0]), 'big')):08X}:{x[1]:04X}"
+            for x in (sock.getpeername(), sock.getsockname()))
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        inode = re.search(rf"^ *\d+: {a} {b} (?:\S+ +){{6}}(\d+) ", f.read(), re.M).group(1)
+    for pid in pids:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
+                    return pid
+    raise Failed("nobody holds a connection")
+
+
+class Sender(threading.Thread):
+    """Says something 100 times a second, and takes the time until it hears it, from when it was
+    due."""
+
+    def __init__(self, sock, size, over):
+        super().__init__(daemon=True)
+        self.sock, self.body, self.over, self.waits = sock, frame(BINARY, bytes(size)), over, []
+        sock.settimeout(30)
+
+    def run(self):
+        data, start, n = bytearray(), time.monotonic(), 0
+        with contextlib.suppress(OSError):
+            while not self.over.is_set():
+                due = start + n * 0.01
+                time.sleep(max(0, due - time.monotonic()))
+                self.sock.sendall(self.body)
+                while not (found := split_frame(data)):
+                    more = self.sock.recv(1 << 20)
+                    if not more:
+                        return
+                    data += more
+                del data[:found[2]]
+                self.waits.append(time.monotonic() - due)
+                n += 1
+
+
+class Visitor(threading.Thread):
+    """Comes anew 20 times a second, whatever became of the visits before."""
+
+    def __init__(self, s, over):
+        super().__init__(daemon=True)
+        self.s, self.over, self.waits, self.visits = s, over, [], []
+
+    def visit(self):
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            c = socket.create_connection(self.s.places["plain"], 30)
+            c.sendall(request("/innocent"))
+            if c.recv(100).startswith(b"HTTP/1.1 101"):
+                self.waits.append(time.monotonic() - began)
+            c.close()
+
+    def run(self):
+        while not self.over.wait(0.05):
+            self.visits.append(threading.Thread(target=self.visit, daemon=True))
+            self.visits[-1].start()
+        for visit in self.visits:
+            visit.join()
+
+
+def until_replaced(s, pid, most):
+    end = time.monotonic() + most
+    while pid in s.d.workers() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(1.5)
+
+
+@row("stopped", "one of 4 workers stopped", workers=4)
+def stopped(s):
+    f, rooms = s.field, {}
+    pids = s.workers
+    victim = holder_of(s, f.upgrade("/chat1"), pids)
+    while len(rooms) < 3:
+        path = ("/chat0", "/chat1", "/innocent")[len(rooms)]
+        c = f.upgrade(path)
+        if holder_of(s, c, pids) == victim:
+            f.open.remove(c)
+            c.close()
+        else:
+            rooms[path] = c
+    over = threading.Event()
+    threads = {"publisher of a room without members there": Sender(rooms["/chat0"], 20000, over),
+               "publisher of one of its rooms": Sender(rooms["/chat1"], 20000, over),
+               "echo of another worker": Sender(rooms["/innocent"], 32, over),
+               "new clients": Visitor(s, over)}
+    yield
+    for t in threads.values():
+        t.start()
+    time.sleep(0.5)
+    os.kill(victim, signal.SIGSTOP)
+    until_replaced(s, victim, 15)
+    over.set()
+    for t in threads.values():
+        t.join(30)
+    return None, {who: t.waits for who, t in threads.items()}
+
+
+@row("stop", "a stop with 10,000 connections", CROWD)
+def stop(s):
+    s.load(f"idle --path /innocent --connections {s.crowd}")
+    yield
+    began = time.monotonic()
+    s.d.kill(signal.SIGTERM)
+    s.d.process.wait(60)
+    return f"it took {time.monotonic() - began:.2f} s", {}
+
+
+# --- measuring ---
+
+def percentiles(waits):
+    ms = sorted(1000 * w for w in waits)
+    if not ms:
+        return None
+    return {"p50": statistics.median(ms), "p99": ms[len(ms) * 99 // 100], "max": ms[-1]}
+
+
+def of_load(load):
+    us = load.end()["latency_us"]
+    return {name: us[name] / 1000 for name in ("p50", "p99", "max")}
+
+
+def longest_turn(log):
+    """Milliseconds, what its parts took, and how many were over 5 ms; None: nothing is told."""
+    t = Turns(log)
+    return {"ms": t.longest / 1000, "parts_us": t.parts, "over": t.long} if t.count else None
+
+
+def measure(bench, r, quick):
+    with tempfile.TemporaryDirectory(prefix="ignyxd-") as directory:
+        s = Scene(bench, r, directory, quick)
+        try:
+            return attack(s, r)
+        finally:
+            s.stop()
+
+
+def waits_of(innocents):
+    found = {}
+    for who, load in innocents.items():
+        try:
+            found[who] = of_load(load)
+        except Failed:
+            found[who] = None
+    return found
+
+
+def attack(s, r):
+    result = {"name": r.name, "title": r.title, "note": None}
+    if s.crowd != r.crowd:
+        result["title"] += f" (here {s.crowd} clients)"
+    going = r.make(s)
+    next(going)
+    innocents = {} if r.name == "stopped" else {
+        who: s.load(f"{what} {OPEN_LOOP}", urgent=True) for who, what in INNOCENTS.items()}
+    # what the preparation did is not to be seen
+    time.sleep(1.2)
+    mark = s.d.log_size()
+    for load in innocents.values():
+        load.begin()
+    time.sleep(BEFORE)
+    own = None
+    try:
+        next(going)
+    except StopIteration as e:
+        result["note"], own = e.value or (None, None)
+    except Failed:
+        result["note"] = "the load was cut off"
+    time.sleep(BEHIND)
+    result["waits"] = ({who: percentiles(w) for who, w in own.items()} if own is not None
+                       else waits_of(innocents))
+    # the next line tells of the last turns
+    time.sleep(1.2)
+    log = s.d.log(mark)
+    result["turn"] = longest_turn(log)
+    if died := re.findall(r"worker-(?:died|stuck)", log):
+        result["died"] = len(died)
+    return result
+
+
+def run(bench, quick, names, results):
+    harness.DEADLINE = 60
+    for r in ROWS:
+        if names and r.name not in names:
+            continue
+        print(f"beside {r.name} ...", file=sys.stderr)
+        try:
+            results.append(measure(bench, r, quick))
+        except (Failed, OSError, AssertionError, RuntimeError) as e:
+            bench.failures[r.name] = {"ignyxd": str(e)}
+            results.append({"name": r.name, "title": r.title, "failed": str(e)})
+
+
+# --- telling ---
+
+def ms(value):
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def lines_of(r, base):
+    turn = r.get("turn")
+    longest = ms(turn["ms"]) if turn else "-"
+    died = "a worker was killed" if r.get("died") else None
+    note = "; ".join(x for x in (died, r.get("note")) if x) or "-"
+    for who, w in (r.get("waits") or {"-": None}).items():
+        figures = [ms(w[x]) for x in ("p50", "p99", "max")] if w else ["-"] * 3
+        ratio = f"{w['p99'] / base[who]:.1f} x" if w and base.get(who) else "-"
+        yield [r["title"], who, *figures, ratio, longest, note]
+
+
+def table(results):
+    base = {}
+    for r in results:
+        if r["name"] == "quiet" and "waits" in r:
+            base = {who: w["p99"] for who, w in r["waits"].items() if w}
+    lines = [["beside", "who waits, ms", "p50", "p99", "max", "p99 by the quiet one's",
+              "longest turn, ms of CPU", "what else"],
+             ["---", "---", "--:", "--:", "--:", "--:", "--:", "---"]]
+    for r in results:
+        lines += [[r["title"], "failed", *["-"] * 6]] if "failed" in r else lines_of(r, base)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
