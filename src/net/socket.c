@@ -1,9 +1,9 @@
 /*
  * socket.c - listening sockets, see socket.h.
  *
- * What accepted sockets are to have - no delay, a limit on unacknowledged data -
- * is set on the listening socket: Linux hands it down, which saves system calls
- * on every connection.
+ * What accepted sockets are to have - no delay, limits on data that are not sent and
+ * that are not acknowledged - is set on the listening socket: Linux hands it down, which
+ * saves system calls on every connection.
  */
 #include "net/socket.h"
 
@@ -21,6 +21,13 @@
 #include <unistd.h>
 
 #include "config/config.h"
+
+/*
+ * Bytes that the kernel takes beyond what it may send at once. Without it a peer that does not read
+ * makes it keep 4 MiB, on top of what we keep. What is on its way does not count, so that a path
+ * with a long delay is filled all the same.
+ */
+enum { UNSENT_MAX = 256 * 1024 };
 
 union address {
 	struct sockaddr sa;
@@ -69,6 +76,13 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+static int set_tcp(int fd)
+{
+	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+		return -1;
+	return set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
+}
+
 static int open_tcp(const union address *a, bool reuse_port)
 {
 	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -77,8 +91,7 @@ static int open_tcp(const union address *a, bool reuse_port)
 		return -1;
 	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
 	    (a->sa.sa_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0) ||
-	    (reuse_port && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
-	    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+	    (reuse_port && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) || set_tcp(fd) < 0)
 		return close_with_errno(fd);
 	return fd;
 }
@@ -187,7 +200,7 @@ int socket_copy(int fd, const struct config_listener *l)
 	    (!l->systemd && listen(own, (int)l->backlog) < 0))
 		return own < 0 ? -1 : close_with_errno(own);
 	if (socket_port(own) > 0)
-		set_option(own, IPPROTO_TCP, TCP_NODELAY, 1);
+		set_tcp(own);
 	return own;
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from apart import needs_mounts, not_under_a_sanitizer
 from harness import DEADLINE, PROGRAM, ROOMY, config_text, open_files, run_program, wait_until
+import way
 from raw import BINARY, Raw, frame, text
 
 # no pings: a busy machine takes longer for 48 MB than they wait
@@ -215,6 +216,35 @@ def test_what_slow_members_wait_for_is_there_once(daemon, size, total):
     while crowd:
         crowd.pop().socket.close()
     wait_until("its end", lambda: anonymous(worker) < before + 20, 3 * DEADLINE)
+
+
+def unsent_in_kernel(port, client_port):
+    """Bytes that the kernel has of a socket's, by its ports."""
+    ends = f":{port:04X}", f":{client_port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f:
+            fields = line.split()
+            if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
+                return int(fields[4].split(":")[0], 16)
+    raise AssertionError("there is no such socket")
+
+
+@no_sanitizer
+@way.directly("what a proxy takes it keeps itself")
+def test_what_a_client_that_does_not_read_costs(daemon):
+    d = daemon({"workers": 1, "slow_consumer": "drop_newest", "max_pending": "4M",
+                "endpoints": [ECHO]})
+    worker, = d.workers()
+    with Raw(d.address, rcvbuf=4096) as c:
+        c.upgrade("/ws")
+        before = anonymous(worker)
+        for _ in range(16):
+            c.send(frame(BINARY, bytes(1000000)))
+        d.log_contains("event=conn-dropping")
+        in_kernel = unsent_in_kernel(d.address[1], c.local_port) / (1 << 20)
+        assert in_kernel < 0.3
+        # and 1 MB of the message that is decoded
+        assert anonymous(worker) - before + in_kernel < 4.5 + 2
 
 
 @no_sanitizer
