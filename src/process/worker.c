@@ -37,6 +37,8 @@ static struct {
 	struct event_base *base;
 	struct control control;
 	struct event *wakeup, *tick;
+	uint32_t asked; /* the id of the last reload, */
+	uint64_t generation; /* and what it brought */
 	uint32_t stop_at; /* session tick at which what is left is cut */
 	bool retiring;
 	bool done;
@@ -85,11 +87,16 @@ static struct config *receive_config(int fd, uint64_t generation)
 	return c;
 }
 
+static void reloaded(unsigned moved, unsigned closed)
+{
+	tell(CONTROL_RELOADED, worker.asked,
+	     &(struct control_reloaded){ worker.generation, moved, closed });
+}
+
 static void reload(struct control_frame *f)
 {
 	const struct control_reload *r = f->body;
 	struct config *c = receive_config(f->fds[0], r->generation);
-	struct control_reloaded done = { .generation = r->generation };
 
 	if (!c || (!r->retire && f->fd_count != 1 + c->listener_count)) {
 		log_err(NULL, "cannot apply the configuration that the master sent; starting anew");
@@ -103,10 +110,12 @@ static void reload(struct control_frame *f)
 		acceptors_end(worker.start->slot, true);
 	else if (acceptors_own(c, f->fds + 1) < 0)
 		finish(EXIT_FAILURE);
-	session_reload(c, &done.moved, &done.closed);
+	/* which answers for one that is under way */
+	session_reload(c, reloaded);
+	worker.asked = f->id;
+	worker.generation = r->generation;
 	config_unref(c);
 	configure_log(session.config, worker.start->verbose);
-	tell(CONTROL_RELOADED, f->id, &done);
 }
 
 static void adopt(struct control_frame *f)
@@ -131,7 +140,8 @@ static void stop(struct control_frame *f)
 	/* who waits in a queue gets an answer, unless the next run is to give it */
 	acceptors_end_all(!s->keep_waiting);
 	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
-	session_stop();
+	/* the other half is for their answers */
+	session_stop(s->grace / 2);
 }
 
 static void (*const handlers[CONTROL_TYPES])(struct control_frame *f) = {
@@ -284,7 +294,7 @@ static void loop(void)
 		event_base_loop(worker.base, EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0));
 		bus_awake(session.bus);
 		more = session_turn_end();
-		if ((session.stopping || worker.retiring) && session.conns == 0)
+		if ((session.stopping || worker.retiring) && session.conns == 0 && !more)
 			finish(EXIT_SUCCESS);
 	}
 }

@@ -5,7 +5,8 @@
  *
  * (The first two where the listener has them; a refusal goes to ENDING at once, and every state
  * may go to DEAD.) Nothing is freed inside a callback: what is DEAD waits in a list for
- * conn_reap, once after the loop turn, and only that frees a connection. An end is never a reset
+ * conn_reap, after the loop turn or, where many ended in it, after one of the next, and only that
+ * frees a connection. An end is never a reset
  * that could swallow our last bytes: we end our direction behind them and read on until the peer
  * has ended its own, or close_timeout has passed.
  */
@@ -22,6 +23,7 @@
 #include "session/listener.h"
 #include "session/opening.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 TAILQ_HEAD(conn_list, conn);
 
@@ -220,7 +222,11 @@ void conn_kill(struct conn *c, enum reason reason)
 	park_forget(c);
 	timer_remove(c);
 	conn_set_state(c, CONN_DEAD);
+	/* Who comes in its place does not wait for conn_reap. */
+	if (!c->opening)
+		count(&session.row->open, -1);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
+	session.chores = true;
 	transport_want(&c->link.transport, false, false);
 }
 
@@ -292,7 +298,6 @@ static void end_open(struct conn *c)
 		b->close(c, c->endpoint->opts, conn_state(c), conn_close_code(c));
 	if (c->admission)
 		registry_remove(&c->admission->member);
-	count(&session.row->open, -1);
 	entry_last(c);
 	if (c->endpoint->limits.access_log)
 		entry_closed(c);
@@ -314,13 +319,17 @@ static void conn_free(struct conn *c)
 	session.conns--;
 }
 
-void conn_reap(void)
+bool conn_reap(void)
 {
 	struct conn *c;
 
 	while ((c = TAILQ_FIRST(&dead))) {
 		TAILQ_REMOVE(&dead, c, entry);
 		metrics_beat();
+		turn_spend(TURN_END);
 		conn_free(c);
+		if (turn_is_over())
+			break;
 	}
+	return !TAILQ_EMPTY(&dead);
 }

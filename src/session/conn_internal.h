@@ -163,7 +163,8 @@ void conn_update_interest(struct conn *c);
 void conn_read_rest(struct conn *c);
 /* What an error (errno) of its link says about the peer, or us. */
 enum reason conn_why_broken(int error);
-void conn_reap(void);
+/* Frees those that are dead, as many as the turn has time for. Returns whether some are left. */
+bool conn_reap(void);
 /* What the log says: that of the first close frame. */
 static inline int conn_close_code(const struct conn *c)
 {
@@ -323,7 +324,16 @@ enum timer_due timer_due(const struct conn *c);
  * and one in any case. Returns whether some are left.
  */
 bool timer_go_on(void (*fn)(struct conn *c));
-/* All that are not dead. */
+/*
+ * A walk over all that are not dead, in place of one that is under way, in portions of which each
+ * turn has as many as it has time for, and one in any case. fn is called for each, for some of them
+ * more than once, and for those that come meanwhile or not; it may end it. waits: whether it is
+ * still to come by. timer_walk_on returns whether some are left.
+ */
+typedef void timer_walk_fn(struct conn *c);
+void timer_walk(timer_walk_fn *fn, bool (*waits)(const struct conn *c));
+bool timer_walk_on(void);
+/* All that are not dead, at once. */
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 
 /* delivery.c */

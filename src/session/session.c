@@ -13,8 +13,15 @@
 #include "session/registry.h"
 #include "session/turn.h"
 
-/* More than what the log can hold, and an end in any case. */
-enum { BATCHES_AT_STOP = 4096 };
+static struct {
+	session_reloaded_fn *told; /* NULL: none is under way */
+	unsigned moved, closed;
+} reload;
+
+static struct {
+	bool waits; /* what was published before is being delivered, */
+	uint32_t until; /* up to this tick at the latest */
+} stop;
 
 /* Ids stay unique over workers and their restarts: slot, then time, then a count. */
 static uint64_t first_conn_id(int slot)
@@ -33,6 +40,8 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 		.config = config_ref(config),
 		.next_conn = first_conn_id(slot),
 	};
+	stop.waits = false;
+	reload.told = NULL;
 	timer_init();
 	return registry_init(max_rooms);
 }
@@ -57,13 +66,145 @@ static void note(enum activity activity)
 	metrics_beat();
 }
 
-/* What is done for connections beside their bytes; most turns have none of it. */
-static bool chores_wait;
+/* --- reload --- */
 
-static bool do_chores(void)
+static struct config_route route_again(const struct conn *c)
 {
-	chores_wait = timer_go_on(conn_timer);
-	return chores_wait;
+	const char *room = c->admission ? c->admission->room : NULL;
+
+	return config_route(session.config, room ? room : c->endpoint->path);
+}
+
+/* An open one keeps its endpoint's snapshot until it is moved, and so does a request's. */
+static bool is_to_be_moved(const struct conn *c)
+{
+	return (c->state_now == CONN_OPEN || c->state_now == CONN_UPGRADE) && c->endpoint &&
+	       c->endpoint->config != session.config;
+}
+
+static void move_open(struct conn *c)
+{
+	const struct config_endpoint *e = route_again(c).endpoint;
+
+	if (!e || e->behaviour != c->endpoint->behaviour) {
+		reload.closed++;
+		turn_spend(TURN_CALL);
+		conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
+		return;
+	}
+	reload.moved++;
+	conn_set_endpoint(c, e);
+	c->decoder.max_message = (uint32_t)e->limits.max_message;
+}
+
+static void reload_conn(struct conn *c)
+{
+	turn_spend(TURN_LOOK);
+	if (!is_to_be_moved(c))
+		; /* it is of the new configuration, or on its way out */
+	else if (c->state_now == CONN_OPEN)
+		move_open(c);
+	else
+		conn_set_endpoint(c, route_again(c).endpoint);
+	timer_update(c);
+}
+
+/* Says what became of it, if that is not told yet. */
+static void end_reload(void)
+{
+	session_reloaded_fn *told = reload.told;
+
+	reload.told = NULL;
+	if (told)
+		told(reload.moved, reload.closed);
+}
+
+void session_reload(struct config *config, session_reloaded_fn *told)
+{
+	struct config *old = session.config;
+
+	note(ACTIVITY_RELOADING);
+	end_reload();
+	session.config = config_ref(config);
+	config_unref(old);
+	reload.told = told;
+	reload.moved = reload.closed = 0;
+	/* Who is closed is not moved any more. */
+	if (!session.stopping)
+		timer_walk(reload_conn, is_to_be_moved);
+	session.chores = true;
+}
+
+/* --- stop --- */
+
+static bool is_to_stop(const struct conn *c)
+{
+	return c->state_now <= CONN_OPEN;
+}
+
+static void stop_conn(struct conn *c)
+{
+	if (!is_to_stop(c))
+		return;
+	turn_spend(TURN_CALL);
+	if (c->state_now == CONN_OPEN)
+		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
+	else
+		handshake_refuse(c, REASON_SHUTDOWN);
+}
+
+void session_stop(int64_t patience)
+{
+	end_reload();
+	session.stopping = session.chores = true;
+	stop.waits = true;
+	stop.until = session.now + (uint32_t)(patience / SESSION_TICK);
+}
+
+/* What was published before the end reaches the members before the close. */
+static void close_when_delivered(bool undelivered)
+{
+	if (!stop.waits || (undelivered && (int32_t)(session.now - stop.until) < 0))
+		return;
+	stop.waits = false;
+	timer_walk(stop_conn, is_to_stop);
+}
+
+/* --- turns --- */
+
+/* A reload's, or a stop's. */
+static bool walk_on(void)
+{
+	if (timer_walk_on())
+		return true;
+	end_reload();
+	return false;
+}
+
+static bool look_at_timers(void)
+{
+	return timer_go_on(conn_timer);
+}
+
+/*
+ * What is done for connections beside their bytes. Each does one thing in any case, and who is first
+ * has the time there is: that changes from turn to turn. Most turns have none of it.
+ */
+static bool do_chores(bool undelivered)
+{
+	static bool (*const chores[])(void) = { look_at_timers, walk_on, conn_reap };
+	enum { CHORES = sizeof(chores) / sizeof(*chores) };
+	static unsigned first;
+	bool left = false;
+
+	session.chores = false;
+	close_when_delivered(undelivered);
+	first++;
+	for (unsigned i = 0; i < CHORES; i++)
+		left |= chores[(first + i) % CHORES]();
+	/* Or one of them has made more of it. */
+	session.chores |= left || stop.waits;
+	return session.chores;
 }
 
 /*
@@ -90,9 +231,8 @@ bool session_turn_end(void)
 	more = delivery_turn();
 	waiting = park_retry();
 	turn_go_on(TURN_CHORES);
-	if (chores_wait && do_chores())
+	if (session.chores && do_chores(more))
 		more = true;
-	conn_reap();
 	bus_wake_readers(session.bus);
 	more |= park_is_ready();
 	if (has_space_again(waiting))
@@ -105,81 +245,11 @@ void session_tick(void)
 {
 	session.now++;
 	turn_counters_tick();
-	chores_wait = true;
+	session.chores = true;
 	entry_tick();
 }
 
-struct reload {
-	unsigned moved, closed;
-};
-
-static struct config_route route_again(const struct conn *c)
-{
-	const char *room = c->admission ? c->admission->room : NULL;
-
-	return config_route(session.config, room ? room : c->endpoint->path);
-}
-
-static void reload_conn(struct conn *c, void *arg)
-{
-	struct reload *counts = arg;
-	const struct config_endpoint *e;
-
-	if (c->state_now == CONN_UPGRADE && c->endpoint)
-		conn_set_endpoint(c, route_again(c).endpoint);
-	if (c->state_now != CONN_OPEN)
-		return;
-	e = route_again(c).endpoint;
-	if (!e || e->behaviour != c->endpoint->behaviour) {
-		counts->closed++;
-		conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
-		return;
-	}
-	counts->moved++;
-	conn_set_endpoint(c, e);
-	c->decoder.max_message = (uint32_t)e->limits.max_message;
-}
-
-/* Apart from the above, for who is given another tick may come by once more. */
-static void update_timer(struct conn *c, void *arg)
-{
-	(void)arg;
-	timer_update(c);
-}
-
-void session_reload(struct config *config, unsigned *moved, unsigned *closed)
-{
-	struct config *old = session.config;
-	struct reload counts = { 0 };
-
-	note(ACTIVITY_RELOADING);
-	session.config = config_ref(config);
-	timer_each(reload_conn, &counts);
-	timer_each(update_timer, NULL);
-	config_unref(old);
-	*moved = counts.moved;
-	*closed = counts.closed;
-}
-
-static void stop_conn(struct conn *c, void *arg)
-{
-	(void)arg;
-	if (c->state_now == CONN_OPEN)
-		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
-	else if (c->state_now < CONN_OPEN)
-		handshake_refuse(c, REASON_SHUTDOWN);
-}
-
-/* What was published before the end reaches the members before the close. */
-void session_stop(void)
-{
-	for (int i = 0; i < BATCHES_AT_STOP && delivery_turn(); i++) {
-		note(ACTIVITY_DELIVERING);
-		turn_begin();
-	}
-	session.stopping = true;
-	timer_each(stop_conn, NULL);
-}
+/* --- the end --- */
 
 static void abort_conn(struct conn *c, void *arg)
 {
@@ -187,15 +257,22 @@ static void abort_conn(struct conn *c, void *arg)
 	conn_kill(c, REASON_SHUTDOWN);
 }
 
+static void reap_all(void)
+{
+	while (conn_reap())
+		;
+}
+
+/* In one piece: with them this worker ends, and nobody is left who could wait. */
 size_t session_abort(void)
 {
 	size_t left;
 
 	/* These have ended already. */
-	conn_reap();
+	reap_all();
 	left = session.conns;
 	session.cutting = true;
 	timer_each(abort_conn, NULL);
-	conn_reap();
+	reap_all();
 	return left;
 }

@@ -37,6 +37,7 @@ struct session {
 	uint32_t now; /* ticks since session_init */
 	bool stopping; /* no new connections */
 	bool cutting; /* those that there are end without an answer */
+	bool chores; /* something beside bytes is to be done at the end of a turn */
 	size_t conns; /* all there are, in whatever state */
 };
 
@@ -71,14 +72,21 @@ bool session_turn_end(void);
 void session_tick(void);
 
 /*
- * Swaps the snapshot: open connections move to their path's new settings;
- * where the endpoint is gone or has another behaviour they get 1012. Says how
+ * Swaps the snapshot, for all that come from here on. Open connections move to
+ * their path's new settings in the next turns, and keep the old ones so long;
+ * where the endpoint is gone or has another behaviour they get 1012. Then, or
+ * when the next reload or the stop comes before, told is called once with how
  * many of each there were.
  */
-void session_reload(struct config *config, unsigned *moved, unsigned *closed);
+typedef void session_reloaded_fn(unsigned moved, unsigned closed);
+void session_reload(struct config *config, session_reloaded_fn *told);
 
-/* Closes all connections with 1001; those still in the handshake get 503. */
-void session_stop(void);
+/*
+ * From here on nobody is let in. In the next turns what was published before is
+ * delivered, for which there are so many milliseconds at most; then all
+ * connections are closed with 1001, and those still in the handshake get 503.
+ */
+void session_stop(int64_t patience);
 
 /* Ends what is left without waiting. Returns how many connections that were. */
 size_t session_abort(void);

@@ -7,8 +7,10 @@
  * again (timer_due). A deadline that lies more than one turn of the wheel ahead is simply met
  * on the way and left in place.
  *
- * A tick's list may be longer than what a turn of the loop has time for, which goes on in the next
- * one. Meanwhile connections are added to it and removed, so the place is kept by a mark among them.
+ * A tick's list may be longer than what a turn of the loop has time for, and so is a walk over all
+ * lists: that goes on in the next one. Meanwhile connections are added and removed, so the place is
+ * kept by a mark among them. Those that are put where a walk has been already would be passed over:
+ * for them it comes round once more.
  */
 #include "base/metrics.h"
 #include "config/config.h"
@@ -29,12 +31,23 @@ static struct {
 	struct conn mark;
 } due;
 
+/* The walk over all. */
+static struct {
+	timer_walk_fn *fn; /* NULL: none is under way */
+	bool (*waits)(const struct conn *c);
+	unsigned slot; /* of the wheel: those of the ones before it have come by, */
+	bool within; /* and in it those ahead of the mark */
+	bool again; /* one that waits was put there */
+	struct conn mark;
+} walk;
+
 void timer_init(void)
 {
 	for (int i = 0; i < WHEEL_SIZE; i++)
 		TAILQ_INIT(&wheel[i]);
 	due.tick = session.now;
 	due.within = false;
+	walk.fn = NULL;
 }
 
 static struct conn_list *list_of(uint32_t tick)
@@ -60,6 +73,8 @@ static void insert(struct conn *c, uint32_t deadline)
 	if (reached(deadline))
 		deadline = session.now + 1;
 	c->deadline = deadline;
+	if (walk.fn && deadline % WHEEL_SIZE <= walk.slot && walk.waits(c))
+		walk.again = true;
 	TAILQ_INSERT_TAIL(list_of(deadline), c, entry);
 }
 
@@ -227,11 +242,18 @@ enum timer_due timer_due(const struct conn *c)
 	return c->state_now < CONN_OPEN ? DUE_HANDSHAKE : DUE_CLOSE;
 }
 
+static bool is_mark(const struct conn *c)
+{
+	return c == &due.mark || c == &walk.mark;
+}
+
 /* Moves the mark behind the next connection, which is returned. NULL: there is none, nor a mark. */
 static struct conn *step(struct conn *mark, struct conn_list *list)
 {
 	struct conn *c = TAILQ_NEXT(mark, entry);
 
+	while (c && is_mark(c))
+		c = TAILQ_NEXT(c, entry);
 	TAILQ_REMOVE(list, mark, entry);
 	if (c)
 		TAILQ_INSERT_AFTER(list, c, mark, entry);
@@ -271,6 +293,57 @@ bool timer_go_on(void (*fn)(struct conn *c))
 	return false;
 }
 
+void timer_walk(timer_walk_fn *fn, bool (*waits)(const struct conn *c))
+{
+	if (walk.fn && walk.within)
+		TAILQ_REMOVE(&wheel[walk.slot], &walk.mark, entry);
+	walk.fn = fn;
+	walk.waits = waits;
+	walk.slot = 0;
+	walk.within = walk.again = false;
+}
+
+/* The next one in the list that the walk has come to. NULL: all of it have come by. */
+static struct conn *next_of_walk(void)
+{
+	struct conn_list *list = &wheel[walk.slot];
+	struct conn *c;
+
+	if (!walk.within)
+		TAILQ_INSERT_HEAD(list, &walk.mark, entry);
+	c = step(&walk.mark, list);
+	walk.within = c != NULL;
+	return c;
+}
+
+static void walk_to_next_list(void)
+{
+	if (++walk.slot < WHEEL_SIZE)
+		return;
+	walk.slot = 0;
+	if (!walk.again)
+		walk.fn = NULL;
+	walk.again = false;
+}
+
+bool timer_walk_on(void)
+{
+	while (walk.fn) {
+		struct conn *c = next_of_walk();
+
+		if (!c) {
+			walk_to_next_list();
+			continue;
+		}
+		metrics_beat();
+		turn_spend(TURN_LOOK);
+		walk.fn(c);
+		if (turn_is_over())
+			return true;
+	}
+	return false;
+}
+
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {
 	struct conn *c, *next;
@@ -283,7 +356,7 @@ void timer_each(void (*fn)(struct conn *c, void *arg), void *arg)
 
 			next = TAILQ_NEXT(c, entry);
 			metrics_beat();
-			if (c != &due.mark)
+			if (!is_mark(c))
 				fn(c, arg);
 			if (end)
 				break;

@@ -128,6 +128,35 @@ def test_each_connection_is_counted_once(daemon):
                 "changed: ping_interval; 10 connections kept, 0 closed"
 
 
+def test_reloads_of_many(daemon):
+    """One behind the other: all that stay are moved, each is told and counted once."""
+    stay, go = 1000, 500
+    gone = {"path": "/gone", "behaviour": "echo"}
+    d = daemon({"workers": 2, "ping_interval": "0", "endpoints": [ECHO, gone]})
+
+    async def client():
+        members = await asyncio.gather(
+            *(Member.open(d.address, p) for p in ["/ws"] * stay + ["/gone"] * go))
+        mark = d.log_size()
+        d.change(endpoints=[{**ECHO, "prefix": "First: "}])
+        d.kill(signal.SIGHUP)
+        for m in members[stay:]:
+            await m.until(lambda m=m: m.lost, "its end")
+            assert (m.code, m.reason) == (1012, "endpoint-changed")
+        d.change(endpoints=[{**ECHO, "prefix": "Second: "}])
+        d.kill(signal.SIGHUP)
+        d.log_contains("(?s)configuration reloaded: .*configuration reloaded: ", mark)
+        for m in members[:stay]:
+            m.send(b"hi")
+        for m in members[:stay]:
+            await m.count(1)
+            assert m.messages == [b"Second: hi"]
+        for kept, closed in ((stay, go), (stay, 0)):
+            d.log_count(rf"; {kept} connections kept, {closed} closed", 1)
+
+    run(client())
+
+
 def test_removed_endpoint(five):
     with Raw(five.address) as c, Raw(five.address) as other:
         c.upgrade("/safe")

@@ -36,6 +36,22 @@ def test_all_are_told(five, sig):
                           "ignyxd[master]: info: stopped event=stopped"]
 
 
+def test_many_are_told(daemon):
+    many = 1500
+    d = daemon({"workers": 2})
+
+    async def client():
+        members = await asyncio.gather(*(Member.open(d.address, "/ws") for _ in range(many)))
+        d.kill(signal.SIGTERM)
+        for m in members:
+            await m.until(lambda m=m: m.lost, "its end")
+            assert (m.code, m.reason) == (1001, "shutdown")
+
+    run(client())
+    assert d.wait() == 0
+    d.log_count(r"closed /.*code=1001 reason=shutdown", many)
+
+
 def test_stock_client(five):
     async def client():
         async with stock.connect(five.url("/chat")) as ws:

@@ -131,12 +131,8 @@ static void say_one(unsigned i)
 
 static void reload(void)
 {
-	struct config *again = worker_config(CONFIG, NULL);
-	unsigned moved, closed;
-
-	session_reload(again, &moved, &closed);
-	config_unref(again);
-	assert_int_equal(closed, 0);
+	reload_worker(CONFIG, NULL);
+	assert_int_equal(reloaded.closed, 0);
 }
 
 static unsigned rnd(unsigned *seed, unsigned below)

@@ -584,8 +584,6 @@ static void test_lines_of_a_behaviour(void **state)
 
 static void test_reload(void **state)
 {
-	struct config *c;
-	unsigned moved, closed;
 	static struct client stays, ends, asks;
 
 	(void)state;
@@ -594,14 +592,10 @@ static void test_reload(void **state)
 	connect_client(&asks);
 	say(&asks, "GET /deaf HTTP/1.1\r\n");
 	assert_non_null(asks.conn->endpoint);
-	c = worker_config("max_message = \"2K\"; handshake_timeout = \"1s\";\n"
-			  "endpoints = ( { path = \"/\"; behaviour = \"puppet\"; } );",
-			  all);
-	session_reload(c, &moved, &closed);
-	config_unref(c);
-	turn();
-	assert_int_equal(moved, 1);
-	assert_int_equal(closed, 1);
+	reload_worker("max_message = \"2K\"; handshake_timeout = \"1s\";\n"
+		      "endpoints = ( { path = \"/\"; behaviour = \"puppet\"; } );",
+		      all);
+	assert_reloaded(1, 1);
 	assert_int_equal(stays.conn->decoder.max_message, 2048);
 	assert_int_equal(ends.conn->code, WS_CLOSE_SERVICE_RESTART);
 	assert_null(asks.conn->endpoint);
@@ -616,11 +610,13 @@ static void test_stop(void **state)
 {
 	(void)state;
 	upgrade(&k, REQUEST("/") "\r\n");
-	session_stop();
+	session_stop(0);
+	turn();
 	ASSERT_HEARD(&k, "\x88\x0a\x03\xe9"
 			 "shutdown");
 	/* who is closing already is left alone */
-	session_stop();
+	session_stop(0);
+	turn();
 	ASSERT_HEARD(&k, "");
 	disconnect(&k);
 }

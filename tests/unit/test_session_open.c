@@ -302,7 +302,7 @@ static void test_stop(void **state)
 	connect_client(&proxied);
 	connect_client(&k);
 	worker.listener->proxy_protocol = false;
-	session_stop();
+	session_stop(0);
 	turn();
 	assert_begins(&asks, "HTTP/1.1 503 ");
 	assert_begins(&checks, "HTTP/1.1 503 ");

@@ -150,7 +150,8 @@ static void test_stop(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/") "\r\n");
 	say_within_the_turn(&a, "last");
-	session_stop();
+	session_stop(1000);
+	turn();
 	ASSERT_HEARD(&a, "\x81\x04last\x88\x0a\x03\xe9shutdown");
 	disconnect(&a);
 }
@@ -377,12 +378,7 @@ static void test_threshold_with_takeover(void **state)
 /* What was agreed on stays allowed, and is not done any more. */
 static void test_reload_that_turns_it_off(void **state)
 {
-	struct config *without =
-		worker_config("max_message = \"60K\"; endpoints = ( { path = \"/remembers\";"
-			      " behaviour = \"room\"; } );\n",
-			      NULL);
 	char text[101];
-	unsigned moved, closed;
 
 	(void)state;
 	memset(text, 'x', sizeof(text) - 1);
@@ -392,9 +388,10 @@ static void test_reload_that_turns_it_off(void **state)
 	hear(&a);
 	assert_int_equal(a.got[0], 0xc1);
 	a.len = 0;
-	session_reload(without, &moved, &closed);
-	config_unref(without);
-	assert_int_equal(moved, 1);
+	reload_worker("max_message = \"60K\"; endpoints = ( { path = \"/remembers\";"
+		      " behaviour = \"room\"; } );\n",
+		      NULL);
+	assert_reloaded(1, 0);
 	say_frame(&a, 0x81, text);
 	hear(&a);
 	assert_int_equal(a.len, 102);
@@ -495,20 +492,14 @@ static void test_what_is_told_of_a_message(void **state)
 /* The name is the member's own: it is in the log's entries after a reload, up to the end. */
 static void test_room_over_a_reload(void **state)
 {
-	struct config *new =
-		worker_config("max_message = \"60K\";\n"
-			      "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
-			      "  { path = \"/two\"; behaviour = \"echo\"; } );\n",
-			      NULL);
-	unsigned moved, closed;
-
 	(void)state;
 	upgrade(&a, REQUEST("/") "\r\n");
 	upgrade(&b, REQUEST("/two") "\r\n");
-	session_reload(new, &moved, &closed);
-	config_unref(new);
-	assert_int_equal(moved, 1);
-	assert_int_equal(closed, 1);
+	reload_worker("max_message = \"60K\";\n"
+		      "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
+		      "  { path = \"/two\"; behaviour = \"echo\"; } );\n",
+		      NULL);
+	assert_reloaded(1, 1);
 	assert_string_equal(a.conn->admission->room, "/");
 	assert_string_equal(b.conn->admission->room, "/two");
 	upgrade(&c, REQUEST("/") "\r\n");

@@ -329,7 +329,8 @@ static void test_stop_while_it_waits(void **state)
 
 	(void)state;
 	let_it_wait(3);
-	session_stop();
+	session_stop(0);
+	end_turn(0);
 	assert_int_equal(a.conn->state_now, CONN_CLOSING);
 	assert_true(waits(&a));
 	turn();
@@ -345,16 +346,14 @@ static void test_stop_while_it_waits(void **state)
 
 static void test_reload_while_it_waits(void **state)
 {
-	struct config *new = worker_config("max_message = \"8\"; endpoints = ( { path = \"/\";"
-					   " behaviour = \"puppet\"; } );\n",
-					   all);
-	unsigned moved, closed;
-
 	(void)state;
 	let_it_wait(3);
-	session_reload(new, &moved, &closed);
-	config_unref(new);
-	turn();
+	reload_worker("max_message = \"8\"; endpoints = ( { path = \"/\";"
+		      " behaviour = \"puppet\"; } );\n",
+		      all);
+	end_turn(0);
+	assert_true(waits(&a));
+	assert_reloaded(1, 0);
 	assert_int_equal(numbers_heard(&a, 0), HEAVY);
 	assert_int_equal(a.conn->reason, REASON_PEER_CLOSED);
 	disconnect(&a);

@@ -27,8 +27,6 @@ static int begin(void **state)
 		     "  { path = \"/once\"; behaviour = \"oneshot\"; message = \"x\";\n"
 		     "    ping_interval = \"100s\"; close_timeout = \"700ms\"; },\n"
 		     "  { path = \"/forever\"; behaviour = \"echo\"; ping_interval = \"60s\";\n"
-		     "    ping_timeout = \"0\"; },\n"
-		     "  { path = \"/often\"; behaviour = \"echo\"; ping_interval = \"2s\";\n"
 		     "    ping_timeout = \"0\"; } );\n",
 		     NULL);
 	return 0;
@@ -196,137 +194,6 @@ static void test_no_ping_behind_what_is_pending(void **state)
 	disconnect(&k);
 }
 
-/* --- many at once --- */
-
-enum { CROWD = 40, OFTEN = 20 /* ticks between pings of /often */ };
-
-static struct client crowd[CROWD];
-
-static void gather_crowd(const char *request)
-{
-	for (int i = 0; i < CROWD; i++)
-		upgrade(&crowd[i], request);
-}
-
-static void disperse_crowd(void)
-{
-	for (int i = 0; i < CROWD; i++)
-		close(crowd[i].fd);
-	turn();
-}
-
-/* How many of them have come to that state. */
-static int crowd_in(enum conn_state state)
-{
-	int n = 0;
-
-	for (int i = 0; i < CROWD; i++)
-		n += crowd[i].conn->state_now == state;
-	return n;
-}
-
-/* How many pings came to them, since the last time that this was asked. */
-static int pings_of_crowd(void)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < CROWD; i++) {
-		hear(&crowd[i]);
-		n += crowd[i].len / 6;
-		crowd[i].len = 0;
-	}
-	return (int)n;
-}
-
-/* So many in each tick of an interval; returns behind it. */
-static void assert_pings_are_spread(void)
-{
-	for (int i = 0; i < OFTEN; i++) {
-		pass(SESSION_TICK);
-		assert_int_equal(pings_of_crowd(), CROWD / OFTEN);
-	}
-}
-
-/* Who comes together is not pinged together, nor for ever who once was. */
-static void test_pings_are_spread(void **state)
-{
-	(void)state;
-	gather_crowd(REQUEST("/often") "\r\n");
-	assert_pings_are_spread();
-	assert_pings_are_spread();
-	/* as a worker that has no time */
-	for (int i = 0; i < OFTEN; i++)
-		session_tick();
-	turn();
-	assert_int_equal(pings_of_crowd(), CROWD);
-	assert_pings_are_spread();
-	disperse_crowd();
-}
-
-/* What a turn has no time for is done in the next one, and one thing is done in each. */
-static void test_a_tick_in_portions(void **state)
-{
-	(void)state;
-	gather_crowd(REQUEST("/idle") "\r\n");
-	pass(200);
-	session_tick();
-	for (int i = 0; i < CROWD; i++) {
-		assert_int_equal(crowd_in(CONN_CLOSING), i);
-		assert_true(end_turn(0));
-	}
-	assert_int_equal(crowd_in(CONN_CLOSING), CROWD);
-	assert_false(end_turn(0));
-	disperse_crowd();
-}
-
-/* As many as fit, so that many turns are not needed either. */
-static void test_a_portion(void **state)
-{
-	(void)state;
-	gather_crowd(REQUEST("/idle") "\r\n");
-	pass(200);
-	session_tick();
-	assert_true(end_turn(10 * (TURN_LOOK + TURN_CALL)));
-	assert_int_equal(crowd_in(CONN_CLOSING), 10);
-	turn();
-	disperse_crowd();
-}
-
-/* Another tick comes, those who wait end, others come: each has its turn, in the order of ticks. */
-static void test_what_happens_between_portions(void **state)
-{
-	static struct client later;
-
-	(void)state;
-	gather_crowd(REQUEST("/idle") "\r\n");
-	pass(100);
-	upgrade(&later, REQUEST("/idle") "\r\n");
-	pass(100);
-	session_tick();
-	end_turn(0);
-	assert_int_equal(crowd[0].conn->state_now, CONN_CLOSING);
-	/* the next, the last, and the one that the place was kept behind */
-	conn_kill(crowd[1].conn, REASON_RESET);
-	conn_kill(crowd[CROWD - 1].conn, REASON_RESET);
-	conn_kill(crowd[0].conn, REASON_RESET);
-	session_tick();
-	connect_client(&k);
-	for (int i = 2; i < CROWD - 1; i++) {
-		assert_int_equal(later.conn->state_now, CONN_OPEN);
-		end_turn(0);
-	}
-	assert_int_equal(crowd[CROWD - 2].conn->state_now, CONN_CLOSING);
-	end_turn(0);
-	assert_int_equal(later.conn->state_now, CONN_CLOSING);
-	pass(2800);
-	assert_state(CONN_UPGRADE);
-	pass(200);
-	assert_state(CONN_ENDING);
-	close(later.fd);
-	close(k.fd);
-	disperse_crowd();
-}
-
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
 
 int main(void)
@@ -341,10 +208,6 @@ int main(void)
 		TEST(test_pong_without_a_ping),
 		TEST(test_pings_without_a_timeout),
 		TEST(test_no_ping_behind_what_is_pending),
-		TEST(test_pings_are_spread),
-		TEST(test_a_tick_in_portions),
-		TEST(test_a_portion),
-		TEST(test_what_happens_between_portions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

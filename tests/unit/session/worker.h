@@ -159,11 +159,43 @@ static inline void pass(int64_t ms)
 	}
 }
 
-/* One turn, which is over as soon as work of so many nanoseconds was charged. */
+/* The end of a turn, which is over as soon as work of so many nanoseconds was charged. */
 static inline bool end_turn(int64_t credit)
 {
 	this_turn = (struct turn){ .credit = credit, .began = 1 };
 	return session_turn_end();
+}
+
+/* What was told of reloads. */
+static struct {
+	int times;
+	unsigned moved, closed; /* with the last one */
+} reloaded;
+
+static inline void note_reloaded(unsigned moved, unsigned closed)
+{
+	reloaded.times++;
+	reloaded.moved = moved;
+	reloaded.closed = closed;
+}
+
+/* A reload begins; text: as of worker_begin. */
+static inline void reload_worker(const char *text, const struct behaviour *const *all)
+{
+	struct config *c = worker_config(text, all);
+
+	reloaded.times = 0;
+	session_reload(c, note_reloaded);
+	config_unref(c);
+}
+
+/* It has come to its end, with these numbers. */
+static inline void assert_reloaded(unsigned moved, unsigned closed)
+{
+	turn();
+	assert_int_equal(reloaded.times, 1);
+	assert_int_equal(reloaded.moved, moved);
+	assert_int_equal(reloaded.closed, closed);
 }
 
 static inline void find_conn(struct conn *c, void *arg)
