@@ -69,7 +69,8 @@ enum { BUS_KIND_MESSAGE = 1 };
 
 /*
  * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per slot,
- * lent for the life of the bus. NULL: errno is set; EINVAL for limits that cannot be, ENOTSUP for
+ * lent for the life of the bus; each write is to be taken as an edge (EPOLLET), and what is in them
+ * is not read. NULL: errno is set; EINVAL for limits that cannot be, ENOTSUP for
  * a C library whose locks do not name their owner.
  */
 struct bus *bus_new(const struct bus_limits *l, const int wakeups[SLOTS]);
@@ -200,6 +201,9 @@ void bus_clear_slot(struct bus *b, int slot);
  * often the lock was taken, for supervision.
  */
 pid_t bus_lock_owner(const struct bus *b, uint64_t *acquisitions);
+
+/* Any process: ends the sleep of the worker in that slot, or the next one. */
+void bus_wake(const struct bus *b, int slot);
 
 /* Master: a bit for each slot that somebody waits for (bus_want_space) who wants space in the log. */
 uint64_t bus_awaited(const struct bus *b);

@@ -42,12 +42,16 @@
  * (QUIET): the master sees in it that they are waited for. Such a bit only who left it takes
  * away, or the master when the slot is empty, for nothing would tell that it has to be left again.
  */
+#include <errno.h>
 #include <unistd.h>
 
 #include "bus/bus_internal.h"
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+/* Others may fill a counter as it is emptied: that has an end. */
+enum { WAKE_TRIES = 10 };
 
 /* Of a mark: nobody is woken when a cursor comes to it. No position is ever as large. */
 static const uint64_t QUIET = (uint64_t)1 << 63;
@@ -68,17 +72,30 @@ static size_t reach(const struct bus *b)
 	return b->size - b->size / 4;
 }
 
-static void kick(const struct bus *b, uint64_t slots)
+/*
+ * Nobody reads what is written here: who sleeps is woken by the write itself (an edge). Only a
+ * counter that is full takes none (EAGAIN); that would be no edge, so it is emptied first. No count of
+ * wake-ups comes to that, but what another process wrote may.
+ */
+void bus_wake(const struct bus *b, int slot)
 {
 	static const uint64_t one = 1;
+	const int fd = b->wakeups[slot];
+	uint64_t count;
 
-	for (int i = 0; slots != 0; i++, slots >>= 1) {
-		if (!(slots & 1))
-			continue;
-		/* EAGAIN: the counter is at its limit and the worker thus woken already. */
-		if (write(b->wakeups[i], &one, sizeof(one)) < 0)
-			continue;
+	for (int tries = 0; tries < WAKE_TRIES; tries++) {
+		if (write(fd, &one, sizeof(one)) >= 0 || errno != EAGAIN)
+			return;
+		if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			return;
 	}
+}
+
+static void kick(const struct bus *b, uint64_t slots)
+{
+	for (int i = 0; slots != 0; i++, slots >>= 1)
+		if (slots & 1)
+			bus_wake(b, i);
 }
 
 void bus_scan(struct bus *b, uint64_t tail)

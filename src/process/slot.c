@@ -166,12 +166,9 @@ void slot_start(struct slot *s)
 /* They may have been waiting for the dead one. */
 static void wake_others(void)
 {
-	uint64_t one = 1;
-
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (slot_alive(&slots[i]) && write(shared.wakeups[i], &one, sizeof(one)) < 0 &&
-		    errno != EAGAIN)
-			log_warning(NULL, "cannot wake worker %d: %s", i, strerror(errno));
+		if (slot_alive(&slots[i]))
+			bus_wake(shared.bus, i);
 }
 
 void slot_ended(struct slot *s)

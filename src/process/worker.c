@@ -168,12 +168,9 @@ static void read_control(void *arg)
 /* The bus is looked at after every turn anyway; this only ends the sleep. */
 static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
 {
-	uint64_t n;
-
+	(void)fd;
 	(void)what;
 	(void)arg;
-	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
-		log_err(NULL, "cannot read the wake-up descriptor: %s", strerror(errno));
 }
 
 static void cut(void)
@@ -227,8 +224,9 @@ static int add_events(void)
 	if (ticks < 0)
 		return -1;
 	control_init(&worker.control, worker.start->control, CONTROL_TO_WORKER);
-	worker.wakeup =
-		event_new(worker.base, worker.start->wakeup, EV_READ | EV_PERSIST, wakeup_cb, NULL);
+	/* Each write to it is an edge, so it need not be read; what is in it from before is one, too. */
+	worker.wakeup = event_new(worker.base, worker.start->wakeup, EV_READ | EV_ET | EV_PERSIST,
+				  wakeup_cb, NULL);
 	worker.tick = event_new(worker.base, ticks, EV_READ | EV_PERSIST, tick_cb, NULL);
 	if (!worker.wakeup || !worker.tick || event_add(worker.wakeup, NULL) < 0 ||
 	    event_add(worker.tick, NULL) < 0 ||

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -394,6 +395,35 @@ def test_notify_shares_no_room_with_its_clients(shared):
         shared.log_contains("Received JSON: secret", mark)
         b.send(close(1000))
         assert b.closing() == (1000, "")
+
+
+def wake_ups(d):
+    """How many there were: what is in the eventfds of all workers."""
+    count = 0
+    for n in os.listdir(f"/proc/{d.pid}/fdinfo"):
+        with open(f"/proc/{d.pid}/fdinfo/{n}", encoding="ascii") as f:
+            found = re.search("^eventfd-count: *([0-9a-f]+)$", f.read(), re.M)
+        count += int(found[1], 16) if found else 0
+    return count
+
+
+def test_what_wakes_a_worker_is_not_read(daemon):
+    """A wake-up is the write alone: a system call less for each."""
+    d = daemon(FOUR)
+    with Raw(d.address) as a:
+        a.upgrade("/chat")
+        home = d.worker_of(a.local_port)
+        with contextlib.ExitStack() as others:
+            def elsewhere():
+                c = others.enter_context(Raw(d.address)).upgrade("/chat")
+                return c if d.worker_of(c.local_port) != home else None
+
+            b = wait_until("a member in another worker", elsewhere)
+            before = wake_ups(d)
+            for i in range(20):
+                a.send(text(f"a{i}"))
+                assert b.text() == f"User: a{i}"
+            assert wake_ups(d) > before
 
 
 def test_a_message_is_delivered_without_waiting_for_a_tick(daemon):

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -1011,6 +1012,56 @@ static void test_wakes_members_that_sleep(void **state)
 	assert_false(kicked(f, 2));
 }
 
+/* Every write is a wake-up, though nobody reads them: also when the counter takes no more. */
+static void test_wakes_whatever_the_count(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+	const uint64_t counts[] = { 0, 7, UINT64_MAX - 2, UINT64_MAX - 1 };
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	int set = epoll_create1(EPOLL_CLOEXEC);
+	uint64_t had;
+
+	join(b, "room");
+	assert_true(set >= 0);
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, f->wakeups[1], &e), 0);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (read(f->wakeups[1], &had, sizeof(had)) < 0)
+			assert_int_equal(errno, EAGAIN);
+		if (counts[i] > 0)
+			assert_int_equal(write(f->wakeups[1], &counts[i], 8), 8);
+		while (epoll_wait(set, &e, 1, 0) > 0)
+			continue;
+		for (int n = 0; n < 3; n++) {
+			skip_all(b);
+			assert_false(bus_sleep(b));
+			append_text(a, room, "hello");
+			bus_wake_readers(a);
+			assert_int_equal(epoll_wait(set, &e, 1, 1000), 1);
+			assert_int_equal(epoll_wait(set, &e, 1, 0), 0);
+		}
+		/* and as the master wakes */
+		bus_wake(f->master, 1);
+		assert_int_equal(epoll_wait(set, &e, 1, 1000), 1);
+	}
+	close(set);
+}
+
+/* Who begins to look finds what came before. */
+static void test_first_edge(void **state)
+{
+	struct fixture *f = *state;
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	int set = epoll_create1(EPOLL_CLOEXEC);
+
+	assert_true(set >= 0);
+	bus_wake(f->master, 1);
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, f->wakeups[1], &e), 0);
+	assert_int_equal(epoll_wait(set, &e, 1, 0), 1);
+	close(set);
+}
+
 static void test_worker_without_rooms_sleeps(void **state)
 {
 	struct fixture *f = *state;
@@ -1191,6 +1242,8 @@ int main(void)
 		BUS_TEST(test_opened_room_is_gone),
 		BUS_TEST(test_clear_slot),
 		BUS_TEST(test_wakes_members_that_sleep),
+		BUS_TEST(test_wakes_whatever_the_count),
+		BUS_TEST(test_first_edge),
 		BUS_TEST(test_worker_without_rooms_sleeps),
 		BUS_TEST(test_wakes_who_holds_the_log_up),
 		BUS_TEST(test_corrupt_entries),
