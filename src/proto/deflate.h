@@ -87,14 +87,20 @@ bool deflater_end(struct deflater *d, size_t start, struct buffer *out)
 
 struct inflater;
 
-/* Where the decompression of one connection stands; part of a frame decoder. */
+/*
+ * Where the decompression of one connection stands; part of a frame decoder. Work is counted in
+ * bytes that come out, as it were: one that goes in counts as many as it may cost at worst.
+ */
 struct ws_inflate {
 	bool takeover;
+	uint32_t slice; /* what may be done in one go; 0: all */
+	uint64_t work; /* what was done, since the caller has set it to 0 */
 	struct inflater *state; /* NULL: between messages, without takeover */
 };
 
 enum inflate_result {
 	INFLATE_OK,
+	INFLATE_PAUSED, /* a slice is done: to be called again, when work is 0, with what is left */
 	INFLATE_BROKEN,
 	INFLATE_TOO_BIG,
 	INFLATE_NOT_UTF8,
@@ -102,13 +108,17 @@ enum inflate_result {
 };
 
 /*
- * Goes on with n bytes of a message's payload and appends what comes out to
- * out, which may hold at most max bytes. utf8: of the text so far, checked as it
- * comes out; NULL for binary. After anything but INFLATE_OK the connection must end.
+ * Goes on with the bytes from *p up to end of a message's payload, and appends what comes out to
+ * out, which may hold at most max bytes; *p is moved past what was taken, which may be all also
+ * where it PAUSED. utf8: of the text so far, checked as it comes out; NULL for binary. After
+ * anything but these two the connection must end.
  */
-enum inflate_result inflate_some(struct ws_inflate *i, const uint8_t *p, size_t n,
+enum inflate_result inflate_some(struct ws_inflate *i, const uint8_t **p, const uint8_t *end,
 				 struct buffer *out, size_t max, utf8_state *utf8)
 	__attribute__((warn_unused_result));
+
+/* Whether there is more to come out of what it has taken. */
+bool inflate_has_more(const struct ws_inflate *i);
 
 /*
  * The payload is whole. It ends just behind a block, without the four bytes that are not sent

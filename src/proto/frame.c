@@ -9,6 +9,8 @@
  *
  * A compressed frame that is a whole message is inflated into one buffer of the
  * process; of any other message what was inflated is kept, never the compressed bytes.
+ * Where the caller has inflating done in slices, such a frame may turn out to be too much
+ * for one: from there on it is like one that has not come whole.
  */
 #include "proto/frame.h"
 
@@ -32,6 +34,7 @@ enum {
 	MASKED = 0x80,
 	LENGTH = 0x7f,
 	SCRATCH_KEPT = 64 * 1024, /* bytes that the buffer below keeps */
+	INFLATE_CHUNK = 4096, /* that are unmasked together: more of them is more than a slice */
 };
 
 struct header {
@@ -72,6 +75,8 @@ static const struct fault TOO_BIG = { WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG }
 static const struct fault NOT_UTF8 = { WS_CLOSE_INVALID_DATA, REASON_BAD_UTF8 };
 static const struct fault BAD_DEFLATE = { WS_CLOSE_INVALID_DATA, REASON_BAD_DEFLATE };
 static const struct fault MEMORY = { WS_CLOSE_INTERNAL, REASON_NO_MEMORY };
+/* None, but as with one there is no going on for now. */
+static const struct fault PAUSED = { 0, REASON_NONE };
 
 static bool is_control(unsigned opcode)
 {
@@ -81,8 +86,11 @@ static bool is_control(unsigned opcode)
 static const struct fault *inflate_fault(enum inflate_result r)
 {
 	static const struct fault *const faults[] = {
-		[INFLATE_OK] = NULL,          [INFLATE_BROKEN] = &BAD_DEFLATE,
-		[INFLATE_TOO_BIG] = &TOO_BIG, [INFLATE_NOT_UTF8] = &NOT_UTF8,
+		[INFLATE_OK] = NULL,
+		[INFLATE_PAUSED] = &PAUSED,
+		[INFLATE_BROKEN] = &BAD_DEFLATE,
+		[INFLATE_TOO_BIG] = &TOO_BIG,
+		[INFLATE_NOT_UTF8] = &NOT_UTF8,
 		[INFLATE_MEMORY] = &MEMORY,
 	};
 
@@ -222,6 +230,8 @@ static void drop_header(struct ws_decoder *d)
 
 static enum ws_result failed(const struct fault *f, uint16_t *code, enum reason *reason)
 {
+	if (f == &PAUSED)
+		return WS_PAUSED;
 	*code = f->code;
 	*reason = f->reason;
 	return WS_FAILED;
@@ -271,14 +281,52 @@ static const struct fault *finish_close(struct ws_message *m)
 	return NULL;
 }
 
-static const struct fault *whole_compressed(const struct ws_decoder *d, const struct header *h,
-					    const uint8_t *payload, struct ws_message *m)
+static struct ws_partial *begin_frame(struct ws_decoder *d, const struct header *h)
 {
+	struct ws_partial *s = need_partial(d);
+
+	if (!s)
+		return NULL;
+	s->head_len = 0;
+	s->in_frame = true;
+	s->current = *h;
+	s->done = 0;
+	if (h->opcode == WS_TEXT || h->opcode == WS_BINARY) {
+		s->message = h->opcode;
+		s->compressed = h->compressed;
+	}
+	return s;
+}
+
+/* A frame of which `done` bytes are inflated, and the rest is unmasked, is gone on with later. */
+static const struct fault *pause_whole(struct ws_decoder *d, const struct header *h, size_t done,
+				       utf8_state state)
+{
+	struct ws_partial *s = begin_frame(d, h);
+
+	if (!s)
+		return &MEMORY;
+	s->current.key = 0;
+	s->done = done;
+	s->utf8 = state;
+	s->data = inflated;
+	inflated = (struct buffer){ 0 };
+	return &PAUSED;
+}
+
+/* *p is the payload, unmasked, and is moved past what was taken of it. */
+static const struct fault *whole_compressed(struct ws_decoder *d, const struct header *h,
+					    uint8_t **p, struct ws_message *m)
+{
+	const uint8_t *from = *p, *payload = from;
 	utf8_state state = UTF8_BOUNDARY, *utf8 = h->opcode == WS_TEXT ? &state : NULL;
 	enum inflate_result r;
 
 	buffer_reset(&inflated, SCRATCH_KEPT);
-	r = inflate_some(d->inflate, payload, m->len, &inflated, d->max_message, utf8);
+	r = inflate_some(d->inflate, &payload, from + m->len, &inflated, d->max_message, utf8);
+	*p += payload - from;
+	if (r == INFLATE_PAUSED)
+		return pause_whole(d, h, (size_t)(payload - from), state);
 	if (r == INFLATE_OK)
 		r = inflate_end(d->inflate, &inflated, d->max_message, utf8);
 	m->room = 0;
@@ -289,22 +337,27 @@ static const struct fault *whole_compressed(const struct ws_decoder *d, const st
 
 /*
  * A whole frame that lies in the input, outside of any fragmented message; room: what of
- * its header is before it.
+ * its header is before it. *p is its payload, and is moved past it, or what was taken of it.
  */
-static const struct fault *whole_frame(const struct ws_decoder *d, const struct header *h,
-				       uint8_t *payload, uint8_t room, struct ws_message *m)
+static const struct fault *whole_frame(struct ws_decoder *d, const struct header *h, uint8_t **p,
+				       uint8_t room, struct ws_message *m)
 {
+	uint8_t *payload = *p;
+
 	m->opcode = h->opcode;
 	m->room = room;
 	m->data = payload;
 	m->len = (size_t)h->payload_len;
-	if (h->opcode == WS_TEXT && !h->compressed)
+	if (h->compressed) {
+		ws_mask(payload, m->len, h->key, 0);
+		return whole_compressed(d, h, p, m);
+	}
+	*p += m->len;
+	if (h->opcode == WS_TEXT)
 		return ws_unmask_text(payload, m->len, h->key, 0, UTF8_BOUNDARY) == UTF8_BOUNDARY
 			       ? NULL
 			       : &NOT_UTF8;
 	ws_mask(payload, m->len, h->key, 0);
-	if (h->compressed)
-		return whole_compressed(d, h, payload, m);
 	return h->opcode == WS_CLOSE ? finish_close(m) : NULL;
 }
 
@@ -321,19 +374,30 @@ static bool reserve_ahead(struct ws_partial *s, size_t n)
 	return buffer_reserve(&s->data, ahead > n ? (size_t)ahead : n);
 }
 
+/* What is not taken of n bytes, for a slice is done, is masked again. *n: what is. */
+static const struct fault *take_compressed(const struct ws_decoder *d, uint8_t *p, size_t *n)
+{
+	struct ws_partial *s = d->partial;
+	const uint8_t *taken = p;
+	enum inflate_result r;
+
+	size_t most = *n < INFLATE_CHUNK ? *n : INFLATE_CHUNK;
+
+	ws_mask(p, most, s->current.key, (size_t)(s->done & 3));
+	r = inflate_some(d->inflate, &taken, p + most, &s->data, d->max_message,
+			 s->message == WS_TEXT ? &s->utf8 : NULL);
+	*n = (size_t)(taken - p);
+	ws_mask(p + *n, most - *n, s->current.key, (size_t)((s->done + *n) & 3));
+	return inflate_fault(r);
+}
+
 /* Unmasks n bytes of the message under way and takes them into its buffer. */
 static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, size_t n)
 {
 	struct ws_partial *s = d->partial;
 	size_t offset = (size_t)(s->done & 3);
-	bool is_text = s->message == WS_TEXT;
 
-	if (s->compressed) {
-		ws_mask(p, n, s->current.key, offset);
-		return inflate_fault(inflate_some(d->inflate, p, n, &s->data, d->max_message,
-						  is_text ? &s->utf8 : NULL));
-	}
-	if (is_text)
+	if (s->message == WS_TEXT)
 		s->utf8 = ws_unmask_text(p, n, s->current.key, offset, s->utf8);
 	else
 		ws_mask(p, n, s->current.key, offset);
@@ -350,7 +414,7 @@ static const struct fault *take_payload(const struct ws_decoder *d, uint8_t **p,
 	size_t n = (size_t)(end - *p) < left ? (size_t)(end - *p) : (size_t)left;
 	const struct fault *fault = NULL;
 
-	if (n == 0)
+	if (n == 0 && !(s->compressed && inflate_has_more(d->inflate)))
 		return NULL;
 	if (is_control(s->current.opcode)) {
 		ws_mask(*p, n, s->current.key, (size_t)(s->done & 3));
@@ -358,6 +422,8 @@ static const struct fault *take_payload(const struct ws_decoder *d, uint8_t **p,
 			fault = &MEMORY;
 		else if (s->current.opcode == WS_CLOSE)
 			fault = check_close(s->control.p, s->control.len, false);
+	} else if (s->compressed) {
+		fault = take_compressed(d, *p, &n);
 	} else {
 		fault = take_data(d, *p, n);
 	}
@@ -390,23 +456,6 @@ static bool end_frame(const struct ws_decoder *d, struct ws_message *m, const st
 	s->message = 0;
 	s->utf8 = UTF8_BOUNDARY;
 	return true;
-}
-
-static const struct fault *begin_frame(struct ws_decoder *d, const struct header *h)
-{
-	struct ws_partial *s = need_partial(d);
-
-	if (!s)
-		return &MEMORY;
-	s->head_len = 0;
-	s->in_frame = true;
-	s->current = *h;
-	s->done = 0;
-	if (h->opcode == WS_TEXT || h->opcode == WS_BINARY) {
-		s->message = h->opcode;
-		s->compressed = h->compressed;
-	}
-	return NULL;
 }
 
 /*
@@ -474,19 +523,20 @@ static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uin
 				uint8_t room = d->partial && d->partial->head_len ? 0 : h.size;
 
 				drop_header(d);
-				fault = whole_frame(d, &h, *p, room, m);
-				*p += h.payload_len;
+				fault = whole_frame(d, &h, p, room, m);
 				break;
 			}
-			fault = begin_frame(d, &h);
-			if (fault)
-				return failed(fault, code, reason);
+			if (!begin_frame(d, &h))
+				return failed(&MEMORY, code, reason);
 		}
 		fault = take_payload(d, p, end);
 		if (fault)
 			return failed(fault, code, reason);
-		if (d->partial->done < d->partial->current.payload_len)
+		if (d->partial->done < d->partial->current.payload_len) {
+			if (*p < end)
+				continue;
 			return WS_NEED_MORE;
+		}
 		if (end_frame(d, m, &fault))
 			break;
 	}

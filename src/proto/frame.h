@@ -72,6 +72,7 @@ struct ws_decoder {
 enum ws_result {
 	WS_NEED_MORE, /* all input is consumed; nothing is whole yet */
 	WS_EVENT, /* *m is filled in; call again, also when the input is used up */
+	WS_PAUSED, /* a slice of inflating is done (proto/deflate.h); call again, in the same way */
 	WS_FAILED, /* *code and *reason say why; the connection must end */
 };
 

@@ -17,6 +17,9 @@
 #include "session/opening.h"
 #include "session/session.h"
 
+/* What a client's messages are inflated to between two looks whether the turn is over. */
+enum { INFLATE_SLICE = 64 * 1024 };
+
 static void respond(struct conn *c, const char *response, size_t n, enum reason reason)
 {
 	free(opening_take_head(c));
@@ -177,8 +180,10 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 	c->bytes_in = rest;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
-	if (c->deflate)
+	if (c->deflate) {
 		c->decoder.inflate = &c->deflate->inflate;
+		c->decoder.inflate->slice = INFLATE_SLICE;
+	}
 	metrics_add(&session.row->opened, 1);
 	timer_update(c);
 	if (l->access_log)

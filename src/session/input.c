@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "proto/deflate.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -59,6 +60,17 @@ static void note_incomplete(struct conn *c)
 		timer_message_begun(c);
 }
 
+/* What was inflated does not lie in the input, and so has no room ahead of it. */
+static void charge_inflated(const struct conn *c)
+{
+	struct ws_inflate *i = c->decoder.inflate;
+
+	if (!i)
+		return;
+	turn_spend_on(i->work, TURN_INFLATE);
+	i->work = 0;
+}
+
 /* Not inline: hardly any input is longer than a step. */
 static __attribute__((noinline)) enum input_event end_step(struct conn *c)
 {
@@ -74,10 +86,16 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 	for (;;) {
 		switch (ws_decode(&c->decoder, p, end, &m, &v->code, &v->reason)) {
 		case WS_NEED_MORE:
+			charge_inflated(c);
 			note_incomplete(c);
 			return INPUT_MORE;
 		case WS_EVENT:
+			if (m.room == 0)
+				charge_inflated(c);
 			break;
+		case WS_PAUSED:
+			charge_inflated(c);
+			return end_step(c);
 		case WS_FAILED:
 			return INPUT_FAILED;
 		}

@@ -1,8 +1,8 @@
 /*
  * The frame decoder, with and without compression.
  *
- * Invariants: any split of the input gives the same events; a message that was
- * decoded, framed again and decoded again is the same message.
+ * Invariants: any split of the input, and any slice of inflating, gives the same events; a
+ * message that was decoded, framed again and decoded again is the same message.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -144,7 +144,9 @@ static bool feed(struct ws_decoder *d, const uint8_t *bytes, size_t n, struct bu
 	uint16_t code;
 
 	memcpy(copy, bytes, n);
-	while (r == WS_EVENT) {
+	while (r == WS_EVENT || r == WS_PAUSED) {
+		if (d->inflate)
+			d->inflate->work = 0;
 		r = ws_decode(d, &p, copy + n, &m, &code, &reason);
 		fuzz_require(p >= copy && p <= copy + n);
 		if (r == WS_EVENT) {
@@ -172,12 +174,13 @@ static bool feed(struct ws_decoder *d, const uint8_t *bytes, size_t n, struct bu
 	return r == WS_NEED_MORE;
 }
 
-enum split { WHOLE, BYTES, RANDOM };
+enum split { WHOLE, SLICES, BYTES, RANDOM };
 
 static void decode(const struct setup *s, const struct buffer *in, enum split split,
 		   struct buffer *events)
 {
-	struct ws_inflate inflate = { .takeover = s->takeover };
+	struct ws_inflate inflate = { .takeover = s->takeover,
+				      .slice = split == WHOLE ? 0 : 1 + s->seed * 16 };
 	struct ws_decoder d;
 	unsigned seed = s->seed;
 
@@ -212,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		make_frames(p, end, &in);
 	decode(&s, &in, WHOLE, &whole);
-	for (enum split split = BYTES; split <= RANDOM; split++) {
+	for (enum split split = SLICES; split <= RANDOM; split++) {
 		struct buffer events = { 0 };
 
 		if (split == BYTES && in.len > 20000)

@@ -16,15 +16,35 @@ struct outcome {
 	struct buffer out;
 };
 
+/* In slices, each of which is to be one. */
+static enum inflate_result take(struct ws_inflate *i, const uint8_t *p, size_t n,
+				struct buffer *out, size_t max, utf8_state *utf8)
+{
+	const uint8_t *end = p + n;
+	enum inflate_result r;
+
+	do {
+		const uint8_t *from = p;
+		size_t had = out->len;
+
+		i->work = 0;
+		r = inflate_some(i, &p, end, out, max, utf8);
+		fuzz_require(p >= from && p <= end && out->len >= had);
+		fuzz_require(i->slice == 0 || out->len - had <= i->slice);
+		fuzz_require(r != INFLATE_PAUSED || p < end || inflate_has_more(i));
+		fuzz_require(r != INFLATE_PAUSED || (i->slice > 0 && i->work >= i->slice));
+	} while (r == INFLATE_PAUSED);
+	return r;
+}
+
 static struct outcome run(size_t max, bool text, const uint8_t *p, size_t n, size_t step)
 {
-	struct ws_inflate i = { .takeover = false };
+	struct ws_inflate i = { .slice = (uint32_t)(step * 7 % 1000) };
 	utf8_state state = UTF8_BOUNDARY, *utf8 = text ? &state : NULL;
 	struct outcome o = { INFLATE_OK, { 0 } };
 
 	for (size_t at = 0; at < n && o.result == INFLATE_OK; at += step)
-		o.result =
-			inflate_some(&i, p + at, n - at < step ? n - at : step, &o.out, max, utf8);
+		o.result = take(&i, p + at, n - at < step ? n - at : step, &o.out, max, utf8);
 	if (o.result == INFLATE_OK)
 		o.result = inflate_end(&i, &o.out, max, utf8);
 	fuzz_require(o.out.len <= max + 1 && o.out.size <= 2 * (max + 1) + 512);

@@ -155,6 +155,11 @@ def stand_still(pid):
     wait_until(f"that {pid} stands still", lambda: proc_stat(pid)["state"] == "T")
 
 
+def wait_until_asleep(pid):
+    """Waits until a worker has nothing to do: then it has dealt with all that it has read."""
+    wait_until(f"that {pid} sleeps", lambda: proc_stat(pid)["state"] == "S")
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

@@ -15,7 +15,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 import stock
 import way
-from harness import DEADLINE, LOCAL, stand_still, wait_until
+from harness import DEADLINE, LOCAL, stand_still, wait_until, wait_until_asleep
 from raw import BINARY, CLOSE, Raw, close, frame, run, text
 
 ON = {"enabled": True, "threshold": "0"}
@@ -221,9 +221,10 @@ def test_drops_of_what_was_gathered_before(daemon):
             c.upgrade(headers={"Sec-WebSocket-Extensions": "permessage-deflate"})
             sent = [noise.randbytes(1000) for _ in range(before)]
             c.send(*(frame(BINARY, m) for m in sent))
-            # these were read first, and some of them wait
+            # these are read first, and some of them wait
             other.upgrade().send(text("x"))
             assert other.text() == "x"
+            wait_until_asleep(d.workers()[0])
             stand_still(d.workers()[0])
             sent += (noise.randbytes(16000) for _ in range(4))
             for _ in range(12):
@@ -234,8 +235,7 @@ def test_drops_of_what_was_gathered_before(daemon):
             os.kill(d.workers()[0], signal.SIGCONT)
             # nothing is read, and so nothing is sent, before the worker has seen all of that
             assert other.text() == "y"
-            other.send(text("z"))
-            assert other.text() == "z"
+            wait_until_asleep(d.workers()[0])
             inflater, rest = zlib.decompressobj(-15), iter(sent)
             first, payload = c.frame()
             while first & 0x0f != CLOSE:

@@ -34,6 +34,29 @@ struct bytes {
 #define B(text) { text, sizeof(text) - 1 }
 // clang-format on
 
+/* What is inflated in one go by the following, 0: all; and how often that was not all. */
+static uint32_t slice;
+static unsigned pauses;
+
+/* One call, in which no more is inflated than that. */
+static enum ws_result decode_slice(struct ws_decoder *d, uint8_t **p, uint8_t *end,
+				   struct ws_message *m, uint16_t *code, enum reason *reason)
+{
+	enum ws_result r;
+
+	if (!d->inflate)
+		return ws_decode(d, p, end, m, code, reason);
+	d->inflate->slice = slice;
+	d->inflate->work = 0;
+	r = ws_decode(d, p, end, m, code, reason);
+	if (r == WS_PAUSED) {
+		/* of a step the bytes that go in are bounded, and those that come out */
+		assert_in_range(d->inflate->work, slice, 2 * slice + 100);
+		pauses++;
+	}
+	return r;
+}
+
 /* Feeds bytes in steps; writes the messages, each ended by ";", and the error to out. */
 static void decode(struct ws_decoder *d, const struct buffer *in, size_t step, struct buffer *out)
 {
@@ -46,8 +69,8 @@ static void decode(struct ws_decoder *d, const struct buffer *in, size_t step, s
 		uint16_t code;
 
 		memcpy(copy, in->p + at, n);
-		while (r == WS_EVENT) {
-			r = ws_decode(d, &p, copy + n, &m, &code, &reason);
+		while (r == WS_EVENT || r == WS_PAUSED) {
+			r = decode_slice(d, &p, copy + n, &m, &code, &reason);
 			if (r == WS_EVENT)
 				assert_true(buffer_append(out, m.data, m.len) &&
 					    buffer_append(out, ";", 1));
@@ -89,7 +112,7 @@ static void put_frame(struct buffer *b, uint8_t first, const void *payload, size
 	ws_mask(b->p + b->len - len, len, key, 0);
 }
 
-static void check_bytes(const struct buffer *in, bool takeover, const char *expected)
+static void check_steps(const struct buffer *in, bool takeover, const char *expected)
 {
 	for (size_t step = 1; step <= in->len; step += step < 40 ? 1 : in->len) {
 		struct ws_inflate inflate = { .takeover = takeover };
@@ -106,6 +129,16 @@ static void check_bytes(const struct buffer *in, bool takeover, const char *expe
 		ws_decoder_fini(&d);
 		assert_null(inflate.state);
 		buffer_free(&out);
+	}
+}
+
+static void check_bytes(const struct buffer *in, bool takeover, const char *expected)
+{
+	static const uint32_t slices[] = { 1, 17, 300, 0 };
+
+	for (size_t i = 0; i < sizeof(slices) / sizeof(*slices); i++) {
+		slice = slices[i];
+		check_steps(in, takeover, expected);
 	}
 }
 
@@ -303,6 +336,84 @@ static void test_round_trips(void **state)
 	}
 }
 
+/* It is the same in slices, of whatever size, and in frames that lie whole in the input. */
+static void test_round_trips_in_slices(void **state)
+{
+	static const uint32_t slices[] = { 1, 50, 1000, 30000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(slices) / sizeof(*slices); i++) {
+		slice = slices[i];
+		pauses = 0;
+		for (int takeover = 0; takeover < 2; takeover++) {
+			round_trip(1, 15, takeover, SIZE_MAX);
+			round_trip(9, 9, takeover, 7);
+			round_trip(6, 15, takeover, 5000);
+		}
+		assert_true(pauses > 0);
+	}
+	slice = 0;
+}
+
+/* What is cut in the middle of what comes out goes on, also when all has gone in. */
+static void test_a_bomb_in_slices(void **state)
+{
+	uint8_t *zeros = calloc(1, MAX);
+	struct deflate_part part = { zeros, MAX };
+	struct deflater *c = deflater_new(9, 8, 15);
+	struct ws_inflate inflate = { .takeover = true };
+	struct buffer z = { 0 }, in = { 0 }, out = { 0 };
+	struct ws_decoder d;
+
+	(void)state;
+	assert_true(zeros && deflater_message(c, &part, 1, &z));
+	put_frame(&in, 0xc2, z.p, z.len);
+	ws_decoder_init(&d, MAX);
+	d.inflate = &inflate;
+	for (slice = 1000; slice < MAX; slice *= 4) {
+		pauses = 0;
+		out.len = 0;
+		decode(&d, &in, SIZE_MAX, &out);
+		assert_int_equal(out.len, MAX + 1);
+		assert_memory_equal(out.p, zeros, MAX);
+		assert_true(pauses >= MAX / slice);
+	}
+	slice = 0;
+	ws_decoder_fini(&d);
+	deflater_free(c);
+	buffer_free(&z);
+	buffer_free(&in);
+	buffer_free(&out);
+	free(zeros);
+}
+
+/* Blocks of which nothing comes out are work, too, and each read is done with at last. */
+static void test_empty_blocks_in_slices(void **state)
+{
+	static const uint8_t empty[] = { 0x00, 0x00, 0x00, 0xff, 0xff };
+	struct ws_inflate inflate = { .takeover = true };
+	struct buffer payload = { 0 }, in = { 0 }, out = { 0 };
+	struct ws_decoder d;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++)
+		assert_true(buffer_append(&payload, empty, sizeof(empty)));
+	assert_true(buffer_append(&payload, "", 1));
+	put_frame(&in, 0xc2, payload.p, payload.len);
+	ws_decoder_init(&d, MAX);
+	d.inflate = &inflate;
+	slice = 65536;
+	pauses = 0;
+	decode(&d, &in, SIZE_MAX, &out);
+	assert_int_equal(out.len, 1);
+	assert_in_range(pauses, payload.len / 4096, 2 * payload.len / 4096);
+	slice = 0;
+	ws_decoder_fini(&d);
+	buffer_free(&payload);
+	buffer_free(&in);
+	buffer_free(&out);
+}
+
 /* The same message is much shorter the second time, if the first is remembered. */
 static void test_takeover_pays(void **state)
 {
@@ -400,10 +511,12 @@ static void test_bomb(void **state)
 	struct deflater *c = deflater_new(9, 8, 15);
 	struct buffer z = { 0 }, out = { 0 };
 	struct ws_inflate i = { .takeover = false };
+	const uint8_t *p;
 
 	(void)state;
 	assert_true(zeros && deflater_message(c, &part, 1, &z));
-	assert_int_equal(inflate_some(&i, z.p, z.len, &out, MAX, NULL), INFLATE_TOO_BIG);
+	p = z.p;
+	assert_int_equal(inflate_some(&i, &p, z.p + z.len, &out, MAX, NULL), INFLATE_TOO_BIG);
 	assert_int_equal(out.len, MAX + 1);
 	assert_true(out.size <= 2 * (MAX + 1));
 	inflate_fini(&i);
@@ -455,13 +568,15 @@ static void test_long_messages_beat(void **state)
 	struct deflater *c = deflater_new(1, 8, 15);
 	struct buffer z = { 0 }, out = { 0 };
 	struct ws_inflate i = { .takeover = false };
+	const uint8_t *p;
 	uint64_t before = metrics_heartbeat(metrics_own);
 
 	(void)state;
 	assert_true(zeros && deflater_message(c, &part, 1, &z));
 	assert_true(metrics_heartbeat(metrics_own) - before >= LONG / 4096);
 	before = metrics_heartbeat(metrics_own);
-	assert_int_equal(inflate_some(&i, z.p, z.len, &out, LONG, NULL), INFLATE_OK);
+	p = z.p;
+	assert_int_equal(inflate_some(&i, &p, z.p + z.len, &out, LONG, NULL), INFLATE_OK);
 	assert_true(metrics_heartbeat(metrics_own) - before >= LONG / (256 * 1024));
 	inflate_fini(&i);
 	deflater_free(c);
@@ -642,6 +757,9 @@ int main(void)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_not_agreed_on),
 		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_round_trips_in_slices),
+		cmocka_unit_test(test_a_bomb_in_slices),
+		cmocka_unit_test(test_empty_blocks_in_slices),
 		cmocka_unit_test(test_takeover_pays),
 		cmocka_unit_test(test_no_memory_for_a_compressor),
 		cmocka_unit_test(test_no_memory_for_a_message),

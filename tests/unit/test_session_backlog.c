@@ -323,7 +323,7 @@ static void inflate_all(const uint8_t *p, size_t n, struct buffer *out)
 {
 	struct ws_inflate i = { .takeover = false };
 
-	assert_int_equal(inflate_some(&i, p, n, out, GOT_MAX, NULL), INFLATE_OK);
+	assert_int_equal(inflate_some(&i, &p, p + n, out, GOT_MAX, NULL), INFLATE_OK);
 	assert_int_equal(inflate_end(&i, out, GOT_MAX, NULL), INFLATE_OK);
 	inflate_fini(&i);
 }

@@ -15,7 +15,9 @@
 
 enum { MANY = 12, STREAM_MAX = 400 * 1024, HEAVY = 9000 };
 
-/* Comes back; but "c" closes. */
+#define ZIP "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+/* Comes back; but "c" closes, and of zeroes only the number is told. */
 static bool puppet_message(struct conn *c, const void *opts, void *state,
 			   const struct ws_message *m, struct verdict *v)
 {
@@ -23,7 +25,10 @@ static bool puppet_message(struct conn *c, const void *opts, void *state,
 	(void)state;
 	if (m->len == 1 && *m->data == 'c')
 		return verdict_close(v, 4000, REASON_DONE, "bye", 3);
-	conn_send_back(c, m);
+	if (m->len > 0 && *m->data == 0)
+		conn_send(c, WS_BINARY, NULL, 0, &m->len, 4);
+	else
+		conn_send_back(c, m);
 	return true;
 }
 
@@ -47,7 +52,10 @@ static int begin_with(const char *timers)
 
 	snprintf(text, sizeof(text),
 		 "%s max_message = \"64K\"; max_pending = \"1M\"; close_timeout = \"60s\";\n"
-		 "endpoints = ( { path = \"/\"; behaviour = \"puppet\"; access_log = false; } );\n",
+		 "access_log = false; endpoints = ( { path = \"/\"; behaviour = \"puppet\"; },\n"
+		 "  { path = \"/zip\"; behaviour = \"puppet\";\n"
+		 "    compression = { enabled = true; threshold = \"1M\"; client_context_takeover "
+		 "= true; }; } );\n",
 		 timers);
 	worker_begin(text, all);
 	return 0;
@@ -126,9 +134,36 @@ static void put_fragments(const uint8_t *data)
 	put_frame(0x80, data, pick(300));
 }
 
+static struct deflater *deflater;
+
+/* A compressed message, perhaps in two frames, that refers to those before. */
+static void put_compressed(uint8_t opcode, const uint8_t *data, size_t len, bool split)
+{
+	struct deflate_part part = { data, len };
+	struct buffer z = { 0 };
+	size_t first = split ? 1 + pick(10) : 0;
+
+	assert_true(deflater_message(deflater, &part, 1, &z));
+	if (first > 0 && first < z.len) {
+		put_frame(0x40 | opcode, z.p, first);
+		put_frame(0x89, "between", 7);
+		put_frame(0x80, z.p + first, z.len - first);
+	} else {
+		put_frame(0xc0 | opcode, z.p, z.len);
+	}
+	buffer_free(&z);
+}
+
 static void put_something(const uint8_t *data)
 {
-	switch (pick(8)) {
+	switch (pick(deflater ? 11 : 8)) {
+	case 8:
+	case 9:
+		put_compressed(1, data + pick(100), pick(60000), pick(2));
+		break;
+	case 10:
+		put_compressed(2, told[0] + pick(30000), pick(30000), pick(2));
+		break;
 	case 0:
 		put_frame(0x82, data, pick(30000));
 		break;
@@ -155,7 +190,7 @@ static void make_stream(unsigned number)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)('d' + i % 20);
 	stream.len = 0;
-	for (unsigned n = pick(1500); n > 0 && stream.len < STREAM_MAX - 80000; n--)
+	for (unsigned n = pick(deflater ? 80 : 1500); n > 0 && stream.len < STREAM_MAX - 80000; n--)
 		put_something(data);
 	if (pick(3) == 0)
 		put_frame(0x81, "c", 1);
@@ -169,29 +204,29 @@ static size_t converse(uint8_t *to, bool cut, bool *waited)
 {
 	size_t at = 0;
 
-	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&a, deflater ? REQUEST("/zip") ZIP "\r\n" : REQUEST("/") "\r\n");
+	/* which takes all: of what waits for a socket only the last pong is kept */
+	steer_client(&a, 1 << 30);
 	for (int quiet = 0; quiet < 4;) {
-		size_t n = write_some(&a, at, 1 + pick(100000)), had = a.len;
+		size_t n = write_some(&a, at, 1 + pick(100000)), had = wire.len;
 		bool more = cut ? turn_short(pick(30000)) : turn_once();
 
 		at += n;
 		*waited |= waits(&a);
-		hear(&a);
-		quiet = n > 0 || more || a.len > had ? 0 : quiet + 1;
+		quiet = n > 0 || more || wire.len > had ? 0 : quiet + 1;
 	}
-	memcpy(to, a.got, a.len);
-	at = a.len;
+	assert_true(wire.len > 0 && wire.len <= GOT_MAX);
+	memcpy(to, wire.bytes, wire.len);
 	disconnect(&a);
 	assert_int_equal(session.conns, 0);
-	return at;
+	return wire.len;
 }
 
-static void test_the_same_comes_out(void **state)
+static void check_streams(unsigned from, unsigned to)
 {
 	bool waited = false, whole_waited = false;
 
-	(void)state;
-	for (unsigned i = 1; i <= 60; i++) {
+	for (unsigned i = from; i <= to; i++) {
 		size_t whole, cut;
 
 		make_stream(i);
@@ -201,6 +236,24 @@ static void test_the_same_comes_out(void **state)
 		assert_memory_equal(told[0], told[1], whole);
 	}
 	assert_true(waited);
+}
+
+static void test_the_same_comes_out(void **state)
+{
+	(void)state;
+	check_streams(1, 60);
+}
+
+static void test_the_same_comes_out_inflated(void **state)
+{
+	(void)state;
+	for (unsigned i = 101; i <= 130; i++) {
+		deflater = deflater_new(6, 8, 15);
+		assert_non_null(deflater);
+		check_streams(i, i);
+		deflater_free(deflater);
+	}
+	deflater = NULL;
 }
 
 /* --- shares --- */
@@ -289,6 +342,64 @@ static void test_many_that_are_readable(void **state)
 	}
 	for (int i = 0; i < MANY; i++)
 		disconnect(&many[i]);
+}
+
+/* What is inflated is cut in slices, and the others are served between two of them. */
+static void test_bombs_do_not_hold_others_up(void **state)
+{
+	static uint8_t zeros[65536];
+	unsigned turns = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/zip") ZIP "\r\n");
+	upgrade(&many[0], REQUEST("/") "\r\n");
+	deflater = deflater_new(9, 8, 15);
+	stream.len = 0;
+	for (int i = 0; i < 20; i++)
+		put_compressed(2, zeros, sizeof(zeros), false);
+	deflater_free(deflater);
+	deflater = NULL;
+	write_all(&a);
+	assert_true(turn_short(TURN_STEP));
+	do {
+		assert_int_equal(write(many[0].fd, "\x81\x82\0\0\0\0hi", 8), 8);
+		turn_short(TURN_STEP);
+		ASSERT_HEARD(&many[0], "\x81\x02hi");
+		turns++;
+	} while (waits(&a));
+	assert_in_range(turns, 20, 60);
+	hear(&a);
+	assert_int_equal(a.len, 20 * 6);
+	for (int i = 0; i < 20; i++)
+		assert_memory_equal(a.got + 6 * i, "\x82\x04\0\0\x01\0", 6);
+	disconnect(&a);
+	disconnect(&many[0]);
+}
+
+/* A message that is inflated in slices is one that has not come whole. */
+static void test_who_inflates_for_ever(void **state)
+{
+	static const uint8_t empty[] = { 0x00, 0x00, 0x00, 0xff, 0xff };
+	static uint8_t blocks[60000];
+	uint32_t start;
+
+	(void)state;
+	upgrade(&a, REQUEST("/zip") ZIP "\r\n");
+	for (size_t i = 0; i < sizeof(blocks); i++)
+		blocks[i] = empty[i % sizeof(empty)];
+	stream.len = 0;
+	put_frame(0x42, blocks, sizeof(blocks));
+	for (int i = 0; i < 5; i++)
+		put_frame(0x00, blocks, sizeof(blocks));
+	start = session.now;
+	for (size_t at = 0; a.conn->state_now == CONN_OPEN && session.now - start < 300;) {
+		at += write_some(&a, at, SIZE_MAX);
+		turn_short(1);
+		session.now += 5;
+		conn_timer(a.conn);
+	}
+	assert_int_equal(a.conn->reason, REASON_MESSAGE_TIMEOUT);
+	disconnect(&a);
 }
 
 /* --- while it waits --- */
@@ -380,6 +491,7 @@ static void test_long_ones_are_answered_meanwhile(void **state)
 
 	(void)state;
 	upgrade(&a, REQUEST("/") "\r\n");
+	memset(data, 'x', sizeof(data));
 	stream.len = 0;
 	for (int i = 0; i < 4; i++)
 		put_frame(0x82, data, sizeof(data));
@@ -442,9 +554,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_same_comes_out),
+		TEST(test_the_same_comes_out_inflated),
 		TEST(test_the_light_do_not_wait_for_the_heavy),
 		TEST(test_the_heavy_take_turns),
 		TEST(test_many_that_are_readable),
+		TEST(test_bombs_do_not_hold_others_up),
+		TEST_TIME(test_who_inflates_for_ever),
 		TEST(test_it_is_not_read_from),
 		TEST(test_stop_while_it_waits),
 		TEST(test_reload_while_it_waits),
