@@ -25,7 +25,7 @@ enum {
 	CONFIG_CERTIFICATES_MAX = 64, /* of one listener */
 	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
 	CONFIG_ENTRY_SPACE = 8192,
-	/* Descriptors that max_connections leaves to wake-ups, listeners and the rest of a worker. */
+	/* Descriptors that connections leave to wake-ups, listeners and the rest of a worker. */
 	CONFIG_FD_RESERVE = SLOTS + CONFIG_LISTENERS_MAX + 64,
 	/* And of the master, besides the sockets that it listens on for its workers. */
 	CONFIG_FD_MASTER = 2 * CONFIG_WORKERS_MAX + SLOTS + 32,
@@ -141,7 +141,7 @@ struct config {
 	int64_t bus_size; /* a power of two */
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_SPACE added, at most bus_size / 4 */
 	int64_t max_rooms;
-	int64_t max_connections; /* resolved */
+	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */
 	int64_t worker_timeout, shutdown_grace; /* ms */

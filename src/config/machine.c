@@ -36,24 +36,44 @@ static int64_t files_possible(void)
 	return limit.rlim_max > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_max;
 }
 
+/* An eighth of the descriptors, or half of what is left for connections at all. */
+static int64_t usual_handshakes(int64_t descriptors, int64_t possible)
+{
+	int64_t half = (possible + 1) / 2, eighth = descriptors / 8;
+
+	return half < eighth ? half : eighth;
+}
+
+static void report_too_many(struct parse *p, const char *key, int64_t possible, int64_t wanted,
+			    int64_t descriptors)
+{
+	config_report_error(&p->top, key,
+			    "must be at most %lld, not %lld: the limit of open files "
+			    "(RLIMIT_NOFILE) is %lld, of which %lld are needed otherwise",
+			    (long long)possible, (long long)wanted, (long long)descriptors,
+			    (long long)(descriptors - possible));
+}
+
+/* Of one worker: all may come to one. Those that are open and those before that share what it has. */
 static void resolve_connections(struct parse *p)
 {
-	/* Of one worker: all may come to one. */
 	int64_t descriptors = files_possible(), possible = descriptors - CONFIG_FD_RESERVE;
-	int64_t wanted = p->snapshot->written.max_connections;
+	int64_t open = p->snapshot->written.max_connections;
+	int64_t before = p->snapshot->written.max_handshakes;
 
-	if (possible < 1)
+	if (before == 0)
+		before = usual_handshakes(descriptors, possible);
+	if (possible < 2)
 		config_report_error(&p->top, "max_connections",
 				    "cannot be met: the limit of open files (RLIMIT_NOFILE) is "
 				    "%lld, of which %d are needed otherwise",
 				    (long long)descriptors, CONFIG_FD_RESERVE);
-	else if (wanted > possible)
-		config_report_error(&p->top, "max_connections",
-				    "must be at most %lld, not %lld: the limit of open files "
-				    "(RLIMIT_NOFILE) is %lld, of which %d are needed otherwise",
-				    (long long)possible, (long long)wanted, (long long)descriptors,
-				    CONFIG_FD_RESERVE);
-	p->config->max_connections = wanted != 0 ? wanted : possible;
+	else if (before >= possible)
+		report_too_many(p, "max_handshakes", possible - 1, before, descriptors);
+	else if (open > possible - before)
+		report_too_many(p, "max_connections", possible - before, open, descriptors);
+	p->config->max_handshakes = before;
+	p->config->max_connections = open != 0 ? open : possible - before;
 }
 
 /* Who has unpacked the source runs as that user already; asking may block it. */
@@ -113,7 +133,7 @@ void machine_check_files(struct parse *p)
 	int64_t possible = files_possible();
 	int64_t needed = CONFIG_FD_MASTER + 2 * sockets_needed(p->config);
 
-	if (p->source->unpacked || possible - CONFIG_FD_RESERVE < 1 || needed <= possible)
+	if (p->source->unpacked || possible - CONFIG_FD_RESERVE < 2 || needed <= possible)
 		return;
 	config_report_error(&p->top, "workers",
 			    "and listeners need %lld open files together, and the limit of them "

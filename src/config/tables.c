@@ -181,6 +181,7 @@ static const struct config_key top_keys[] = {
 	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
 	       .restart = true),
 	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
 	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
 	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
 	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),

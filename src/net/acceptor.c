@@ -1,10 +1,11 @@
 /*
  * acceptor.c - see acceptor.h.
  *
- * Out of descriptors, accept fails while the connection stays in the queue and
- * the socket stays readable: a loop would spin. So one descriptor is kept
- * spare; it is given up to accept and close one connection, whose peer then
- * knows, and the socket is left alone for PAUSE.
+ * A socket whose connections are not to be accepted now stays readable, and a loop that is told so
+ * again and again would spin: the socket is left alone for a while. That is so when the rate is
+ * used up, and when there is no place for one more, which may end earlier (acceptor_go_on). It is
+ * so, too, when accept itself fails for want of descriptors: one is kept spare and given up to
+ * accept and close one connection, whose peer then knows.
  */
 #include "net/acceptor.h"
 
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,12 +24,22 @@
 
 enum { ACCEPTS_A_TURN = 64, DRAIN_MAX = 65536 };
 
-static const struct timeval PAUSE = { .tv_usec = 250000 };
-static const struct timeval TENTH = { .tv_usec = 100000 };
+/* Why nothing is accepted for a while. */
+enum lack { LACK_FILES, LACK_TURN, LACK_PLACE };
+
+/* How long that is; of LACK_PLACE at most. */
+static const struct timeval pauses[] = {
+	[LACK_FILES] = { .tv_usec = 250000 },
+	[LACK_TURN] = { .tv_usec = 100000 },
+	[LACK_PLACE] = { .tv_usec = 100000 },
+};
 
 struct acceptor {
 	struct event *event;
 	struct event *resume;
+	LIST_ENTRY(acceptor) entry; /* among those that wait */
+	bool waits; /* for a place */
+	acceptor_may_fn may;
 	acceptor_fn fn;
 	void *arg;
 	int fd;
@@ -38,6 +50,9 @@ struct acceptor {
 
 /* One for the process: all acceptors run out at the same moment. */
 static int spare = -1;
+
+/* Those that wait for a place. */
+static LIST_HEAD(, acceptor) waiting = LIST_HEAD_INITIALIZER(waiting);
 
 static void open_spare(void)
 {
@@ -90,12 +105,35 @@ static void log_pause(int error)
 			    strerror(error));
 }
 
-static void pause_accepting(struct acceptor *a, int error)
+static void pause_for(struct acceptor *a, enum lack lack)
 {
-	log_pause(error);
-	turn_one_away(a);
 	event_del(a->event);
-	event_add(a->resume, &PAUSE);
+	event_add(a->resume, &pauses[lack]);
+	if (lack != LACK_PLACE)
+		return;
+	a->waits = true;
+	LIST_INSERT_HEAD(&waiting, a, entry);
+}
+
+static void wait_no_more(struct acceptor *a)
+{
+	if (!a->waits)
+		return;
+	a->waits = false;
+	LIST_REMOVE(a, entry);
+}
+
+static void go_on(struct acceptor *a)
+{
+	wait_no_more(a);
+	event_del(a->resume);
+	event_add(a->event, NULL);
+}
+
+void acceptor_go_on(void)
+{
+	while (!LIST_EMPTY(&waiting))
+		go_on(LIST_FIRST(&waiting));
 }
 
 /* Returns false when there is nothing more to accept for now. */
@@ -112,7 +150,9 @@ static bool accept_one(struct acceptor *a)
 		return true;
 	}
 	if (out_of_files(errno)) {
-		pause_accepting(a, errno);
+		log_pause(errno);
+		turn_one_away(a);
+		pause_for(a, LACK_FILES);
 		return false;
 	}
 	/* Everything else but "none waits" is one connection that broke in the queue. */
@@ -138,14 +178,21 @@ static bool take_turn(struct acceptor *a)
 		a->left--;
 		return true;
 	}
-	event_del(a->event);
-	event_add(a->resume, &TENTH);
+	pause_for(a, LACK_TURN);
+	return false;
+}
+
+static bool find_place(struct acceptor *a)
+{
+	if (a->may())
+		return true;
+	pause_for(a, LACK_PLACE);
 	return false;
 }
 
 static void accept_some(struct acceptor *a)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN && take_turn(a) && accept_one(a); i++)
+	for (int i = 0; i < ACCEPTS_A_TURN && find_place(a) && take_turn(a) && accept_one(a); i++)
 		;
 }
 
@@ -158,14 +205,13 @@ static void accept_cb(evutil_socket_t fd, short what, void *arg)
 
 static void resume_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct acceptor *a = arg;
-
 	(void)fd;
 	(void)what;
-	event_add(a->event, NULL);
+	go_on(arg);
 }
 
-struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, void *arg)
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_may_fn may, acceptor_fn fn,
+			      void *arg)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
 
@@ -175,6 +221,7 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, v
 	}
 	open_spare();
 	a->fd = fd;
+	a->may = may;
 	a->fn = fn;
 	a->arg = arg;
 	a->event = event_new(base, fd, EV_READ | EV_PERSIST, accept_cb, a);
@@ -203,6 +250,7 @@ void acceptor_finish(struct acceptor *a, bool shut)
 
 void acceptor_free(struct acceptor *a)
 {
+	wait_no_more(a);
 	if (a->event)
 		event_free(a->event);
 	if (a->resume)

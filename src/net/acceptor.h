@@ -14,19 +14,26 @@ struct acceptor;
 /* fd is non-blocking and now the callee's; it may close it at once. */
 typedef void (*acceptor_fn)(int fd, const struct net_peer *peer, void *arg);
 
+/* Whether there is a place for one more. If not, acceptor_go_on says when it is time to ask again. */
+typedef bool (*acceptor_may_fn)(void);
+
 /*
- * Accepts on fd, which it takes over, a bounded number a loop turn. When the
- * process is out of descriptors it pauses for a moment, having turned one
- * connection away with a spare one, instead of spinning. NULL: no memory; fd is
- * then closed.
+ * Accepts on fd, which it takes over, a bounded number a loop turn, if may allows it each time;
+ * meanwhile who comes waits in the queue. When the process is out of descriptors it pauses for a
+ * moment, having turned one connection away with a spare one, instead of spinning. NULL: no memory;
+ * fd is then closed.
  */
-struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn fn, void *arg);
+struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_may_fn may, acceptor_fn fn,
+			      void *arg);
+
+/* All that were told that there is no place ask again. They do so ten times a second in any case. */
+void acceptor_go_on(void);
 
 /* From the next connection on: what fn is called with, and how many are accepted a second (0: any). */
 void acceptor_set(struct acceptor *a, void *arg, unsigned rate);
 
 /*
- * Accepts what waits in the queue, closes the socket, frees. shut: nobody is to come by it any
+ * Accepts what waits in the queue without asking, closes the socket, frees. shut: nobody is to come by it any
  * more, whoever has a copy of it; for a TCP socket.
  */
 void acceptor_finish(struct acceptor *a, bool shut);

@@ -4,6 +4,7 @@
 #include "net/peer.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,17 @@ void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd)
 		*p = (struct net_peer){ .family = (uint8_t)sa->ss_family };
 		set_credentials(p, fd);
 	}
+}
+
+/* ffff:ffff::/32 is multicast's: nobody has such an address. */
+uint64_t net_peer_network(const struct net_peer *p)
+{
+	const uint64_t ipv4 = (uint64_t)UINT32_MAX << 32;
+	uint64_t first;
+
+	memcpy(&first, p->address, sizeof(first));
+	first = be64toh(first);
+	return p->family == AF_INET ? ipv4 | first >> 32 : first;
 }
 
 const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX])

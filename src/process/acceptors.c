@@ -73,7 +73,7 @@ static int add(const char *key, int owner, int fd, struct listener *listener,
 	l->shared = socket_is_shared(c);
 	l->listener = NULL;
 	strcpy(l->key, key);
-	l->acceptor = acceptor_new(all.base, fd, session_accept, NULL);
+	l->acceptor = acceptor_new(all.base, fd, session_may_accept, session_accept, NULL);
 	if (!l->acceptor)
 		return -1;
 	set_listener(l, listener, c->accept_rate);

@@ -43,6 +43,7 @@ static const struct answer {
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
 	{ REASON_HEAD_TOO_LARGE, 431, "Request Header Fields Too Large", "" },
 	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
+	{ REASON_TOO_MANY_HANDSHAKES, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_SHUTDOWN, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_NO_MEMORY, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 };

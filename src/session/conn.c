@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/crowd.h"
 #include "session/listener.h"
 #include "session/opening.h"
 #include "session/session.h"
@@ -102,6 +103,7 @@ static void begin(struct conn *c, const struct net_peer *peer, const struct list
 	c->state_now = l->proxy_protocol ? CONN_PROXY : l->tls ? CONN_TLS : CONN_UPGRADE;
 	count(&session.row->handshakes, 1);
 	c->mark = c->last_rx = session.now;
+	crowd_enter(c);
 	timer_add(c);
 	session.conns++;
 }
@@ -221,6 +223,8 @@ void conn_kill(struct conn *c, enum reason reason)
 	note_reason(c, reason);
 	park_forget(c);
 	timer_remove(c);
+	if (c->opening)
+		crowd_leave(c);
 	conn_set_state(c, CONN_DEAD);
 	/* Who comes in its place does not wait for conn_reap. */
 	if (!c->opening)

@@ -7,6 +7,7 @@
  *				and lies elsewhere
  *	chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
+ *	crowd.c			whose the openings are
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
@@ -222,7 +223,7 @@ void entry_fini(void);
 bool handshake_go_on(struct conn *c);
 /* Bytes of the request's head; what is behind it goes on as frames. */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
-/* It has not come in time (HANDSHAKE_TIMEOUT), or will not be waited for (SHUTDOWN). */
+/* It has not come in time (HANDSHAKE_TIMEOUT), or will not be waited for (the other reasons). */
 void handshake_refuse(struct conn *c, enum reason reason);
 
 /* input.c */

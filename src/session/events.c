@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/crowd.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -132,10 +133,26 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 	end_of_event();
 }
 
+bool session_may_accept(void)
+{
+	return crowd_has_place();
+}
+
+/* It is told so where it understands, and its descriptor is free with the end of the turn. */
+static void make_way(struct conn *c)
+{
+	if (c->state_now < CONN_OPEN)
+		handshake_refuse(c, REASON_TOO_MANY_HANDSHAKES);
+	conn_kill(c, REASON_TOO_MANY_HANDSHAKES);
+}
+
 void session_accept(int fd, const struct net_peer *peer, void *listener)
 {
-	struct conn *c = conn_new(fd, peer, listener, event_cb);
+	struct conn *old = crowd_in_the_way(), *c;
 
+	if (old)
+		make_way(old);
+	c = conn_new(fd, peer, listener, event_cb);
 	metrics_add(&session.row->accepted, 1);
 	if (!c)
 		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);

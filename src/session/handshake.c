@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/crowd.h"
 #include "session/listener.h"
 #include "session/opening.h"
 #include "session/session.h"
@@ -117,6 +118,7 @@ static void behind_proxy(struct conn *c)
 		conn_set_state(c, CONN_TLS);
 	else
 		conn_kill(c, REASON_NO_MEMORY);
+	crowd_rename(c);
 }
 
 static void refuse_early(struct conn *c, const struct refusal *why)

@@ -72,6 +72,7 @@ void opening_end(struct conn *c)
 
 	if (!o)
 		return;
+	crowd_leave(c);
 	listener_unref(o->listener);
 	if (o->proxy)
 		free(o->proxy);

@@ -14,6 +14,7 @@
 
 #include "proto/http.h"
 #include "proto/upgrade.h"
+#include "session/crowd.h"
 
 struct conn;
 struct listener;
@@ -38,6 +39,7 @@ struct opening {
 	struct proxy_reader *proxy; /* of a PROXY header that has not come whole; NULL: none */
 	struct opening_head *head; /* NULL: nothing has come of it, or all */
 	bool nameless; /* a PROXY header came that names no IP address */
+	struct crowd_place place;
 	struct opening *next; /* of those that no connection has */
 };
 

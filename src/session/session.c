@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/crowd.h"
 #include "session/opening.h"
 #include "session/registry.h"
 #include "session/turn.h"
@@ -55,6 +56,7 @@ void session_fini(void)
 	delivery_fini();
 	output_fini();
 	opening_fini();
+	crowd_fini();
 	compress_fini();
 	config_unref(session.config);
 	session.config = NULL;

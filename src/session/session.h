@@ -57,6 +57,9 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 		 struct config *config, size_t max_rooms);
 void session_fini(void);
 
+/* Whether one more may be accepted, for it has a place among the openings: an acceptor_may_fn. */
+bool session_may_accept(void);
+
 /* Takes over an accepted descriptor; an acceptor_fn whose argument is a struct listener. */
 void session_accept(int fd, const struct net_peer *peer, void *listener);
 

@@ -45,8 +45,16 @@ static size_t count;
 static struct net_peer peers[MANY];
 static void *last_arg;
 
+static size_t places = MANY; /* how many more there are */
+
+static bool may(void)
+{
+	return places > 0;
+}
+
 static void take(int fd, const struct net_peer *peer, void *arg)
 {
+	places--;
 	accepted[count] = fd;
 	peers[count++] = *peer;
 	last_arg = arg;
@@ -77,7 +85,7 @@ static void start(int family)
 {
 	if (!listen_on(family))
 		skip();
-	acceptor = acceptor_new(base, listening, take, &base);
+	acceptor = acceptor_new(base, listening, may, take, &base);
 	assert_non_null(acceptor);
 }
 
@@ -88,6 +96,7 @@ static int begin(void **state)
 	acceptor = NULL;
 	copy = -1;
 	count = client_count = 0;
+	places = MANY;
 	return base ? 0 : -1;
 }
 
@@ -188,6 +197,17 @@ static void check_peer(uint8_t family, const char *address, uint16_t port, const
 	assert_string_equal(text_of(&p), expected);
 }
 
+static uint64_t network_of(const char *address)
+{
+	const uint8_t family = strchr(address, ':') ? AF_INET6 : AF_INET;
+	uint8_t bytes[16] = { 0 };
+	struct net_peer p;
+
+	assert_int_equal(inet_pton(family, address, bytes), 1);
+	p = net_peer_of(family, bytes, 80);
+	return net_peer_network(&p);
+}
+
 static void test_peers(void **state)
 {
 	struct net_peer nobody = { .family = AF_UNIX };
@@ -199,6 +219,10 @@ static void test_peers(void **state)
 	check_peer(AF_INET6, "2001:db8::1", 65535, "[2001:db8::1]:65535");
 	check_peer(AF_INET6, "2001:db8::1", 0, "2001:db8::1");
 	check_peer(AF_INET6, "::ffff:192.0.2.1", 80, "192.0.2.1:80");
+	assert_int_equal(network_of("192.0.2.1"), 0xffffffffc0000201);
+	assert_int_equal(network_of("2001:db8:1:2:3:4:5:6"), 0x20010db800010002);
+	assert_int_equal(network_of("2001:db8:1:2::"), 0x20010db800010002);
+	assert_int_equal(network_of("::c000:201"), 0);
 	assert_string_equal(text_of(&nobody), "unix");
 	net_peer_set(&nobody, &sa, -1);
 	assert_string_equal(text_of(&nobody), "unix");
@@ -271,6 +295,50 @@ static void test_rate_below_ten(void **state)
 	}
 }
 
+/* Who has no place waits in the queue, and is taken when somebody has gone, not by the clock. */
+static void test_places(void **state)
+{
+	(void)state;
+	start(AF_INET);
+	places = 3;
+	for (int i = 0; i < 5; i++)
+		call();
+	wait_for(3);
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(count, 3);
+	/* one that asks in vain */
+	acceptor_go_on();
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(count, 3);
+	places = 1;
+	acceptor_go_on();
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(count, 4);
+	/* and by the clock, where nobody says so */
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	places = 1;
+	wait_for(5);
+}
+
+/* A worker that has no place sleeps. */
+static void test_without_a_place_it_sleeps(void **state)
+{
+	int turns = 0;
+
+	(void)state;
+	start(AF_INET);
+	places = 0;
+	call();
+	for (int64_t until = tenths() + 3; tenths() < until; turns++)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	assert_in_range(turns, 1, 12);
+	assert_int_equal(count, 0);
+	/* and ends whatever it waits for */
+	acceptor_free(acceptor);
+	acceptor = NULL;
+	acceptor_go_on();
+}
+
 /* --- the end --- */
 
 static void test_who_waits_is_taken(void **state)
@@ -316,7 +384,7 @@ static void test_no_memory(void **state)
 	(void)state;
 	assert_true(listen_on(AF_INET));
 	failing_nth(1);
-	assert_null(acceptor_new(base, listening, take, NULL));
+	assert_null(acceptor_new(base, listening, may, take, NULL));
 	assert_true(failing_end());
 	assert_int_equal(fcntl(listening, F_GETFD), -1);
 }
@@ -375,6 +443,8 @@ int main(void)
 		TEST(test_more_than_a_turn),
 		TEST(test_rate),
 		TEST(test_rate_below_ten),
+		TEST(test_places),
+		TEST(test_without_a_place_it_sleeps),
 		TEST(test_who_waits_is_taken),
 		TEST(test_shut),
 		TEST(test_free_takes_nobody),

@@ -267,7 +267,8 @@ static void test_presets(void **state)
 	assert_int_equal(c->bus_size, 64 << 20);
 	assert_int_equal(c->bus_lag, (1 << 20) + CONFIG_ENTRY_SPACE);
 	assert_int_equal(c->max_rooms, 65536);
-	assert_int_equal(c->max_connections, DESCRIPTORS - CONFIG_FD_RESERVE);
+	assert_int_equal(c->max_handshakes, DESCRIPTORS / 8);
+	assert_int_equal(c->max_connections, DESCRIPTORS - CONFIG_FD_RESERVE - DESCRIPTORS / 8);
 	assert_int_equal(c->worker_timeout, 10000);
 	assert_int_equal(c->shutdown_grace, 10000);
 	assert_int_equal(c->endpoints[0].limits.max_message, 1 << 20);
@@ -574,7 +575,7 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 15 + 22 + 24 + 2 + 22 + 10);
+	assert_int_equal(rows, 16 + 22 + 24 + 2 + 22 + 10);
 }
 
 /* --- anything at all --- */
