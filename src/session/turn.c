@@ -24,7 +24,7 @@ void turn_begin(void)
 
 void turn_go_on(enum turn_part part)
 {
-	turn_counters_go_on();
+	turn_counters_go_on(part);
 	this_turn.share += shares[part];
 	/* What was over may go on, for as long as its look at the clock allows. */
 	if (this_turn.credit <= 0)

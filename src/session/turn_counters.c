@@ -8,6 +8,7 @@
 
 #ifdef IGNYX_COUNTERS
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -51,17 +52,16 @@ static void end_part(void)
 {
 	int64_t now = cpu_us();
 
-	current.parts[current.part] = now - current.since;
+	current.parts[current.part] += now - current.since;
 	current.since = now;
 	current.behind = 0;
 	current.over = false;
 }
 
-void turn_counters_go_on(void)
+void turn_counters_go_on(unsigned part)
 {
 	end_part();
-	if (current.part + 1 < TURN_PARTS)
-		current.part++;
+	current.part = part;
 }
 
 void turn_counters_begin(void)
@@ -104,19 +104,29 @@ void turn_counters_look(bool over)
 	current.over = over;
 }
 
+static const char *parts_text(char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < TURN_PARTS && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? " " : "",
+				      (long long)counted.parts[i]);
+	return out;
+}
+
 void turn_counters_tell(void)
 {
-	const int64_t *p = counted.parts;
+	char parts[24 * TURN_PARTS];
 
-	log_always(
-		LOG_INFO, NULL,
-		"turns: %llu, over 5 ms %llu, longest %lld us (%lld %lld %lld %lld), work %llu us, "
-		"unlooked %llu us, behind the end %llu us",
-		(unsigned long long)counted.turns, (unsigned long long)counted.long_ones,
-		(long long)counted.longest, (long long)p[0], (long long)p[1], (long long)p[2],
-		(long long)p[3], (unsigned long long)counted.work / 1000,
-		(unsigned long long)counted.unlooked / 1000,
-		(unsigned long long)counted.behind / 1000);
+	log_always(LOG_INFO, NULL,
+		   "turns: %llu, over 5 ms %llu, longest %lld us (%s), work %llu us, "
+		   "unlooked %llu us, behind the end %llu us",
+		   (unsigned long long)counted.turns, (unsigned long long)counted.long_ones,
+		   (long long)counted.longest, parts_text(parts, sizeof(parts)),
+		   (unsigned long long)counted.work / 1000,
+		   (unsigned long long)counted.unlooked / 1000,
+		   (unsigned long long)counted.behind / 1000);
 	memset(&counted, 0, sizeof(counted));
 }
 

@@ -4,7 +4,7 @@
  *
  * Once a second, and at its end, a worker logs a line that tests/bench and tests/hostile read:
  *
- *	turns: 912, over 5 ms 1, longest 8134 us (10 7900 220 4), work 9100 us, unlooked 210 us, ...
+ *	turns: 912, over 5 ms 1, longest 8134 us (10 7900 220 0 4), work 9100 us, unlooked 210 us, ...
  *
  * The longest of them in time of the CPU, and in brackets its parts (turn.h); the most work that
  * one of them charged; the most that was charged without a look whether the part is over; and,
@@ -20,7 +20,7 @@
 /* One turn ends, and the next one begins. */
 void turn_counters_begin(void);
 /* Its next part begins. */
-void turn_counters_go_on(void);
+void turn_counters_go_on(unsigned part);
 /* So many nanoseconds were charged. */
 void turn_counters_spend(uint64_t cost);
 /* Somebody looked whether the part is over. */
@@ -33,8 +33,9 @@ void turn_counters_tell(void);
 static inline void turn_counters_begin(void)
 {
 }
-static inline void turn_counters_go_on(void)
+static inline void turn_counters_go_on(unsigned part)
 {
+	(void)part;
 }
 static inline void turn_counters_spend(uint64_t cost)
 {
