@@ -123,6 +123,7 @@ struct config_endpoint {
 	char *behaviour_name; /* as written */
 	const struct behaviour *behaviour;
 	void *opts;
+	int64_t max_connections_per_address; /* to it; 0: any number */
 	bool has_room; /* its connections may be members of the room that its path names */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
@@ -142,6 +143,7 @@ struct config {
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_SPACE added, at most bus_size / 4 */
 	int64_t max_rooms;
 	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
+	int64_t max_connections_per_address; /* over all endpoints; 0: any number */
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */
 	int64_t worker_timeout, shutdown_grace; /* ms */

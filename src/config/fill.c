@@ -75,7 +75,8 @@ static const struct key_object *group_above(const struct config_key *k,
 
 static void fill_default(const struct config_key *k, void *object, const struct key_object *above)
 {
-	const struct config_key *up = above != NULL ? key_find(above->keys, k->name) : NULL;
+	const struct config_key *up =
+		above != NULL && !k->own ? key_find(above->keys, k->name) : NULL;
 	struct key_object upper;
 
 	if (k->type == CONFIG_GROUP) {

@@ -84,6 +84,7 @@ struct config_key {
 	const struct config_group *group; /* of CONFIG_GROUP; of each element of CONFIG_GROUPS */
 	const struct config_list *list; /* of CONFIG_GROUPS */
 	bool restart; /* a change needs a restart; a reload only warns */
+	bool own; /* in an element of a list that inherits: not from the holder's row of that name */
 };
 
 /*

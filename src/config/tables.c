@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <syslog.h>
 
+#include "base/tally.h"
 #include "bus/bus.h"
 #include "proto/upgrade.h"
 
@@ -26,6 +27,9 @@ static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 /* zlib's window of 8 bits is none that it can decompress alone (RFC 7692 7.1.2.1 allows 8..15). */
 #define COMPRESSION(field, ...) ROW(struct config_compression, #field, field, __VA_ARGS__)
 #define WINDOW_BITS .type = CONFIG_INT, .preset = "15", .min = 9, .max = 15
+
+/* Of all connections at the top, of those to an endpoint in its group: both hold. */
+#define PER_ADDRESS .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST
 
 /* versions of clang-format differ about braces alone in a macro */
 // clang-format off
@@ -145,6 +149,8 @@ static const struct config_key endpoint_keys[] = {
 	    .max = UPGRADE_PATH_MAX),
 	ROW(struct config_endpoint, "behaviour", behaviour_name, .type = CONFIG_STRING,
 	    .required = true),
+	ROW(struct config_endpoint, "max_connections_per_address", max_connections_per_address,
+	    PER_ADDRESS, .own = true),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT
@@ -182,6 +188,7 @@ static const struct config_key top_keys[] = {
 	       .restart = true),
 	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
 	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	GLOBAL(max_connections_per_address, PER_ADDRESS),
 	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
 	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
 	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),

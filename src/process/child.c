@@ -2,7 +2,7 @@
  * child.c - see child.h.
  *
  * What a child inherits is what stands here. Of memory: a copy of the master's own, with the
- * configuration in force; of what is shared (shared.h) the bus and the counters to write to, and
+ * configuration in force; of what is shared (shared.h) the bus and what is counted to write to, and
  * the keys of tickets to read. Of descriptors: those that the list of its role names, and no other,
  * so that what the master opens one day is closed without a word about it here. The master's events
  * are left as they are: to free them would reach into its epoll instance.
@@ -91,6 +91,7 @@ void child_be_worker(int slot, int control, pid_t master)
 		.bus = shared.bus,
 		.max_rooms = shared.limits.max_rooms,
 		.metrics = shared.metrics,
+		.tally = shared.tally,
 		.tickets = shared.tickets,
 		.verbose = running.verbose,
 	};

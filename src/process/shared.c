@@ -11,9 +11,13 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "config/config.h"
 #include "net/tickets.h"
 #include "process/ticks.h"
+
+/* TALLIED_PLACES: of the tally, for each connection; TALLIED_MIN: for a reload that allows more. */
+enum { TALLIED_PLACES = 4, TALLIED_MIN = 1024 };
 
 struct shared shared = { .counted = { .fd = -1 } };
 
@@ -30,6 +34,16 @@ int shared_renew_bus(const struct config *c)
 		return -1;
 	shared.bus_condemned = false;
 	return 0;
+}
+
+/* With one connection at each address, counted at the top and at its endpoint, half are taken. */
+static struct tally *make_tally(int64_t connections)
+{
+	if (connections < TALLIED_MIN)
+		connections = TALLIED_MIN;
+	if (connections > TALLY_PLACES_MAX / TALLIED_PLACES)
+		connections = TALLY_PLACES_MAX / TALLIED_PLACES;
+	return tally_new((size_t)connections * TALLIED_PLACES);
 }
 
 static int make_wakeups(void)
@@ -49,7 +63,8 @@ int shared_make(const struct config *c)
 					     .max_rooms = (uint32_t)c->max_rooms };
 	shared.metrics = metrics_new(&shared.counted);
 	shared.tickets = tickets_new();
-	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets) {
+	shared.tally = make_tally(c->max_connections);
+	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets || !shared.tally) {
 		log_err(NULL, "there is no memory to share with the workers: %s", strerror(errno));
 		return -1;
 	}
@@ -74,6 +89,8 @@ void shared_free(void)
 	shared.bus = NULL;
 	tickets_free(shared.tickets);
 	shared.tickets = NULL;
+	tally_free(shared.tally);
+	shared.tally = NULL;
 	segment_free(&shared.counted);
 	shared.metrics = NULL;
 }

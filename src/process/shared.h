@@ -11,12 +11,14 @@
 
 struct config;
 struct metrics;
+struct tally;
 struct tickets;
 
 /* To be read by all of the master; written by shared.c. */
 struct shared {
 	struct segment counted; /* the memory of metrics */
 	struct metrics *metrics;
+	struct tally *tally; /* of addresses */
 	struct tickets *tickets;
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */

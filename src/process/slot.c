@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "process/child.h"
 #include "process/fdstore.h"
 #include "process/running.h"
@@ -176,6 +177,7 @@ void slot_ended(struct slot *s)
 	struct metrics_row *row = &shared.metrics->rows[s->index];
 
 	bus_clear_slot(shared.bus, s->index);
+	tally_clear_slot(shared.tally, s->index);
 	atomic_store(&row->open, 0);
 	atomic_store(&row->handshakes, 0);
 	s->pid = 0;

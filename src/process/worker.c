@@ -271,7 +271,8 @@ static int prepare(void)
 		return -1;
 	bus_set_slot(s->bus, s->slot);
 	acceptors_begin(worker.base, s->slot, s->tickets);
-	if (session_init(worker.base, s->bus, s->metrics, s->slot, s->config, s->max_rooms) < 0)
+	if (session_init(worker.base, s->bus, s->metrics, s->tally, s->slot, s->config,
+			 s->max_rooms) < 0)
 		return -1;
 	return add_events() < 0 ? -1 : acceptors_own(s->config, s->sockets);
 }

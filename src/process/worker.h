@@ -12,6 +12,7 @@
 
 struct bus;
 struct metrics;
+struct tally;
 struct tickets;
 
 /* What the master leaves to a worker across the fork. */
@@ -25,6 +26,7 @@ struct worker_start {
 	struct bus *bus;
 	size_t max_rooms;
 	struct metrics *metrics;
+	struct tally *tally;
 	const struct tickets *tickets;
 	bool verbose; /* log at debug level whatever the configuration says */
 };

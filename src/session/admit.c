@@ -3,7 +3,8 @@
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
  * opening.c), the path (404), method (405), upgrade and version (426), origin (403),
- * subprotocol (400), what the behaviour says, and whether there is room (503).
+ * subprotocol (400), what the behaviour says, whether its address has too many connections (429),
+ * and whether there is room (503).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/opening.h"
+#include "session/per_address.h"
 #include "session/session.h"
 
 const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
@@ -72,6 +74,19 @@ static bool make_admission(struct conn *c, const char *room)
 	return true;
 }
 
+/* One that must not be open counts for nobody, and it may take its peer a while to end. */
+static enum reason count(struct conn *c)
+{
+	enum reason r = per_address_count(c);
+
+	if (r != REASON_NONE)
+		return r;
+	r = count_open();
+	if (r != REASON_NONE && c->extra)
+		per_address_forget(c);
+	return r;
+}
+
 static enum reason prepare(struct conn *c, const char *room, const struct http_head *h)
 {
 	if (session.stopping)
@@ -80,7 +95,7 @@ static enum reason prepare(struct conn *c, const char *room, const struct http_h
 		return REASON_NO_MEMORY;
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
-	return count_open();
+	return count(c);
 }
 
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)

@@ -23,6 +23,7 @@
 #include "session/crowd.h"
 #include "session/listener.h"
 #include "session/opening.h"
+#include "session/per_address.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -313,6 +314,8 @@ static void conn_free(struct conn *c)
 	if (!c->opening)
 		end_open(c);
 	metrics_add(&session.row->ends[c->reason], 1);
+	if (c->extra)
+		per_address_forget(c);
 	if (c->opening)
 		opening_end(c);
 	ws_decoder_fini(&c->decoder);

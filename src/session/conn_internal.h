@@ -8,6 +8,7 @@
  *	chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
+ *	per_address.c		how many connections an address has
  *	client.c, entry.c	who is at the other end; what the log is told
  *	compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
@@ -68,6 +69,7 @@ struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
+	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct conn_parked *parked; /* a message, the input behind it; NULL: none */
 };

@@ -4,6 +4,7 @@
 #include "session/session.h"
 
 #include "base/log.h"
+#include "base/tally.h"
 #include "behaviour.h"
 #include "bus/bus.h"
 #include "config/config.h"
@@ -11,6 +12,7 @@
 #include "session/conn_internal.h"
 #include "session/crowd.h"
 #include "session/opening.h"
+#include "session/per_address.h"
 #include "session/registry.h"
 #include "session/turn.h"
 
@@ -30,19 +32,21 @@ static uint64_t first_conn_id(int slot)
 	return (uint64_t)slot << 56 | ((uint64_t)session_clock() << 20 & 0x00fffffffff00000) | 1;
 }
 
-int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
-		 struct config *config, size_t max_rooms)
+int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics,
+		 struct tally *tally, int slot, struct config *config, size_t max_rooms)
 {
 	session = (struct session){
 		.base = base,
 		.bus = bus,
 		.metrics = metrics,
+		.tally = tally,
 		.row = metrics_use(metrics, slot),
 		.config = config_ref(config),
 		.next_conn = first_conn_id(slot),
 	};
 	stop.waits = false;
 	reload.told = NULL;
+	tally_use(tally, slot);
 	timer_init();
 	return registry_init(max_rooms);
 }
@@ -108,6 +112,8 @@ static void reload_conn(struct conn *c)
 		move_open(c);
 	else
 		conn_set_endpoint(c, route_again(c).endpoint);
+	if (!c->opening && c->state_now != CONN_DEAD)
+		per_address_recount(c);
 	timer_update(c);
 }
 

@@ -16,6 +16,7 @@ struct bus;
 struct config;
 struct event_base;
 struct net_peer;
+struct tally;
 
 /* The clock of connections: one tick is this many milliseconds. */
 enum { SESSION_TICK = 100 };
@@ -32,6 +33,7 @@ struct session {
 	struct bus *bus;
 	struct metrics *metrics; /* all rows, to count connections over all workers */
 	struct metrics_row *row; /* this worker's */
+	struct tally *tally; /* of addresses, over all workers */
 	struct config *config; /* the running snapshot; one reference */
 	uint64_t next_conn; /* the id of the next connection */
 	uint32_t now; /* ticks since session_init */
@@ -53,8 +55,8 @@ int64_t session_time(void);
 _Noreturn void session_bus_corrupt(void);
 
 /* slot: below SLOTS_WORKERS; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
-int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics, int slot,
-		 struct config *config, size_t max_rooms);
+int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics,
+		 struct tally *tally, int slot, struct config *config, size_t max_rooms);
 void session_fini(void);
 
 /* Whether one more may be accepted, for it has a place among the openings: an acceptor_may_fn. */

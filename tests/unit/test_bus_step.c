@@ -15,11 +15,10 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "step.h"
 #include "test_bus_check.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 3, VICTIM = 0, OTHER = 1 };
@@ -67,39 +66,19 @@ static pid_t start(struct fixture *f, void (*prepare)(struct fixture *),
 		   void (*call)(struct fixture *))
 {
 	pid_t pid = fork();
-	int status;
 
-	assert_true(pid >= 0);
 	if (pid == 0) {
 		bus_set_slot(f->victim, VICTIM);
 		if (prepare)
 			prepare(f);
 		/* so that the call has not to look at all cursors first */
 		bus_scan(f->victim, f->victim->shared->tail);
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-			_exit(1);
-		raise(SIGSTOP);
+		step_begin();
 		call(f);
 		raise(SIGSTOP);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSTOPPED(status) ? pid : -1;
-}
-
-/* Goes on for at most so many instructions. Returns how many, fewer when the call was over. */
-static unsigned step(pid_t pid, unsigned most)
-{
-	int status;
-
-	for (unsigned n = 0; n < most; n++) {
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFSTOPPED(status));
-		if (WSTOPSIG(status) != SIGTRAP)
-			return n;
-	}
-	return most;
+	return step_ready(pid) ? pid : -1;
 }
 
 /* As the master does. */

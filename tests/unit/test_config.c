@@ -575,7 +575,7 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 16 + 22 + 24 + 2 + 22 + 10);
+	assert_int_equal(rows, 17 + 22 + 24 + 3 + 22 + 10);
 }
 
 /* --- anything at all --- */

@@ -16,6 +16,7 @@
 #include "base/cidr.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "behaviour.h"
 #include "config/config.h"
 #include "session/compress.h"
@@ -33,6 +34,7 @@ static struct {
 	struct bus *bus;
 	struct segment counted;
 	struct metrics *metrics;
+	struct tally *tally;
 	int wakeups[SLOTS];
 	struct listener *listener;
 	struct cidr trusted[2];
@@ -90,11 +92,12 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 	worker.base = event_base_new();
 	worker.metrics = metrics_new(&worker.counted);
 	worker.bus = bus_new(&limits, worker.wakeups);
+	worker.tally = tally_new(0);
 	assert_non_null(worker.bus);
 	bus_set_slot(worker.bus, WORKER_SLOT);
-	assert_int_equal(
-		session_init(worker.base, worker.bus, worker.metrics, WORKER_SLOT, c, MAX_ROOMS),
-		0);
+	assert_int_equal(session_init(worker.base, worker.bus, worker.metrics, worker.tally,
+				      WORKER_SLOT, c, MAX_ROOMS),
+			 0);
 	config_unref(c);
 	worker.listener = calloc(1, sizeof(*worker.listener));
 	worker.listener->refs = 1;
@@ -107,7 +110,9 @@ static inline void worker_end(void)
 	assert_int_equal(session.conns, 0);
 	assert_int_equal(session.row->open, 0);
 	assert_int_equal(session.row->handshakes, 0);
+	assert_int_equal(tally_places_taken(worker.tally), 0);
 	listener_unref(worker.listener);
+	tally_free(worker.tally);
 	bus_free(worker.bus);
 	/* not what it counts in: the next one begins with that */
 	close(worker.counted.fd);
