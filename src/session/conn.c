@@ -232,6 +232,8 @@ void conn_kill(struct conn *c, enum reason reason)
 		count(&session.row->open, -1);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
 	session.chores = true;
+	/* The call that told of it is not charged where it brought nothing. */
+	turn_spend(2 * TURN_CALL);
 	transport_want(&c->link.transport, false, false);
 }
 

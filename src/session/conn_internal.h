@@ -196,6 +196,8 @@ bool frames_go_on(void);
 void conn_timer(struct conn *c);
 /* It can be written: goes on with what is unsent. */
 void conn_writable(struct conn *c);
+/* Goes on with handshakes that wait for time, with one at least. Returns whether some still do. */
+bool conn_shake_hands(void);
 
 /* entry.c */
 void entry_opened(const struct conn *c);
@@ -221,7 +223,7 @@ void entry_tick(void);
 void entry_fini(void);
 
 /* handshake.c */
-/* Goes on ahead of the request; true: it is awaited now, and may be there. */
+/* One step ahead of the request, a PROXY header's or of TLS; true: it is awaited now, and may be there. */
 bool handshake_go_on(struct conn *c);
 /* Bytes of the request's head; what is behind it goes on as frames. */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/crowd.h"
+#include "session/opening.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -90,14 +91,27 @@ void conn_writable(struct conn *c)
 		drained(c);
 }
 
+/* Its handshake goes on at the end of a turn; if that is not of this one it is not watched so long. */
+static void let_wait(struct conn *c)
+{
+	session.chores = true;
+	if (opening_wait(c))
+		return;
+	turn_spend(TURN_CALL);
+	transport_want(&c->link.transport, false, false);
+}
+
 /* Returns what is to be done then. */
 static short go_on_opening(struct conn *c, short what)
 {
 	turn_spend(TURN_OPENING);
-	if (c->state_now >= CONN_UPGRADE)
-		return what;
 	/* The request may have come with the end of what was ahead of it. */
-	return handshake_go_on(c) ? what | EV_READ : 0;
+	if (c->state_now == CONN_PROXY)
+		what = handshake_go_on(c) ? what | EV_READ : 0;
+	if (c->state_now != CONN_TLS)
+		return what;
+	let_wait(c);
+	return 0;
 }
 
 static void handle_event(struct conn *c, short what)
@@ -144,6 +158,23 @@ static void make_way(struct conn *c)
 	if (c->state_now < CONN_OPEN)
 		handshake_refuse(c, REASON_TOO_MANY_HANDSHAKES);
 	conn_kill(c, REASON_TOO_MANY_HANDSHAKES);
+}
+
+bool conn_shake_hands(void)
+{
+	struct conn *c;
+
+	while ((c = opening_next())) {
+		if (c->state_now != CONN_TLS)
+			continue;
+		atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+		if (handshake_go_on(c))
+			read_some(c);
+		conn_settle(c);
+		if (turn_is_over())
+			break;
+	}
+	return opening_some_wait();
 }
 
 void session_accept(int fd, const struct net_peer *peer, void *listener)

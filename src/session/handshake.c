@@ -142,24 +142,21 @@ bool handshake_go_on(struct conn *c)
 {
 	struct refusal why;
 
-	while (c->state_now < CONN_UPGRADE) {
-		switch (early_step(c, &why)) {
-		case OPENING_GO:
-			if (c->state_now == CONN_PROXY)
-				behind_proxy(c);
-			else
-				conn_set_state(c, CONN_UPGRADE);
-			break;
-		case OPENING_WAIT:
-			conn_update_interest(c);
-			return false;
-		case OPENING_REFUSE:
-			refuse_early(c, &why);
-			return false;
-		case OPENING_GONE:
-			conn_kill(c, why.reason);
-			return false;
-		}
+	switch (early_step(c, &why)) {
+	case OPENING_GO:
+		if (c->state_now == CONN_PROXY)
+			behind_proxy(c);
+		else
+			conn_set_state(c, CONN_UPGRADE);
+		break;
+	case OPENING_WAIT:
+		break;
+	case OPENING_REFUSE:
+		refuse_early(c, &why);
+		return false;
+	case OPENING_GONE:
+		conn_kill(c, why.reason);
+		return false;
 	}
 	conn_update_interest(c);
 	return c->state_now == CONN_UPGRADE;

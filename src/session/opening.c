@@ -73,6 +73,7 @@ void opening_end(struct conn *c)
 	if (!o)
 		return;
 	crowd_leave(c);
+	opening_wait_no_more(o);
 	listener_unref(o->listener);
 	if (o->proxy)
 		free(o->proxy);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "proto/http.h"
 #include "proto/upgrade.h"
@@ -40,6 +41,8 @@ struct opening {
 	struct opening_head *head; /* NULL: nothing has come of it, or all */
 	bool nameless; /* a PROXY header came that names no IP address */
 	struct crowd_place place;
+	struct conn *waiting; /* its connection, while that waits for time; NULL: it does not */
+	TAILQ_ENTRY(opening) entry; /* among those that wait so */
 	struct opening *next; /* of those that no connection has */
 };
 
@@ -62,6 +65,15 @@ enum opening_step opening_read_proxy(struct conn *c, struct refusal *why);
 /* TLS: begins the handshake (false: no memory); goes on with it. */
 bool opening_begin_tls(struct conn *c);
 enum opening_step opening_read_tls(struct conn *c, struct refusal *why);
+/*
+ * Queues c, whose handshake can go on, until there is time for it. False: it has waited already.
+ * The next one, taken out of the queue, and NULL where there is none; whether there is one.
+ */
+bool opening_wait(struct conn *c);
+struct conn *opening_next(void);
+bool opening_some_wait(void);
+/* Takes it out of the queue, if it is there. */
+void opening_wait_no_more(struct opening *o);
 
 /*
  * UPGRADE: takes the next bytes of the head. GO: rq has it whole, and who the client is is known;

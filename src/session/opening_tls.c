@@ -2,7 +2,8 @@
  * opening_tls.c - the TLS handshake of a connection, see opening.h.
  *
  * Handshakes cost a thousand times what a message does, and how much depends on the key: so the
- * clock is looked at behind each step of one.
+ * clock is looked at behind each step of one, and those that can go on wait for the end of the turn.
+ * Who is open already waits for one of them, however many have come.
  * Scanners fail here all day: that is worth a line, not an alarm.
  */
 #include "base/metrics.h"
@@ -12,6 +13,42 @@
 #include "session/listener.h"
 #include "session/opening.h"
 #include "session/turn.h"
+
+static TAILQ_HEAD(waiting_list, opening) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+
+bool opening_wait(struct conn *c)
+{
+	struct opening *o = c->opening;
+
+	if (o->waiting)
+		return false;
+	o->waiting = c;
+	TAILQ_INSERT_TAIL(&waiting, o, entry);
+	return true;
+}
+
+void opening_wait_no_more(struct opening *o)
+{
+	if (!o->waiting)
+		return;
+	o->waiting = NULL;
+	TAILQ_REMOVE(&waiting, o, entry);
+}
+
+struct conn *opening_next(void)
+{
+	struct opening *o = TAILQ_FIRST(&waiting);
+	struct conn *c = o ? o->waiting : NULL;
+
+	if (o)
+		opening_wait_no_more(o);
+	return c;
+}
+
+bool opening_some_wait(void)
+{
+	return !TAILQ_EMPTY(&waiting);
+}
 
 bool opening_begin_tls(struct conn *c)
 {

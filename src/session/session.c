@@ -200,7 +200,8 @@ static bool look_at_timers(void)
  */
 static bool do_chores(bool undelivered)
 {
-	static bool (*const chores[])(void) = { look_at_timers, walk_on, conn_reap };
+	static bool (*const chores[])(void) = { look_at_timers, walk_on, conn_reap,
+						conn_shake_hands };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;

@@ -211,14 +211,14 @@ static void test_chores_take_turns(void **state)
 	for (int i = 0; i < CROWD / 2; i++)
 		conn_kill(crowd[i].conn, REASON_RESET);
 	session_tick();
-	for (int i = 0; i < 3; i++)
-		assert_true(end_turn(3 * TURN_END));
+	for (int i = 0; i < 4; i++)
+		assert_true(end_turn(TURN_END * 3 / 2));
 	conns = session.conns;
 	closing = 0;
 	for (int i = CROWD / 2; i < CROWD; i++)
 		closing += crowd[i].conn->state_now == CONN_CLOSING;
-	assert_int_equal(conns, CROWD - 3 - 3 - 1);
-	assert_int_equal(closing, 3 * TURN_END / (TURN_LOOK + TURN_CALL) + 1 + 1 + 1);
+	assert_int_equal(conns, CROWD - 2 * (2 + 1));
+	assert_int_equal(closing, 2 * (TURN_END * 3 / 2 / (TURN_LOOK + TURN_CALL) + 1 + 1));
 	disperse_crowd();
 }
 
