@@ -113,16 +113,11 @@ struct conn *conn_new(int fd, const struct net_peer *peer, struct listener *l, e
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (!c || !opening_begin(c, l) || link_init(&c->link, session.base, fd, cb, c) < 0) {
-		close(fd);
-		goto fail;
-	}
-	if (!l->tls || l->proxy_protocol || opening_begin_tls(c)) {
+	if (c && opening_begin(c, l) && link_init(&c->link, session.base, fd, cb, c) == 0) {
 		begin(c, peer, l);
 		return c;
 	}
-	link_fini(&c->link);
-fail:
+	close(fd);
 	if (c)
 		opening_end(c);
 	free(c);

@@ -112,12 +112,7 @@ void handshake_refuse(struct conn *c, enum reason reason)
 /* The PROXY header is over; what follows it is still in the socket. */
 static void behind_proxy(struct conn *c)
 {
-	if (!c->opening->listener->tls)
-		conn_set_state(c, CONN_UPGRADE);
-	else if (opening_begin_tls(c))
-		conn_set_state(c, CONN_TLS);
-	else
-		conn_kill(c, REASON_NO_MEMORY);
+	conn_set_state(c, c->opening->listener->tls ? CONN_TLS : CONN_UPGRADE);
 	crowd_rename(c);
 }
 

@@ -62,8 +62,7 @@ void opening_fini(void);
 /* PROXY: reads its header from the socket. */
 enum opening_step opening_read_proxy(struct conn *c, struct refusal *why);
 
-/* TLS: begins the handshake (false: no memory); goes on with it. */
-bool opening_begin_tls(struct conn *c);
+/* TLS: begins the handshake, or goes on with it. */
 enum opening_step opening_read_tls(struct conn *c, struct refusal *why);
 /*
  * Queues c, whose handshake can go on, until there is time for it. False: it has waited already.

@@ -50,9 +50,11 @@ bool opening_some_wait(void)
 	return !TAILQ_EMPTY(&waiting);
 }
 
-bool opening_begin_tls(struct conn *c)
+/* Also what OpenSSL needs for it is made then, and not for who has said nothing yet. */
+static bool begin(struct conn *c)
 {
-	return tls_start(&c->link.transport, c->opening->listener->tls) == 0;
+	return c->link.transport.tls ||
+	       tls_start(&c->link.transport, c->opening->listener->tls) == 0;
 }
 
 enum opening_step opening_read_tls(struct conn *c, struct refusal *why)
@@ -61,6 +63,10 @@ enum opening_step opening_read_tls(struct conn *c, struct refusal *why)
 
 	turn_spend(TURN_STEP);
 	metrics_beat();
+	if (!begin(c)) {
+		why->reason = REASON_NO_MEMORY;
+		return OPENING_GONE;
+	}
 	switch (tls_handshake(&c->link.transport, &words)) {
 	case TLS_DONE:
 		client_by_certificate(c);
