@@ -102,13 +102,15 @@ static bool ping_failed(const struct conn *c, const struct config_limits *l)
 
 /*
  * Each connection has ticks of its own, an interval apart, by its id: those that came together, or
- * were pinged together because all were late, are not for ever. So the first one comes early.
+ * were pinged together because all were late, are not for ever. What leads there comes early, but
+ * not before half of an interval: from there the next of those ticks is no nearer.
  */
 static uint32_t next_ping(const struct conn *c, const struct config_limits *l)
 {
 	uint32_t interval = timer_ticks(l->ping_interval);
+	uint32_t left = interval - (c->mark - (uint32_t)c->id) % interval;
 
-	return c->mark + interval - (c->mark - (uint32_t)c->id) % interval;
+	return c->mark + (left < interval / 2 ? (interval + left) / 2 : left);
 }
 
 /* The next ping goes out on time only to a peer that answered, or if it may be silent for ever. */

@@ -88,11 +88,25 @@ static void assert_pings_are_spread(void)
 	}
 }
 
+/* One to each within the interval, in the second half, and never many; returns behind it. */
+static void assert_pings_come_apart(void)
+{
+	int all = 0, n;
+
+	for (int i = 1; i <= OFTEN; i++, all += n) {
+		pass(SESSION_TICK);
+		n = pings_of_crowd();
+		assert_in_range(n, 0, i < OFTEN / 2 ? 0 : 3 * CROWD / OFTEN);
+	}
+	assert_int_equal(all, CROWD);
+}
+
 /* Who comes together is not pinged together, nor for ever who once was. */
 static void test_pings_are_spread(void **state)
 {
 	(void)state;
 	gather_crowd(REQUEST("/often") "\r\n");
+	assert_pings_come_apart();
 	assert_pings_are_spread();
 	assert_pings_are_spread();
 	/* as a worker that has no time */
@@ -100,6 +114,7 @@ static void test_pings_are_spread(void **state)
 		session_tick();
 	turn();
 	assert_int_equal(pings_of_crowd(), CROWD);
+	assert_pings_come_apart();
 	assert_pings_are_spread();
 	disperse_crowd();
 }
