@@ -555,6 +555,15 @@ static void test_a_turn_of_handshakes(void **state)
 	assert_int_equal(session.row->ends[REASON_TLS_HANDSHAKE], 39);
 	for (int i = 0; i < 40; i++)
 		disconnect(&many[i]);
+	/* one that is gone is not in the queue any more */
+	connect_client(&many[0]);
+	assert_int_equal(write(many[0].fd, junk, strlen(junk)), strlen(junk));
+	take_events();
+	assert_true(opening_some_wait());
+	conn_kill(many[0].conn, REASON_RESET);
+	conn_reap();
+	assert_false(opening_some_wait());
+	close(many[0].fd);
 	disconnect(&k);
 	tickets_free(tickets);
 	person_end(&p);
