@@ -43,10 +43,27 @@ int compress_agree(struct conn *c, const struct http_head *h)
 	return 0;
 }
 
+void compress_forget(struct conn *c)
+{
+	if (c->deflate && c->deflate->own)
+		deflater_forget(c->deflate->own);
+}
+
+void compress_drop(struct conn *c)
+{
+	if (!c->deflate)
+		return;
+	uncompressed_forget(&c->deflate->waiting);
+	buffer_free(&c->deflate->out);
+	c->deflate->job.by = NULL;
+	compress_forget(c);
+}
+
 void compress_free(struct conn *c)
 {
 	if (!c->deflate)
 		return;
+	compress_drop(c);
 	deflater_free(c->deflate->own);
 	free(c->deflate);
 	c->deflate = NULL;
@@ -162,58 +179,66 @@ static bool is_long(const struct config_compression *k, int class, size_t len)
 	return class > 0 && k->enabled && len >= (size_t)k->threshold && len > COMPRESS_SLICE;
 }
 
-/* One of its own, so that others may use the shared one between two slices. */
-static bool begin_job(struct compress_job *j, const struct config_compression *k, int class,
-		      struct buffer *out)
+static bool begin_job(struct compress_job *j, struct deflater *by, struct buffer *out)
 {
-	j->own = deflater_new((int)k->level, (int)k->memory_level, class);
-	j->done = 0;
-	j->start = out->len;
-	return j->own && leave_header(out);
+	*j = (struct compress_job){ .by = by, .start = out->len };
+	return by && leave_header(out);
+}
+
+/* With another slice. What is whole lacks its header. */
+static enum compress_step go_on(struct compress_job *j, const struct iovec *payload,
+				struct buffer *out)
+{
+	size_t left = payload->iov_len - j->done;
+	size_t n = left < COMPRESS_SLICE ? left : COMPRESS_SLICE;
+
+	charge(n);
+	if (!deflater_some(j->by, (uint8_t *)payload->iov_base + j->done, n, out))
+		return COMPRESS_NO_MEMORY;
+	j->done += n;
+	if (n < left)
+		return COMPRESS_LATER;
+	return deflater_end(j->by, j->start + WS_HEADER_MAX, out) ? COMPRESS_DONE
+								  : COMPRESS_NO_MEMORY;
 }
 
 void compress_give_up(struct compress_job *j)
 {
-	deflater_free(j->own);
-	j->own = NULL;
-}
-
-static enum compress_step end_job(struct compress_job *j, enum ws_opcode opcode,
-				  const struct iovec *payload, struct buffer *out)
-{
-	bool whole = deflater_end(j->own, j->start + WS_HEADER_MAX, out);
-
-	compress_give_up(j);
-	if (whole && out->len - j->start <= payload->iov_len) {
-		put_header(opcode, j->start, out);
-		return COMPRESS_DONE;
-	}
-	out->len = j->start;
-	return put_plain(opcode, payload, 1, payload->iov_len, out) ? COMPRESS_DONE
-								    : COMPRESS_NO_MEMORY;
+	deflater_free(j->by);
+	j->by = NULL;
 }
 
 enum compress_step compress_slice(struct compress_job *j, const struct config_compression *k,
 				  int class, enum ws_opcode opcode, const struct iovec *payload,
 				  struct buffer *out)
 {
-	size_t len = payload->iov_len, n;
+	size_t len = payload->iov_len;
+	enum compress_step step = COMPRESS_NO_MEMORY;
 
-	if (!j->own && !is_long(k, class, len))
+	if (!j->by && !is_long(k, class, len))
 		return compress_for_class(k, class, opcode, payload, 1, out) ? COMPRESS_DONE
 									     : COMPRESS_NO_MEMORY;
-	if (!j->own && !begin_job(j, k, class, out))
-		goto no_memory;
-	n = len - j->done < COMPRESS_SLICE ? len - j->done : COMPRESS_SLICE;
-	charge(n);
-	if (!deflater_some(j->own, (uint8_t *)payload->iov_base + j->done, n, out))
-		goto no_memory;
-	j->done += n;
-	return j->done < len ? COMPRESS_LATER : end_job(j, opcode, payload, out);
-no_memory:
-	out->len = j->start;
+	/* a compressor of its own, so that others may use the shared one between two slices */
+	if (j->by || begin_job(j, deflater_new((int)k->level, (int)k->memory_level, class), out))
+		step = go_on(j, payload, out);
+	if (step == COMPRESS_LATER)
+		return step;
 	compress_give_up(j);
-	return COMPRESS_NO_MEMORY;
+	if (step == COMPRESS_DONE && out->len - j->start <= len) {
+		put_header(opcode, j->start, out);
+		return step;
+	}
+	out->len = j->start;
+	if (step == COMPRESS_DONE && !put_plain(opcode, payload, 1, len, out))
+		return COMPRESS_NO_MEMORY;
+	return step;
+}
+
+static bool need_own(struct conn_deflate *cd, const struct config_compression *k)
+{
+	if (!cd->own)
+		cd->own = deflater_new((int)k->level, (int)k->memory_level, cd->params.server_bits);
+	return cd->own;
 }
 
 /* What was compressed has to be sent, even if it got longer: later messages refer to it. */
@@ -226,11 +251,30 @@ static bool compress_with_takeover(struct conn *c, enum ws_opcode opcode, const 
 
 	if (!k->enabled || len < (size_t)k->threshold)
 		return put_plain(opcode, parts, count, len, out);
-	if (!cd->own)
-		cd->own = deflater_new((int)k->level, (int)k->memory_level, cd->params.server_bits);
-	if (cd->own && put_compressed(cd->own, opcode, parts, count, out))
+	if (need_own(cd, k) && put_compressed(cd->own, opcode, parts, count, out))
 		return true;
 	return put_plain(opcode, parts, count, len, out);
+}
+
+enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
+				  const struct iovec *payload)
+{
+	const struct config_compression *k = &c->endpoint->limits.compression;
+	struct conn_deflate *cd = c->deflate;
+	enum compress_step step;
+
+	if (!cd->job.by && (!k->enabled || payload->iov_len <= COMPRESS_SLICE || !need_own(cd, k)))
+		return compress_with_takeover(c, opcode, payload, 1, &cd->out) ? COMPRESS_DONE
+									       : COMPRESS_NO_MEMORY;
+	if (!cd->job.by && !begin_job(&cd->job, cd->own, &cd->out))
+		step = COMPRESS_NO_MEMORY;
+	else
+		step = go_on(&cd->job, payload, &cd->out);
+	if (step == COMPRESS_DONE)
+		put_header(opcode, cd->job.start, &cd->out);
+	if (step != COMPRESS_LATER)
+		cd->job.by = NULL;
+	return step;
 }
 
 bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
@@ -242,12 +286,6 @@ bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *par
 		return compress_with_takeover(c, opcode, parts, count, out);
 	return compress_for_class(&c->endpoint->limits.compression, class, opcode, parts, count,
 				  out);
-}
-
-void compress_forget(struct conn *c)
-{
-	if (c->deflate && c->deflate->own)
-		deflater_forget(c->deflate->own);
 }
 
 void compress_fini(void)

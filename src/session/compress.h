@@ -12,16 +12,32 @@
 #include "base/buffer.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
+#include "session/uncompressed.h"
 
 struct config_compression;
 struct conn;
 struct http_head;
+
+/* Bytes of a payload that are compressed in one go: a millisecond's work. */
+enum { COMPRESS_SLICE = 32 * 1024 };
+
+/* Where the compression of a message stands that takes longer. Zeroed: none is under way. */
+struct compress_job {
+	struct deflater *by; /* NULL: none is */
+	size_t done; /* bytes of the payload */
+	size_t start; /* where the frame begins in its buffer */
+};
+
+enum compress_step { COMPRESS_DONE, COMPRESS_LATER, COMPRESS_NO_MEMORY };
 
 /* What a connection keeps for it; most have none. */
 struct conn_deflate {
 	struct deflate_params params;
 	struct ws_inflate inflate;
 	struct deflater *own; /* NULL: without takeover, or nothing was sent yet */
+	struct uncompressed waiting; /* messages, with takeover */
+	struct compress_job job; /* of the first of them, */
+	struct buffer out; /* and what there is of its frame */
 };
 
 /*
@@ -50,16 +66,9 @@ bool compress_for_class(const struct config_compression *config, int class, enum
 	__attribute__((warn_unused_result));
 
 /*
- * The same in slices of COMPRESS_SLICE bytes of its payload, one a call. *job, zeroed at first, is
- * where it stands; out is appended to by nobody else meanwhile.
+ * The same in slices, one a call. *job: zeroed at first; out is appended to by nobody else
+ * meanwhile.
  */
-enum { COMPRESS_SLICE = 64 * 1024 };
-struct compress_job {
-	struct deflater *own; /* NULL: none is under way */
-	size_t done; /* bytes of the payload */
-	size_t start; /* where the frame begins in out */
-};
-enum compress_step { COMPRESS_DONE, COMPRESS_LATER, COMPRESS_NO_MEMORY };
 enum compress_step compress_slice(struct compress_job *job, const struct config_compression *config,
 				  int class, enum ws_opcode opcode, const struct iovec *payload,
 				  struct buffer *out) __attribute__((warn_unused_result));
@@ -69,6 +78,12 @@ void compress_give_up(struct compress_job *job);
 /* The same for one connection, of whatever class. */
 bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		  struct buffer *out) __attribute__((warn_unused_result));
+
+/* The same for one with takeover, a slice a call, into c->deflate->out. */
+enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
+				  const struct iovec *payload) __attribute__((warn_unused_result));
+/* Nothing of what waits is to be sent. */
+void compress_drop(struct conn *c);
 
 /* A message that was compressed for c is not sent: the next one must not refer to it. */
 void compress_forget(struct conn *c);

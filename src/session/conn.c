@@ -126,7 +126,10 @@ struct conn *conn_new(int fd, const struct net_peer *peer, struct listener *l, e
 
 /* --- the link --- */
 
-/* A handshake that has to write reads nothing, nor does who has input that waits. */
+/*
+ * A handshake that has to write reads nothing, nor does who has input that waits, or output that is
+ * compressed for it.
+ */
 static bool reads(const struct conn *c)
 {
 	switch (conn_input(c)) {
@@ -136,7 +139,7 @@ static bool reads(const struct conn *c)
 		return !c->link.transport.want_write;
 	case READ_FRAMES:
 	case READ_CLOSE:
-		return !c->parked;
+		return !c->parked && !output_is_behind(c);
 	default:
 		return true;
 	}
@@ -194,6 +197,7 @@ void conn_settle_link(struct conn *c)
 		break;
 	case LINK_OVER:
 		link_cut(&c->link);
+		compress_drop(c);
 		conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
 		break;
 	default:
@@ -221,6 +225,7 @@ void conn_kill(struct conn *c, enum reason reason)
 	timer_remove(c);
 	if (c->opening)
 		crowd_leave(c);
+	compress_drop(c);
 	conn_set_state(c, CONN_DEAD);
 	/* Who comes in its place does not wait for conn_reap. */
 	if (!c->opening)
@@ -288,7 +293,7 @@ void conn_end(struct conn *c, int code, enum reason reason, const char *text, si
 	start_closing(c, CONN_ENDING, reason);
 	output_uncork(c);
 	conn_settle(c);
-	if (c->state_now == CONN_ENDING && !link_has_unsent(&c->link))
+	if (c->state_now == CONN_ENDING && !output_has_unsent(c))
 		link_end(&c->link);
 }
 

@@ -10,7 +10,7 @@
  *	crowd.c			whose the openings are
  *	per_address.c		how many connections an address has
  *	client.c, entry.c	who is at the other end; what the log is told
- *	compress.c, output.c	frames out
+ *	uncompressed.c, compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
  *	input.c			frames in
@@ -37,11 +37,13 @@
 #include "bus/bus.h"
 #include "net/peer.h"
 #include "proto/frame.h"
+#include "session/compress.h"
 #include "session/conn.h"
 #include "session/link.h"
 #include "session/registry.h"
 
 struct config_endpoint;
+struct counted;
 struct conn_parked;
 struct listener;
 struct opening;
@@ -93,6 +95,8 @@ enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
  *	link			what the socket did not take: max_pending, and one message; for
  *				clients that read slowly
  *	link, gathered		what one loop turn makes for it: shared by all of a worker
+ *	deflate->waiting	with takeover, what is to be compressed for it: max_pending, and one
+ *				delivery; kept once for all members of a room
  *
  * What a message touches lies together: first what one that goes out does, then what one that
  * comes in does. In a large room each of its members' cache lines is a cold one.
@@ -198,6 +202,8 @@ void conn_timer(struct conn *c);
 void conn_writable(struct conn *c);
 /* Goes on with handshakes that wait for time, with one at least. Returns whether some still do. */
 bool conn_shake_hands(void);
+/* Goes on with what is compressed for single connections. Returns whether there is more. */
+bool conn_compress_some(void);
 
 /* entry.c */
 void entry_opened(const struct conn *c);
@@ -270,6 +276,8 @@ struct conn *park_take(uint8_t **rest, uint8_t **end);
 void park_put_back(const uint8_t *rest);
 /* Whether there is one. */
 bool park_is_ready(void);
+/* Output that was put off is out, or is not up to us (output_is_behind): its turn will come. */
+void park_caught_up(struct conn *c);
 /*
  * Tries to put messages that wait into the bus, in the order of their rooms. Returns whether some
  * still wait.
@@ -290,9 +298,29 @@ void output_run(struct conn *c, const struct link_run *r);
 void output_frame(struct conn *c, const void *frame, size_t len);
 /*
  * One message, compressed or not as c has it; the parts, at most 2, are its payload. What cannot
- * be made for want of memory breaks the link.
+ * be made for want of memory breaks the link. With takeover it may be put off until the socket
+ * takes it; holder: of counted bytes that the only part lies in, or NULL.
  */
-void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count);
+void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
+		    struct counted *holder);
+/* Of one with takeover: whether so many bytes would not be put off. */
+bool output_takes(const struct conn *c, size_t len);
+/* Whether messages were put off; and that we, and not the socket, are to blame. */
+static inline bool output_waits(const struct conn *c)
+{
+	return c->deflate && c->deflate->waiting.count > 0;
+}
+static inline bool output_is_behind(const struct conn *c)
+{
+	return c->deflate && c->deflate->waiting.listed;
+}
+/* Goes on with what was put off, by a slice. */
+void output_go_on(struct conn *c);
+/* Whether something that was to be sent is not out. */
+static inline bool output_has_unsent(const struct conn *c)
+{
+	return link_has_unsent(&c->link) || output_waits(c);
+}
 void output_http(struct conn *c, const void *bytes, size_t len);
 void output_pong(struct conn *c, const void *data, size_t len);
 void output_ping(struct conn *c);

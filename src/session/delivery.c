@@ -86,9 +86,20 @@ static __attribute__((noinline)) void deliver_singly(const struct batch *b, cons
 		if (!is_for(e, p))
 			continue;
 		payload = rendition_payload(&e->e);
-		output_message(p->conn, e->e.frame[0] & 0x0f, &payload, 1);
+		output_message(p->conn, e->e.frame[0] & 0x0f, &payload, 1, b->frames);
 	}
 	output_uncork(p->conn);
+}
+
+/*
+ * With takeover: what is not to be compressed at once is to be out of the log first, and what was
+ * put off ahead of it comes first.
+ */
+static bool is_put_off(const struct batch *b, const struct conn *c)
+{
+	if (c->state_now != CONN_OPEN)
+		return false;
+	return b->frames ? output_is_behind(c) : !output_takes(c, b->bytes);
 }
 
 /* False: the turn is not long enough for what has to be made first. */
@@ -101,7 +112,7 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 		class < 0 ? RENDITION_NO_MEMORY
 			  : rendition_need(all, b, class, &c->endpoint->limits.compression);
 
-	if (made == RENDITION_LATER)
+	if (made == RENDITION_LATER || (class < 0 && is_put_off(b, c)))
 		return false;
 	if (made == RENDITION_NO_MEMORY)
 		deliver_singly(b, p);
@@ -179,16 +190,29 @@ static struct room *room_with(struct backlog *b)
 	return (struct room *)((char *)b - offsetof(struct room, backlog));
 }
 
-/* Each room in its turn, and at least one. */
+/* Whether somebody more has got some of it now. */
+static bool go_on(struct backlog *b)
+{
+	struct backlog_batch *w = backlog_begin(b);
+	struct room *r = room_with(b);
+	size_t before = r->reached;
+
+	if (!walk(r, &w->batch, &w->renditions, QUANTUM))
+		return r->reached > before;
+	backlog_end(b);
+	return true;
+}
+
+/* Each room in its turn, and at least one, as long as there is one that can go on. */
 static void deliver_backlogs(void)
 {
-	struct backlog *b;
+	struct backlog *b, *stuck = NULL;
 
-	while ((b = backlog_next())) {
-		struct backlog_batch *w = backlog_begin(b);
-
-		if (walk(room_with(b), &w->batch, &w->renditions, QUANTUM))
-			backlog_end(b);
+	while ((b = backlog_next()) && b != stuck) {
+		if (go_on(b))
+			stuck = NULL;
+		else if (!stuck)
+			stuck = b;
 		if (turn_is_over())
 			break;
 	}

@@ -31,7 +31,7 @@ static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 /* Who has said its last word may still wait for ours: that goes on, up to close_timeout. */
 static void peer_ended(struct conn *c)
 {
-	if (c->state_now == CONN_ENDING && link_has_unsent(&c->link))
+	if (c->state_now == CONN_ENDING && output_has_unsent(c))
 		conn_update_interest(c);
 	else
 		conn_kill(c, REASON_PEER_GONE);
@@ -71,8 +71,10 @@ static void read_some(struct conn *c)
 /* The last record may count as written, and is not out: only then is our direction at its end. */
 static void drained(struct conn *c)
 {
+	if (output_waits(c))
+		uncompressed_ready(&c->deflate->waiting, true);
 	conn_update_interest(c);
-	if (c->state_now != CONN_ENDING || link_has_unsent(&c->link))
+	if (c->state_now != CONN_ENDING || output_has_unsent(c))
 		return;
 	link_end(&c->link);
 	if (c->link.ended)
@@ -89,6 +91,32 @@ void conn_writable(struct conn *c)
 		c->last_rx = session.now;
 	if (v == LINK_TAKEN)
 		drained(c);
+}
+
+/* What is compressed for it is out, or its socket takes no more. */
+static void caught_up(struct conn *c)
+{
+	if (!output_has_unsent(c))
+		drained(c);
+	else
+		conn_update_interest(c);
+	park_caught_up(c);
+	conn_read_rest(c);
+}
+
+bool conn_compress_some(void)
+{
+	struct conn *c;
+
+	while ((c = uncompressed_next())) {
+		output_go_on(c);
+		conn_settle(c);
+		if (!output_is_behind(c) && c->state_now != CONN_DEAD)
+			caught_up(c);
+		if (turn_is_over())
+			break;
+	}
+	return uncompressed_any();
 }
 
 /* Its handshake goes on at the end of a turn; if that is not of this one it is not watched so long. */

@@ -29,7 +29,7 @@ static uint8_t *handle(struct conn *c, uint8_t *p, uint8_t *end)
 		case INPUT_MORE:
 			return NULL;
 		case INPUT_STEP:
-			if (looked || turn_is_over())
+			if (looked || output_is_behind(c) || turn_is_over())
 				return p;
 			looked = true;
 			break;

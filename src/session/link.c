@@ -244,6 +244,11 @@ void link_drop(struct link *l, uint32_t messages)
 	note(l, LINK_DROPPED);
 }
 
+void link_stop(struct link *l)
+{
+	note(l, LINK_OVER);
+}
+
 void link_fail(struct link *l, int error)
 {
 	broken(l, error);

@@ -110,8 +110,12 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
 			    enum link_policy policy);
 
-/* Notes that messages were not to be kept, or that what was to be sent could not be made. */
+/*
+ * Notes that messages were not to be kept; that there is no going on without them; or that what was
+ * to be sent could not be made.
+ */
 void link_drop(struct link *l, uint32_t messages);
+void link_stop(struct link *l);
 void link_fail(struct link *l, int error);
 
 /* Keeps a pong behind what is pending, of which there must be some, in place of an unsent one. */

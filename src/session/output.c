@@ -14,6 +14,7 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 enum { PARTS_MAX = 3, PING_TOKEN = 4, COMPRESSED_KEPT = 64 * 1024 };
 
@@ -133,15 +134,104 @@ void output_frame(struct conn *c, const void *frame, size_t len)
 	put_bytes(c, frame, len, LINK_MESSAGE);
 }
 
-void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count)
+static size_t length(const struct iovec *parts, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	return len;
+}
+
+bool output_takes(const struct conn *c, size_t len)
+{
+	const struct conn_deflate *d = c->deflate;
+
+	return len <= COMPRESS_SLICE && d->waiting.count == 0 && !c->link.pending &&
+	       !turn_is_over();
+}
+
+/* Of one whose socket takes nothing no more is kept than of one without compression. */
+static bool is_too_much(const struct conn *c, size_t len)
+{
+	const struct uncompressed *u = &c->deflate->waiting;
+
+	return u->count > 0 && !u->listed &&
+	       u->bytes + len > (size_t)c->endpoint->limits.max_pending;
+}
+
+static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct iovec *parts,
+			   int count, struct counted *holder)
+{
+	if (uncompressed_put(&c->deflate->waiting, c, opcode, parts, count, holder))
+		uncompressed_ready(&c->deflate->waiting, !c->link.pending);
+	else
+		link_fail(&c->link, ENOMEM);
+}
+
+/* A message is to be compressed later. */
+static void put_off(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
+		    struct counted *holder)
+{
+	if (is_too_much(c, length(parts, count))) {
+		if (policy_of(c) == LINK_STOP)
+			link_stop(&c->link);
+		else
+			link_drop(&c->link, 1);
+		return;
+	}
+	keep_for_later(c, opcode, parts, count, holder);
+}
+
+void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
+		    struct counted *holder)
 {
 	if (c->state_now != CONN_OPEN)
 		return;
+	if (compress_class(c) < 0 && !output_takes(c, length(parts, count))) {
+		put_off(c, opcode, parts, count, holder);
+		return;
+	}
 	buffer_reset(&compressed, COMPRESSED_KEPT);
 	if (compress_for(c, opcode, parts, count, &compressed))
 		output_frame(c, compressed.p, compressed.len);
 	else
 		link_fail(&c->link, ENOMEM);
+}
+
+/* The first of what waits. False: it is not whole yet. */
+static bool put_first(struct conn *c, const struct uncompressed_message *m)
+{
+	struct buffer *out = &c->deflate->out;
+
+	if (m->opcode == WS_CLOSE) {
+		put_bytes(c, m->payload.iov_base, m->payload.iov_len, LINK_CONTROL);
+		return true;
+	}
+	switch (compress_go_on(c, m->opcode, &m->payload)) {
+	case COMPRESS_LATER:
+		return false;
+	case COMPRESS_NO_MEMORY:
+		link_fail(&c->link, ENOMEM);
+		break;
+	case COMPRESS_DONE:
+		turn_spend(TURN_CALL);
+		c->last_data = session.now;
+		put_bytes(c, out->p, out->len, LINK_MESSAGE);
+		break;
+	}
+	buffer_free(out);
+	return true;
+}
+
+void output_go_on(struct conn *c)
+{
+	struct uncompressed *u = &c->deflate->waiting;
+
+	if (put_first(c, uncompressed_first(u)))
+		uncompressed_shift(u);
+	if (c->link.pending)
+		uncompressed_ready(u, false);
 }
 
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
@@ -158,7 +248,7 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 	if (c->state_now != CONN_OPEN)
 		return;
 	if (c->deflate) {
-		output_message(c, opcode, iov + 1, PARTS_MAX - 1);
+		output_message(c, opcode, iov + 1, PARTS_MAX - 1, NULL);
 		return;
 	}
 	c->last_data = session.now;
@@ -219,11 +309,16 @@ void output_ping_answered(struct conn *c, const void *data, size_t len)
 	metrics_add(&session.row->round_trip, c->ping);
 }
 
+/* Behind all that waits. */
 void output_close(struct conn *c, int code, const char *text, size_t len)
 {
 	uint8_t frame[2 + WS_CONTROL_MAX];
 	size_t n = ws_encode_close(frame, (uint16_t)code, text, len);
 
+	if (output_waits(c)) {
+		keep_for_later(c, WS_CLOSE, &(struct iovec){ frame, n }, 1, NULL);
+		return;
+	}
 	if (c->link.pending)
 		link_place_pong(&c->link);
 	put_bytes(c, frame, n, LINK_CONTROL);

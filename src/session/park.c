@@ -25,6 +25,7 @@
 struct conn_parked {
 	struct conn *conn; /* NULL: it has no use for it any more */
 	TAILQ_ENTRY(conn_parked) entry;
+	struct parked_list *line; /* in which it stands if it has no message */
 	struct room *room; /* for which it has a message */
 	struct bus_meta meta;
 	size_t frame_len;
@@ -35,6 +36,9 @@ struct conn_parked {
 
 /* Those that go on as soon as it is their turn. A message waits in its room's list (r->waiting). */
 static struct parked_list for_turn = TAILQ_HEAD_INITIALIZER(for_turn);
+
+/* Those whose output is to be compressed that far first. */
+static struct parked_list for_output = TAILQ_HEAD_INITIALIZER(for_output);
 
 /* The rooms in which one waits. */
 static TAILQ_HEAD(, room) rooms = TAILQ_HEAD_INITIALIZER(rooms);
@@ -63,6 +67,12 @@ static void end_waiting(struct conn_parked *pk)
 		TAILQ_REMOVE(&rooms, r, with_waiting);
 }
 
+static void wait_for_turn(struct conn_parked *pk)
+{
+	pk->line = output_is_behind(pk->conn) ? &for_output : &for_turn;
+	TAILQ_INSERT_TAIL(pk->line, pk, entry);
+}
+
 static void stand_in_line(struct conn_parked *pk)
 {
 	if (pk == current)
@@ -70,7 +80,7 @@ static void stand_in_line(struct conn_parked *pk)
 	if (pk->frame)
 		wait_for_space(pk);
 	else
-		TAILQ_INSERT_TAIL(&for_turn, pk, entry);
+		wait_for_turn(pk);
 }
 
 static void leave_line(struct conn_parked *pk)
@@ -80,7 +90,7 @@ static void leave_line(struct conn_parked *pk)
 	if (pk->frame)
 		end_waiting(pk);
 	else
-		TAILQ_REMOVE(&for_turn, pk, entry);
+		TAILQ_REMOVE(pk->line, pk, entry);
 }
 
 static void free_frame(struct conn_parked *pk)
@@ -195,6 +205,14 @@ void park_forget_message(struct conn *c)
 		return;
 	leave_line(c->extra->parked);
 	free_frame(c->extra->parked);
+	stand_in_line(c->extra->parked);
+}
+
+void park_caught_up(struct conn *c)
+{
+	if (!c->parked || park_has_message(c))
+		return;
+	leave_line(c->extra->parked);
 	stand_in_line(c->extra->parked);
 }
 

@@ -61,7 +61,7 @@ static enum compress_step render_entry(struct rendition *v, const struct bus_ent
 /* With the next entry, or a slice of it. */
 static enum compress_step go_on(struct rendition *v, int class, const struct config_compression *k)
 {
-	size_t start = v->job.own ? v->job.start : v->own.len;
+	size_t start = v->job.by ? v->job.start : v->own.len;
 	enum compress_step step = render_entry(v, &v->next->e, class, k);
 
 	if (step == COMPRESS_DONE) {

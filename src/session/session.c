@@ -238,6 +238,7 @@ bool session_turn_end(void)
 		;
 	note(ACTIVITY_DELIVERING);
 	more = delivery_turn();
+	more |= conn_compress_some();
 	waiting = park_retry();
 	turn_go_on(TURN_CHORES);
 	if (session.chores && do_chores(more))

@@ -10,12 +10,13 @@
 
 #include <cmocka.h>
 
-#include "base/block.h"
+#include "base/counted.h"
 #include "failing.h"
 #include "session/worker.h"
 #include "session/turn.h"
 
 #define ASKS "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+#define OWN "compression = { enabled = true; server_context_takeover = true; };"
 #define CONFIG                                                                                     \
 	"handshake_timeout = \"10s\"; ping_interval = \"0\"; access_log = false; max_message = "   \
 	"\"60K\";\n"                                                                               \
@@ -23,7 +24,9 @@
 	"endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"                                 \
 	"  { path = \"/two\"; behaviour = \"room\"; },\n"                                          \
 	"  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"               \
-	"  { path = \"/zip\"; behaviour = \"room\"; compression = { enabled = true; }; } );\n"
+	"  { path = \"/zip\"; behaviour = \"room\"; compression = { enabled = true; }; },\n"       \
+	"  { path = \"/own\"; behaviour = \"room\"; max_pending = \"244K\"; " OWN " },\n"          \
+	"  { path = \"/echo\"; behaviour = \"echo\"; max_pending = \"4K\"; " OWN " } );\n"
 
 enum { CLIENTS = 12, STEPS = 3000, MESSAGES = 4000, TEXT = 8 };
 
@@ -319,12 +322,17 @@ static char *long_text(size_t n)
 	return text;
 }
 
+static void inflate_next(struct ws_inflate *i, const uint8_t *p, size_t n, struct buffer *out)
+{
+	assert_int_equal(inflate_some(i, &p, p + n, out, GOT_MAX, NULL), INFLATE_OK);
+	assert_int_equal(inflate_end(i, out, GOT_MAX, NULL), INFLATE_OK);
+}
+
 static void inflate_all(const uint8_t *p, size_t n, struct buffer *out)
 {
 	struct ws_inflate i = { .takeover = false };
 
-	assert_int_equal(inflate_some(&i, &p, p + n, out, GOT_MAX, NULL), INFLATE_OK);
-	assert_int_equal(inflate_end(&i, out, GOT_MAX, NULL), INFLATE_OK);
+	inflate_next(&i, p, n, out);
 	inflate_fini(&i);
 }
 
@@ -413,6 +421,270 @@ static void test_nobody_waits_for_it_any_more(void **state)
 	free(text);
 }
 
+/* --- for each by itself --- */
+
+/* What a peer makes of all that it has got, up to its close frame. */
+static size_t understand(struct client *k, struct buffer *out, bool *closed)
+{
+	struct ws_inflate i = { .takeover = true };
+	size_t at = 0, messages = 0;
+
+	hear(k);
+	*closed = false;
+	while (at < k->len && !*closed) {
+		uint64_t len;
+		uint8_t first = k->got[at] & (uint8_t)~WS_RSV1;
+		bool zip = k->got[at] & WS_RSV1;
+
+		k->got[at] = first;
+		at += ws_own_header(k->got + at, &len);
+		assert_true(at + len <= k->len);
+		*closed = first == 0x88;
+		if (zip)
+			inflate_next(&i, k->got + at, len, out);
+		else if (!*closed)
+			assert_true(buffer_append(out, k->got + at, len));
+		messages += !*closed;
+		at += len;
+	}
+	inflate_fini(&i);
+	k->len = 0;
+	return messages;
+}
+
+static void assert_understood(struct client *k, const char *text, size_t messages, bool closed)
+{
+	struct buffer out = { 0 };
+	bool was_closed;
+
+	assert_int_equal(understand(k, &out, &was_closed), messages);
+	assert_int_equal(out.len, strlen(text));
+	assert_memory_equal(out.p, text, out.len);
+	assert_int_equal(was_closed, closed);
+	buffer_free(&out);
+}
+
+/* The same text so many times over, and another behind it. */
+static char *joined(const char *text, int times, const char *end)
+{
+	char *all = calloc(1, strlen(text) * (size_t)times + strlen(end) + 1);
+
+	for (int i = 0; i < times; i++)
+		strcat(all, text);
+	return strcat(all, end);
+}
+
+static void test_takeover_in_slices(void **state)
+{
+	const size_t len = 200000;
+	char *text = long_text(len), *all = joined(text, 2, "short");
+	int turns = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	upgrade(&b, REQUEST("/own") "\r\n");
+	upgrade(&clients[0], REQUEST("/two") "\r\n");
+	for (int i = 0; i < 2; i++) {
+		append("/own", text, len);
+		end_turn(0);
+	}
+	append("/own", "short", 5);
+	publish(&clients[0], "quick");
+	for (; end_turn(0); turns++)
+		if (turns == 6)
+			ASSERT_HEARD(&clients[0], "\x81\x05quick");
+	assert_in_range(turns, 2 * len / COMPRESS_SLICE, 6 * len / COMPRESS_SLICE);
+	assert_understood(&a, all, 3, false);
+	for (int i = 0; i < 4; i++) {
+		hear(&b);
+		turn();
+	}
+	assert_understood(&b, all, 3, false);
+	free(all);
+	free(text);
+	disconnect(&clients[0]);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* Nothing is compressed for whom nothing can be sent, and what is kept for all of them is one. */
+static void test_takeover_when_the_socket_takes_it(void **state)
+{
+	const size_t len = 100000;
+	char *text = long_text(len), *all = joined(text, 2, ""), *x_and_all = joined("x", 1, all);
+	const struct uncompressed_message *m;
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	upgrade(&b, REQUEST("/own") ASKS "\r\n");
+	steer_client(&a, 0);
+	append("/own", "x", 1);
+	turn();
+	assert_true(a.conn->link.pending);
+	for (int i = 0; i < 2; i++) {
+		append("/own", text, len);
+		turn();
+	}
+	assert_understood(&b, x_and_all, 3, false);
+	assert_int_equal(a.conn->deflate->waiting.count, 2);
+	assert_int_equal(a.conn->deflate->out.len, 0);
+	m = uncompressed_first(&a.conn->deflate->waiting);
+	assert_int_equal(m->holder->holders, 1);
+	wire.takes = WIRE_MAX;
+	turn();
+	assert_int_equal(a.conn->deflate->waiting.count, 0);
+	a.len = wire.len;
+	memcpy(a.got, wire.bytes, wire.len);
+	assert_understood(&a, x_and_all, 3, false);
+	free(x_and_all);
+	free(all);
+	free(text);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+static void test_takeover_is_slow(void **state)
+{
+	const size_t len = 150000;
+	char *text = long_text(len);
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	upgrade(&b, REQUEST("/own") ASKS "\r\n");
+	steer_client(&a, 0);
+	append("/own", "x", 1);
+	turn();
+	append("/own", text, len);
+	turn();
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	append("/own", text, len);
+	turn();
+	assert_int_equal(a.conn->reason, REASON_SLOW_CONSUMER);
+	assert_int_equal(a.conn->deflate->waiting.count, 0);
+	assert_int_equal(b.conn->state_now, CONN_OPEN);
+	free(text);
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* The close frame comes behind what was to be sent before it. */
+static void test_close_behind_what_waits(void **state)
+{
+	const size_t len = 100000;
+	char *text = long_text(len);
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	append("/own", text, len);
+	end_turn(0);
+	end_turn(0);
+	assert_int_equal(a.conn->deflate->waiting.count, 1);
+	conn_close_word(a.conn, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
+	assert_int_equal(a.conn->deflate->waiting.count, 2);
+	while (end_turn(0))
+		;
+	assert_understood(&a, text, 1, true);
+	free(text);
+	disconnect(&a);
+}
+
+/* Also where what waits is more than is kept: it is the last word. */
+static void test_close_is_never_too_much(void **state)
+{
+	const size_t len = 249850;
+	char *text = long_text(len);
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	steer_client(&a, 0);
+	append("/own", "x", 1);
+	turn();
+	append("/own", text, len);
+	turn();
+	conn_close_word(a.conn, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
+	wire.takes = WIRE_MAX;
+	for (int i = 0; i < 4; i++)
+		turn();
+	assert_memory_equal(wire.bytes + wire.len - 12, "\x88\x0a\x03\xe9shutdown", 12);
+	free(text);
+	disconnect(&a);
+}
+
+/* Who sends faster than we compress is not read from meanwhile, and not taken for slow. */
+static void test_echo_that_is_behind(void **state)
+{
+	enum { TIMES = 4, LEN = 40000 };
+	static uint8_t frames[TIMES * (LEN + 8)];
+	char *text = long_text(LEN), *all = joined(text, TIMES, "");
+	size_t n = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/echo") ASKS "\r\n");
+	for (int i = 0; i < TIMES; i++)
+		n += client_frame(frames + n, 0x81, text, LEN);
+	for (size_t i = 0; i < n; i += 8192) {
+		size_t part = n - i < 8192 ? n - i : 8192;
+
+		assert_int_equal(write(a.fd, frames + i, part), (ssize_t)part);
+		end_turn(0);
+	}
+	while (end_turn(0))
+		;
+	turn();
+	assert_int_equal(a.conn->state_now, CONN_OPEN);
+	assert_understood(&a, all, TIMES, false);
+	free(all);
+	free(text);
+	disconnect(&a);
+}
+
+/* What it has sent behind that waits as it is, and not as what would come of it. */
+static void test_what_is_behind_is_not_read(void **state)
+{
+	enum { TIMES = 20, LEN = 1000, LONG = 50000 };
+	static uint8_t frames[LONG + 8 + TIMES * (LEN + 8)];
+	char *text = long_text(LONG), *all = joined(text, 1, "");
+	size_t n = client_frame(frames, 0x81, text, LONG);
+
+	(void)state;
+	text[LEN] = '\0';
+	for (int i = 0; i < TIMES; i++)
+		n += client_frame(frames + n, 0x81, text, LEN);
+	upgrade(&a, REQUEST("/echo") ASKS "\r\n");
+	assert_int_equal(write(a.fd, frames, n), (ssize_t)n);
+	this_turn = (struct turn){ .credit = 0, .began = 1 };
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	end_turn(0);
+	assert_true(output_is_behind(a.conn));
+	assert_int_equal(a.conn->deflate->waiting.count, 1);
+	while (end_turn(0))
+		;
+	turn();
+	assert_understood(&a, joined(all, 1, joined(text, TIMES, "")), 1 + TIMES, false);
+	free(all);
+	free(text);
+	disconnect(&a);
+}
+
+/* One that ends in the middle of it. */
+static void test_end_in_the_middle(void **state)
+{
+	const size_t len = 400000;
+	char *text = long_text(len);
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	append("/own", text, len);
+	for (int i = 0; i < 3; i++)
+		assert_true(end_turn(0));
+	assert_non_null(a.conn->deflate->job.by);
+	conn_kill(a.conn, REASON_RESET);
+	assert_false(uncompressed_any());
+	turn();
+	close(a.fd);
+	free(text);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, worker_teardown)
 
 int main(void)
@@ -427,6 +699,14 @@ int main(void)
 		TEST(test_compressed_in_slices),
 		TEST(test_what_cannot_be_compressed),
 		TEST(test_nobody_waits_for_it_any_more),
+		TEST(test_takeover_in_slices),
+		TEST(test_takeover_when_the_socket_takes_it),
+		TEST(test_takeover_is_slow),
+		TEST(test_close_behind_what_waits),
+		TEST(test_close_is_never_too_much),
+		TEST(test_echo_that_is_behind),
+		TEST(test_what_is_behind_is_not_read),
+		TEST(test_end_in_the_middle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,62 @@
+/*
+ * uncompressed.h - messages that wait to be compressed for one connection alone.
+ *
+ * Where what is sent depends on all that was sent before (context takeover), each connection has
+ * to have its messages compressed for itself. That is done when its socket takes them, a slice a
+ * turn: a peer that reads slowly costs no work, and what is kept for it is the message as it was
+ * published, once for all who wait for it.
+ */
+#ifndef SESSION_UNCOMPRESSED_H
+#define SESSION_UNCOMPRESSED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+struct conn;
+struct counted;
+
+struct uncompressed_message {
+	STAILQ_ENTRY(uncompressed_message) next;
+	struct counted *holder; /* of the payload */
+	struct iovec payload;
+	uint8_t opcode; /* of a control frame the payload is the whole frame */
+};
+
+/* What one connection has. Zeroed: nothing. */
+struct uncompressed {
+	STAILQ_HEAD(, uncompressed_message) messages;
+	TAILQ_ENTRY(uncompressed) entry; /* among those whose sockets take some */
+	struct conn *conn;
+	size_t bytes; /* of all payloads */
+	unsigned count; /* of messages; 0: there are none */
+	bool listed; /* entry is used */
+};
+
+/*
+ * Puts a message behind the others. holder: of the counted bytes that the one part lies in, or
+ * NULL: the parts are copied. False: no memory.
+ */
+bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
+		      const struct iovec *parts, int count, struct counted *holder);
+
+/* The first one, of those that there are; and that it is out. */
+static inline const struct uncompressed_message *uncompressed_first(const struct uncompressed *u)
+{
+	return STAILQ_FIRST(&u->messages);
+}
+void uncompressed_shift(struct uncompressed *u);
+
+/* None of them is to be sent. */
+void uncompressed_forget(struct uncompressed *u);
+
+/* The socket takes some, or none: u is one of those that uncompressed_next tells of, or is not. */
+void uncompressed_ready(struct uncompressed *u, bool takes);
+
+/* The connection whose turn it is, which is then behind the others. NULL: there is none. */
+struct conn *uncompressed_next(void);
+bool uncompressed_any(void);
+
+#endif
