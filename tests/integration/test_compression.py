@@ -197,7 +197,9 @@ def test_drops_do_not_break_the_stream(daemon):
             await say(count)
             slow.transport.resume_reading()
             got = await read_to("mark")
-            assert got == sent[:len(got)] and len(got) < count
+            # who is sent nothing for a while may have space for one again
+            numbers = [int(m.split(" ")[0]) for m in got]
+            assert got == [sent[n] for n in sorted(set(numbers))] and len(got) < count
             # the first of these repeats one that was dropped
             await say(20)
             got = [m for m in await read_to("end") if m != "mark"]
