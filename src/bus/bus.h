@@ -108,6 +108,13 @@ enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus
  */
 ssize_t bus_name(const struct bus *b, struct bus_room room, char out[BUS_ROOM_NAME_MAX]);
 
+/*
+ * Worker: it has more of a room, of which it is a reader, than it can pass on. What is appended to
+ * that room is BUS_FULL until it says that this is over, or leaves.
+ */
+void bus_fall_behind(struct bus *b, struct bus_room room);
+void bus_catch_up(struct bus *b, struct bus_room room);
+
 /* The last sequence number given in a room; 0: none was, or it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 
@@ -115,7 +122,7 @@ uint64_t bus_sequence(const struct bus *b, struct bus_room room);
  * Appends one message to a room that was joined or opened: the parts (head: the
  * frame's header and prefix; body: the rest) together are the frame. Never
  * waits beyond a short bound (2 ms). BUS_FULL as long as one of the room's readers is more than lag
- * behind and has not read the room's last message; as long as any cursor at all is more than
+ * behind and has not read the room's last message, or has fallen behind (bus_fall_behind); as long as any cursor at all is more than
  * three quarters of the ring behind; or when the lock could not be had.
  */
 struct bus_part {

@@ -35,6 +35,7 @@ struct bus_dir_room {
 	_Alignas(BUS_LINE) _Atomic uint64_t hash[2]; /* keyed, of its name */
 	_Atomic uint64_t id;
 	_Atomic uint64_t members; /* a bit per slot */
+	_Atomic uint64_t behind; /* of these, who has more than it can pass on */
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t last; /* position of its newest entry, 0: none yet */
 	_Atomic uint32_t next; /* in its chain: index + 1, 0: the end */

@@ -224,6 +224,8 @@ static enum bus_result join_locked(struct bus *b, const struct key *k, struct bu
 		return result;
 	if (b->joined == 0)
 		STORE(b->shared->slots[b->slot].cursor, LOAD(b->shared->tail));
+	/* who had the slot before may have died with it */
+	atomic_fetch_and(&r->behind, ~bus_slot_bit(b->slot));
 	atomic_fetch_or(&r->members, bus_slot_bit(b->slot));
 	*sequence = LOAD(r->sequence);
 	b->joined++;
@@ -256,6 +258,25 @@ void bus_leave(struct bus *b, struct bus_room room)
 	atomic_fetch_add(&b->shared->freed, 1);
 	if (--b->joined == 0)
 		STORE(b->shared->slots[b->slot].cursor, BUS_NO_CURSOR);
+	bus_release(b, b->slot);
+}
+
+void bus_fall_behind(struct bus *b, struct bus_room room)
+{
+	struct bus_dir_room *r = bus_room_at(b, room);
+
+	if (r)
+		atomic_fetch_or(&r->behind, bus_slot_bit(b->slot));
+}
+
+void bus_catch_up(struct bus *b, struct bus_room room)
+{
+	struct bus_dir_room *r = bus_room_at(b, room);
+
+	if (!r)
+		return;
+	atomic_fetch_and(&r->behind, ~bus_slot_bit(b->slot));
+	atomic_fetch_add(&b->shared->freed, 1);
 	bus_release(b, b->slot);
 }
 

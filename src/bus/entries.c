@@ -28,6 +28,9 @@
  * because of other rooms alone, whose publishers do not wait for it, and could thus keep a quiet
  * room's waiting for as long as they like: it may have one entry unread in any case. As lag is at
  * most a quarter of the ring, these bounds are never at odds.
+ *
+ * A worker that has read a room's entries and cannot pass them on as fast says so of that room alone
+ * (`behind`): its cursor goes on, for the sake of all others.
  */
 #include <string.h>
 
@@ -56,7 +59,9 @@ static bool sum_up(const struct bus *b, const struct bus_part *parts, int count,
 /* What was found of the cursors holds for a while, so they are looked at only when it says no. */
 static enum bus_result has_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
 {
-	if (tail <= b->open_until && (LOAD(r->members) & b->far) == 0)
+	uint64_t holders = b->far | LOAD(r->behind);
+
+	if (tail <= b->open_until && (LOAD(r->members) & holders) == 0)
 		return BUS_OK;
 	return bus_look_for_space(b, r, tail);
 }

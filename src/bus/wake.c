@@ -35,6 +35,7 @@
  *				membership away, adds to `freed`, passes the fence and wakes all that
  *				wait for it. Who waits compares `freed`, behind its own fence, with what
  *				it was before it looked who is in the room
+ *	a worker catches up	with a room that it had fallen behind in: as if it had left it
  *	it dies			after the bit is taken away and before it wakes anybody, or anywhere
  *				else: the master does as above in its stead, and wakes all
  *
@@ -55,6 +56,8 @@ enum { WAKE_TRIES = 10 };
 
 /* Of a mark: nobody is woken when a cursor comes to it. No position is ever as large. */
 static const uint64_t QUIET = (uint64_t)1 << 63;
+/* No cursor ever comes to it, but bus_release does. */
+static const uint64_t NO_MARK = ((uint64_t)1 << 63) - 1;
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -160,10 +163,21 @@ static void hold(struct bus *b, uint64_t slots, uint64_t mark)
 	}
 }
 
+/* A room waits until one of these slots says so, and not for a cursor. */
+static void hold_until_told(struct bus *b, uint64_t slots)
+{
+	for (int i = 0; slots != 0; i++, slots >>= 1) {
+		if (!(slots & 1) || b->held.slots & bus_slot_bit(i))
+			continue;
+		b->held.marks[i] = NO_MARK;
+		b->held.slots |= bus_slot_bit(i);
+	}
+}
+
 enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
 {
 	uint64_t behind_last = LOAD(r->last) + BUS_ALIGN;
-	uint64_t members;
+	uint64_t members, told;
 	int slowest;
 
 	if (b->held.slots == 0)
@@ -176,8 +190,10 @@ enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, 
 		hold(b, UINT64_MAX, tail - b->size / 2);
 		return BUS_FULL;
 	}
+	told = members & atomic_load(&r->behind);
+	hold_until_told(b, told);
 	if (who_is_before(b, members & b->far, behind_last, &slowest) == 0)
-		return BUS_OK;
+		return told ? BUS_FULL : BUS_OK;
 	hold(b, members, smaller(tail - b->lag / 2, behind_last));
 	return BUS_FULL;
 }
@@ -275,7 +291,7 @@ static void tell(struct bus *b, int slot, uint64_t position)
 
 void bus_release(struct bus *b, int slot)
 {
-	tell(b, slot, QUIET - 1);
+	tell(b, slot, NO_MARK);
 }
 
 void bus_release_dead(struct bus *b, int slot)

@@ -21,8 +21,12 @@
 #include "session/session.h"
 #include "session/turn.h"
 
-/* QUANTUM: members of one room, while other rooms wait, too. */
-enum { QUANTUM = 64, BACKLOG_MAX = 4 * 1024 * 1024 };
+/*
+ * QUANTUM: members of one room, while other rooms wait, too. The others are bytes of memory. ROOM_MAX:
+ * with more than that in its backlog a room's publishers wait; half of it is where they go on.
+ * BACKLOG_MAX: of all rooms, in which everybody's do.
+ */
+enum { QUANTUM = 64, ROOM_MAX = 256 * 1024, BACKLOG_MAX = 4 * 1024 * 1024 };
 
 static struct batched entries[BATCH_ENTRIES];
 static struct renditions from_log;
@@ -167,8 +171,13 @@ static void fail_rest(struct room *r, const struct batch *b)
 
 static void set_aside(struct room *r, const struct batch *b)
 {
-	if (backlog_put(&r->backlog, b, r->reached > 0))
+	if (backlog_put(&r->backlog, b, r->reached > 0)) {
+		if (!r->behind && r->backlog.bytes > ROOM_MAX) {
+			bus_fall_behind(session.bus, r->bus);
+			r->behind = true;
+		}
 		return;
+	}
 	fail_rest(r, b);
 	if (backlog_is_empty(&r->backlog))
 		r->reached = 0;
@@ -200,6 +209,10 @@ static bool go_on(struct backlog *b)
 	if (!walk(r, &w->batch, &w->renditions, QUANTUM))
 		return r->reached > before;
 	backlog_end(b);
+	if (r->behind && b->bytes < ROOM_MAX / 2) {
+		bus_catch_up(session.bus, r->bus);
+		r->behind = false;
+	}
 	return true;
 }
 

@@ -44,6 +44,7 @@ struct room {
 	struct chunk_shelf shelf; /* what its slow members wait for */
 	size_t reached; /* places that have the batch which is being delivered; 0: none is */
 	struct backlog backlog;
+	bool behind; /* publishers have been told to wait for it */
 	struct batch batch; /* of what this turn takes from the log; else empty */
 	struct room *next_touched; /* by that */
 	struct parked_list waiting; /* publishers, for space in the bus (park.c) */

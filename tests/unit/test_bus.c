@@ -705,6 +705,60 @@ static void test_room_again_by_other_ways(void **state)
 	}
 }
 
+/* Who has read all and cannot pass it on holds up that room, until it says so, or is gone. */
+static void test_who_falls_behind_in_a_room(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room"), other = join(a, "other");
+
+	for (int way = 0; way < 3; way++) {
+		join(b, "other");
+		bus_fall_behind(b, join(b, "room"));
+		assert_int_equal(append_len(a, other, 10), BUS_OK);
+		assert_int_equal(append_len(a, room, 10), BUS_FULL);
+		assert_int_equal(append_len(b, room, 10), BUS_FULL);
+		assert_false(bus_want_space(a));
+		skip_all(a);
+		skip_all(b);
+		assert_false(kicked(f, 0));
+		if (way == 0)
+			bus_catch_up(b, room);
+		else if (way == 1)
+			bus_leave(b, room);
+		else
+			bus_clear_slot(f->master, 1);
+		assert_true(kicked(f, 0));
+		assert_int_equal(append_len(a, room, 10), BUS_OK);
+		if (way == 2)
+			b->joined = 0;
+		if (way == 0)
+			bus_leave(b, room);
+		if (way < 2)
+			bus_leave(b, other);
+		skip_all(a);
+		/* who comes again is behind in nothing */
+		join(b, "room");
+		assert_int_equal(append_len(a, room, 10), BUS_OK);
+		skip_all(a);
+		bus_leave(b, room);
+	}
+}
+
+/* What it says between the look and the waiting is not lost. */
+static void test_caught_up_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	struct bus *a = &f->worker[0], *b = &f->worker[1];
+	struct bus_room room = join(a, "room");
+
+	bus_fall_behind(b, join(b, "room"));
+	assert_int_equal(append_len(a, room, 10), BUS_FULL);
+	bus_catch_up(b, room);
+	assert_true(bus_want_space(a));
+	assert_int_equal(append_len(a, room, 10), BUS_OK);
+}
+
 static void test_too_big(void **state)
 {
 	struct fixture *f = *state;
@@ -1232,6 +1286,8 @@ int main(void)
 		BUS_TEST(test_woken_by_the_slowest),
 		BUS_TEST(test_who_leaves_holds_up_nobody),
 		BUS_TEST(test_room_again_by_other_ways),
+		BUS_TEST(test_who_falls_behind_in_a_room),
+		BUS_TEST(test_caught_up_meanwhile),
 		BUS_TEST(test_too_big),
 		BUS_TEST(test_names),
 		BUS_TEST(test_directory_full),
