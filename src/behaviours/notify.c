@@ -12,6 +12,7 @@
 #include "proto/json.h"
 #include "session/conn.h"
 #include "session/membership.h"
+#include "session/turn.h"
 #include "session/verdict.h"
 
 enum on_invalid { ON_INVALID_CLOSE, ON_INVALID_ERROR };
@@ -95,6 +96,7 @@ static bool notify_message(struct conn *c, const void *opts, void *state,
 	(void)state;
 	if (m->opcode != WS_TEXT)
 		return verdict_close_word(v, WS_CLOSE_UNSUPPORTED, REASON_UNSUPPORTED_DATA);
+	turn_spend_on(m->len, TURN_JSON);
 	if (!json_find(m->data, m->len, o->log, &value, &error))
 		return refuse(c, o, &error, v);
 	log_member(c, &value);

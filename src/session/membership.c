@@ -8,6 +8,7 @@
 #include "session/conn_internal.h"
 #include "session/registry.h"
 #include "session/session.h"
+#include "session/turn.h"
 #include "session/verdict.h"
 
 bool room_join(struct conn *c, struct verdict *v)
@@ -40,6 +41,7 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 	switch (bus_append(session.bus, room->bus, &meta, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);
+		turn_spend_on(prefix_len + len, TURN_PUBLISH);
 		return true;
 	case BUS_FULL:
 		metrics_add(&session.row->bus_full, 1);

@@ -21,6 +21,7 @@
 #include "session/conn_internal.h"
 #include "session/registry.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 struct conn_parked {
 	struct conn *conn; /* NULL: it has no use for it any more */
@@ -265,6 +266,7 @@ static void retry_room(struct room *r)
 		switch (bus_append(session.bus, r->bus, &pk->meta, &all, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);
+			turn_spend_on(pk->frame_len, TURN_PUBLISH);
 			pk->conn->last_data = session.now;
 			park_forget_message(pk->conn);
 			break;

@@ -34,6 +34,7 @@ enum turn_cost {
 	TURN_COPY = 100,
 	TURN_CHECK = 300, /* UTF-8 */
 	TURN_JSON = 7000,
+	TURN_PUBLISH = 10000, /* what others have to do about it, too */
 	TURN_ENCRYPT = 500,
 	TURN_INFLATE = 5000,
 	TURN_DEFLATE = 30000,

@@ -27,6 +27,7 @@ static int begin(void **state)
 		     "max_message = \"60K\"; max_pending = \"1M\";\n"
 		     "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
 		     "  { path = \"/two\"; behaviour = \"room\"; },\n"
+		     "  { path = \"/json\"; behaviour = \"notify\"; message = \"{}\"; },\n"
 		     "  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"
 		     "  { path = \"/remembers\"; behaviour = \"room\";\n"
 		     "    " ZIP "server_context_takeover = true; }; },\n"
@@ -351,6 +352,53 @@ static void test_who_ends_while_it_waits(void **state)
 	disconnect(&b);
 }
 
+/* A long text that has to be JSON is looked at in one go, but one in a turn. */
+static void test_json_by_shares(void **state)
+{
+	static uint8_t bytes[50100];
+	static char text[50001];
+	size_t len;
+
+	(void)state;
+	memset(text, ' ', sizeof(text) - 1);
+	text[0] = '{';
+	text[sizeof(text) - 2] = '}';
+	text[sizeof(text) - 1] = '\0';
+	len = client_frame(bytes, 0x81, text, strlen(text));
+	upgrade(&a, REQUEST("/json") "\r\n");
+	upgrade(&b, REQUEST("/json") "\r\n");
+	assert_int_equal(write(a.fd, bytes, len), (ssize_t)len);
+	assert_int_equal(write(b.fd, bytes, len), (ssize_t)len);
+	for (uint64_t i = 1; i <= 2; i++) {
+		turn_short(TURN_STEP);
+		assert_int_equal(a.conn->messages_in + b.conn->messages_in, i);
+	}
+	disconnect(&a);
+	disconnect(&b);
+}
+
+/* What one publishes in a turn that is short is its share, whatever it has sent. */
+static void test_publishing_by_shares(void **state)
+{
+	enum { MESSAGES = 14 };
+	static uint8_t bytes[MESSAGES * 4100];
+	char text[4001];
+	size_t len = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < MESSAGES; i++)
+		len += client_frame(bytes + len, 0x81, text, strlen(text));
+	upgrade(&a, REQUEST("/") "\r\n");
+	assert_int_equal(write(a.fd, bytes, len), (ssize_t)len);
+	turn_short(TURN_STEP);
+	assert_in_range(a.conn->messages_in, 2, 7);
+	turn();
+	assert_int_equal(a.conn->messages_in, MESSAGES);
+	disconnect(&a);
+}
+
 /* --- compressed --- */
 
 /* Short messages go out as they are, also to who remembers what came before. */
@@ -560,6 +608,8 @@ int main(void)
 		TEST(test_what_is_behind_waits_too),
 		TEST(test_who_waits_is_not_idle),
 		TEST(test_who_ends_while_it_waits),
+		TEST(test_json_by_shares),
+		TEST(test_publishing_by_shares),
 		TEST(test_threshold_with_takeover),
 		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),
