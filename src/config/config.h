@@ -49,7 +49,7 @@ struct config_limits {
 	int slow_consumer; /* enum config_slow_consumer */
 	/* ms; 0: off */
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
-	int64_t close_timeout;
+	int64_t close_timeout, stall_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
 	bool require_subprotocol;

@@ -316,6 +316,11 @@ static int tls_flush(struct transport *t, bool last)
 	return 0;
 }
 
+static size_t tls_held(const struct transport *t)
+{
+	return tls_of(t)->end - tls_of(t)->start;
+}
+
 /* The next bytes to encrypt: in place if many lie together, else gathered. */
 static const void *next_chunk(const struct iovec *iov, int count, size_t *n)
 {
@@ -418,6 +423,7 @@ const struct transport_ops transport_tls = {
 	.read = tls_read,
 	.write = tls_write,
 	.flush = tls_flush,
+	.held = tls_held,
 	.shutdown = tls_shutdown,
 	.pending = tls_pending,
 	.fini = tls_fini,

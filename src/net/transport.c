@@ -102,6 +102,12 @@ static int plain_flush(struct transport *t, bool last)
 	return 0;
 }
 
+static size_t plain_held(const struct transport *t)
+{
+	(void)t;
+	return 0;
+}
+
 static void plain_shutdown(struct transport *t)
 {
 	shutdown(t->fd, SHUT_WR);
@@ -122,6 +128,7 @@ const struct transport_ops transport_plain = {
 	.read = plain_read,
 	.write = plain_write,
 	.flush = plain_flush,
+	.held = plain_held,
 	.shutdown = plain_shutdown,
 	.pending = plain_pending,
 	.fini = plain_fini,

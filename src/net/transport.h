@@ -28,6 +28,8 @@ struct transport_ops {
 	ssize_t (*write)(struct transport *t, const struct iovec *iov, int count, bool last);
 	/* Sends what counts as written and is not: 0, or -1 with errno (EAGAIN: wait). */
 	int (*flush)(struct transport *t, bool last);
+	/* Bytes that count as written and are not sent. */
+	size_t (*held)(const struct transport *t);
 	/* Ends the outgoing direction. */
 	void (*shutdown)(struct transport *t);
 	/* Bytes, or the end, that were received and wait inside, for which no event will come. */
@@ -45,6 +47,7 @@ struct transport {
 	uint8_t kind; /* enum transport_kind */
 	bool want_write : 1; /* the last call waits until it can be written */
 	bool again : 1; /* it is to be read once more, whatever the socket says */
+	uint16_t stamp; /* of who uses it, and nothing to what is here */
 };
 
 /* By kind. That of tests is theirs to set. */

@@ -187,6 +187,13 @@ static void note_dropped(struct conn *c)
 		entry_dropping(c);
 }
 
+void conn_close_slow(struct conn *c, enum reason reason)
+{
+	link_cut(&c->link);
+	compress_drop(c);
+	conn_close_word(c, WS_CLOSE_TRY_AGAIN, reason);
+}
+
 void conn_settle_link(struct conn *c)
 {
 	if (c->state_now == CONN_DEAD)
@@ -196,12 +203,11 @@ void conn_settle_link(struct conn *c)
 		conn_kill(c, conn_why_broken(c->link.error));
 		break;
 	case LINK_OVER:
-		link_cut(&c->link);
-		compress_drop(c);
-		conn_close_word(c, WS_CLOSE_TRY_AGAIN, REASON_SLOW_CONSUMER);
+		conn_close_slow(c, REASON_SLOW_CONSUMER);
 		break;
 	default:
 		note_dropped(c);
+		timer_output_waits(c);
 		conn_update_interest(c);
 		break;
 	}

@@ -104,7 +104,8 @@ enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
 struct conn {
 	struct link link;
 	struct conn_deflate *deflate; /* NULL: messages are not compressed */
-	uint32_t last_data; /* tick of the last data message either way */
+	uint32_t
+		last_data; /* tick of the last data message either way, or of some of it that left */
 	uint8_t state_now; /* enum conn_state */
 	uint8_t reason; /* enum reason */
 	uint16_t code : 13; /* close code, 0: none yet */
@@ -156,6 +157,8 @@ void conn_kill(struct conn *c, enum reason reason);
 /* Sends a close frame and waits for the peer's; nothing happens unless it is OPEN. */
 void conn_close(struct conn *c, int code, enum reason reason, const char *text, size_t len);
 void conn_close_word(struct conn *c, int code, enum reason reason);
+/* The same with 1013, and what is pending is forgotten. */
+void conn_close_slow(struct conn *c, enum reason reason);
 /* Nothing more is to be sent, but for a close frame (code; 0: none) where it is OPEN. */
 void conn_end(struct conn *c, int code, enum reason reason, const char *text, size_t len);
 /* Does what its link's verdicts call for: behind all that may have sent something. */
@@ -335,6 +338,7 @@ enum timer_due {
 	DUE_HANDSHAKE,
 	DUE_MESSAGE,
 	DUE_IDLE,
+	DUE_STALL,
 	DUE_PING, /* is to be sent */
 	DUE_PONG, /* has not come */
 	DUE_CLOSE,
@@ -350,6 +354,8 @@ void timer_update(struct conn *c);
 void timer_renew(struct conn *c);
 /* A message has begun to come in. */
 void timer_message_begun(struct conn *c);
+/* Some of its output may wait since a moment ago. */
+void timer_output_waits(struct conn *c);
 /* What is over time now, by c's state. */
 enum timer_due timer_due(const struct conn *c);
 /*

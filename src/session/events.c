@@ -83,12 +83,14 @@ static void drained(struct conn *c)
 
 void conn_writable(struct conn *c)
 {
-	bool moved;
+	enum link_moved moved;
 	enum link_verdict v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved);
 
 	/* A peer that takes what waits for it is alive: it is not pinged meanwhile. */
-	if (moved)
+	if (moved != LINK_NOTHING)
 		c->last_rx = session.now;
+	if (moved == LINK_DATA)
+		c->last_data = session.now;
 	if (v == LINK_TAKEN)
 		drained(c);
 }
@@ -234,6 +236,9 @@ static void act(struct conn *c, enum timer_due due)
 		break;
 	case DUE_IDLE:
 		conn_close_word(c, WS_CLOSE_GOING_AWAY, REASON_IDLE_TIMEOUT);
+		break;
+	case DUE_STALL:
+		conn_close_slow(c, REASON_SLOW_CONSUMER);
 		break;
 	case DUE_PONG:
 		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);

@@ -45,6 +45,21 @@ static struct {
 	struct iovec part; /* all of it: `gathered`, or the only frame so far, which is lent */
 } cork = { .run = { .parts = &cork.part, .count = 1, .marks = marks } };
 
+/*
+ * By the second, rounded up: what waits is in few pieces, and none is thought to be older than it
+ * is.
+ */
+static uint32_t this_second(void)
+{
+	return (session.now + SECOND - 1) / SECOND * SECOND;
+}
+
+/* What the transport holds now has waited since then. */
+static void stamp(struct link *l, uint32_t since)
+{
+	l->transport.stamp = (uint16_t)(since / SECOND);
+}
+
 static enum link_verdict note(struct link *l, enum link_verdict v)
 {
 	if (v > l->verdict)
@@ -115,6 +130,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*sent = (size_t)n;
+	if (l->transport.want_write)
+		stamp(l, this_second());
 	if ((size_t)n < r->len)
 		return LINK_KEPT;
 	count_bytes(l, r->len - r->http);
@@ -131,15 +148,6 @@ static bool need_pending(struct link *l)
 	if (!l->pending)
 		l->pending = calloc(1, sizeof(*l->pending));
 	return l->pending;
-}
-
-/*
- * By the second, rounded up: what waits is in few pieces, and none is thought to be older than it
- * is.
- */
-static uint32_t this_second(void)
-{
-	return (session.now + SECOND - 1) / SECOND * SECOND;
 }
 
 /* A frame of a run that is being kept. */
@@ -188,9 +196,14 @@ static bool keep_frame(struct link *l, const struct link_run *r, const struct ke
 	return chunk_copy_run(r->copy, r) && share_frame(&l->pending->unsent, r->copy, f);
 }
 
+static size_t pending_bytes(const struct link *l)
+{
+	return l->pending ? l->pending->unsent.bytes : 0;
+}
+
 static bool fits(const struct link *l, size_t len, size_t max)
 {
-	return link_unsent(l) + len <= max;
+	return pending_bytes(l) + len <= max;
 }
 
 /* Whether all that a chunk had for it, up to the run, waits there: then this is no new piece. */
@@ -287,24 +300,45 @@ void link_cut(struct link *l)
 
 size_t link_unsent(const struct link *l)
 {
-	return l->pending ? l->pending->unsent.bytes : 0;
+	size_t held =
+		l->transport.want_write ? transport_ops(&l->transport)->held(&l->transport) : 0;
+
+	return pending_bytes(l) + held;
+}
+
+bool link_waits(const struct link *l, uint32_t *since)
+{
+	uint32_t now = this_second();
+
+	if (l->transport.want_write)
+		*since = now - (uint32_t)(int16_t)(now / SECOND - l->transport.stamp) * SECOND;
+	else if (pending_bytes(l) > 0)
+		*since = unsent_since(&l->pending->unsent);
+	else
+		return false;
+	return true;
 }
 
 /* n bytes have left. */
-static void consume(struct link *l, size_t n)
+static enum link_moved consume(struct link *l, size_t n)
 {
+	enum link_moved moved = n > 0 ? LINK_BYTES : LINK_NOTHING;
+
 	while (n > 0) {
 		uint64_t mark;
 		bool whole;
 		size_t part = unsent_take(&l->pending->unsent, n, &mark, &whole);
 
 		count_part(l, mark, part, whole);
+		if (link_mark_kind(mark) == LINK_MESSAGE)
+			moved = LINK_DATA;
 		n -= part;
 	}
+	return moved;
 }
 
 /* One write of at most WRITE_MAX: for the rest the socket will call again. */
-static enum link_verdict go_on_pending(struct link *l, bool last, bool *moved)
+static enum link_verdict go_on_pending(struct link *l, bool last, enum link_moved *moved)
 {
 	struct unsent *b = &l->pending->unsent;
 	struct iovec parts[WRITE_PARTS];
@@ -316,10 +350,11 @@ static enum link_verdict go_on_pending(struct link *l, bool last, bool *moved)
 
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
-	*moved = n > 0;
+	if (l->transport.want_write && n > 0)
+		stamp(l, unsent_since(b));
 	turn_spend(TURN_CALL);
 	turn_spend_on((uint64_t)n, l->transport.tls ? TURN_ENCRYPT : TURN_COPY);
-	consume(l, (size_t)n);
+	*moved = consume(l, (size_t)n);
 	if (b->bytes == 0)
 		link_place_pong(l);
 	if (b->bytes > 0)
@@ -328,9 +363,9 @@ static enum link_verdict go_on_pending(struct link *l, bool last, bool *moved)
 	return LINK_TAKEN;
 }
 
-enum link_verdict link_go_on(struct link *l, bool last, bool *moved)
+enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved)
 {
-	*moved = false;
+	*moved = LINK_NOTHING;
 	metrics_beat();
 	if (transport_ops(&l->transport)->flush(&l->transport, last) < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
@@ -410,8 +445,12 @@ const struct link_run *link_gathered(struct link *l)
 
 ssize_t link_read(struct link *l, void *buf, size_t n)
 {
+	bool held = l->transport.want_write;
 	ssize_t got = transport_ops(&l->transport)->read(&l->transport, buf, n);
 
+	/* What it had to be answered with may wait. */
+	if (l->transport.want_write && !held)
+		stamp(l, this_second());
 	l->ended |= got == 0;
 	return got;
 }

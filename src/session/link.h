@@ -72,6 +72,9 @@ struct link_run {
 	struct chunk_copy *copy; /* for all who get the same bytes; NULL: nobody else does */
 };
 
+/* What has left. */
+enum link_moved { LINK_NOTHING, LINK_BYTES, LINK_DATA /* among them some of a message */ };
+
 /* What is done with a message that is too much. Control frames are always kept. */
 enum link_policy {
 	LINK_STOP, /* the link is over */
@@ -91,8 +94,10 @@ static inline bool link_has_unsent(const struct link *l)
 	return l->pending || l->transport.want_write;
 }
 
-/* Bytes that are pending. */
+/* Bytes of which the peer's socket has none. */
 size_t link_unsent(const struct link *l);
+/* Whether there are any; *since: the tick at which the first of them began to wait, to the second. */
+bool link_waits(const struct link *l, uint32_t *since);
 
 /*
  * Sends a run, if nothing is pending. last: the end follows (link_end). TAKEN, or BROKEN; or KEPT
@@ -128,9 +133,9 @@ void link_cut(struct link *l);
 
 /*
  * Goes on with what is unsent, as much of it as is written at once: TAKEN, KEPT or BROKEN.
- * *moved: whether the peer has taken some of it.
+ * *moved says what of it the peer has taken.
  */
-enum link_verdict link_go_on(struct link *l, bool last, bool *moved);
+enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved);
 
 /*
  * From here on what is sent is gathered, in one buffer that all links share, up to link_uncork.

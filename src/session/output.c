@@ -57,6 +57,9 @@ static enum link_verdict write_run(struct conn *c, const struct link_run *r)
 	size_t sent;
 	enum link_verdict v = link_send(&c->link, r, c->state_now == CONN_ENDING, &sent);
 
+	/* What is dropped or waits is no activity. */
+	if (sent > 0 && r->messages > 0)
+		c->last_data = session.now;
 	return v == LINK_KEPT ? keep(c, r, sent) : v;
 }
 
@@ -120,18 +123,14 @@ void output_http(struct conn *c, const void *bytes, size_t len)
 
 void output_run(struct conn *c, const struct link_run *r)
 {
-	if (c->state_now != CONN_OPEN)
-		return;
-	c->last_data = session.now;
-	write_run(c, r);
+	if (c->state_now == CONN_OPEN)
+		write_run(c, r);
 }
 
 void output_frame(struct conn *c, const void *frame, size_t len)
 {
-	if (c->state_now != CONN_OPEN)
-		return;
-	c->last_data = session.now;
-	put_bytes(c, frame, len, LINK_MESSAGE);
+	if (c->state_now == CONN_OPEN)
+		put_bytes(c, frame, len, LINK_MESSAGE);
 }
 
 static size_t length(const struct iovec *parts, int count)
@@ -251,7 +250,6 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 		output_message(c, opcode, iov + 1, PARTS_MAX - 1, NULL);
 		return;
 	}
-	c->last_data = session.now;
 	put(c, iov, PARTS_MAX, header_len + prefix_len + len, LINK_MESSAGE);
 }
 
@@ -266,9 +264,7 @@ void conn_send_back(struct conn *c, const struct ws_message *m)
 		return;
 	}
 	/* What is gathered may begin, and end, with a frame that stays where it is. */
-	if (link_gather_lent(&c->link, frame, len))
-		c->last_data = session.now;
-	else
+	if (!link_gather_lent(&c->link, frame, len))
 		output_frame(c, frame, len);
 }
 

@@ -143,6 +143,17 @@ static bool message_deadline(const struct conn *c, uint32_t *end)
 	return true;
 }
 
+/* Whether output waits, which has until *end to be sent. */
+static bool stall_deadline(const struct conn *c, uint32_t *end)
+{
+	int64_t timeout = c->endpoint->limits.stall_timeout;
+
+	if (timeout == 0 || !link_waits(&c->link, end))
+		return false;
+	*end += timer_ticks(timeout);
+	return true;
+}
+
 static uint32_t open_deadline(const struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
@@ -153,6 +164,8 @@ static uint32_t open_deadline(const struct conn *c)
 	if (l->idle_timeout > 0)
 		next = earlier(next, c->last_data + timer_ticks(l->idle_timeout));
 	if (message_deadline(c, &end))
+		next = earlier(next, end);
+	if (stall_deadline(c, &end))
 		next = earlier(next, end);
 	if (entry_owes(c))
 		next = earlier(next, session.now + timer_ticks(ENTRY_LOOK));
@@ -216,11 +229,21 @@ void timer_message_begun(struct conn *c)
 		look_by(c, end);
 }
 
+void timer_output_waits(struct conn *c)
+{
+	uint32_t end;
+
+	if (c->state_now == CONN_OPEN && stall_deadline(c, &end))
+		look_by(c, end);
+}
+
 static enum timer_due open_due(const struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 	uint32_t end;
 
+	if (stall_deadline(c, &end) && reached(end))
+		return DUE_STALL;
 	/* What it has said may be in its input, to which we have not listened since. */
 	if (c->parked && session.now - c->last_rx > 1)
 		return DUE_NOTHING;

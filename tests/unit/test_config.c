@@ -88,7 +88,7 @@ static const char all_settings[] =
 	"worker_timeout = \"5s\"; shutdown_grace = \"0\"; max_message = \"64K\";\n"
 	"max_pending = \"1M\"; slow_consumer = \"drop_newest\"; handshake_timeout = \"250ms\";\n"
 	"ping_interval = \"1m\"; ping_timeout = \"2s\"; idle_timeout = \"1h\";\n"
-	"message_timeout = \"90s\"; close_timeout = \"1s\"; "
+	"message_timeout = \"90s\"; close_timeout = \"1s\"; stall_timeout = \"9s\"; "
 	"subprotocols = ( \"a\", \"b\" ); access_log = false;\n"
 	"allowed_origins = [ \"https://x.example\" ]; require_subprotocol = true; "
 	"compression = { enabled = true; level = 9; threshold = \"1K\"; };\n"
@@ -160,6 +160,7 @@ static void check_limits_of_top(const struct config_limits *l)
 	assert_int_equal(l->ping_timeout, 2000);
 	assert_int_equal(l->idle_timeout, 3600000);
 	assert_int_equal(l->message_timeout, 90000);
+	assert_int_equal(l->stall_timeout, 9000);
 	assert_int_equal(l->close_timeout, 1000);
 	assert_string_equal(l->subprotocols[0], "a");
 	assert_string_equal(l->subprotocols[1], "b");
@@ -574,8 +575,8 @@ static void test_tables(void **state)
 
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
-	/* the limits are 14 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 17 + 22 + 24 + 3 + 22 + 10);
+	/* the limits are 15 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
+	assert_int_equal(rows, 17 + 23 + 24 + 3 + 23 + 10);
 }
 
 /* --- anything at all --- */

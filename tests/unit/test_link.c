@@ -89,7 +89,7 @@ static enum link_verdict put_message(size_t len, size_t max, enum link_policy po
 
 static enum link_verdict go_on(size_t takes)
 {
-	bool moved;
+	enum link_moved moved;
 	enum link_verdict v;
 
 	wire.takes = takes;
@@ -331,6 +331,43 @@ static void test_frames_of_all_lengths(void **state)
 	assert_null(l.pending);
 }
 
+/* How old the first byte is that is unsent, and how much there is. */
+static void test_what_waits(void **state)
+{
+	uint32_t since;
+
+	(void)state;
+	session.now = 1234;
+	assert_false(link_waits(&l, &since));
+	assert_int_equal(link_unsent(&l), 0);
+	wire.takes = 4;
+	put_message(10, 100, LINK_STOP);
+	session.now = 1300;
+	put_message(20, 100, LINK_STOP);
+	assert_int_equal(link_unsent(&l), 26);
+	assert_true(link_waits(&l, &since));
+	assert_int_equal(since, 1240);
+	go_on(5);
+	assert_true(link_waits(&l, &since));
+	assert_int_equal(since, 1240);
+	go_on(1);
+	assert_true(link_waits(&l, &since));
+	assert_int_equal(since, 1300);
+	/* and if the transport has it */
+	session.now = 2000000;
+	go_on(20);
+	assert_false(link_waits(&l, &since));
+	wire.holds = true;
+	wire.takes = PLENTY;
+	link_settle(&l);
+	put_message(10, 100, LINK_STOP);
+	session.now += 5000;
+	assert_int_equal(link_unsent(&l), 100);
+	assert_true(link_waits(&l, &since));
+	assert_int_equal(since, 2000000);
+	session.now = 0;
+}
+
 /* Much is not written in one turn, whatever the socket would take. */
 static void test_much_is_written_in_portions(void **state)
 {
@@ -338,14 +375,14 @@ static void test_much_is_written_in_portions(void **state)
 	struct iovec part = { bytes, sizeof(bytes) };
 	uint64_t mark = link_mark(sizeof(bytes), LINK_MESSAGE);
 	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL };
-	bool moved;
+	enum link_moved moved;
 
 	(void)state;
 	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
 	assert_int_equal(link_unsent(&l), sizeof(bytes));
 	wire.takes = PLENTY;
 	while (link_go_on(&l, true, &moved) == LINK_KEPT) {
-		assert_true(moved && !wire.last);
+		assert_true(moved == LINK_DATA && !wire.last);
 		assert_true(wire.len <= wire.writes * 256 * 1024);
 	}
 	assert_true(wire.last);
@@ -595,7 +632,7 @@ static void check_came(struct member *m)
 
 static void crowd_go_on(struct member *m, size_t takes)
 {
-	bool moved;
+	enum link_moved moved;
 
 	wire.takes = takes;
 	link_go_on(&m->link, false, &moved);
@@ -774,6 +811,7 @@ int main(void)
 		TEST(test_interest),
 		TEST(test_said_from_outside),
 		TEST(test_against_model),
+		TEST(test_what_waits),
 		TEST(test_much_is_written_in_portions),
 		TEST(test_the_same_runs_for_many),
 		TEST(test_cut_of_what_is_shared),

@@ -100,7 +100,7 @@ static int begin_ping(void **state)
 {
 	(void)state;
 	return begin_with("ping_interval = \"30s\"; ping_timeout = \"100s\"; idle_timeout = \"0\";"
-			  " message_timeout = \"0\";\n");
+			  " stall_timeout = \"0\"; message_timeout = \"0\";\n");
 }
 
 static int begin_idle(void **state)

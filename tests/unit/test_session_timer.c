@@ -20,9 +20,13 @@ static int begin(void **state)
 {
 	(void)state;
 	worker_begin("handshake_timeout = \"3s\"; close_timeout = \"60s\"; ping_interval = \"0\";\n"
-		     "max_pending = \"4K\"; message_timeout = \"0\";\n"
+		     "max_pending = \"4K\"; stall_timeout = \"0\"; message_timeout = \"0\";\n"
 		     "endpoints = ( { path = \"/\"; behaviour = \"echo\"; },\n"
 		     "  { path = \"/idle\"; behaviour = \"echo\"; idle_timeout = \"250ms\"; },\n"
+		     "  { path = \"/stall\"; behaviour = \"echo\"; stall_timeout = \"3s\";\n"
+		     "    slow_consumer = \"drop_newest\"; },\n"
+		     "  { path = \"/quiet\"; behaviour = \"room\"; idle_timeout = \"3s\";\n"
+		     "    slow_consumer = \"drop_newest\"; max_message = \"4K\"; },\n"
 		     "  { path = \"/whole\"; behaviour = \"echo\"; message_timeout = \"70s\"; },\n"
 		     "  { path = \"/once\"; behaviour = \"oneshot\"; message = \"x\";\n"
 		     "    ping_interval = \"100s\"; close_timeout = \"700ms\"; },\n"
@@ -138,6 +142,93 @@ static void test_idle_timeout_is_not_early(void **state)
 	disconnect(&k);
 }
 
+static void assert_stalled(void)
+{
+	assert_state(CONN_CLOSING);
+	assert_int_equal(k.conn->reason, REASON_SLOW_CONSUMER);
+	assert_int_equal(k.conn->code, WS_CLOSE_TRY_AGAIN);
+}
+
+/* Nothing leaves any more: by the second, it is the end, and not earlier. */
+static void test_stall_timeout(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/stall") "\r\n");
+	pass(OLD);
+	steer_client(&k, 3);
+	say_frame(&k, 0x81, "hello");
+	pass(2900);
+	assert_state(CONN_OPEN);
+	pass(1200);
+	assert_stalled();
+	/* of the rest of what was cut, and the close frame */
+	wire.takes = 100;
+	turn();
+	assert_int_equal(wire.len, 7 + 2 + 2 + strlen("slow-consumer"));
+	disconnect(&k);
+}
+
+/* Who takes a little of it now and then is as slow as its oldest byte is old. */
+static void test_stall_of_one_that_drains(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/stall") "\r\n");
+	steer_client(&k, 0);
+	say_frame(&k, 0x81, "0123456789");
+	for (int i = 0; i < 3; i++) {
+		assert_state(CONN_OPEN);
+		wire.takes = 1;
+		pass(900);
+		say_frame(&k, 0x81, "0123456789");
+	}
+	pass(1400);
+	assert_stalled();
+	disconnect(&k);
+}
+
+/* Something always waits, but nothing for long. */
+static void test_no_stall_of_what_flows(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/stall") "\r\n");
+	steer_client(&k, 0);
+	say_frame(&k, 0x81, "0123456789");
+	pass(1000);
+	for (int i = 0; i < 30; i++) {
+		say_frame(&k, 0x81, "0123456789");
+		wire.takes = 12;
+		pass(1000);
+		assert_int_equal(wire.takes, 0);
+		assert_non_null(k.conn->link.pending);
+		assert_state(CONN_OPEN);
+	}
+	disconnect(&k);
+}
+
+/* To be sent something that does not leave is not to be active. */
+static void test_idle_though_it_is_sent_to(void **state)
+{
+	static struct client speaker;
+
+	(void)state;
+	upgrade(&k, REQUEST("/quiet") "\r\n");
+	upgrade(&speaker, REQUEST("/quiet") "\r\n");
+	steer_client(&k, 8 * 7);
+	for (int i = 0; i < 9; i++) {
+		say_frame(&speaker, 0x81, "hello");
+		pass(1000);
+		assert_state(CONN_OPEN);
+	}
+	say_frame(&speaker, 0x81, "hello");
+	pass(1100);
+	assert_state(CONN_CLOSING);
+	assert_int_equal(k.conn->reason, REASON_IDLE_TIMEOUT);
+	assert_true(lives(&speaker));
+	assert_int_equal(speaker.conn->state_now, CONN_OPEN);
+	disconnect(&k);
+	disconnect(&speaker);
+}
+
 /* One that is whole in time leaves nothing behind that would count for the next. */
 static void test_message_in_time(void **state)
 {
@@ -204,6 +295,10 @@ int main(void)
 		TEST(test_error_ahead_of_the_end),
 		TEST(test_handshake_timeout),
 		TEST(test_idle_timeout_is_not_early),
+		TEST(test_stall_timeout),
+		TEST(test_stall_of_one_that_drains),
+		TEST(test_no_stall_of_what_flows),
+		TEST(test_idle_though_it_is_sent_to),
 		TEST(test_message_in_time),
 		TEST(test_pong_without_a_ping),
 		TEST(test_pings_without_a_timeout),

@@ -63,6 +63,12 @@ static inline int steered_flush(struct transport *t, bool last)
 	return wire.holds || wire.flush_error ? -1 : 0;
 }
 
+static inline size_t steered_held(const struct transport *t)
+{
+	(void)t;
+	return wire.holds ? 100 : 0;
+}
+
 static inline void steered_shutdown(struct transport *t)
 {
 	assert_false(wire.shut);
@@ -91,6 +97,7 @@ static const struct transport_ops steered_ops = {
 	.read = steered_read,
 	.write = steered_write,
 	.flush = steered_flush,
+	.held = steered_held,
 	.shutdown = steered_shutdown,
 	.pending = steered_pending,
 	.fini = steered_fini,
