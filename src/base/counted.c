@@ -3,6 +3,7 @@
  */
 #include "base/counted.h"
 
+#include "base/account.h"
 #include "base/block.h"
 
 struct counted *counted_new(size_t size)
@@ -22,6 +23,7 @@ bool counted_resize(struct counted **p, size_t used, size_t size)
 	grown = block_resize(*p, *p ? sizeof(**p) + used : 0, had, sizeof(*grown) + size);
 	if (!grown)
 		return false;
+	account_take(sizeof(*grown) + size - had);
 	grown->holders = 1;
 	grown->size = size;
 	*p = grown;
@@ -30,6 +32,8 @@ bool counted_resize(struct counted **p, size_t used, size_t size)
 
 void counted_release(struct counted *p)
 {
-	if (p && --p->holders == 0)
-		block_free(p, sizeof(*p) + p->size);
+	if (!p || --p->holders > 0)
+		return;
+	account_give(sizeof(*p) + p->size);
+	block_free(p, sizeof(*p) + p->size);
 }

@@ -144,6 +144,7 @@ struct config {
 	int64_t max_rooms;
 	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
 	int64_t max_connections_per_address; /* over all endpoints; 0: any number */
+	int64_t max_memory; /* bytes of one worker, resolved */
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */
 	int64_t worker_timeout, shutdown_grace; /* ms */

@@ -16,6 +16,8 @@
 #include "config/source.h"
 #include "config/value.h"
 
+enum { MEMORY_MIN = 1024 * 1024 };
+
 static int64_t online_cpus(void)
 {
 	cpu_set_t set;
@@ -76,6 +78,16 @@ static void resolve_connections(struct parse *p)
 	p->config->max_connections = open != 0 ? open : possible - before;
 }
 
+/* A quarter is for what peers make the workers keep; what their buffers in the kernel take is as much. */
+static void resolve_memory(struct parse *p)
+{
+	int64_t wanted = p->snapshot->written.max_memory;
+
+	if (wanted != 0 && wanted < MEMORY_MIN)
+		config_report_error(&p->top, "max_memory", "must be 0 or at least 1M");
+	p->config->max_memory = wanted != 0 ? wanted : ram_available() / 4 / p->config->workers;
+}
+
 /* Who has unpacked the source runs as that user already; asking may block it. */
 static void check_user(struct parse *p)
 {
@@ -109,6 +121,7 @@ void machine_resolve(struct parse *p)
 	int64_t workers = p->snapshot->written.workers;
 
 	p->config->workers = workers != 0 ? workers : online_cpus();
+	resolve_memory(p);
 	resolve_connections(p);
 	resolve_runtime_dir(p);
 	check_user(p);

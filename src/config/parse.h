@@ -44,6 +44,8 @@ void limits_check(struct config_report *r, struct config_limits *l);
 
 /* What depends on the machine: numbers that stand for "as many as there are", the user. */
 void machine_resolve(struct parse *p);
+/* ram.c: bytes of memory that there are for this process and its like. */
+int64_t ram_available(void);
 
 /* Whether there are files enough for what the listeners and workers need: behind both. */
 void machine_check_files(struct parse *p);

@@ -186,6 +186,7 @@ static const struct config_key top_keys[] = {
 		.max = BUS_SIZE_MAX / 4, .restart = true),
 	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
 	       .restart = true),
+	WRITTEN(max_memory, .type = CONFIG_SIZE, .preset = "0", .max = 1024 * GIB),
 	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
 	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
 	GLOBAL(max_connections_per_address, PER_ADDRESS),

@@ -10,7 +10,7 @@
 struct snapshot {
 	struct config config; /* first: the one is cast to the other */
 	struct {
-		int64_t workers, max_connections, max_handshakes; /* 0: it depends */
+		int64_t workers, max_connections, max_handshakes, max_memory; /* 0: it depends */
 		int64_t bus_lag;
 		char *runtime_dir;
 	} written; /* where config has what came of it: the same name, and what was written */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/account.h"
 #include "base/block.h"
 #include "base/metrics.h"
 #include "net/tls_internal.h"
@@ -231,6 +232,8 @@ static int keep_unsent(struct transport *t, size_t sent)
 	if (s->unsent)
 		memcpy(all, s->unsent + s->start, had);
 	memcpy(all + had, sealed.bytes + sent, left);
+	account_give(s->end);
+	account_take(had + left);
 	block_free(s->unsent, s->end);
 	s->unsent = all;
 	s->start = 0;
@@ -310,6 +313,7 @@ static int tls_flush(struct transport *t, bool last)
 		t->want_write = true;
 		return fail_with(EAGAIN);
 	}
+	account_give(s->end);
 	block_free(s->unsent, s->end);
 	s->unsent = NULL;
 	s->start = s->end = 0;
@@ -405,6 +409,7 @@ static size_t tls_pending(struct transport *t)
 static void free_tls(struct tls *s)
 {
 	SSL_free(s->ssl);
+	account_give(s->end);
 	block_free(s->unsent, s->end);
 	free(s);
 }

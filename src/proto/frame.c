@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/account.h"
 #include "base/bytes.h"
 #include "proto/deflate.h"
 #include "proto/mask.h"
@@ -501,10 +502,8 @@ static int next_header(struct ws_decoder *d, uint8_t **p, const uint8_t *end, st
 	return 0;
 }
 
-/* Apart from ws_decode, which is to need no stack of its own. */
-static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uint8_t **p,
-						       uint8_t *end, struct ws_message *m,
-						       uint16_t *code, enum reason *reason)
+static enum ws_result decode_any(struct ws_decoder *d, uint8_t **p, uint8_t *end,
+				 struct ws_message *m, uint16_t *code, enum reason *reason)
 {
 	const struct fault *fault = NULL;
 	struct header h;
@@ -541,6 +540,18 @@ static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uin
 			break;
 	}
 	return fault ? failed(fault, code, reason) : WS_EVENT;
+}
+
+/* Apart from ws_decode, which is to need no stack of its own. */
+static __attribute__((noinline)) enum ws_result decode(struct ws_decoder *d, uint8_t **p,
+						       uint8_t *end, struct ws_message *m,
+						       uint16_t *code, enum reason *reason)
+{
+	size_t had = ws_decoder_bytes(d);
+	enum ws_result r = decode_any(d, p, end, m, code, reason);
+
+	account_take(ws_decoder_bytes(d) - had);
+	return r;
 }
 
 /*
@@ -582,9 +593,17 @@ void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)
 
 void ws_decoder_fini(struct ws_decoder *d)
 {
+	account_give(ws_decoder_bytes(d));
 	drop_partial(d);
 	if (d->inflate)
 		inflate_fini(d->inflate);
+}
+
+size_t ws_decoder_bytes(const struct ws_decoder *d)
+{
+	const struct ws_partial *s = d->partial;
+
+	return s ? sizeof(*s) + s->data.len + s->control.len : 0;
 }
 
 bool ws_decoder_note(struct ws_decoder *d, uint32_t now)

@@ -88,6 +88,9 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);
 
+/* Bytes that it keeps of what is incomplete. */
+size_t ws_decoder_bytes(const struct ws_decoder *d);
+
 /*
  * When the message began that is under way, by the caller's clock: the first call since then
  * notes now, and returns true. The same for a control frame that is incomplete outside of

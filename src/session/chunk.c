@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/account.h"
 #include "base/block.h"
 #include "base/bytes.h"
 #include "session/link.h"
@@ -21,6 +22,7 @@ static struct chunk *make(size_t memory)
 
 	if (!c)
 		return NULL;
+	account_take(memory);
 	*c = (struct chunk){ .holders = 1, .size = (uint32_t)(memory - sizeof(*c)) };
 	return c;
 }
@@ -46,6 +48,7 @@ void chunk_release(struct chunk *c)
 	if (--c->holders > 0)
 		return;
 	leave_shelf(c);
+	account_give(sizeof(*c) + c->size);
 	block_free(c, sizeof(*c) + c->size);
 }
 

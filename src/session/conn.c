@@ -208,6 +208,7 @@ void conn_settle_link(struct conn *c)
 	default:
 		note_dropped(c);
 		timer_output_waits(c);
+		memory_note(c);
 		conn_update_interest(c);
 		break;
 	}
@@ -318,6 +319,7 @@ static void end_open(struct conn *c)
 
 static void conn_free(struct conn *c)
 {
+	memory_forget(c);
 	park_forget(c);
 	if (!c->opening)
 		end_open(c);

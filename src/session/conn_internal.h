@@ -13,6 +13,7 @@
  *	uncompressed.c, compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
+ *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
@@ -40,6 +41,7 @@
 #include "session/compress.h"
 #include "session/conn.h"
 #include "session/link.h"
+#include "session/memory.h"
 #include "session/registry.h"
 
 struct config_endpoint;
@@ -73,6 +75,7 @@ struct conn_extra {
 	uint64_t dropped; /* messages (drop_newest) */
 	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
+	struct memory_entry memory; /* it keeps more than a little */
 	struct conn_parked *parked; /* a message, the input behind it; NULL: none */
 };
 
@@ -201,6 +204,8 @@ bool frames_go_on(void);
 /* events.c */
 /* A turn of the wheel has come to c. */
 void conn_timer(struct conn *c);
+/* Where the worker's connections keep too much, ends one. Returns whether there is more to do. */
+bool conn_relieve(void);
 /* It can be written: goes on with what is unsent. */
 void conn_writable(struct conn *c);
 /* Goes on with handshakes that wait for time, with one at least. Returns whether some still do. */
@@ -261,6 +266,8 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
  */
 int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
 		 const struct bus_part *parts, int count);
+/* Bytes of memory that c has for input that waits. */
+size_t park_bytes(const struct conn *c);
 /* Of one that is parked: whether it has a message that waits so. */
 bool park_has_message(const struct conn *c);
 /*

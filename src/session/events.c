@@ -4,6 +4,7 @@
  * the end of each the link is asked what became of the output (conn_settle).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/metrics.h"
 #include "config/config.h"
@@ -276,4 +277,31 @@ void conn_timer(struct conn *c)
 	conn_settle(c);
 	if (c->state_now != CONN_DEAD)
 		timer_renew(c);
+}
+
+/* Of a message that is not whole nothing is kept; the peer is told, and not listened to any more. */
+static void end_message(struct conn *c)
+{
+	const char *word = reason_word(REASON_MEMORY_PRESSURE);
+
+	conn_end(c, WS_CLOSE_TRY_AGAIN, REASON_MEMORY_PRESSURE, word, strlen(word));
+	ws_decoder_fini(&c->decoder);
+}
+
+/* Who is closing already, and still has that much, has been told. */
+bool conn_relieve(void)
+{
+	struct conn *c;
+	bool slow, more = memory_search(&c, &slow);
+
+	if (!c)
+		return more;
+	turn_spend(TURN_END);
+	if (c->state_now != CONN_OPEN)
+		conn_kill(c, REASON_MEMORY_PRESSURE);
+	else if (slow)
+		conn_close_slow(c, REASON_MEMORY_PRESSURE);
+	else
+		end_message(c);
+	return more;
 }

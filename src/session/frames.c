@@ -58,10 +58,12 @@ void frames_take(struct conn *c, uint8_t *p, uint8_t *end)
 	p = handle(c, p, end);
 	if (!p)
 		return;
-	if (park_rest(c, p, (size_t)(end - p)))
-		conn_update_interest(c);
-	else
+	if (!park_rest(c, p, (size_t)(end - p))) {
 		conn_kill(c, REASON_NO_MEMORY);
+		return;
+	}
+	memory_note(c);
+	conn_update_interest(c);
 }
 
 void frames_gather(struct conn *c, uint8_t *p, uint8_t *end)

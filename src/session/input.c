@@ -56,8 +56,11 @@ static enum input_event handle_control(struct conn *c, const struct ws_message *
 /* What is incomplete may take message_timeout from now on, if it has only begun. */
 static void note_incomplete(struct conn *c)
 {
-	if (c->decoder.partial && ws_decoder_note(&c->decoder, session.now))
+	if (!c->decoder.partial)
+		return;
+	if (ws_decoder_note(&c->decoder, session.now))
 		timer_message_begun(c);
+	memory_note(c);
 }
 
 /* What was inflated does not lie in the input, and so has no room ahead of it. */

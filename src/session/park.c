@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/block.h"
 #include "base/bytes.h"
 #include "session/conn_internal.h"
@@ -96,6 +97,7 @@ static void leave_line(struct conn_parked *pk)
 
 static void free_frame(struct conn_parked *pk)
 {
+	account_give(pk->frame_len);
 	block_free(pk->frame, pk->frame_len);
 	pk->frame = NULL;
 	pk->frame_len = 0;
@@ -103,6 +105,7 @@ static void free_frame(struct conn_parked *pk)
 
 static void free_rest(struct conn_parked *pk)
 {
+	account_give(pk->rest_len);
 	block_free(pk->rest, pk->rest_len);
 	pk->rest = NULL;
 	pk->rest_at = pk->rest_len = 0;
@@ -143,6 +146,11 @@ static void part(struct conn *c)
 		free_parked(pk);
 }
 
+size_t park_bytes(const struct conn *c)
+{
+	return c->parked ? c->extra->parked->frame_len + c->extra->parked->rest_len : 0;
+}
+
 bool park_has_message(const struct conn *c)
 {
 	return c->extra->parked->frame;
@@ -164,6 +172,7 @@ int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
 			part(c);
 		return -1;
 	}
+	account_take(len);
 	pk->frame_len = len;
 	for (size_t i = 0, at = 0; i < (size_t)count; at += parts[i++].len)
 		bytes_copy(pk->frame + at, parts[i].p, parts[i].len);
@@ -185,6 +194,7 @@ bool park_rest(struct conn *c, const uint8_t *p, size_t len)
 		if (!pk->rest)
 			return false;
 		memcpy(pk->rest, p, len);
+		account_take(len);
 		pk->rest_len = len;
 	}
 	if (!has_place)

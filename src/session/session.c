@@ -241,6 +241,7 @@ bool session_turn_end(void)
 	more |= conn_compress_some();
 	waiting = park_retry();
 	turn_go_on(TURN_CHORES);
+	more |= conn_relieve();
 	if (session.chores && do_chores(more))
 		more = true;
 	bus_wake_readers(session.bus);

@@ -248,6 +248,31 @@ def test_what_a_client_that_does_not_read_costs(daemon):
 
 
 @no_sanitizer
+def test_the_sum_of_what_is_kept_has_a_bound(daemon):
+    d = daemon({**ROOMY, "workers": 1, "max_memory": "24M", "max_pending": "8M",
+                "access_log": True, "endpoints": [ECHO]})
+    worker, = d.workers()
+    before = anonymous(worker)
+    crowd = []
+    with Raw(d.address) as other:
+        check_echo(other.upgrade("/ws"))
+        for _ in range(12):
+            c = Raw(d.address, rcvbuf=4096)
+            crowd.append(c)
+            c.upgrade("/ws")
+            try:
+                for _ in range(6):
+                    c.send(frame(BINARY, bytes(1 << 20)))
+            except ConnectionError:
+                pass
+            assert anonymous(worker) - before < 24 + 8
+        check_echo(other)
+    d.log_contains("code=1013 reason=memory-pressure")
+    for c in crowd:
+        c.socket.close()
+
+
+@no_sanitizer
 def test_out_of_memory_for_the_bus(daemon):
     d = daemon({"bus_size": "1G"}, start=False,
                wrap=("sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh"))

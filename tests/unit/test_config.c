@@ -576,7 +576,7 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/* the limits are 15 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 17 + 23 + 24 + 3 + 23 + 10);
+	assert_int_equal(rows, 18 + 23 + 24 + 3 + 23 + 10);
 }
 
 /* --- anything at all --- */

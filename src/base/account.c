@@ -1,0 +1,6 @@
+/*
+ * account.c - see account.h.
+ */
+#include "base/account.h"
+
+size_t account_bytes;
