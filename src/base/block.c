@@ -6,7 +6,6 @@
  */
 #include "base/block.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -223,15 +222,16 @@ static bool next_to_go(void)
 
 void block_tick(void)
 {
-	size_t portion = BLOCK_PORTION;
-
 	if (++ticks == BLOCK_TICKS)
 		look();
-	for (int i = 0; i < BLOCK_CALLS && portion > 0; i++) {
-		if (going_size == 0 && !next_to_go())
-			break;
-		portion -= give_back(portion);
-	}
+}
+
+bool block_give_back(void)
+{
+	if (going_size == 0 && !next_to_go())
+		return false;
+	give_back(BLOCK_PORTION);
+	return true;
 }
 
 size_t block_waiting(void)

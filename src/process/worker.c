@@ -193,7 +193,6 @@ static void tick(int fd)
 	if (read(fd, &n, sizeof(n)) < 0)
 		return;
 	session_tick();
-	block_tick();
 	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
 		cut();
 }

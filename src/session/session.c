@@ -3,6 +3,7 @@
  */
 #include "session/session.h"
 
+#include "base/block.h"
 #include "base/log.h"
 #include "base/tally.h"
 #include "behaviour.h"
@@ -194,6 +195,17 @@ static bool look_at_timers(void)
 	return timer_go_on(conn_timer);
 }
 
+/* Memory that long messages needed, and nobody does any more. */
+static bool give_back(void)
+{
+	while (block_give_back()) {
+		turn_spend_on(BLOCK_PORTION, TURN_UNMAP);
+		if (turn_is_over())
+			return true;
+	}
+	return false;
+}
+
 /*
  * What is done for connections beside their bytes. Each does one thing in any case, and who is first
  * has the time there is: that changes from turn to turn. Most turns have none of it.
@@ -201,7 +213,7 @@ static bool look_at_timers(void)
 static bool do_chores(bool undelivered)
 {
 	static bool (*const chores[])(void) = { look_at_timers, walk_on, conn_reap,
-						conn_shake_hands };
+						conn_shake_hands, give_back };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;
@@ -256,6 +268,7 @@ void session_tick(void)
 {
 	session.now++;
 	turn_counters_tick();
+	block_tick();
 	session.chores = true;
 	entry_tick();
 }

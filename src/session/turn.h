@@ -32,6 +32,7 @@ enum turn_cost {
 
 	/* for each KiB */
 	TURN_COPY = 100,
+	TURN_UNMAP = 2000, /* where page operations are slow */
 	TURN_CHECK = 300, /* UTF-8 */
 	TURN_JSON = 7000,
 	TURN_PUBLISH = 10000, /* what others have to do about it, too */

@@ -45,10 +45,17 @@ static void *get(size_t size)
 	return p;
 }
 
+static void tick(void)
+{
+	block_tick();
+	while (block_give_back())
+		;
+}
+
 static void ticks(int n)
 {
 	while (n-- > 0)
-		block_tick();
+		tick();
 }
 
 /* Until nothing but what is kept waits; returns after how many ticks. */
@@ -57,7 +64,7 @@ static int give_all_back(void)
 	int n = 0;
 
 	while (block_waiting() > BLOCK_KEPT && n++ < 1000)
-		block_tick();
+		tick();
 	return n;
 }
 
@@ -95,6 +102,19 @@ static void test_what_was_let_go_serves_the_next(void **state)
 	block_free(q, MIB - 1);
 }
 
+/* All but what is kept, each time a portion and no more. */
+static void assert_goes_in_portions(void)
+{
+	for (int i = 0; block_waiting() > BLOCK_KEPT; i++) {
+		size_t waiting = block_waiting();
+
+		assert_true(i < 3 * BLOCK_TICKS);
+		block_tick();
+		for (; block_give_back(); waiting = block_waiting())
+			assert_in_range(waiting - block_waiting(), 1, BLOCK_PORTION);
+	}
+}
+
 /* A spike goes back, but not within a second and never more than a portion at once. */
 static void test_spike_goes_back_in_portions(void **state)
 {
@@ -112,47 +132,16 @@ static void test_spike_goes_back_in_portions(void **state)
 	assert_int_equal(waiting, before + (size_t)COUNT * 4 * MIB);
 	ticks(BLOCK_TICKS - 1);
 	assert_int_equal(block_waiting(), waiting);
-	for (int i = 0; block_waiting() > BLOCK_KEPT; i++) {
-		waiting = block_waiting();
-		block_tick();
-		assert_true(waiting - block_waiting() <= BLOCK_PORTION);
-		assert_true(i < 3 * BLOCK_TICKS + COUNT * 4 * MIB / BLOCK_PORTION);
-	}
+	assert_goes_in_portions();
 }
 
 /* A block that is longer than a portion goes in several. */
 static void test_one_long_block_goes_in_portions(void **state)
 {
-	size_t waiting;
-
 	(void)state;
 	give_all_back();
 	block_free(get(100 * MIB), 100 * MIB);
-	for (int i = 0; block_waiting() > BLOCK_KEPT; i++) {
-		waiting = block_waiting();
-		block_tick();
-		assert_true(waiting - block_waiting() <= BLOCK_PORTION);
-		assert_true(i < 5 * BLOCK_TICKS);
-	}
-}
-
-/* Small pieces in great numbers: bounded by calls. */
-static void test_a_tick_makes_few_calls(void **state)
-{
-	static void *many[1000];
-	size_t waiting;
-
-	(void)state;
-	for (int i = 0; i < 1000; i++)
-		many[i] = get(BLOCK_MIN);
-	for (int i = 0; i < 1000; i++)
-		block_free(many[i], BLOCK_MIN);
-	for (int i = 0; i < 3 * BLOCK_TICKS; i++) {
-		waiting = block_waiting();
-		block_tick();
-		assert_true(waiting - block_waiting() <= (size_t)BLOCK_CALLS * BLOCK_MIN);
-	}
-	assert_true(give_all_back() < 1000);
+	assert_goes_in_portions();
 }
 
 /* What is needed again and again stays, however much that is. */
@@ -165,7 +154,7 @@ static void test_what_is_in_use_stays(void **state)
 			pieces[i] = get(MIB);
 		for (int i = 0; i < COUNT; i++)
 			block_free(pieces[i], MIB);
-		block_tick();
+		tick();
 		assert_true(block_waiting() >= (size_t)COUNT * MIB);
 	}
 }
@@ -322,7 +311,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* the first one, so that nothing else waits */
-		cmocka_unit_test(test_a_tick_makes_few_calls),
 		cmocka_unit_test(test_growing_keeps_the_bytes),
 		cmocka_unit_test(test_what_was_let_go_serves_the_next),
 		cmocka_unit_test(test_spike_goes_back_in_portions),
