@@ -187,6 +187,9 @@ void bus_wake_readers(struct bus *b);
 bool bus_sleep(struct bus *b);
 void bus_awake(struct bus *b);
 
+/* Whether there is something to read. */
+bool bus_has_news(const struct bus *b);
+
 /*
  * Behind bus_wake_readers in each turn that had a BUS_FULL, and in the one after these: all appends
  * that were BUS_FULL since the last call, or since bus_want_nothing, wait for space, and no others

@@ -339,6 +339,11 @@ void bus_wake_readers(struct bus *b)
 	kick(b, asleep);
 }
 
+bool bus_has_news(const struct bus *b)
+{
+	return b->joined > 0 && LOAD(b->shared->tail) != bus_cursor(b);
+}
+
 bool bus_sleep(struct bus *b)
 {
 	struct bus_slot *s = &b->shared->slots[b->slot];

@@ -11,6 +11,7 @@
  * of `reached` have it. Who leaves in between leaves that so, and who joins is behind all of it.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "base/metrics.h"
 #include "config/config.h"
@@ -27,6 +28,9 @@
  * BACKLOG_MAX: of all rooms, in which everybody's do.
  */
 enum { QUANTUM = 64, ROOM_MAX = 256 * 1024, BACKLOG_MAX = 4 * 1024 * 1024 };
+
+/* As many entries are a burst. */
+enum { BURST = 8 };
 
 static struct batched entries[BATCH_ENTRIES];
 static struct renditions from_log;
@@ -262,7 +266,7 @@ static struct room *room_of(const struct bus_entry *e)
 }
 
 /* Takes entries from the log, up to a batch and at least one, and sorts them by room. */
-static enum bus_result collect_all(uint64_t *position, struct room **touched)
+static enum bus_result collect_all(uint64_t *position, struct room **touched, size_t *count)
 {
 	size_t n = 0, bytes = 0;
 
@@ -282,9 +286,50 @@ static enum bus_result collect_all(uint64_t *position, struct room **touched)
 		}
 		collect(r, e, touched);
 		bytes += e->e.frame_len;
-		n++;
+		*count = ++n;
 	} while (n < BATCH_ENTRIES && bytes < BATCH_BYTES && !turn_is_over());
 	return BUS_OK;
+}
+
+/*
+ * A batch costs a write for each member, however much is in it. Where several workers write in bursts,
+ * each would deliver its own burst and then that of the others, in half batches; so what is new
+ * waits for one more look at what comes in, and no longer. Whether they do is seen in the last two
+ * batches, the newer one first: how many entries were of this worker, and how many of others.
+ */
+static struct {
+	size_t own[2], others[2];
+	bool bursts; /* both are many */
+	bool waited; /* with what is new now */
+} gathering;
+
+static void note_authors(size_t n)
+{
+	const uint64_t slot = session.next_conn >> 56;
+	size_t own = 0;
+
+	for (size_t i = 0; i < n; i++)
+		own += entries[i].e.meta.sender >> 56 == slot;
+	gathering.own[1] = gathering.own[0];
+	gathering.others[1] = gathering.others[0];
+	gathering.own[0] = own;
+	gathering.others[0] = n - own;
+	gathering.bursts = gathering.own[0] + gathering.own[1] >= BURST &&
+			   gathering.others[0] + gathering.others[1] >= BURST;
+}
+
+/*
+ * Whether what is new waits for the next turn, which comes at once; never two times in a row. Those
+ * that are about to write as well are told what there is, and may be waiting for this processor.
+ */
+static bool gather(void)
+{
+	gathering.waited = gathering.bursts && !gathering.waited && bus_has_news(session.bus);
+	if (!gathering.waited)
+		return false;
+	bus_wake_readers(session.bus);
+	sched_yield();
+	return true;
 }
 
 /* Returns whether there is more. */
@@ -292,8 +337,11 @@ static bool deliver_from_log(void)
 {
 	struct room *touched = NULL;
 	uint64_t start = bus_cursor(session.bus), position = start;
-	enum bus_result result = collect_all(&position, &touched);
+	size_t count = 0;
+	enum bus_result result = collect_all(&position, &touched, &count);
 
+	if (count > 0)
+		note_authors(count);
 	for (; touched; touched = touched->next_touched)
 		deliver(touched);
 	if (result == BUS_CORRUPT)
@@ -309,6 +357,8 @@ bool delivery_turn(void)
 
 	if (registry_is_empty())
 		return false;
+	if (gather())
+		return true;
 	turn_go_on(TURN_DELIVERY);
 	if (backlog_bytes() < BACKLOG_MAX)
 		more = deliver_from_log();

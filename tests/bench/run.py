@@ -74,6 +74,8 @@ SCENARIOS = [
              target=1.20, peers=ECHO_PEERS),
     room("workers", "room of 500 over 1 and 2 workers, per delivery", "--connections 500",
          workers=(1, 2)),
+    room("workers-all", "room of 100 all publishing over 1 and 2 workers, per delivery",
+         "--connections 100 --publishers 0", workers=(1, 2)),
     echo("tls-echo", "TLS echo, 64 connections, 32 B, 1 in flight", "--connections 64 --tls",
          target=1.10, tls=True, peers=ECHO_PEERS),
     echo("tls-echo-16", "the same, 16 in flight", "--connections 64 --inflight 16 --tls",

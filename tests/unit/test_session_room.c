@@ -287,6 +287,83 @@ static void test_rooms_wait_apart(void **state)
 	disconnect(&b);
 }
 
+/* --- bursts of several workers --- */
+
+static void say_by_another(struct bus_room room, int times)
+{
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE, .sender = (uint64_t)1 << 56 | 7 };
+	const struct bus_part part = { "\x81\x01o", 3 };
+
+	for (int i = 0; i < times; i++)
+		assert_int_equal(bus_append(&other_bus, room, &meta, &part, 1), BUS_OK);
+}
+
+static void say_times(struct client *k, int times)
+{
+	for (int i = 0; i < times; i++)
+		say_within_the_turn(k, "m");
+}
+
+static size_t heard(struct client *k)
+{
+	size_t n;
+
+	hear(k);
+	n = k->len / 3;
+	k->len = 0;
+	return n;
+}
+
+/* Where two workers write in bursts a batch waits one turn for more; else what is said goes at once. */
+static void test_bursts_are_gathered(void **state)
+{
+	struct bus_room room;
+
+	(void)state;
+	other_bus = *worker.bus;
+	bus_set_slot(&other_bus, OTHER_SLOT);
+	upgrade(&a, REQUEST("/") "\r\n");
+	assert_int_equal(bus_open(&other_bus, "/", 1, &room), BUS_OK);
+
+	/* its own alone, and the others' alone: nothing to wait for, up to here */
+	for (int i = 0; i < 3; i++) {
+		say_times(&a, 20);
+		session_turn_end();
+		assert_int_equal(heard(&a), 20);
+	}
+	say_by_another(room, 20);
+	session_turn_end();
+	assert_int_equal(heard(&a), 20);
+
+	/* half batches have come: the next one waits for the other half, once */
+	say_times(&a, 20);
+	assert_true(session_turn_end());
+	assert_int_equal(heard(&a), 0);
+	say_by_another(room, 20);
+	assert_false(session_turn_end());
+	assert_int_equal(heard(&a), 40);
+	say_times(&a, 20);
+	assert_true(session_turn_end());
+	assert_false(session_turn_end());
+	assert_int_equal(heard(&a), 20);
+
+	/* there is nothing to wait with where nothing is new */
+	assert_false(session_turn_end());
+
+	/* and few messages are no burst: two batches later they go at once */
+	for (int i = 0; i < 3; i++) {
+		say_times(&a, 1);
+		say_by_another(room, 1);
+		session_turn_end();
+		session_turn_end();
+		assert_int_equal(heard(&a), 2);
+	}
+	say_times(&a, 1);
+	session_turn_end();
+	assert_int_equal(heard(&a), 1);
+	disconnect(&a);
+}
+
 /* What came with the message, in the same bytes, waits with it. */
 static void test_what_is_behind_waits_too(void **state)
 {
@@ -605,6 +682,7 @@ int main(void)
 		TEST(test_stop),
 		TEST(test_who_waits),
 		TEST(test_rooms_wait_apart),
+		TEST(test_bursts_are_gathered),
 		TEST(test_what_is_behind_waits_too),
 		TEST(test_who_waits_is_not_idle),
 		TEST(test_who_ends_while_it_waits),
