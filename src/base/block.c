@@ -31,6 +31,7 @@ struct order {
 
 static struct order orders[ORDERS];
 static unsigned ticks; /* since the last look */
+static bool any_surplus; /* there may be some: not to be looked for in every turn */
 
 /* What is left of the block that is being given back. */
 static uint8_t *going;
@@ -204,6 +205,7 @@ static void look(void)
 		kept -= stay * size_of(i);
 		o->surplus = o->least - stay;
 		o->least = o->count;
+		any_surplus |= o->surplus > 0;
 	}
 }
 
@@ -228,7 +230,9 @@ void block_tick(void)
 
 bool block_give_back(void)
 {
-	if (going_size == 0 && !next_to_go())
+	if (going_size == 0 && any_surplus)
+		any_surplus = next_to_go();
+	if (going_size == 0)
 		return false;
 	give_back(BLOCK_PORTION);
 	return true;

@@ -319,14 +319,11 @@ void bus_advance(struct bus *b, uint64_t position)
 	tell(b, b->slot, position);
 }
 
-void bus_wake_readers(struct bus *b)
+/* Not inline: most turns wake nobody. */
+static __attribute__((noinline)) void wake_sleepers(struct bus *b, uint64_t slots)
 {
-	uint64_t slots = b->to_wake & ~bus_slot_bit(b->slot);
 	uint64_t asleep = 0;
 
-	b->to_wake = 0;
-	if (slots == 0)
-		return;
 	atomic_thread_fence(memory_order_seq_cst);
 	for (int i = 0; i < SLOTS; i++) {
 		struct bus_slot *s = &b->shared->slots[i];
@@ -337,6 +334,15 @@ void bus_wake_readers(struct bus *b)
 			asleep |= bus_slot_bit(i);
 	}
 	kick(b, asleep);
+}
+
+void bus_wake_readers(struct bus *b)
+{
+	uint64_t slots = b->to_wake & ~bus_slot_bit(b->slot);
+
+	b->to_wake = 0;
+	if (slots != 0)
+		wake_sleepers(b, slots);
 }
 
 bool bus_has_news(const struct bus *b)

@@ -38,12 +38,10 @@ static void peer_ended(struct conn *c)
 		conn_kill(c, REASON_PEER_GONE);
 }
 
-/* What is read is unmasked, and checked if it is text. */
+/* What is read is unmasked, and checked if it is text (TURN_COPY, TURN_CHECK); TLS costs as much. */
 static void charge(const struct conn *c, size_t n)
 {
-	const uint64_t cost = TURN_COPY + TURN_CHECK + (c->link.transport.tls ? TURN_ENCRYPT : 0);
-
-	turn_spend((uint32_t)(TURN_CALL + n * cost / 1024));
+	turn_spend((uint32_t)(TURN_CALL + (c->link.transport.tls ? n : n / 2)));
 }
 
 static void read_some(struct conn *c)
@@ -199,8 +197,9 @@ bool conn_shake_hands(void)
 		if (c->state_now != CONN_TLS)
 			continue;
 		atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+		/* What came with the end of the handshake is an event of its own. */
 		if (handshake_go_on(c))
-			read_some(c);
+			conn_read_rest(c);
 		conn_settle(c);
 		if (turn_is_over())
 			break;

@@ -53,23 +53,30 @@ static uint8_t *handle(struct conn *c, uint8_t *p, uint8_t *end)
 	return NULL;
 }
 
-void frames_take(struct conn *c, uint8_t *p, uint8_t *end)
+static void keep_rest(struct conn *c, const uint8_t *p, const uint8_t *end)
+{
+	if (park_rest(c, p, (size_t)(end - p)))
+		conn_update_interest(c);
+	else
+		conn_kill(c, REASON_NO_MEMORY);
+}
+
+static inline void take(struct conn *c, uint8_t *p, uint8_t *end)
 {
 	p = handle(c, p, end);
-	if (!p)
-		return;
-	if (!park_rest(c, p, (size_t)(end - p))) {
-		conn_kill(c, REASON_NO_MEMORY);
-		return;
-	}
-	memory_note(c);
-	conn_update_interest(c);
+	if (p)
+		keep_rest(c, p, end);
+}
+
+void frames_take(struct conn *c, uint8_t *p, uint8_t *end)
+{
+	take(c, p, end);
 }
 
 void frames_gather(struct conn *c, uint8_t *p, uint8_t *end)
 {
 	output_cork(c);
-	frames_take(c, p, end);
+	take(c, p, end);
 	output_uncork(c);
 }
 

@@ -130,14 +130,14 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*sent = (size_t)n;
-	if (l->transport.want_write)
+	if (l->transport.want_write) {
 		stamp(l, this_second());
+		note(l, (size_t)n < r->len ? LINK_TAKEN : LINK_KEPT);
+	}
 	if ((size_t)n < r->len)
 		return LINK_KEPT;
 	count_bytes(l, r->len - r->http);
 	count_messages(l, r->messages);
-	if (l->transport.want_write)
-		note(l, LINK_KEPT);
 	return LINK_TAKEN;
 }
 

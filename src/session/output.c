@@ -39,10 +39,21 @@ static enum link_policy policy_of(const struct conn *c)
 	return close || compress_class(c) < 0 ? LINK_DROP_REST : LINK_DROP_ONE;
 }
 
-static enum link_verdict keep(struct conn *c, const struct link_run *r, size_t sent)
+/* What is dropped or waits is no activity, nor is what is no message. */
+static inline void note_sent(struct conn *c, const struct link_run *r)
+{
+	if (r->messages > 0)
+		c->last_data = session.now;
+}
+
+/* Not inline: what it needs is not to be paid for by what is taken at once. */
+static __attribute__((noinline)) enum link_verdict keep(struct conn *c, const struct link_run *r,
+							size_t sent)
 {
 	enum link_verdict v;
 
+	if (sent > 0)
+		note_sent(c, r);
 	/* Of HTTP nothing is dropped, and there may be no endpoint yet. */
 	if (r->http == r->len)
 		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE);
@@ -57,10 +68,11 @@ static enum link_verdict write_run(struct conn *c, const struct link_run *r)
 	size_t sent;
 	enum link_verdict v = link_send(&c->link, r, c->state_now == CONN_ENDING, &sent);
 
-	/* What is dropped or waits is no activity. */
-	if (sent > 0 && r->messages > 0)
-		c->last_data = session.now;
-	return v == LINK_KEPT ? keep(c, r, sent) : v;
+	if (v == LINK_TAKEN)
+		note_sent(c, r);
+	else if (v == LINK_KEPT)
+		v = keep(c, r, sent);
+	return v;
 }
 
 enum link_verdict output_flush(struct conn *c)
