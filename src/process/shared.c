@@ -56,6 +56,11 @@ static int make_wakeups(void)
 	return 0;
 }
 
+static const char *remedy(void)
+{
+	return errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "";
+}
+
 int shared_make(const struct config *c)
 {
 	shared.limits = (struct bus_limits){ .size = (size_t)c->bus_size,
@@ -63,15 +68,21 @@ int shared_make(const struct config *c)
 					     .max_rooms = (uint32_t)c->max_rooms };
 	shared.metrics = metrics_new(&shared.counted);
 	shared.tickets = tickets_new();
-	shared.tally = make_tally(c->max_connections);
-	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets || !shared.tally) {
+	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets) {
 		log_err(NULL, "there is no memory to share with the workers: %s", strerror(errno));
+		return -1;
+	}
+	shared.tally = make_tally(c->max_connections);
+	if (!shared.tally) {
+		log_err(NULL,
+			"there is no memory for the table of addresses: %s; lower "
+			"max_connections%s",
+			strerror(errno), remedy());
 		return -1;
 	}
 	if (shared_renew_bus(c) < 0) {
 		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size%s",
-			(long long)c->bus_size, strerror(errno),
-			errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "");
+			(long long)c->bus_size, strerror(errno), remedy());
 		return -1;
 	}
 	return 0;

@@ -240,7 +240,8 @@ static void server_write(size_t n, uint8_t arg)
 	fuzz_require(r >= -1 && r <= (ssize_t)n);
 	if (r >= 0)
 		s.out.written += (size_t)r;
-	if (r == (ssize_t)n || (r < 0 && !waits(errno)))
+	/* a part of it may be taken though there is space for more: the caller goes on by itself */
+	if (r > 0 || n == 0 || (r < 0 && !waits(errno)))
 		return;
 	/* or nobody would ever try again */
 	fuzz_require(s.server.want_write);

@@ -143,7 +143,8 @@ def fill_by_slow_clients(d, crowd):
         c = Raw(d.address, rcvbuf=4096)
         crowd.append(c)
         c.upgrade("/ws")
-        for _ in range(10):
+        # of which max_pending keeps all
+        for _ in range(8):
             c.send(frame(BINARY, bytes(900000)))
         yield
 

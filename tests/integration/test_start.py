@@ -613,9 +613,12 @@ def test_pid_file_that_was_left_over(daemon):
         assert f.read() == f"{d.pid}\n"
 
 
-def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon):
-    d = daemon({"bus_size": "4M"}, start=False, wrap=("sh", "-c", 'ulimit -f 2048; exec "$@"', "sh"))
-    d.refuses(r"there is no memory for the bus of 4194304 bytes: File too large; lower bus_size or "
+@pytest.mark.parametrize("settings, what, to_lower", [
+    ({"bus_size": "4M", "max_connections": 100}, "bus of 4194304 bytes", "bus_size"),
+    ({"bus_size": "4M"}, "table of addresses", "max_connections")], ids=["bus", "addresses"])
+def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon, settings, what, to_lower):
+    d = daemon(settings, start=False, wrap=("sh", "-c", 'ulimit -f 2048; exec "$@"', "sh"))
+    d.refuses(rf"there is no memory for the {what}: File too large; lower {to_lower} or "
               r"raise the limit of file sizes \(ulimit -f\)")
 
 
