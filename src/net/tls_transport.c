@@ -26,6 +26,7 @@
 enum {
 	RECORD = 16384, /* bytes of plaintext in one at the most */
 	CHUNK = 4 * RECORD, /* that are encrypted and sent together */
+	WRITE_MAX = 8 * CHUNK, /* in one call */
 	SEALED_MAX =
 		CHUNK + CHUNK / 2, /* room for the records of a chunk, if they are short, too */
 	RECEIVED_MAX = 128 * 1024,
@@ -326,20 +327,26 @@ static size_t tls_held(const struct transport *t)
 }
 
 /* The next bytes to encrypt: in place if many lie together, else gathered. */
-static const void *next_chunk(const struct iovec *iov, int count, size_t *n)
+static const void *next_chunk(const struct iovec *iov, int count, size_t skip, size_t *n)
 {
 	static char chunk[CHUNK];
 	size_t len = 0;
 
-	if (count > 0 && (count == 1 || iov->iov_len >= CHUNK / 2)) {
-		*n = iov->iov_len < CHUNK ? iov->iov_len : CHUNK;
-		return iov->iov_base;
+	while (count > 0 && skip >= iov->iov_len) {
+		skip -= iov->iov_len;
+		iov++;
+		count--;
 	}
-	for (; count > 0 && len < CHUNK; iov++, count--) {
-		size_t part = iov->iov_len < CHUNK - len ? iov->iov_len : CHUNK - len;
+	if (count > 0 && (count == 1 || iov->iov_len - skip >= CHUNK / 2)) {
+		*n = iov->iov_len - skip < CHUNK ? iov->iov_len - skip : CHUNK;
+		return (const char *)iov->iov_base + skip;
+	}
+	for (; count > 0 && len < CHUNK; iov++, count--, skip = 0) {
+		size_t part = iov->iov_len - skip;
 
+		part = part < CHUNK - len ? part : CHUNK - len;
 		if (part > 0)
-			memcpy(chunk + len, iov->iov_base, part);
+			memcpy(chunk + len, (const char *)iov->iov_base + skip, part);
 		len += part;
 	}
 	*n = len;
@@ -362,20 +369,26 @@ static int write_chunk(struct transport *t, const void *p, size_t n, bool last)
 	return send_sealed(t, last);
 }
 
-/* One chunk: many at once would keep the others waiting. */
+/*
+ * All that a room's members are sent at once: who takes that is not slow. More than that, of a long
+ * message, would keep the others waiting.
+ */
 static ssize_t tls_write(struct transport *t, const struct iovec *iov, int count, bool last)
 {
+	size_t sent = 0, n;
 	const void *p;
-	size_t n;
 
-	metrics_beat();
 	forget_errors();
 	if (tls_flush(t, last) < 0)
 		return -1;
-	p = next_chunk(iov, count, &n);
-	if (n > 0 && write_chunk(t, p, n, last) < 0)
-		return -1;
-	return (ssize_t)n;
+	while (!tls_of(t)->unsent && sent < WRITE_MAX &&
+	       (p = next_chunk(iov, count, sent, &n), n > 0)) {
+		metrics_beat();
+		if (write_chunk(t, p, n, last) < 0)
+			return -1;
+		sent += n;
+	}
+	return (ssize_t)sent;
 }
 
 /* The end of the stream follows it. One that does not fit is none that the peer would read. */
