@@ -10,7 +10,7 @@ import pytest
 
 import way
 from apart import option_of_listening
-from harness import DEADLINE, LOCAL, ROOMY, SLOW, stand_still
+from harness import DEADLINE, LOCAL, ROOMY, SLOW, stand_still, wait_until_asleep
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
 from way import PROXIED
 
@@ -453,6 +453,8 @@ def settle(other):
 def send_together(d, other, c, *frames):
     """What the worker reads at once, apart from what c has sent before."""
     settle(other)
+    # what c has sent may go on in later turns: then there is space for this
+    wait_until_asleep(d.workers()[0])
     stand_still(d.workers()[0])
     c.send(*frames)
     os.kill(d.workers()[0], signal.SIGCONT)
