@@ -7,12 +7,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <malloc.h>
+
+#include "base/account.h"
 
 #include "base/metrics.h"
 #include "session/chunk.h"
@@ -768,7 +770,7 @@ static void test_memory_of_what_is_shared(void **state)
 
 	(void)state;
 	crowd_begin();
-	before = mallinfo2().uordblks;
+	before = account_bytes;
 	for (size_t i = 0; i < 500; i++) {
 		struct chunk_copy copy = { .shelf = &shelf };
 		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy };
@@ -780,7 +782,7 @@ static void test_memory_of_what_is_shared(void **state)
 		}
 		chunk_copy_forget(&copy);
 	}
-	used = mallinfo2().uordblks - before;
+	used = account_bytes - before;
 	/* 50,000 bytes once, in chunks of up to 32 KiB; and of each member the first 4 KiB */
 	assert_true(used >= 50000 && used < 8192 + 16384 + 32768 + CROWD * 9000);
 	for (size_t k = 0; k < CROWD; k++)

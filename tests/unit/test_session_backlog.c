@@ -689,7 +689,7 @@ static void test_what_is_behind_is_not_read(void **state)
 {
 	enum { TIMES = 20, LEN = 1000, LONG = 50000 };
 	static uint8_t frames[LONG + 8 + TIMES * (LEN + 8)];
-	char *text = long_text(LONG), *all = joined(text, 1, "");
+	char *text = long_text(LONG), *first = joined(text, 1, ""), *rest, *all;
 	size_t n = client_frame(frames, 0x81, text, LONG);
 
 	(void)state;
@@ -706,8 +706,12 @@ static void test_what_is_behind_is_not_read(void **state)
 	while (end_turn(0))
 		;
 	turn();
-	assert_understood(&a, joined(all, 1, joined(text, TIMES, "")), 1 + TIMES, false);
+	rest = joined(text, TIMES, "");
+	all = joined(first, 1, rest);
+	assert_understood(&a, all, 1 + TIMES, false);
 	free(all);
+	free(rest);
+	free(first);
 	free(text);
 	disconnect(&a);
 }

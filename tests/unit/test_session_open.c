@@ -507,7 +507,7 @@ static unsigned in_state_tls(const struct client *many, int n)
 	unsigned waiting = 0;
 
 	for (int i = 0; i < n; i++)
-		waiting += many[i].conn->state_now == CONN_TLS;
+		waiting += lives(&many[i]) && many[i].conn->state_now == CONN_TLS;
 	return waiting;
 }
 
