@@ -1,5 +1,5 @@
 /*
- * bytes.h - copying what may be nothing, and cutting what is text.
+ * bytes.h - copying what may be nothing, in one piece or in parts, and cutting what is text.
  *
  * A part of a message that is empty often has no address, and memcpy must not
  * be given NULL even for no bytes (C11 7.24.1).
@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/uio.h>
 
 /* Copies n bytes that do not overlap; from may be NULL if n is 0. Returns to + n. */
 static inline unsigned char *bytes_copy(void *to, const void *from, size_t n)
@@ -16,6 +17,24 @@ static inline unsigned char *bytes_copy(void *to, const void *from, size_t n)
 	if (n > 0)
 		memcpy(to, from, n);
 	return (unsigned char *)to + n;
+}
+
+/* How many bytes the parts have together. */
+static inline size_t bytes_of_parts(const struct iovec *parts, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	return len;
+}
+
+/* Copies all of them; returns the address behind. */
+static inline unsigned char *bytes_copy_parts(void *to, const struct iovec *parts, int count)
+{
+	for (int i = 0; i < count; i++)
+		to = bytes_copy(to, parts[i].iov_base, parts[i].iov_len);
+	return to;
 }
 
 /*

@@ -76,25 +76,13 @@ int compress_class(const struct conn *c)
 	return c->deflate->params.server_takeover ? -1 : c->deflate->params.server_bits;
 }
 
-static size_t length(const struct iovec *parts, int count)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < count; i++)
-		len += parts[i].iov_len;
-	return len;
-}
-
 static bool put_plain(enum ws_opcode opcode, const struct iovec *parts, int count, size_t len,
 		      struct buffer *out)
 {
 	if (!buffer_reserve(out, WS_HEADER_MAX + len))
 		return false;
 	out->len += ws_encode_header(out->p + out->len, opcode, len);
-	for (int i = 0; i < count; i++)
-		out->len = (size_t)(bytes_copy(out->p + out->len, parts[i].iov_base,
-					       parts[i].iov_len) -
-				    out->p);
+	out->len = (size_t)(bytes_copy_parts(out->p + out->len, parts, count) - out->p);
 	return true;
 }
 
@@ -163,7 +151,7 @@ static struct deflater *shared_deflater(const struct config_compression *k, int 
 bool compress_for_class(const struct config_compression *k, int class, enum ws_opcode opcode,
 			const struct iovec *parts, int count, struct buffer *out)
 {
-	size_t len = length(parts, count), start = out->len;
+	size_t len = bytes_of_parts(parts, count), start = out->len;
 	struct deflater *d = NULL;
 
 	if (class > 0 && k->enabled && len >= (size_t)k->threshold)
@@ -247,7 +235,7 @@ static bool compress_with_takeover(struct conn *c, enum ws_opcode opcode, const 
 {
 	const struct config_compression *k = &c->endpoint->limits.compression;
 	struct conn_deflate *cd = c->deflate;
-	size_t len = length(parts, count);
+	size_t len = bytes_of_parts(parts, count);
 
 	if (!k->enabled || len < (size_t)k->threshold)
 		return put_plain(opcode, parts, count, len, out);

@@ -145,15 +145,6 @@ void output_frame(struct conn *c, const void *frame, size_t len)
 		put_bytes(c, frame, len, LINK_MESSAGE);
 }
 
-static size_t length(const struct iovec *parts, int count)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < count; i++)
-		len += parts[i].iov_len;
-	return len;
-}
-
 bool output_takes(const struct conn *c, size_t len)
 {
 	const struct conn_deflate *d = c->deflate;
@@ -184,7 +175,7 @@ static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct i
 static void put_off(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		    struct counted *holder)
 {
-	if (is_too_much(c, length(parts, count))) {
+	if (is_too_much(c, bytes_of_parts(parts, count))) {
 		if (policy_of(c) == LINK_STOP)
 			link_stop(&c->link);
 		else
@@ -199,7 +190,7 @@ void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *p
 {
 	if (c->state_now != CONN_OPEN)
 		return;
-	if (compress_class(c) < 0 && !output_takes(c, length(parts, count))) {
+	if (compress_class(c) < 0 && !output_takes(c, bytes_of_parts(parts, count))) {
 		put_off(c, opcode, parts, count, holder);
 		return;
 	}
@@ -227,7 +218,6 @@ static bool put_first(struct conn *c, const struct uncompressed_message *m)
 		break;
 	case COMPRESS_DONE:
 		turn_spend(TURN_CALL);
-		c->last_data = session.now;
 		put_bytes(c, out->p, out->len, LINK_MESSAGE);
 		break;
 	}

@@ -4,8 +4,8 @@
 #include "session/uncompressed.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/bytes.h"
 #include "base/counted.h"
 
 static TAILQ_HEAD(, uncompressed) ready = TAILQ_HEAD_INITIALIZER(ready);
@@ -13,30 +13,17 @@ static TAILQ_HEAD(, uncompressed) ready = TAILQ_HEAD_INITIALIZER(ready);
 static struct counted *copy(const struct iovec *parts, int count, size_t len)
 {
 	struct counted *block = counted_new(len);
-	uint8_t *to = block ? block->bytes : NULL;
 
-	for (int i = 0; block && i < count; i++) {
-		if (parts[i].iov_len > 0)
-			memcpy(to, parts[i].iov_base, parts[i].iov_len);
-		to += parts[i].iov_len;
-	}
+	if (block)
+		bytes_copy_parts(block->bytes, parts, count);
 	return block;
-}
-
-static size_t length(const struct iovec *parts, int count)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < count; i++)
-		len += parts[i].iov_len;
-	return len;
 }
 
 bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
 		      const struct iovec *parts, int count, struct counted *holder)
 {
 	struct uncompressed_message *m = malloc(sizeof(*m));
-	size_t len = length(parts, count);
+	size_t len = bytes_of_parts(parts, count);
 
 	if (!m)
 		return false;
