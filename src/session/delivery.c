@@ -133,8 +133,8 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 }
 
 /*
- * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members are not added or removed
- * meanwhile: what ends here is reaped later.
+ * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members
+ * are not added or removed meanwhile: what ends here is reaped later.
  */
 static bool walk(struct room *r, const struct batch *b, struct renditions *all, size_t most)
 {
@@ -159,12 +159,10 @@ static bool walk(struct room *r, const struct batch *b, struct renditions *all, 
 	return i == r->count;
 }
 
-/* There is no memory for what those who have not got it are still to get. */
-static void fail_rest(struct room *r, const struct batch *b)
+/* There is no memory for what those from this place on are still to get. */
+static void fail_rest(struct room *r, const struct batch *b, size_t from)
 {
-	size_t i = backlog_is_empty(&r->backlog) ? r->reached : 0;
-
-	for (; i < r->count; i++) {
+	for (size_t i = from; i < r->count; i++) {
 		struct conn *c = r->places[i].conn;
 
 		if (is_for_any(b, &r->places[i]))
@@ -173,18 +171,19 @@ static void fail_rest(struct room *r, const struct batch *b)
 	}
 }
 
-static void set_aside(struct room *r, const struct batch *b)
+/* reached: how many places have got it already. */
+static void set_aside(struct room *r, const struct batch *b, size_t reached)
 {
-	if (backlog_put(&r->backlog, b, r->reached > 0)) {
-		if (!r->behind && r->backlog.bytes > ROOM_MAX) {
-			bus_fall_behind(session.bus, r->bus);
-			r->behind = true;
-		}
+	if (!backlog_put(&r->backlog, b, reached > 0)) {
+		fail_rest(r, b, reached);
+		if (reached > 0)
+			r->reached = 0;
 		return;
 	}
-	fail_rest(r, b);
-	if (backlog_is_empty(&r->backlog))
-		r->reached = 0;
+	if (!r->behind && r->backlog.bytes > ROOM_MAX) {
+		bus_fall_behind(session.bus, r->bus);
+		r->behind = true;
+	}
 }
 
 /* What is new in the log, for one room. */
@@ -192,8 +191,10 @@ static void deliver(struct room *r)
 {
 	struct batch *b = &r->batch;
 
-	if (!backlog_is_empty(&r->backlog) || turn_is_over() || !walk(r, b, &from_log, SIZE_MAX))
-		set_aside(r, b);
+	if (!backlog_is_empty(&r->backlog) || turn_is_over())
+		set_aside(r, b, 0);
+	else if (!walk(r, b, &from_log, SIZE_MAX))
+		set_aside(r, b, r->reached);
 	renditions_forget(&from_log);
 	r->batch = (struct batch){ 0 };
 }

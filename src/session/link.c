@@ -132,7 +132,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	*sent = (size_t)n;
 	if (l->transport.want_write) {
 		stamp(l, this_second());
-		note(l, (size_t)n < r->len ? LINK_TAKEN : LINK_KEPT);
+		if ((size_t)n == r->len)
+			note(l, LINK_KEPT);
 	}
 	if ((size_t)n < r->len)
 		return LINK_KEPT;

@@ -264,7 +264,10 @@ bool park_is_ready(void)
 	return !TAILQ_EMPTY(&for_turn);
 }
 
-/* In order, up to the first for which there is no space: there is none for those behind it, either. */
+/*
+ * In order, up to the first for which there is no space: there is none for those behind it, either.
+ * Or up to the end of the turn: who has put its message into the log by then has another at once.
+ */
 static void retry_room(struct room *r)
 {
 	struct conn_parked *pk;
@@ -285,6 +288,8 @@ static void retry_room(struct room *r)
 		default:
 			session_bus_corrupt();
 		}
+		if (turn_is_over())
+			return;
 	}
 }
 

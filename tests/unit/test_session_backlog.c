@@ -243,7 +243,9 @@ static void test_publishers_wait(void **state)
 
 		assert_int_equal(write(clients[0].fd, frame, n), (ssize_t)n);
 		take_events();
-		end_turn(0);
+		/* ten come in the time that one member is given what there is */
+		if (i % 10 == 9)
+			end_turn(10 * TURN_PASS);
 	}
 	assert_in_range(said_by, 30, 130);
 	assert_true(clients[0].conn->parked);
@@ -309,6 +311,27 @@ static void test_what_waits_is_gathered(void **state)
 	empty();
 }
 
+/* Also where it comes turn by turn while another is being delivered. */
+static void test_what_comes_meanwhile_is_gathered(void **state)
+{
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	steer_client(&clients[CLIENTS - 1], 100000);
+	say_one(0);
+	for (int i = 0; i < 2; i++)
+		assert_true(turn_after_events(0));
+	for (int i = 0; i < 6; i++) {
+		say_one(1);
+		assert_true(turn_after_events(0));
+	}
+	assert_int_equal(wire.writes, 0);
+	while (turn_after_events(0))
+		;
+	assert_int_equal(wire.len, said_count * (TEXT + 2));
+	assert_int_equal(wire.writes, 2);
+	empty();
+}
+
 /* The last member goes while there is more for it. */
 static void test_a_room_ends_with_a_backlog(void **state)
 {
@@ -333,9 +356,17 @@ static void test_no_memory_for_it(void **state)
 	(void)state;
 	fill(REQUEST("/") "\r\n");
 	upgrade(&a, REQUEST("/two") "\r\n");
+	/* what a delivery needs itself is there */
+	say_one(0);
+	turn();
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		hear(&clients[i]);
+		clients[i].len = 0;
+	}
 	say_one(0);
 	take_events();
-	this_turn = (struct turn){ .credit = 0, .began = 1 };
+	/* one has got it by then */
+	this_turn = (struct turn){ .credit = TURN_PASS + 1, .began = 1 };
 	failing_from(1);
 	delivery_turn();
 	failing_end();
@@ -348,8 +379,17 @@ static void test_no_memory_for_it(void **state)
 		close(clients[i].fd);
 		clients[i].conn = NULL;
 	}
+	assert_int_equal(heard, 1);
 	assert_int_equal(heard + lost, CLIENTS);
 	assert_true(lives(&a));
+	/* and the next one is for all that are left */
+	upgrade(&b, REQUEST("/") "\r\n");
+	for (unsigned i = 0; i < CLIENTS; i++)
+		clients[i].len = 0;
+	publish(&b, "next");
+	turn();
+	disconnect(&b);
+	assert_int_equal(how_many_heard(), CLIENTS - lost);
 	disconnect(&a);
 	empty();
 }
@@ -530,14 +570,14 @@ static void test_takeover_in_slices(void **state)
 	upgrade(&a, REQUEST("/own") ASKS "\r\n");
 	upgrade(&b, REQUEST("/own") "\r\n");
 	upgrade(&clients[0], REQUEST("/two") "\r\n");
-	for (int i = 0; i < 2; i++) {
+	for (; turns < 2; turns++) {
 		append("/own", text, len);
 		end_turn(0);
 	}
 	append("/own", "short", 5);
 	publish(&clients[0], "quick");
 	for (; end_turn(0); turns++)
-		if (turns == 3)
+		if (turns == 4)
 			ASSERT_HEARD(&clients[0], "\x81\x05quick");
 	assert_in_range(turns, 2 * len / COMPRESS_SLICE, 6 * len / COMPRESS_SLICE);
 	assert_understood(&a, all, 3, false);
@@ -745,6 +785,7 @@ int main(void)
 		TEST(test_publishers_wait),
 		TEST(test_a_small_room_beside_a_large_one),
 		TEST(test_what_waits_is_gathered),
+		TEST(test_what_comes_meanwhile_is_gathered),
 		TEST(test_a_room_ends_with_a_backlog),
 		TEST(test_no_memory_for_it),
 		TEST(test_compressed_in_slices),

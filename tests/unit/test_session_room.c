@@ -476,6 +476,35 @@ static void test_publishing_by_shares(void **state)
 	disconnect(&a);
 }
 
+/* However many wait, a turn puts in as many as it has time for; the others are next. */
+static void test_waiting_go_on_by_turns(void **state)
+{
+	static struct client many[10];
+
+	(void)state;
+	join_by_another("/others");
+	upgrade(&a, REQUEST("/others") "\r\n");
+	say_until_it_waits(&a);
+	for (int i = 0; i < 10; i++) {
+		upgrade(&many[i], REQUEST("/others") "\r\n");
+		say_frame(&many[i], 0x81, "x");
+		assert_true(many[i].conn->parked);
+	}
+	bus_clear_slot(worker.bus, OTHER_SLOT);
+	assert_true(end_turn(0));
+	/* the first has its place: it is the first that is gone on with */
+	assert_false(park_has_message(a.conn));
+	for (int i = 0; i < 10; i++)
+		assert_true(park_has_message(many[i].conn));
+	for (int turns = 0; end_turn(0); turns++)
+		assert_true(turns < 60);
+	for (int i = 0; i < 10; i++)
+		assert_false(many[i].conn->parked);
+	for (int i = 0; i < 10; i++)
+		disconnect(&many[i]);
+	disconnect(&a);
+}
+
 /* --- compressed --- */
 
 /* Short messages go out as they are, also to who remembers what came before. */
@@ -688,6 +717,7 @@ int main(void)
 		TEST(test_who_ends_while_it_waits),
 		TEST(test_json_by_shares),
 		TEST(test_publishing_by_shares),
+		TEST(test_waiting_go_on_by_turns),
 		TEST(test_threshold_with_takeover),
 		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),
