@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/bytes.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
@@ -49,12 +50,18 @@ void compress_forget(struct conn *c)
 		deflater_forget(c->deflate->own);
 }
 
+void compress_forget_out(struct conn *c)
+{
+	account_give(c->deflate->out.size);
+	buffer_free(&c->deflate->out);
+}
+
 void compress_drop(struct conn *c)
 {
 	if (!c->deflate)
 		return;
 	uncompressed_forget(&c->deflate->waiting);
-	buffer_free(&c->deflate->out);
+	compress_forget_out(c);
 	c->deflate->job.by = NULL;
 	compress_forget(c);
 }
@@ -244,8 +251,8 @@ static bool compress_with_takeover(struct conn *c, enum ws_opcode opcode, const 
 	return put_plain(opcode, parts, count, len, out);
 }
 
-enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
-				  const struct iovec *payload)
+static enum compress_step go_on_with_takeover(struct conn *c, enum ws_opcode opcode,
+					      const struct iovec *payload)
 {
 	const struct config_compression *k = &c->endpoint->limits.compression;
 	struct conn_deflate *cd = c->deflate;
@@ -262,6 +269,17 @@ enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
 		put_header(opcode, cd->job.start, &cd->out);
 	if (step != COMPRESS_LATER)
 		cd->job.by = NULL;
+	return step;
+}
+
+/* What has come out of it by now counts as what is kept for its peer. */
+enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
+				  const struct iovec *payload)
+{
+	const size_t had = c->deflate->out.size;
+	enum compress_step step = go_on_with_takeover(c, opcode, payload);
+
+	account_take(c->deflate->out.size - had);
 	return step;
 }
 

@@ -18,9 +18,6 @@ struct config_compression;
 struct conn;
 struct http_head;
 
-/* Bytes of a payload that are compressed in one go: a millisecond's work. */
-enum { COMPRESS_SLICE = 32 * 1024 };
-
 /* Where the compression of a message stands that takes longer. Zeroed: none is under way. */
 struct compress_job {
 	struct deflater *by; /* NULL: none is */
@@ -82,6 +79,8 @@ bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *par
 /* The same for one with takeover, a slice a call, into c->deflate->out. */
 enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
 				  const struct iovec *payload) __attribute__((warn_unused_result));
+/* What is there of its frame has been sent, or will not be. */
+void compress_forget_out(struct conn *c);
 /* Nothing of what waits is to be sent. */
 void compress_drop(struct conn *c);
 

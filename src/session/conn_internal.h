@@ -322,7 +322,7 @@ static inline bool output_waits(const struct conn *c)
 }
 static inline bool output_is_behind(const struct conn *c)
 {
-	return c->deflate && c->deflate->waiting.listed;
+	return c->deflate && c->deflate->waiting.list;
 }
 /* Goes on with what was put off, by a slice. */
 void output_go_on(struct conn *c);

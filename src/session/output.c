@@ -158,8 +158,7 @@ static bool is_too_much(const struct conn *c, size_t len)
 {
 	const struct uncompressed *u = &c->deflate->waiting;
 
-	return u->count > 0 && !u->listed &&
-	       u->bytes + len > (size_t)c->endpoint->limits.max_pending;
+	return u->count > 0 && !u->list && u->bytes + len > (size_t)c->endpoint->limits.max_pending;
 }
 
 static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct iovec *parts,
@@ -221,7 +220,7 @@ static bool put_first(struct conn *c, const struct uncompressed_message *m)
 		put_bytes(c, out->p, out->len, LINK_MESSAGE);
 		break;
 	}
-	buffer_free(out);
+	compress_forget_out(c);
 	return true;
 }
 

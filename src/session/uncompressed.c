@@ -8,7 +8,10 @@
 #include "base/bytes.h"
 #include "base/counted.h"
 
-static TAILQ_HEAD(, uncompressed) ready = TAILQ_HEAD_INITIALIZER(ready);
+/* Those that have turns; and those whose message is long, while enough of these are under way. */
+static struct uncompressed_list ready = TAILQ_HEAD_INITIALIZER(ready);
+static struct uncompressed_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static unsigned busy;
 
 static struct counted *copy(const struct iovec *parts, int count, size_t len)
 {
@@ -42,6 +45,28 @@ bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
 	return true;
 }
 
+static void move_to(struct uncompressed *u, struct uncompressed_list *list)
+{
+	if (u->list)
+		TAILQ_REMOVE(u->list, u, entry);
+	u->list = list;
+	if (list)
+		TAILQ_INSERT_TAIL(list, u, entry);
+}
+
+/* Its message is not under way any more: another one may be. */
+static void end_busy(struct uncompressed *u)
+{
+	struct uncompressed *next = TAILQ_FIRST(&waiting);
+
+	if (!u->busy)
+		return;
+	u->busy = false;
+	busy--;
+	if (next)
+		move_to(next, &ready);
+}
+
 void uncompressed_shift(struct uncompressed *u)
 {
 	struct uncompressed_message *m = STAILQ_FIRST(&u->messages);
@@ -50,8 +75,9 @@ void uncompressed_shift(struct uncompressed *u)
 	u->bytes -= m->payload.iov_len;
 	counted_release(m->holder);
 	free(m);
+	end_busy(u);
 	if (--u->count == 0)
-		uncompressed_ready(u, false);
+		move_to(u, NULL);
 }
 
 void uncompressed_forget(struct uncompressed *u)
@@ -62,23 +88,33 @@ void uncompressed_forget(struct uncompressed *u)
 
 void uncompressed_ready(struct uncompressed *u, bool takes)
 {
-	if (u->listed == takes)
+	if (takes == (u->list != NULL))
 		return;
-	u->listed = takes;
-	if (takes)
-		TAILQ_INSERT_TAIL(&ready, u, entry);
-	else
-		TAILQ_REMOVE(&ready, u, entry);
+	move_to(u, takes ? &ready : NULL);
+	if (!takes)
+		end_busy(u);
+}
+
+static bool may_go_on(struct uncompressed *u)
+{
+	if (u->busy || uncompressed_first(u)->payload.iov_len <= COMPRESS_SLICE)
+		return true;
+	if (busy == UNCOMPRESSED_LONG)
+		return false;
+	u->busy = true;
+	busy++;
+	return true;
 }
 
 struct conn *uncompressed_next(void)
 {
-	struct uncompressed *u = TAILQ_FIRST(&ready);
+	struct uncompressed *u;
 
+	while ((u = TAILQ_FIRST(&ready)) && !may_go_on(u))
+		move_to(u, &waiting);
 	if (!u)
 		return NULL;
-	TAILQ_REMOVE(&ready, u, entry);
-	TAILQ_INSERT_TAIL(&ready, u, entry);
+	move_to(u, &ready);
 	return u->conn;
 }
 

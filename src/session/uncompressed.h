@@ -5,6 +5,9 @@
  * to have its messages compressed for itself. That is done when its socket takes them, a slice a
  * turn: a peer that reads slowly costs no work, and what is kept for it is the message as it was
  * published, once for all who wait for it.
+ *
+ * Those whose sockets take some have turns, slice by slice. Of long messages only a few are under
+ * way at a time, for each has all that has come out of it by then.
  */
 #ifndef SESSION_UNCOMPRESSED_H
 #define SESSION_UNCOMPRESSED_H
@@ -18,6 +21,9 @@
 struct conn;
 struct counted;
 
+/* COMPRESS_SLICE: bytes that are compressed in one go: a millisecond's work; more is a long message. */
+enum { COMPRESS_SLICE = 32 * 1024, UNCOMPRESSED_LONG = 8 };
+
 struct uncompressed_message {
 	STAILQ_ENTRY(uncompressed_message) next;
 	struct counted *holder; /* of the payload */
@@ -25,14 +31,17 @@ struct uncompressed_message {
 	uint8_t opcode; /* of a control frame the payload is the whole frame */
 };
 
+TAILQ_HEAD(uncompressed_list, uncompressed);
+
 /* What one connection has. Zeroed: nothing. */
 struct uncompressed {
 	STAILQ_HEAD(, uncompressed_message) messages;
-	TAILQ_ENTRY(uncompressed) entry; /* among those whose sockets take some */
+	TAILQ_ENTRY(uncompressed) entry;
+	struct uncompressed_list *list; /* in which it is, if its socket takes some; else NULL */
 	struct conn *conn;
 	size_t bytes; /* of all payloads */
 	unsigned count; /* of messages; 0: there are none */
-	bool listed; /* entry is used */
+	bool busy; /* the first is one of the long ones that are under way */
 };
 
 /*
@@ -52,7 +61,7 @@ void uncompressed_shift(struct uncompressed *u);
 /* None of them is to be sent. */
 void uncompressed_forget(struct uncompressed *u);
 
-/* The socket takes some, or none: u is one of those that uncompressed_next tells of, or is not. */
+/* The socket takes some, or none: its turn comes, or does not. */
 void uncompressed_ready(struct uncompressed *u, bool takes);
 
 /* The connection whose turn it is, which is then behind the others. NULL: there is none. */

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/account.h"
 #include "base/counted.h"
 #include "failing.h"
 #include "session/worker.h"
@@ -593,6 +594,109 @@ static void test_takeover_in_slices(void **state)
 	disconnect(&b);
 }
 
+/* Of many that are sent a long text some are compressed for at a time, and short ones go by. */
+static void test_takeover_of_many(void **state)
+{
+	const size_t len = 120000, before = account_bytes;
+	char *text = long_text(len);
+	unsigned most = 0;
+
+	(void)state;
+	fill(REQUEST("/own") ASKS "\r\n");
+	upgrade(&a, REQUEST("/echo") ASKS "\r\n");
+	append("/own", text, len);
+	for (unsigned turns = 0; end_turn(0); turns++) {
+		unsigned under_way = 0;
+
+		for (unsigned i = 0; i < CLIENTS; i++)
+			under_way += clients[i].conn->deflate->out.size > 0;
+		most = under_way > most ? under_way : most;
+		if (turns == CLIENTS) {
+			assert_true(account_bytes >= before + len);
+			publish(&a, "short");
+		}
+		if (turns == CLIENTS + UNCOMPRESSED_LONG + 2)
+			ASSERT_HEARD(&a, "\x81\x05short");
+	}
+	assert_int_equal(most, UNCOMPRESSED_LONG);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		assert_understood(&clients[i], text, 1, false);
+	assert_int_equal(account_bytes, before);
+	free(text);
+	disconnect(&a);
+	empty();
+}
+
+static unsigned find_busy(bool busy[CLIENTS])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		busy[i] = clients[i].conn->deflate->waiting.busy;
+		n += busy[i];
+	}
+	return n;
+}
+
+static void end_all_turns(void)
+{
+	while (end_turn(0))
+		;
+}
+
+/* All of those that a long text is under way for end, or are blocked: the others are next. */
+static void leave_it_to_others(bool by_their_end)
+{
+	const size_t len = 120000, before = account_bytes;
+	char *text = long_text(len);
+	bool busy[CLIENTS];
+
+	fill(REQUEST("/own") ASKS "\r\n");
+	append("/own", text, len);
+	do
+		assert_true(end_turn(0));
+	while (find_busy(busy) < UNCOMPRESSED_LONG);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (busy[i] && by_their_end)
+			conn_kill(clients[i].conn, REASON_RESET);
+		else if (busy[i])
+			uncompressed_ready(&clients[i].conn->deflate->waiting, false);
+	}
+	end_all_turns();
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (!busy[i])
+			assert_understood(&clients[i], text, 1, false);
+		else if (!by_their_end)
+			uncompressed_ready(&clients[i].conn->deflate->waiting, true);
+	}
+	end_all_turns();
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (busy[i] && !by_their_end)
+			assert_understood(&clients[i], text, 1, false);
+		close(clients[i].fd);
+		clients[i].conn = NULL;
+	}
+	turn();
+	assert_int_equal(account_bytes, before);
+	free(text);
+}
+
+static void test_takeover_of_those_that_go(void **state)
+{
+	(void)state;
+	leave_it_to_others(true);
+	leave_it_to_others(false);
+}
+
+/* Its socket takes nothing, and something waits for it, which goes to all of its room. */
+static void block(struct client *k)
+{
+	steer_client(k, 0);
+	append("/own", "x", 1);
+	turn();
+	assert_true(k->conn->link.pending);
+}
+
 /* Nothing is compressed for whom nothing can be sent, and what is kept for all of them is one. */
 static void test_takeover_when_the_socket_takes_it(void **state)
 {
@@ -603,10 +707,7 @@ static void test_takeover_when_the_socket_takes_it(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/own") ASKS "\r\n");
 	upgrade(&b, REQUEST("/own") ASKS "\r\n");
-	steer_client(&a, 0);
-	append("/own", "x", 1);
-	turn();
-	assert_true(a.conn->link.pending);
+	block(&a);
 	for (int i = 0; i < 2; i++) {
 		append("/own", text, len);
 		turn();
@@ -637,9 +738,7 @@ static void test_takeover_is_slow(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/own") ASKS "\r\n");
 	upgrade(&b, REQUEST("/own") ASKS "\r\n");
-	steer_client(&a, 0);
-	append("/own", "x", 1);
-	turn();
+	block(&a);
 	append("/own", text, len);
 	turn();
 	assert_int_equal(a.conn->state_now, CONN_OPEN);
@@ -682,9 +781,7 @@ static void test_close_is_never_too_much(void **state)
 
 	(void)state;
 	upgrade(&a, REQUEST("/own") ASKS "\r\n");
-	steer_client(&a, 0);
-	append("/own", "x", 1);
-	turn();
+	block(&a);
 	append("/own", text, len);
 	turn();
 	conn_close_word(a.conn, WS_CLOSE_GOING_AWAY, REASON_SHUTDOWN);
@@ -792,6 +889,8 @@ int main(void)
 		TEST(test_what_cannot_be_compressed),
 		TEST(test_nobody_waits_for_it_any_more),
 		TEST(test_takeover_in_slices),
+		TEST(test_takeover_of_many),
+		TEST(test_takeover_of_those_that_go),
 		TEST(test_takeover_when_the_socket_takes_it),
 		TEST(test_takeover_is_slow),
 		TEST(test_close_behind_what_waits),
