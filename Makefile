@@ -8,10 +8,10 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare coverage lint format \
-	fuzz hostile mutants conformance-autobahn bench bench-instructions
+	fuzz hostile chaos mutants conformance-autobahn bench bench-instructions
 
 help:
-	@echo "make               build $(BUILD)/ignyxd"
+	@echo "make               build $(BUILD)/ignyxd and $(BUILD)/ignyxctl"
 	@echo "make run [PORT=9090]  set up, build, and run it on 127.0.0.1:8080"
 	@echo "make check         set up, build, and run all tests"
 	@echo "make check-asan    the same tests under AddressSanitizer and UBSan"
@@ -19,6 +19,7 @@ help:
 	@echo "make check-bare [RELEASE=trixie]  run, check, check-systemd in a bare Debian (needs root)"
 	@echo "make fuzz [SECONDS=60]  every fuzz target for so long (clang)"
 	@echo "make hostile [SECONDS=120]  attacks beside 200 clients that must not notice"
+	@echo "make chaos [SECONDS=120]  workers die, stand still, come and go beside 400 clients that count"
 	@echo "make mutants [ONLY=session]  small faults, put in one at a time: which test notices"
 	@echo "make check-browser the five endpoints in a headless Chromium, where that is installed"
 	@echo "make coverage [WITH=integration]  which lines and branches the tests run, by layer"
@@ -62,12 +63,21 @@ fuzz:
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzz fuzz-programs
 	@tests/fuzz/run.sh $(abspath build/fuzz/fuzz) $(SECONDS)
 
+# How long hostile and chaos take, where it was not said.
+TIME = $(if $(filter file,$(origin SECONDS)),120,$(SECONDS))
 # HOSTILE_FLAGS: attacks and --seed, see tests/hostile/run.py --help.
 hostile:
 	@.ci/deps.sh check
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/counters COUNTERS=yes all
 	@IGNYXD=$(abspath $(BUILD))/counters/ignyxd /usr/bin/python3 tests/hostile/run.py \
-		--seconds $(if $(filter file,$(origin SECONDS)),120,$(SECONDS)) $(HOSTILE_FLAGS)
+		--seconds $(TIME) $(HOSTILE_FLAGS)
+
+# CHAOS_FLAGS: --seed and --tight, see tests/chaos/run.py --help.
+chaos:
+	@.ci/deps.sh check
+	@$(MAKE) --no-print-directory all
+	@IGNYXD=$(abspath $(BUILD))/ignyxd /usr/bin/python3 tests/chaos/run.py \
+		--seconds $(TIME) $(CHAOS_FLAGS)
 
 # ONLY: layers and names of faults; MUTANTS_FLAGS: see tests/mutants/run.py --help.
 mutants:
@@ -144,28 +154,37 @@ CFLAGS_TEST = $(CFLAGS_ALL) -fno-lto
 LDFLAGS_ALL = $(HARDEN_LINK) -Wl,--as-needed $(LDFLAGS)
 
 Q = $(if $(V),,@)
-LAYERS = base proto bus config net session behaviours process
+LAYERS = base proto bus config net session behaviours admin process
 LIBS = $(LAYERS:%=$(BUILD)/lib%.a)
+# A program of its own, for which libcurl is needed; without it there is none of this.
+CTL = $(if $(CURL),ctl)
+CTL_LIBS = $(CTL:%=$(BUILD)/libctl.a)
 # A library may call those before it; behaviours are also called through their table.
 LINK = -Wl,--start-group $(LIBS) -Wl,--end-group $(LIB_LIBS) -lpthread
 
-SRCS = $(wildcard $(LAYERS:%=src/%/*.c)) src/main.c
+SRCS = $(wildcard $(patsubst %,src/%/*.c,$(LAYERS) $(CTL))) src/main.c
 OBJS = $(SRCS:%.c=$(BUILD)/obj/%.o)
 FUZZ = $(patsubst tests/fuzz/corpus/%/,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/corpus/*/))
-TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
+	$(filter-out $(if $(CTL),,tests/unit/test_ctl_%),$(wildcard tests/unit/test_*.c)))
 
-all: $(BUILD)/ignyxd
+all: $(BUILD)/ignyxd $(CTL:%=$(BUILD)/ignyxctl)
 
 $(BUILD)/ignyxd: $(BUILD)/obj/src/main.o $(LIBS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS_DAEMON) $(LDFLAGS_ALL) -o $@ $< $(LINK)
+
+$(BUILD)/ignyxctl: $(BUILD)/obj/src/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libbase.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS_DAEMON) $(LDFLAGS_ALL) -o $@ $^ $(CURL_LIBS) $(LIB_LIBS) -lm
+$(BUILD)/obj/src/ctl/%.o: CPPFLAGS_ALL += $(CURL_CFLAGS)
 
 define layer
 $(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.c)) $(EXTRA_$(1))
 	@rm -f $$@
 	$(Q)$(AR) rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+$(foreach l,$(LAYERS) $(CTL),$(eval $(call layer,$(l))))
 
 $(BUILD)/obj/%.o: %.c src/config.mk Makefile
 	@mkdir -p $(@D)
@@ -189,13 +208,13 @@ $(FAILING): tests/unit/failing.c tests/unit/failing.h
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_TEST) -c -o $@ $<
 
 # Each unit test names the layers it may use in its first lines: "// links: base proto".
-$(BUILD)/tests/unit/test_%: tests/unit/test_%.c $(LIBS) $(FAILING)
+$(BUILD)/tests/unit/test_%: tests/unit/test_%.c $(LIBS) $(CTL_LIBS) $(FAILING)
 	@mkdir -p $(@D)
 	@echo "  TEST    $<"
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_TEST) $(LDFLAGS_ALL) $(FAILING_WRAP) -MMD -MP -o $@ $< \
 		$(FAILING) \
 		-Wl,--start-group $(foreach l,$(shell sed -n 's,^// links: ,,p' $<),$(BUILD)/lib$(l).a) \
-		-Wl,--end-group -lcmocka $(LIB_LIBS) -lpthread
+		-Wl,--end-group -lcmocka $(CURL_LIBS) $(LIB_LIBS) -lpthread -lm
 # A target with libFuzzer, or with a main that feeds it files.
 FUZZ_MAIN ?= tests/fuzz/replay.c
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(LIBS)
@@ -246,15 +265,26 @@ lint: deps-check
 format:
 	@clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
 
+define INSTALLED_CTL
+$(if $(CTL),0755 $(BUILD)/ignyxctl $(bindir)/ignyxctl
+0644 man/ignyxctl.8 $(mandir)/man8/ignyxctl.8
+0644 conf/ignyxctl.bash $(datarootdir)/bash-completion/completions/ignyxctl)
+endef
 # MODE FILE TARGET of all that is installed, but for the configuration, which is the user's.
 define INSTALLED
 0755 $(BUILD)/ignyxd $(sbindir)/ignyxd
 0644 man/ignyxd.8 $(mandir)/man8/ignyxd.8
 0644 man/ignyxd.conf.5 $(mandir)/man5/ignyxd.conf.5
+0644 man/ignyxd-api.7 $(mandir)/man7/ignyxd-api.7
+0644 man/ignyxd-metrics.7 $(mandir)/man7/ignyxd-metrics.7
 0644 conf/ignyxd.conf $(docdir)/ignyxd.conf.sample
+0644 conf/ignyxd.rules.yml $(docdir)/ignyxd.rules.yml
+0644 conf/ignyxd.dashboard.json $(docdir)/ignyxd.dashboard.json
 0644 $(BUILD)/ignyxd.service $(unitdir)/ignyxd.service
 0644 systemd/ignyxd.socket $(unitdir)/ignyxd.socket
 0644 systemd/ignyxd.sysusers $(sysusersdir)/ignyxd.conf
+0644 systemd/ignyxd.catalog $(catalogdir)/ignyxd.catalog
+$(INSTALLED_CTL)
 endef
 export INSTALLED
 
@@ -262,7 +292,7 @@ $(BUILD)/ignyxd.service: systemd/ignyxd.service.in FORCE
 	@sed 's,@sbindir@,$(sbindir),' $< >$@
 
 install: all $(BUILD)/ignyxd.service
-	@echo "$$INSTALLED" | while read -r mode file target; do \
+	@echo "$$INSTALLED" | grep . | while read -r mode file target; do \
 		echo "  INSTALL $(DESTDIR)$$target"; \
 		install -D -m $$mode $$file "$(DESTDIR)$$target" || exit 1; done
 	@test -e "$(DESTDIR)$(CONF_FILE)" || { echo "  INSTALL $(DESTDIR)$(CONF_FILE)"; \
@@ -271,18 +301,18 @@ install: all $(BUILD)/ignyxd.service
 	@DESTDIR="$(DESTDIR)" systemd/elsewhere.sh "$(sbindir)" "$(unitdir)"
 
 uninstall:
-	@echo "$$INSTALLED" | while read -r mode file target; do \
+	@echo "$$INSTALLED" | grep . | while read -r mode file target; do \
 		echo "  REMOVE  $(DESTDIR)$$target"; rm -f "$(DESTDIR)$$target"; done
 	@! test -d "$(DESTDIR)$(docdir)" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(docdir)"
 	@test ! -e "$(DESTDIR)$(CONF_FILE)" || echo "  KEEP    $(DESTDIR)$(CONF_FILE)"
 
 clean:
-	rm -rf build/obj build/asan build/counters build/coverage build/fuzz build/tests build/*.a build/ignyxd build/ignyxd.service build/conf-file
+	rm -rf build/obj build/asan build/counters build/coverage build/fuzz build/tests build/*.a build/ignyxd build/ignyxctl build/ignyxd.service build/conf-file
 distclean:
 	rm -rf build configure autom4te.cache config.log config.status src/config.mk
 
 .PHONY: FORCE all help deps deps-check run check check-asan check-systemd check-bare coverage \
 	coverage-programs unit unit-programs \
 	fuzz fuzz-programs integration keys lint format install uninstall clean distclean bench-codec \
-	conformance conformance-autobahn check-browser hostile mutants bench bench-instructions bench-programs
+	conformance conformance-autobahn check-browser hostile chaos mutants bench bench-instructions bench-programs
 -include $(OBJS:.o=.d) $(TESTS:=.d) $(BUILD)/tests/bench/codec.d $(BUILD)/tests/bench/wire.d

@@ -7,7 +7,7 @@
 set -u
 : "${CC:=cc}"
 
-build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev"
+build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcurl4-openssl-dev"
 check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
@@ -35,12 +35,14 @@ present() {
         g++) command -v c++;;
         libc6-dev) echo '#include <stdio.h>' | $CC -E - ;;
         pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3|git) command -v "$1";;
-        libevent-dev) pkg-config --exists libevent_core;;
+        libevent-dev) pkg-config --exists libevent_core libevent_extra libevent_openssl;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
         libjansson-dev) pkg-config --exists jansson;;
         libconfig-dev) pkg-config --exists libconfig;;
         libsystemd-dev) pkg-config --exists libsystemd;;
+        # any of its kinds will do
+        libcurl4-openssl-dev) pkg-config --exists libcurl;;
         libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
             clang -w -x c -fsanitize=fuzzer -o /dev/null -;;
         libwebsockets-dev) pkg-config --exists libwebsockets;;

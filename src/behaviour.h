@@ -15,6 +15,7 @@
 struct conn;
 struct config_key;
 struct config_report;
+struct json_scan;
 struct refusal;
 struct verdict;
 struct ws_message;
@@ -53,6 +54,16 @@ struct behaviour {
 	bool (*open)(struct conn *c, const void *opts, void *state, struct verdict *v);
 	bool (*message)(struct conn *c, const void *opts, void *state, const struct ws_message *m,
 			struct verdict *v);
+
+	/*
+	 * Of one that takes JSON: the name of the member that is looked for in each text; NULL: texts
+	 * are not looked at, and go to message. Else they go to json, with what was found or what is
+	 * wrong (proto/json.h): at once, or where they are long in one of the next turns. What came
+	 * behind them waits meanwhile. After a reload in between it is what was looked for by the new opts.
+	 */
+	const char *(*json_member)(const void *opts);
+	bool (*json)(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+		     const struct json_scan *found, struct verdict *v);
 
 	/* The last call for c, once for each open that ran. Cannot fail. */
 	void (*close)(struct conn *c, const void *opts, void *state, int code);

@@ -22,6 +22,7 @@ if ! make -j"$(nproc)" "${make_flags[@]}" all unit-programs fuzz-programs; then
 fi
 [ "$mode" = asan ] || part lint tests/lint/run.sh
 part unit tests/unit/run.sh "$build/tests/unit"
+[ "$mode" = asan ] || part metrics tests/metrics/check.sh
 part fuzz tests/fuzz/replay.sh "$PWD/$build/fuzz"
 export IGNYXD=$PWD/$build/ignyxd
 # The daemon has permessage-deflate: no test may be skipped for want of it.

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/printable.h"
 
 enum { MESSAGE_MAX = 2048, ENTRY_MAX = 8192, LINE_MAX_BYTES = 4096 };
 
@@ -31,13 +32,14 @@ int log_level = LOG_INFO;
 static struct {
 	const char *identifier;
 	int slot;
+	bool admin;
 	uint64_t generation;
 	int journal; /* -1: not used */
 	int out; /* descriptor for plain lines */
 	bool socket; /* out is one */
 	bool bare; /* neither journal nor terminal: nobody shows when a line came */
 	enum log_time time;
-	uint64_t dropped, told;
+	uint64_t dropped, told, taken;
 } sink = { .identifier = "ignyxd", .slot = -1, .journal = -1, .out = STDERR_FILENO };
 
 static const struct {
@@ -47,6 +49,11 @@ static const struct {
 #include "base/log_event.def"
 #undef LOG_EVENT
 };
+
+const char *log_event_word(enum log_event event)
+{
+	return events[event].word;
+}
 
 static const char *level_name(int level)
 {
@@ -74,26 +81,6 @@ static void put_bytes(struct text *t, const void *p, size_t n)
 static void put(struct text *t, const char *s)
 {
 	put_bytes(t, s, strlen(s));
-}
-
-/* Length of the UTF-8 character at p, 0 if there is none that may be shown as it is. */
-static size_t printable(const unsigned char *p)
-{
-	size_t n;
-
-	if (*p < 0x80)
-		return *p >= ' ' && *p != 0x7f;
-	/* C1 controls (U+0080 to U+009F) move cursors too. */
-	if (*p < 0xc2 || *p > 0xf4 || (*p == 0xc2 && p[1] < 0xa0))
-		return 0;
-	n = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
 }
 
 /* What a peer or a file said cannot act on a terminal or forge a line. */
@@ -202,7 +189,7 @@ static void plain_line(struct text *t, int level, const struct log_fields *f, co
 	if (sink.slot >= 0)
 		put_number(t, "[worker ", sink.slot, "]: ");
 	else
-		put(t, "[master]: ");
+		put(t, sink.admin ? "[admin]: " : "[master]: ");
 	put(t, level_name(level));
 	put(t, ": ");
 	put_message(t, message);
@@ -289,6 +276,19 @@ void log_write(int level, const struct log_fields *f, const char *fmt, ...)
 	errno = saved;
 }
 
+uint64_t log_take_dropped(void)
+{
+	uint64_t more = sink.dropped - sink.taken;
+
+	sink.taken = sink.dropped;
+	return more;
+}
+
+void log_forked(void)
+{
+	sink.told = sink.taken = sink.dropped;
+}
+
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -338,6 +338,11 @@ void log_set_level(int level)
 	log_level = level;
 }
 
+int log_level_now(void)
+{
+	return log_level;
+}
+
 void log_set_time(enum log_time when)
 {
 	sink.time = when;
@@ -346,6 +351,11 @@ void log_set_time(enum log_time when)
 void log_set_worker(int slot)
 {
 	sink.slot = slot;
+}
+
+void log_set_admin(void)
+{
+	sink.admin = true;
 }
 
 void log_set_generation(uint64_t generation)

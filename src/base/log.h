@@ -26,6 +26,9 @@ enum log_event {
 	LOG_EVENT_COUNT
 };
 
+/* The word of an event, "" for LOG_EVENT_NONE. */
+const char *log_event_word(enum log_event event);
+
 /* The fields of one entry; zero means absent. Strings are lent for the call. */
 struct log_fields {
 	enum log_event event;
@@ -52,13 +55,18 @@ size_t log_descriptors(int out[LOG_DESCRIPTORS]);
 
 /* Entries below this level (LOG_ERR .. LOG_DEBUG) are skipped. Default: LOG_INFO. */
 void log_set_level(int level);
+int log_level_now(void);
 
 /* Whether a plain line begins with the time; AUTO: if stderr is neither journal nor terminal. */
 enum log_time { LOG_TIME_AUTO, LOG_TIME_ALWAYS, LOG_TIME_NEVER };
 void log_set_time(enum log_time when);
 
-/* Which worker this process is (-1: the master) and which configuration it runs. */
+/*
+ * Which worker this process is (-1: the master), that it is the one which answers administrators, and
+ * which configuration it runs.
+ */
 void log_set_worker(int slot);
+void log_set_admin(void);
 void log_set_generation(uint64_t generation);
 
 extern int log_level;
@@ -82,6 +90,12 @@ void log_write(int level, const struct log_fields *f, const char *fmt, ...)
 #define log_notice(fields, ...) log_at(LOG_NOTICE, fields, __VA_ARGS__)
 #define log_info(fields, ...) log_at(LOG_INFO, fields, __VA_ARGS__)
 #define log_debug(fields, ...) log_at(LOG_DEBUG, fields, __VA_ARGS__)
+
+/* How many entries the log did not take since the last call. */
+uint64_t log_take_dropped(void);
+
+/* The child of a fork: what its parent could not write is its parent's to tell. */
+void log_forked(void);
 
 /* Start, stop, reload, the end of a process: whatever log_level is, who looks for them finds them. */
 #define log_always(level, fields, ...) log_write(level, fields, __VA_ARGS__)

@@ -27,3 +27,15 @@ bool reason_is_fault(enum reason r)
 {
 	return (unsigned)r < REASON_COUNT && reasons[r].fault;
 }
+
+const char *reason_initiator(enum reason r)
+{
+	switch (r) {
+	case REASON_PEER_CLOSED:
+	case REASON_PEER_GONE:
+	case REASON_RESET:
+		return "client";
+	default:
+		return "server";
+	}
+}

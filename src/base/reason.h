@@ -26,4 +26,7 @@ const char *reason_text(enum reason r);
 /* Whether an open connection that ended so did because somebody, at either end, did wrong. */
 bool reason_is_fault(enum reason r);
 
+/* Who was the first to end an open connection: "client" or "server". */
+const char *reason_initiator(enum reason r);
+
 #endif

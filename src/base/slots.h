@@ -11,8 +11,9 @@ enum {
 	SLOTS = 64,
 	/* Workers have the first of them; the rest are for roles that one process has at a time. */
 	SLOTS_WORKERS = 60,
+	SLOT_ADMIN = SLOTS_WORKERS,
 };
 
-_Static_assert(SLOTS_WORKERS < SLOTS && SLOTS <= 64, "a set of places is a word of 64 bits");
+_Static_assert(SLOT_ADMIN < SLOTS && SLOTS <= 64, "a set of places is a word of 64 bits");
 
 #endif

@@ -22,7 +22,8 @@
  * is within the limit, it stays so whatever they do: it has counted. If the limit is reached
  * without them, it is over. In between it is they who decide: who has the lowest slot keeps asking
  * until it sees what became of the others, and these withdraw until it has its answer. That takes
- * nanoseconds, unless one stands still between the two; it is waited for up to PATIENCE.
+ * nanoseconds, unless one stands still between the two; it is waited for up to PATIENCE, and once
+ * that was in vain it is only looked at for a while, before and after others were let run.
  */
 #include "base/tally.h"
 
@@ -31,12 +32,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/patience.h"
 #include "base/segment.h"
 #include "base/slots.h"
 
-enum { WIDTH = 128, BUCKETS_MIN = 8, LOOKS = 32, PATIENCE_NS = 2000000, NS_PER_S = 1000000000 };
+/* Nanoseconds: how long one is waited for, and, behind that, nobody. */
+enum { PATIENCE = 2000000, NO_PATIENCE = 20 * PATIENCE };
+
+enum { WIDTH = 128, BUCKETS_MIN = 8, LOOKS = 32 };
 
 #define NO_PLACE SIZE_MAX
 
@@ -63,6 +67,7 @@ struct tally {
 	_Atomic uint64_t (*keys)[2];
 	size_t places;
 	uint64_t secret[4];
+	struct patience patience; /* with those that are asking */
 	int slot;
 };
 
@@ -268,29 +273,26 @@ static void settle(struct tally *t, size_t at, uint64_t count)
 
 /* --- asking --- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
-/* How long it was waited for others. */
-struct patience {
+/* For what others that are asking decide. */
+struct wait {
 	unsigned looks;
-	uint64_t until;
+	uint64_t until; /* 0: it is only looked */
 };
 
 /* After some looks the others are let run, should they be waiting for this CPU. */
-static bool wait_a_bit(struct patience *p)
+static bool wait_a_bit(struct tally *t, struct wait *w)
 {
-	if (++p->looks % LOOKS != 0)
+	if (++w->looks % LOOKS != 0)
 		return true;
-	if (p->until == 0)
-		p->until = now_ns() + PATIENCE_NS;
+	if (w->looks == LOOKS)
+		w->until = patience_until(&t->patience, PATIENCE);
+	else if (w->until == 0)
+		return false;
 	sched_yield();
-	return now_ns() < p->until;
+	if (w->until == 0 || patience_clock() < w->until)
+		return true;
+	patience_lost(&t->patience, NO_PATIENCE);
+	return false;
 }
 
 static enum tally_answer counted(struct tally *t, size_t at, uint64_t own)
@@ -306,13 +308,13 @@ static enum tally_answer over(struct tally *t, size_t at, uint64_t own)
 }
 
 /* Withdraws until nobody before it is asking; a place with nothing counted stays its own. */
-static bool give_way(struct tally *t, const struct search *s, size_t at, struct patience *p)
+static bool give_way(struct tally *t, const struct search *s, size_t at, struct wait *w)
 {
 	bool more = true;
 
 	put(t, at, word(t, at) & ~ASKING);
 	while (more && look(t, s).before > 0)
-		more = wait_a_bit(p);
+		more = wait_a_bit(t, w);
 	put(t, at, word(t, at) | ASKING);
 	return more;
 }
@@ -321,7 +323,7 @@ static bool give_way(struct tally *t, const struct search *s, size_t at, struct 
 static enum tally_answer ask(struct tally *t, const struct search *s, size_t at, uint32_t most)
 {
 	const uint64_t own = word(t, at) & COUNT;
-	struct patience patience = { 0 };
+	struct wait wait = { 0 };
 
 	for (;;) {
 		struct view v = look(t, s);
@@ -331,7 +333,7 @@ static enum tally_answer ask(struct tally *t, const struct search *s, size_t at,
 			return counted(t, at, own);
 		if (own + v.others >= most)
 			return over(t, at, own);
-		more = v.before > 0 ? give_way(t, s, at, &patience) : wait_a_bit(&patience);
+		more = v.before > 0 ? give_way(t, s, at, &wait) : wait_a_bit(t, &wait);
 		if (!more)
 			return over(t, at, own);
 	}

@@ -45,7 +45,8 @@ void tally_use(struct tally *t, int slot);
 /*
  * Counts k once more, unless it is there most times (1..TALLY_MOST) already, the processes that
  * ask at this moment included: at the limit, those of lower slots are answered first. Who meets one
- * that stands still while it asks, takes that one for counted after 2 ms.
+ * that stands still while it asks, takes that one for counted after 2 ms, and for the next 40 ms
+ * at once.
  */
 enum tally_answer tally_take(struct tally *t, const struct tally_key *k, uint32_t most)
 	__attribute__((warn_unused_result));

@@ -12,7 +12,6 @@
 #include "proto/json.h"
 #include "session/conn.h"
 #include "session/membership.h"
-#include "session/turn.h"
 #include "session/verdict.h"
 
 enum on_invalid { ON_INVALID_CLOSE, ON_INVALID_ERROR };
@@ -86,21 +85,33 @@ static bool refuse(struct conn *c, const struct notify_opts *o, const struct jso
 	return verdict_close(v, WS_CLOSE_INVALID_DATA, REASON_INVALID_JSON, text, strlen(text));
 }
 
+static const char *notify_member(const void *opts)
+{
+	const struct notify_opts *o = opts;
+
+	return o->log;
+}
+
+static bool notify_json(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+			const struct json_scan *found, struct verdict *v)
+{
+	(void)state;
+	(void)m;
+	if (found->error.text)
+		return refuse(c, opts, &found->error, v);
+	log_member(c, &found->value);
+	return true;
+}
+
+/* All that is no text. */
 static bool notify_message(struct conn *c, const void *opts, void *state,
 			   const struct ws_message *m, struct verdict *v)
 {
-	const struct notify_opts *o = opts;
-	struct json_value value;
-	struct json_error error;
-
+	(void)c;
+	(void)opts;
 	(void)state;
-	if (m->opcode != WS_TEXT)
-		return verdict_close_word(v, WS_CLOSE_UNSUPPORTED, REASON_UNSUPPORTED_DATA);
-	turn_spend_on(m->len, TURN_JSON);
-	if (!json_find(m->data, m->len, o->log, &value, &error))
-		return refuse(c, o, &error, v);
-	log_member(c, &value);
-	return true;
+	(void)m;
+	return verdict_close_word(v, WS_CLOSE_UNSUPPORTED, REASON_UNSUPPORTED_DATA);
 }
 
 const struct behaviour behaviour_notify = {
@@ -110,4 +121,6 @@ const struct behaviour behaviour_notify = {
 	.opts_size = sizeof(struct notify_opts),
 	.open = notify_open,
 	.message = notify_message,
+	.json_member = notify_member,
+	.json = notify_json,
 };

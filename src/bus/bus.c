@@ -48,9 +48,11 @@ static int map(struct bus *b)
 {
 	uint32_t chains = (uint32_t)power_of_two(b->max_rooms);
 	size_t rooms_at = round_up(sizeof(struct bus_shared) + chains * sizeof(uint32_t), BUS_LINE);
+	size_t names = b->max_rooms * sizeof(struct bus_dir_name);
+	size_t counts = b->max_rooms * SLOTS * sizeof(*b->counts);
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 1,
+		.version = 3,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -59,7 +61,7 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	l.size = b->meta + b->size + b->max_rooms * sizeof(struct bus_dir_name);
+	l.size = b->meta + b->size + names + counts + sizeof(*b->keys);
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -70,6 +72,8 @@ static int map(struct bus *b)
 	b->rooms = (struct bus_dir_room *)(base + rooms_at);
 	b->ring = base + b->meta;
 	b->names = (struct bus_dir_name *)(b->ring + 2 * b->size);
+	b->counts = (_Atomic uint32_t *)(b->ring + 2 * b->size + names);
+	b->keys = (struct bus_keys *)(b->ring + 2 * b->size + names + counts);
 	return 0;
 }
 
@@ -151,7 +155,7 @@ static void touch(uint8_t *p, size_t len)
 /* fallocate first: it fails where touching would be a SIGBUS. */
 int bus_populate(struct bus *b)
 {
-	/* but for the names */
+	/* but for what is behind it */
 	size_t whole = b->meta + 2 * b->size;
 
 	if (b->populated)

@@ -28,7 +28,11 @@ struct bus;
 struct bus_limits {
 	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
 	size_t lag; /* bytes a room's slowest reader may be behind; at most size / 4 */
-	uint32_t max_rooms; /* the directory can hold; at most 2^24, 64 bytes and a name each */
+	/*
+	 * That the directory can hold, at most 2^24: 64 bytes each; those that are ever used a name,
+	 * too, and 4 bytes for each slot that was ever in one.
+	 */
+	uint32_t max_rooms;
 };
 
 enum bus_result {
@@ -38,6 +42,9 @@ enum bus_result {
 	BUS_TOO_BIG, /* the entry is over a quarter of the ring, or the room's name too long */
 	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
 	BUS_GONE, /* a room without readers was given up: open it again */
+	BUS_REPEATED, /* of bus_append_once: it was published before, and this is the answer */
+	BUS_CONFLICT, /* the same: its key was given before, for something else */
+	BUS_KEYS_FULL, /* the same: no key that is kept is old enough to go */
 	BUS_CORRUPT, /* an entry or the lock cannot be true: end the process */
 };
 
@@ -115,6 +122,12 @@ ssize_t bus_name(const struct bus *b, struct bus_room room, char out[BUS_ROOM_NA
 void bus_fall_behind(struct bus *b, struct bus_room room);
 void bus_catch_up(struct bus *b, struct bus_room room);
 
+/*
+ * Worker: how many members it has in a room, of which it is a reader; bus_join says that it has
+ * none. One plain store: for who wants to know (bus_members), and nothing depends on it.
+ */
+void bus_set_members(struct bus *b, struct bus_room room, uint32_t members);
+
 /* The last sequence number given in a room; 0: none was, or it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 
@@ -132,6 +145,67 @@ struct bus_part {
 enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus_meta *meta,
 			   const struct bus_part *parts, int count)
 	__attribute__((warn_unused_result));
+
+/*
+ * Appends several messages, to one or more rooms, all or none: nobody ever reads some of them
+ * and not the others, whoever dies meanwhile. They are in the order of items, with nothing between
+ * them. On BUS_OK each item has its number, and how many members its room had shortly before.
+ *
+ * BUS_TOO_BIG: a frame is larger than bus_append takes, or (of more than one) all of them together,
+ * with 56 to 63 bytes for each, are over lag. BUS_FULL: one of the rooms is, as of bus_append; wait
+ * as behind that. BUS_GONE: one of the rooms is.
+ */
+struct bus_item {
+	struct bus_room room;
+	struct bus_meta meta;
+	const struct bus_part *parts;
+	int count;
+
+	uint64_t sequence; /* of the message */
+	uint64_t members;
+
+	uint64_t position; /* these are the bus's own */
+	size_t frame_len;
+};
+enum bus_result bus_append_all(struct bus *b, struct bus_item *items, size_t count)
+	__attribute__((warn_unused_result));
+
+/*
+ * The same, once for each key: who does not know whether it was published, for the one who was to
+ * say so died, asks again. The key is kept for BUS_KEY_MS, with the numbers and members that the
+ * items got, from the same moment on as the messages: there is not one without the other.
+ *
+ *	BUS_OK		published
+ *	BUS_REPEATED	it was before, with this key; the items have the numbers and members of then
+ *	BUS_CONFLICT	something else was, with this key
+ *	BUS_KEYS_FULL	there is no place for a key: BUS_KEYS of them are kept, or BUS_KEY_ANSWERS
+ *			items with them, and none is older than BUS_KEY_MS; try again later
+ *	BUS_TOO_BIG	also: there are more than BUS_KEY_ITEMS items
+ *
+ * All other results as of bus_append_all, and with them no key is kept.
+ */
+enum {
+	BUS_KEY_MS = 5 * 60 * 1000,
+	BUS_KEYS = 1 << 16,
+	BUS_KEY_ANSWERS = 1 << 18,
+	BUS_KEY_ITEMS = 256,
+};
+struct bus_digest {
+	uint64_t half[2];
+};
+struct bus_once {
+	struct bus_digest key; /* of the key, and of who gives it */
+	struct bus_digest request; /* of all that is to be published */
+	int64_t now; /* milliseconds, by a clock that all processes share and that never goes back */
+};
+enum bus_result bus_append_once(struct bus *b, struct bus_item *items, size_t count,
+				const struct bus_once *once) __attribute__((warn_unused_result));
+
+/*
+ * The digest of several parts, of which it matters where one ends. Nobody outside of the daemon
+ * can find two that have the same.
+ */
+struct bus_digest bus_digest_of(const struct bus *b, const struct bus_part *parts, int count);
 
 /*
  * Reads the entry at position (start with bus_cursor) without moving the
@@ -220,5 +294,50 @@ uint64_t bus_awaited(const struct bus *b);
 
 /* Random, never 0; a position is epoch and sequence. */
 uint64_t bus_epoch(const struct bus *b);
+
+/*
+ * What any process sees of the bus without the lock; all of it was true a moment ago.
+ */
+
+/* How many members the room has, in all workers; 0 also: it is gone. */
+uint64_t bus_members(const struct bus *b, struct bus_room room);
+
+/* A room that is in use: it has readers, or its last message is still in the log. */
+struct bus_listed {
+	struct bus_room room;
+	uint64_t sequence; /* as of bus_sequence */
+	uint64_t members; /* as of bus_members */
+	size_t name_len;
+	char name[BUS_ROOM_NAME_MAX];
+};
+
+/*
+ * The directory has places 0 to bus_places - 1; more with time, and never fewer. bus_list looks at
+ * one of them, in constant time, and returns false if no room is in use there. A room stays in its
+ * place: who looks at all of them sees each one that was there all the time, and sees it once.
+ */
+uint32_t bus_places(const struct bus *b);
+bool bus_list(const struct bus *b, uint32_t place, struct bus_listed *r);
+
+/*
+ * Finds a room that is in use by its name, with the lock, and makes none. BUS_GONE: there is none.
+ * BUS_FULL, BUS_CORRUPT: as of bus_open.
+ */
+enum bus_result bus_find(struct bus *b, const char *name, size_t len, struct bus_room *room)
+	__attribute__((warn_unused_result));
+
+struct bus_figures {
+	size_t size, lag; /* bytes; as of struct bus_limits, with the size as it was made */
+	uint64_t used; /* bytes that some reader has still to read */
+	uint64_t behind[SLOTS]; /* the same of each slot's reader; 0 also: it is none */
+	int64_t oldest; /* bus_meta's time of what is still in the log, see below; 0: nothing is */
+	uint32_t rooms, max_rooms; /* in use, and possible */
+};
+
+/*
+ * Fills in all of it. The oldest message is told by one that is at most a 64th of the log, and one
+ * batch (bus_append_all), behind it. Goes over all places of the directory, 64 bytes each, to count rooms.
+ */
+void bus_look(const struct bus *b, struct bus_figures *f);
 
 #endif

@@ -3,8 +3,9 @@
  * map, and the few calls between the files of the bus.
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
- * ring, the ring a second time behind itself, and the rooms' names. Zeroes are a valid empty
- * directory.
+ * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
+ * each slot, and the keys of bus_append_once. Zeroes are a valid empty directory, and no keys. What
+ * is behind the ring is not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -12,10 +13,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/patience.h"
 #include "base/segment.h"
 #include "bus/bus.h"
 
-enum { BUS_LINE = 64, BUS_ALIGN = 8 };
+enum { BUS_LINE = 64, BUS_ALIGN = 8, BUS_MARKS = 64 };
 
 #define BUS_NO_CURSOR UINT64_MAX
 
@@ -39,7 +41,10 @@ struct bus_dir_room {
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t last; /* position of its newest entry, 0: none yet */
 	_Atomic uint32_t next; /* in its chain: index + 1, 0: the end */
+	_Atomic uint32_t batched; /* for who has the lock, see batch.c */
 };
+
+_Static_assert(sizeof(struct bus_dir_room) == BUS_LINE, "the manual says how large a room is");
 
 /*
  * The name of the room at the same place of the directory. A name is written while id is 0, and
@@ -53,14 +58,41 @@ struct bus_dir_name {
 
 /*
  * The newest append, for who finds its author dead. It is true when new_tail is the tail, and
- * then what it says of the room is (again) put into the directory.
+ * then what the entries from position on say of their rooms is (again) put into the directory.
  */
 struct bus_redo {
 	_Atomic uint64_t new_tail;
 	_Atomic uint64_t position;
-	_Atomic uint64_t id;
-	_Atomic uint64_t sequence;
-	_Atomic uint32_t index;
+	_Atomic uint64_t keys; /* that there are with its own; 0: it has none */
+};
+
+/* The first entry in a part of the ring (list.c). */
+struct bus_mark {
+	_Atomic uint64_t position; /* 0: none yet */
+	_Atomic int64_t time;
+};
+
+/* What was published with a key, see once.c. Written under the lock. */
+struct bus_key {
+	_Alignas(BUS_LINE) _Atomic uint64_t key[2];
+	_Atomic uint64_t request[2];
+	_Atomic int64_t time;
+	_Atomic uint64_t answer; /* the first of its answers, counted from the first ever */
+	_Atomic uint32_t count; /* of its answers */
+	_Atomic uint32_t next; /* in its chain: place + 1, 0: the end */
+};
+
+struct bus_answer {
+	_Atomic uint64_t sequence, members;
+};
+
+/* Keys and answers are counted from the first ever; their places are used again in that order. */
+struct bus_keys {
+	_Alignas(BUS_LINE) _Atomic uint64_t first; /* the oldest that is kept */
+	_Atomic uint64_t end; /* behind the newest */
+	_Atomic uint32_t chains[BUS_KEYS];
+	struct bus_key keys[BUS_KEYS];
+	struct bus_answer answers[BUS_KEY_ANSWERS];
 };
 
 struct bus_shared {
@@ -71,6 +103,7 @@ struct bus_shared {
 	_Atomic uint64_t acquisitions;
 
 	_Alignas(BUS_LINE) _Atomic uint64_t tail; /* all before it is published */
+	_Atomic uint64_t mark_at; /* an entry from here on has a mark */
 
 	_Alignas(BUS_LINE) _Atomic uint64_t reserve; /* all that may be overwritten is before it */
 	struct bus_redo redo;
@@ -81,6 +114,7 @@ struct bus_shared {
 	_Atomic uint32_t used; /* rooms from here on were never used */
 	_Atomic uint32_t hand; /* where the search for a free room goes on */
 
+	struct bus_mark marks[BUS_MARKS];
 	struct bus_slot slots[SLOTS];
 };
 
@@ -115,6 +149,8 @@ struct bus {
 	_Atomic uint32_t *chains;
 	struct bus_dir_room *rooms;
 	struct bus_dir_name *names;
+	_Atomic uint32_t *counts; /* see bus_count_of */
+	struct bus_keys *keys;
 	uint8_t *ring;
 	size_t meta; /* bytes before the ring */
 	size_t size;
@@ -135,7 +171,7 @@ struct bus {
 	uint64_t scan_at; /* look at the cursors again when the tail is here */
 	struct bus_held held; /* since the last bus_want_space */
 	uint64_t asked; /* slots that know that this one waits for them */
-	uint64_t no_wait_until[2]; /* ns, by patience: it was waited for in vain shortly before */
+	struct patience patience[2]; /* with who holds the lock, by enum bus_patience */
 	uint64_t full_freed; /* the directory was full when `freed` was this ... */
 	uint64_t full_until; /* ... and stays so up to this reserve */
 };
@@ -159,6 +195,35 @@ bool bus_lock_names_owner(pthread_mutex_t *lock);
 
 /* Under the lock: finishes the newest append in the directory. False: the record cannot be true. */
 bool bus_redo_newest(struct bus *b);
+
+/*
+ * How many members a worker has in the room at a place. It alone writes it, and it counts for
+ * nothing unless the room has the worker's bit: a row of the dead need not be cleared.
+ */
+static inline _Atomic uint32_t *bus_count_of(const struct bus *b, int slot, uint32_t index)
+{
+	return &b->counts[(size_t)slot * b->max_rooms + index];
+}
+
+/* Under the lock: an entry at this position is the first behind mark_at. */
+void bus_mark(struct bus *b, uint64_t position, int64_t time);
+
+/*
+ * Free is a room without members and with no entry that could still be read as history. Returns
+ * 0 if it is, or the `reserve` up to which it is not (UINT64_MAX: it has members).
+ */
+uint64_t bus_busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve);
+
+/*
+ * Under the lock, the steps of an append with a key, see once.c. bus_key_look: BUS_OK, or what is
+ * to be returned instead of publishing. bus_key_write: nobody finds it yet; returns how many keys
+ * there are with it. bus_key_finish: now it is found; 0: there is none. False: that many cannot be.
+ */
+enum bus_result bus_key_look(struct bus *b, const struct bus_once *once, struct bus_item *items,
+			     size_t count);
+uint64_t bus_key_write(struct bus *b, const struct bus_once *once, const struct bus_item *items,
+		       size_t count);
+bool bus_key_finish(struct bus *b, uint64_t keys);
 
 /* The directory's room of this handle, or NULL if the handle and the directory disagree. */
 struct bus_dir_room *bus_room_at(const struct bus *b, struct bus_room room);

@@ -76,11 +76,7 @@ static bool unlink_room(struct bus *b, struct bus_dir_room *r)
 	return true;
 }
 
-/*
- * Free is a room without members and with no entry that could still be read as history. Returns
- * 0 if it is, or the `reserve` up to which it is not (UINT64_MAX: it has members).
- */
-static uint64_t busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve)
+uint64_t bus_busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve)
 {
 	uint64_t last = LOAD(r->last);
 
@@ -107,7 +103,7 @@ static enum bus_result find_free(struct bus *b, uint32_t *index)
 
 		if (hand >= b->max_rooms)
 			hand = 0;
-		until = busy_until(b, &b->rooms[hand], reserve);
+		until = bus_busy_until(b, &b->rooms[hand], reserve);
 		if (until == 0) {
 			STORE(b->shared->hand, hand + 1);
 			*index = hand;
@@ -210,6 +206,33 @@ enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus
 	return result;
 }
 
+/* A room that nobody is in and nobody can look back on is as good as gone. */
+static enum bus_result find_locked(const struct bus *b, const struct key *k, struct bus_room *room)
+{
+	_Atomic uint32_t *link = find_link(b, k->hash, NULL);
+	uint32_t next = link ? LOAD(*link) : 0;
+
+	if (!link)
+		return BUS_CORRUPT;
+	if (next == 0 || bus_busy_until(b, &b->rooms[next - 1], LOAD(b->shared->reserve)) == 0)
+		return BUS_GONE;
+	room->index = next - 1;
+	room->id = LOAD(b->rooms[room->index].id);
+	return BUS_OK;
+}
+
+enum bus_result bus_find(struct bus *b, const char *name, size_t len, struct bus_room *room)
+{
+	struct key k;
+	enum bus_result result = begin(b, name, len, &k);
+
+	if (result != BUS_OK)
+		return result == BUS_TOO_BIG ? BUS_GONE : result;
+	result = find_locked(b, &k, room);
+	bus_unlock(b);
+	return result;
+}
+
 /*
  * The cursor comes before the bit: a worker that dies between them is cleared by the master
  * like any other, and one that is slow between them is already waited for.
@@ -226,6 +249,7 @@ static enum bus_result join_locked(struct bus *b, const struct key *k, struct bu
 		STORE(b->shared->slots[b->slot].cursor, LOAD(b->shared->tail));
 	/* who had the slot before may have died with it */
 	atomic_fetch_and(&r->behind, ~bus_slot_bit(b->slot));
+	STORE(*bus_count_of(b, b->slot, room->index), 0);
 	atomic_fetch_or(&r->members, bus_slot_bit(b->slot));
 	*sequence = LOAD(r->sequence);
 	b->joined++;

@@ -9,9 +9,11 @@
  *	the redo record new_tail first: as long as that is not the tail the record means nothing,
  *			so it may be half written
  *	the tail	a release store: from here on the entry exists
- *	the directory	the room's last entry and sequence, which the record can repeat
+ *	the directory	the room's last entry and sequence, which who finds the author dead stores
+ *			again, for all entries from the record's position to the tail
  *
- * so that whoever dies anywhere leaves either no entry or a whole one. Positions never wrap: they
+ * so that whoever dies anywhere leaves either no entry or a whole one. Several that are to be there
+ * all or none are written like one (batch.c). Positions never wrap: they
  * are counts of bytes, and the ring lies twice in a row in memory, so an entry is always in one
  * piece. They begin at the ring's size, which leaves 0 to mean "none" and spares the
  * subtractions a special case.
@@ -34,92 +36,9 @@
  */
 #include <string.h>
 
-#include "base/bytes.h"
-#include "bus/bus_internal.h"
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+#include "bus/append.h"
 
 _Static_assert(sizeof(struct bus_head) == 56, "the head of an entry has no holes");
-
-static bool sum_up(const struct bus *b, const struct bus_part *parts, int count, size_t *frame_len)
-{
-	const size_t most = bus_frame_max(b);
-	size_t sum = 0;
-
-	for (int i = 0; i < count; i++) {
-		if (parts[i].len > most - sum)
-			return false;
-		sum += parts[i].len;
-	}
-	*frame_len = sum;
-	return true;
-}
-
-/* What was found of the cursors holds for a while, so they are looked at only when it says no. */
-static enum bus_result has_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
-{
-	uint64_t holders = b->far | LOAD(r->behind);
-
-	if (tail <= b->open_until && (LOAD(r->members) & holders) == 0)
-		return BUS_OK;
-	return bus_look_for_space(b, r, tail);
-}
-
-static void write_entry(struct bus *b, uint64_t tail, const struct bus_head *head,
-			const struct bus_part *parts, int count)
-{
-	uint64_t end = tail + bus_entry_size(head->frame_len);
-	uint8_t *to = bus_ring_at(b, tail);
-
-	if (LOAD(b->shared->reserve) < end)
-		STORE(b->shared->reserve, end);
-	atomic_thread_fence(memory_order_release);
-	memcpy(to, head, sizeof(*head));
-	to += sizeof(*head);
-	for (int i = 0; i < count; i++)
-		to = bytes_copy(to, parts[i].p, parts[i].len);
-}
-
-static void publish(struct bus *b, uint64_t tail, const struct bus_head *head,
-		    struct bus_dir_room *r)
-{
-	struct bus_redo *redo = &b->shared->redo;
-	uint64_t end = tail + bus_entry_size(head->frame_len);
-
-	STORE(redo->new_tail, end);
-	atomic_thread_fence(memory_order_release);
-	STORE(redo->position, tail);
-	STORE(redo->id, head->id);
-	STORE(redo->sequence, head->sequence);
-	STORE(redo->index, head->index);
-	atomic_store_explicit(&b->shared->tail, end, memory_order_release);
-	atomic_signal_fence(memory_order_seq_cst);
-	/* Who reads `last` without the lock (history.c) finds a tail that is behind that entry. */
-	atomic_store_explicit(&r->last, tail, memory_order_release);
-	STORE(r->sequence, head->sequence);
-}
-
-bool bus_redo_newest(struct bus *b)
-{
-	const struct bus_redo *redo = &b->shared->redo;
-	uint64_t tail = LOAD(b->shared->tail);
-	uint32_t index = LOAD(redo->index);
-	struct bus_dir_room *r;
-
-	if (tail % BUS_ALIGN != 0 || tail < b->size)
-		return false;
-	if (LOAD(redo->new_tail) != tail)
-		return true;
-	if (index >= b->max_rooms || LOAD(redo->position) >= tail)
-		return false;
-	r = &b->rooms[index];
-	if (LOAD(r->id) != LOAD(redo->id))
-		return false;
-	STORE(r->last, LOAD(redo->position));
-	STORE(r->sequence, LOAD(redo->sequence));
-	return true;
-}
 
 static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 				     const struct bus_part *parts, int count)
@@ -127,20 +46,25 @@ static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 	struct bus_room room = { .id = head->id, .index = head->index };
 	struct bus_dir_room *r = bus_room_at(b, room);
 	uint64_t tail = LOAD(b->shared->tail);
+	uint64_t end = tail + bus_entry_size(head->frame_len);
 	enum bus_result result;
 
 	if (!r)
 		return BUS_GONE;
 	if (tail % BUS_ALIGN != 0)
 		return BUS_CORRUPT;
-	result = has_space(b, r, tail);
+	result = bus_has_space(b, r, tail);
 	if (result != BUS_OK)
 		return result;
 	head->sequence = LOAD(r->sequence) + 1;
 	head->previous = LOAD(r->last);
 	head->check = (uint32_t)tail;
-	write_entry(b, tail, head, parts, count);
-	publish(b, tail, head, r);
+	bus_reserve(b, end);
+	bus_write_entry(b, tail, head, parts, count);
+	bus_publish(b, tail, end, 0);
+	bus_note_entry(r, tail, head->sequence);
+	if (tail >= LOAD(b->shared->mark_at))
+		bus_mark(b, tail, head->time);
 	b->to_wake |= LOAD(r->members);
 	return BUS_OK;
 }
@@ -148,31 +72,21 @@ static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus_meta *meta,
 			   const struct bus_part *parts, int count)
 {
-	struct bus_head head = {
-		.id = room.id,
-		.index = room.index,
-		.kind = meta->kind,
-		.flags = meta->not_to_sender ? BUS_NOT_TO_SENDER : 0,
-		.sender = meta->sender,
-		.time = meta->time,
-	};
+	struct bus_head head;
 	enum bus_result result;
-	uint64_t tail;
 	size_t len;
 
-	if (!sum_up(b, parts, count, &len))
+	if (!bus_sum_up(b, parts, count, &len))
 		return BUS_TOO_BIG;
-	head.frame_len = (uint32_t)len;
+	head = bus_head_of(room, meta, len);
 	result = bus_lock(b, BUS_BRIEFLY);
 	b->held.again |= result == BUS_FULL;
 	if (result != BUS_OK)
 		return result;
 	result = append_locked(b, &head, parts, count);
 	bus_unlock(b);
-	/* whose cursor is at a tail before this one is seen below */
-	tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
-	if (result == BUS_OK && tail >= b->scan_at)
-		bus_scan(b, tail);
+	if (result == BUS_OK)
+		bus_scan_when_due(b);
 	return result;
 }
 
@@ -216,7 +130,9 @@ struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, co
 	};
 }
 
-enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
+/* In both callers, or the one on the path of a message pays for a call. */
+static inline __attribute__((always_inline)) enum bus_result
+read_at(const struct bus *b, uint64_t position, struct bus_entry *e)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
 	struct bus_head head;
@@ -231,4 +147,34 @@ enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entr
 		return BUS_CORRUPT;
 	*e = bus_entry_of(&head, position, bus_ring_at(b, position) + sizeof(head));
 	return BUS_OK;
+}
+
+enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
+{
+	return read_at(b, position, e);
+}
+
+/* What the author had noted already stays: a room never goes back, for others look at it. */
+bool bus_redo_newest(struct bus *b)
+{
+	const struct bus_redo *redo = &b->shared->redo;
+	uint64_t tail = LOAD(b->shared->tail);
+	uint64_t position = LOAD(redo->position);
+	enum bus_result result;
+	struct bus_entry e;
+
+	if (tail % BUS_ALIGN != 0 || tail < b->size)
+		return false;
+	if (LOAD(redo->new_tail) != tail)
+		return true;
+	while ((result = read_at(b, position, &e)) == BUS_OK) {
+		struct bus_dir_room *r = bus_room_at(b, e.room);
+
+		if (!r)
+			return false;
+		if (e.sequence >= LOAD(r->sequence))
+			bus_note_entry(r, position, e.sequence);
+		position = e.end;
+	}
+	return result == BUS_EMPTY && bus_key_finish(b, LOAD(redo->keys));
 }

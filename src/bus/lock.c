@@ -38,28 +38,19 @@ static inline void relax(void)
 #endif
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 static int wait_for(struct bus *b, enum bus_patience patience)
 {
-	uint64_t until = now_ns();
+	uint64_t until = patience_until(&b->patience[patience], waits[patience]);
 	struct timespec t;
 	int error;
 
-	if (until < b->no_wait_until[patience])
+	if (until == 0)
 		return EBUSY;
-	until += waits[patience];
 	t.tv_sec = (time_t)(until / NS_PER_S);
 	t.tv_nsec = (long)(until % NS_PER_S);
 	error = pthread_mutex_clocklock(&b->shared->lock, CLOCK_MONOTONIC, &t);
 	if (error == ETIMEDOUT)
-		b->no_wait_until[patience] = now_ns() + waits[patience];
+		patience_lost(&b->patience[patience], waits[patience]);
 	return error;
 }
 

@@ -12,10 +12,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "config/alloc.h"
-#include "config/file.h"
 #include "config/parse.h"
 #include "config/source.h"
 #include "config/tables.h"
@@ -30,24 +28,6 @@ static const char *openssl_reason(void)
 
 	ERR_clear_error();
 	return reason != NULL ? reason : "it is not in PEM format";
-}
-
-/* A file that a setting names, read. NULL: reported. */
-static const struct source_attachment *attach_file(struct config_report *r, const char *key,
-						   const char *name)
-{
-	const struct source_attachment *a;
-	const char *file, *why = NULL;
-	char *path;
-	int line;
-
-	parse_place(r->parse, r->group, &file, &line);
-	path = file_beside(file, name);
-	a = source_attach(r->parse->source, path, &why);
-	if (a == NULL)
-		config_report_error(r, key, "\"%s\" cannot be read: %s", path, why);
-	free(path);
-	return a;
 }
 
 static BIO *open_file(struct config_report *r, const char *key, const char *name)
@@ -125,17 +105,6 @@ static int refuse_passphrase(char *buf, int size, int writing, void *wanted)
 	return -1;
 }
 
-static void warn_mode(struct config_report *r, const char *name, unsigned mode)
-{
-	const config_setting_t *at = config_setting_get_member(r->group, "key");
-
-	if ((mode & (S_IROTH | S_IWOTH)) != 0)
-		report_warning(r, at,
-			       "\"%s\" has mode %04o, by which every user of this machine may %s "
-			       "the private key: take that from others (chmod o= %s)",
-			       name, mode, (mode & S_IROTH) != 0 ? "read" : "replace", name);
-}
-
 static void parse_key(struct config_report *r, struct config_certificate *c,
 		      const struct source_attachment *a)
 {
@@ -167,7 +136,7 @@ static void read_key(struct config_report *r, struct config_certificate *c)
 	a = attach_file(r, "key", c->key);
 	if (a == NULL)
 		return;
-	warn_mode(r, c->key, a->mode);
+	attach_warn_mode(r, "key", c->key, a, "the private key");
 	parse_key(r, c, a);
 }
 

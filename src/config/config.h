@@ -18,18 +18,23 @@
 #include "config/key.h"
 
 struct behaviour;
+struct metrics_cell;
 
 enum {
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_WORKERS_MAX = SLOTS_WORKERS,
 	CONFIG_CERTIFICATES_MAX = 64, /* of one listener */
+	CONFIG_ADMIN_LISTENERS_MAX = 16,
+	CONFIG_ADMIN_SOCKETS_MAX = 1 + CONFIG_ADMIN_LISTENERS_MAX, /* the unix socket, and those */
 	/* What an entry of the bus may need beyond max_message: its header, the frame's, a prefix. */
 	CONFIG_ENTRY_SPACE = 8192,
 	/* Descriptors that connections leave to wake-ups, listeners and the rest of a worker. */
 	CONFIG_FD_RESERVE = SLOTS + CONFIG_LISTENERS_MAX + 64,
 	/* And of the master, besides the sockets that it listens on for its workers. */
-	CONFIG_FD_MASTER = 2 * CONFIG_WORKERS_MAX + SLOTS + 32,
+	CONFIG_FD_MASTER = 4 * CONFIG_WORKERS_MAX + SLOTS + 40,
 };
+
+#define CONFIG_NO_GID (~0u)
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
 
@@ -66,6 +71,7 @@ struct config_certificate {
 	char **names; /* DNS names and "*.host" patterns in lower case, NULL-terminated */
 	const char *file; /* where it stands in the configuration */
 	int line;
+	unsigned element; /* of all elements of lists, in the order of the text */
 };
 
 /* When something that TLS goes by is valid. */
@@ -114,6 +120,33 @@ struct config_listener {
 	struct config_tls tls;
 	const char *file; /* where it stands in the configuration */
 	int line;
+	unsigned element; /* of all elements of lists, in the order of the text */
+};
+
+/* What the bearer of a token may do, and the token's hash. */
+enum config_scope { SCOPE_READ, SCOPE_PUBLISH, SCOPE_MANAGE };
+enum { CONFIG_TOKEN_HASH = 32, CONFIG_TOKEN_NAME_MAX = 64, CONFIG_TOKENS_MAX = 256 };
+
+struct config_token {
+	char name[CONFIG_TOKEN_NAME_MAX + 1]; /* for the log; may be that of several */
+	enum config_scope scope;
+	uint8_t hash[CONFIG_TOKEN_HASH]; /* SHA-256 of its characters */
+};
+
+/* The admin interface: a process of its own, which listens on a unix socket and over TCP. */
+struct config_admin {
+	bool enabled; /* resolved: also false where it has no socket at all */
+	char *unix_path; /* as written; NULL: "admin.sock" in runtime_dir */
+	char *socket; /* resolved; NULL: there is none */
+	size_t listener_count;
+	struct config_listener *listeners; /* over TCP: address, port and tls alone are theirs */
+	char *tokens_file; /* NULL: none */
+	size_t token_count;
+	struct config_token *tokens; /* what is in it, in its order */
+	int64_t mode; /* of the socket's file */
+	char *group, *read_group; /* of users who may do all, and who may read; NULL: none */
+	unsigned gid, read_gid; /* the same as numbers, CONFIG_NO_GID: none; in the master only */
+	int64_t max_body; /* bytes of a request */
 };
 
 struct config;
@@ -124,11 +157,13 @@ struct config_endpoint {
 	const struct behaviour *behaviour;
 	void *opts;
 	int64_t max_connections_per_address; /* to it; 0: any number */
+	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
 	const char *file;
 	int line;
+	unsigned element; /* of all elements of lists, in the order of the text */
 };
 
 struct config {
@@ -148,6 +183,9 @@ struct config {
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */
 	int64_t worker_timeout, shutdown_grace; /* ms */
+	int64_t drain_time; /* ms over which connections are let go; 0: at once */
+	bool drain_set; /* by the file: then a stop takes that time as well */
+	struct config_admin admin;
 	int64_t patience; /* ms until TCP gives up a silent peer; 0: until it does by itself */
 	struct config_limits limits; /* the defaults; used before the endpoint is known */
 	size_t listener_count, endpoint_count;
@@ -163,6 +201,15 @@ size_t config_errors_count(const struct config_errors *e); /* errors, warnings n
 /* Calls fn with each, formatted as "file:line: what is wrong". */
 void config_errors_each(const struct config_errors *e,
 			void (*fn)(bool warning, const char *line, void *arg), void *arg);
+/* The same in its parts; lent for the call. */
+struct config_error {
+	bool warning;
+	const char *file; /* NULL: it is in none */
+	unsigned line; /* 0: the file as a whole */
+	const char *text;
+};
+void config_errors_each_part(const struct config_errors *e,
+			     void (*fn)(const struct config_error *error, void *arg), void *arg);
 
 /* The expanded text with its map back to file and line. */
 struct config_source;
@@ -205,6 +252,21 @@ struct config_route {
 /* path: decoded. */
 struct config_route config_route(const struct config *c, const char *path);
 
+/* The file that it was read from, as it was named. */
+const char *config_file(const struct config *c);
+
+/*
+ * The sockets of the admin interface, 0 .. the number of them - 1: the unix socket, if there is
+ * one, then those over TCP. What it points to is the snapshot's.
+ */
+size_t config_admin_sockets(const struct config *c);
+struct config_listener config_admin_socket(const struct config *c, size_t i);
+
+/*
+ * The listeners of clients, then those of the admin interface, from 0 on; NULL: there are no more.
+ */
+const struct config_listener *config_any_listener(const struct config *c, size_t i);
+
 /* Whether any endpoint has rooms, for which the bus must be ready. */
 bool config_uses_bus(const struct config *c);
 
@@ -218,24 +280,6 @@ int64_t config_first_expiry(const struct config *c);
  */
 void config_each_invalid(const struct config *c, int64_t since, int64_t now,
 			 void (*fn)(const char *line, void *arg), void *arg);
-
-/*
- * Calls fn with the name of each key at the top that has another value (old is running, new
- * is to come): of those that need a restart, or of the others. Lists of groups are not among them.
- */
-void config_changed_keys(const struct config *old, const struct config *new, bool restart,
-			 void (*fn)(const char *key, void *arg), void *arg);
-
-/* How the endpoints of two snapshots differ, by path, and their listeners, by address. */
-struct config_diff {
-	unsigned added, changed, removed;
-};
-struct config_diff config_diff_endpoints(const struct config *old, const struct config *new);
-/* A listener is changed, too, if a file that it names has another content. */
-struct config_diff config_diff_listeners(const struct config *old, const struct config *new);
-
-/* How many of new's certificates no listener of old has. */
-unsigned config_new_certificates(const struct config *old, const struct config *new);
 
 /*
  * For the lint: calls fn with every key of every table; scope is "", a behaviour's name,

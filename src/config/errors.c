@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "config/alloc.h"
 #include "config/config.h"
-#include "proto/utf8.h"
 
 enum { LINE_MAX_BYTES = 2000 };
 
@@ -22,7 +22,10 @@ struct item {
 	bool warning;
 	bool scanned; /* found by the scanner, before the grammar */
 	unsigned order;
-	char *line;
+	char *file; /* NULL: none */
+	unsigned number; /* of the line in it, 0: none */
+	char *text;
+	char *line; /* all of it */
 };
 
 struct config_errors {
@@ -41,8 +44,11 @@ void config_errors_free(struct config_errors *e)
 {
 	if (e == NULL)
 		return;
-	for (size_t i = 0; i < e->count; i++)
+	for (size_t i = 0; i < e->count; i++) {
+		free(e->items[i].file);
+		free(e->items[i].text);
 		free(e->items[i].line);
+	}
 	free(e->items);
 	free(e);
 }
@@ -57,6 +63,16 @@ void config_errors_each(const struct config_errors *e,
 {
 	for (size_t i = 0; i < e->count; i++)
 		fn(e->items[i].warning, e->items[i].line, arg);
+}
+
+void config_errors_each_part(const struct config_errors *e,
+			     void (*fn)(const struct config_error *error, void *arg), void *arg)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		const struct item *t = &e->items[i];
+
+		fn(&(struct config_error){ t->warning, t->file, t->number, t->text }, arg);
+	}
 }
 
 void errors_end_of_scan(struct config_errors *e)
@@ -86,22 +102,8 @@ bool errors_scanned_at(const struct config_errors *e, unsigned order)
 	return e->scanned && found_at(e, order, true);
 }
 
-/* Bytes of the printable character at p, 0 if there is none. */
-static size_t printable(const char *p, size_t n)
-{
-	const unsigned char *u = (const unsigned char *)p;
-
-	if (*u < 0x20 || *u == 0x7f || (*u == 0xc2 && n > 1 && u[1] < 0xa0))
-		return 0;
-	for (size_t len = 1; len <= 4 && len <= n; len++) {
-		if (utf8_valid(p, len))
-			return len;
-	}
-	return 0;
-}
-
 /* Also cuts what nobody would read to its end, such as a value of a megabyte. */
-static char *make_printable(char *s)
+char *errors_printable(char *s)
 {
 	size_t n = strlen(s), used = 0;
 	char out[LINE_MAX_BYTES + sizeof("\\xff...")] = "";
@@ -111,7 +113,7 @@ static char *make_printable(char *s)
 			strcpy(out + used, "...");
 			break;
 		}
-		len = printable(s + i, n - i);
+		len = printable((const unsigned char *)s + i);
 		if (len != 0)
 			memcpy(out + used, s + i, len);
 		else
@@ -122,18 +124,12 @@ static char *make_printable(char *s)
 	return alloc_string(out);
 }
 
-static char *make_line(struct config_place at, const char *fmt, va_list ap)
+static char *make_line(const struct item *t)
 {
-	char *text = alloc_vformat(fmt, ap), *line;
-
-	if (at.file == NULL)
-		return make_printable(text);
-	if (at.line == 0)
-		line = alloc_format("%s: %s", at.file, text);
-	else
-		line = alloc_format("%s:%u: %s", at.file, at.line, text);
-	free(text);
-	return make_printable(line);
+	if (t->file == NULL)
+		return alloc_string(t->text);
+	return t->number == 0 ? alloc_format("%s: %s", t->file, t->text)
+			      : alloc_format("%s:%u: %s", t->file, t->number, t->text);
 }
 
 void errors_vadd(struct config_errors *e, bool warning, struct config_place at, const char *fmt,
@@ -144,7 +140,14 @@ void errors_vadd(struct config_errors *e, bool warning, struct config_place at, 
 	e->items = alloc_grow(e->items, e->count, &e->cap, sizeof(*e->items));
 	for (; i > 0 && e->items[i - 1].order > at.order; i--)
 		e->items[i] = e->items[i - 1];
-	e->items[i] = (struct item){ warning, false, at.order, make_line(at, fmt, ap) };
+	e->items[i] = (struct item){
+		.warning = warning,
+		.order = at.order,
+		.file = at.file != NULL ? errors_printable(alloc_string(at.file)) : NULL,
+		.number = at.line,
+		.text = errors_printable(alloc_vformat(fmt, ap)),
+	};
+	e->items[i].line = make_line(&e->items[i]);
 	e->count++;
 	e->errors += !warning;
 }

@@ -26,6 +26,9 @@ void errors_add(struct config_errors *e, bool warning, struct config_place at, c
 void errors_vadd(struct config_errors *e, bool warning, struct config_place at, const char *fmt,
 		 va_list ap) __attribute__((format(printf, 4, 0)));
 
+/* Takes over a text; returns it so. */
+char *errors_printable(char *text);
+
 /* What is in the list so far was found by the scanner: wrong numbers, strings, brackets. */
 void errors_end_of_scan(struct config_errors *e);
 

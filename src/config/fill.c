@@ -125,6 +125,8 @@ static void fill_row(struct config_report *r, const struct config_key *k, void *
 {
 	struct reading rd = { r, k, config_setting_get_member(r->group, k->name) };
 
+	if (rd.setting != NULL)
+		parse_note_place(r, k, rd.setting);
 	if (rd.setting != NULL && read_setting(&rd, object, above))
 		return;
 	if (rd.setting == NULL && k->required)

@@ -125,6 +125,7 @@ static void fill_element(const struct groups *g, struct given given)
 
 	g->given[(*count)++] = given;
 	parse_place(r.parse, given.group, (const char **)(e + l->file), (int *)(e + l->line));
+	r.element = *(unsigned *)(e + l->element) = ++r.parse->elements;
 	fill_group(&r, g->key->group, g->key->name, g->holder.object, e,
 		   l->inherits ? &g->holder : NULL);
 	free(label);
@@ -235,6 +236,8 @@ void groups_fill(struct config_report *r, const struct config_key *k, struct key
 
 	if (g.setting == NULL && k->required)
 		report_missing(r, k);
+	if (g.setting != NULL)
+		parse_note_place(r, k, g.setting);
 	if (g.setting == NULL || !check_list(&g))
 		return;
 	n = config_setting_length(g.setting);

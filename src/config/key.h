@@ -59,6 +59,7 @@ struct config_list {
 	size_t size; /* of an element */
 	size_t count; /* offset in the holder: size_t, how many there are */
 	size_t file, line; /* offsets in an element: const char * and int, where it stands */
+	size_t element; /* offset in an element: unsigned, its number in the order of the text */
 	const char *noun; /* begins the errors of an element, its number follows: `listen 2` */
 	const char *named_by; /* key whose string follows instead: `endpoint "/a"`; NULL: none */
 	bool unnumbered; /* nothing follows */
@@ -84,6 +85,12 @@ struct config_key {
 	const struct config_group *group; /* of CONFIG_GROUP; of each element of CONFIG_GROUPS */
 	const struct config_list *list; /* of CONFIG_GROUPS */
 	bool restart; /* a change needs a restart; a reload only warns */
+	bool secret; /* not to be shown to whoever may not read the file */
+	/*
+	 * Offset of what came of the value where that stands for another, of the same type and in
+	 * the same object; 0: it is what it says.
+	 */
+	size_t meant;
 	bool own; /* in an element of a list that inherits: not from the holder's row of that name */
 };
 

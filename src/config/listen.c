@@ -7,8 +7,6 @@
  * so that "::1" and "0:0:0:0:0:0:0:1" are found to be one.
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,27 +71,37 @@ static bool overlapping(const struct config_listener *a, const struct config_lis
 	       overlap(a->address, b->address);
 }
 
-/* With those before it in the list. */
+bool listener_check_other(struct config_report *r, const struct config_listener *l,
+			  const struct config_listener *other)
+{
+	bool same = same_listener(other, l);
+
+	if (!same && !overlapping(other, l))
+		return false;
+	config_report_error(r, NULL,
+			    same ? "the same as the listener at %s:%d"
+				 : "overlaps with the listener at %s:%d: one of the two "
+				   "addresses stands for all",
+			    other->file, other->line);
+	return true;
+}
+
+/* With those before it: of "admin", which is read first, and of the list. */
 static void check_duplicate(struct config_report *r, const struct config *c,
 			    const struct config_listener *l)
 {
-	for (const struct config_listener *first = c->listeners; first < l; first++) {
-		if (same_listener(first, l)) {
-			config_report_error(r, NULL, "the same as the listener at %s:%d",
-					    first->file, first->line);
+	const struct config_admin *a = &c->admin;
+
+	/* any port that is free is never the same one */
+	for (size_t i = 0; i < a->listener_count && l->port != 0; i++)
+		if (listener_check_other(r, l, &a->listeners[i]))
 			return;
-		}
-		if (overlapping(first, l)) {
-			config_report_error(r, NULL,
-					    "overlaps with the listener at %s:%d: one of the two "
-					    "addresses stands for all",
-					    first->file, first->line);
+	for (const struct config_listener *first = c->listeners; first < l; first++)
+		if (listener_check_other(r, l, first))
 			return;
-		}
-	}
 }
 
-static void check_tcp(struct config_report *r, const struct config_listener *l)
+void listener_check_tcp(struct config_report *r, const struct config_listener *l)
 {
 	static const char *const of_unix[] = { "mode", "group" };
 	unsigned char bytes[17];
@@ -110,23 +118,6 @@ static void check_tcp(struct config_report *r, const struct config_listener *l)
 				    "must be an IPv4 or IPv6 address such as \"127.0.0.1\" or "
 				    "\"::1\", not \"%s\"",
 				    l->address);
-}
-
-/* A worker, which has unpacked the source, opens nothing. */
-static void find_group(struct config_report *r, struct config_listener *l)
-{
-	const struct group *g;
-
-	if (l->group == NULL || r->source->unpacked)
-		return;
-	errno = 0;
-	g = getgrnam(l->group);
-	if (g != NULL)
-		l->gid = g->gr_gid;
-	else
-		config_report_error(r, "group", "is \"%s\", which %s%s", l->group,
-				    errno == 0 ? "does not exist" : "cannot be looked up: ",
-				    errno == 0 ? "" : strerror(errno));
 }
 
 static void check_unix(struct config_report *r, const struct config_listener *l)
@@ -192,7 +183,7 @@ static void check_kind(struct config_report *r, const struct config_listener *l)
 	else if (given(r, "unix"))
 		check_unix(r, l);
 	else if (given(r, "address") || given(r, "port"))
-		check_tcp(r, l);
+		listener_check_tcp(r, l);
 	else
 		config_report_error(r, NULL,
 				    "needs \"address\" and \"port\", or \"unix\", or \"systemd\"");
@@ -204,7 +195,7 @@ void listener_check(struct config_report *r, void *config, void *listener)
 
 	check_kind(r, l);
 	check_trust(r, l);
-	find_group(r, l);
+	group_find(r, "group", l->group, &l->gid);
 	parse_blocks(r, l);
 	check_duplicate(r, config, l);
 }

@@ -130,7 +130,7 @@ void machine_resolve(struct parse *p)
 /* Each worker has its own socket for an address, but a unix one, which all share. */
 static int64_t sockets_needed(const struct config *c)
 {
-	int64_t n = 0;
+	int64_t n = c->admin.enabled ? (int64_t)c->admin.listener_count : 0;
 
 	for (size_t i = 0; i < c->listener_count; i++)
 		n += c->listeners[i].unix_path ? 1 : c->workers;

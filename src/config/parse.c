@@ -26,6 +26,15 @@ void parse_place(const struct parse *p, const config_setting_t *s, const char **
 	*line = (int)source_place(p->source, at).line;
 }
 
+void parse_note_place(const struct config_report *r, const struct config_key *k,
+		      const config_setting_t *s)
+{
+	struct place place = { .key = k, .element = r->element };
+
+	parse_place(r->parse, s, &place.file, &place.line);
+	places_note(&r->parse->snapshot->places, &place);
+}
+
 /* --- the top level --- */
 
 static void report_lag(struct parse *p)
@@ -62,8 +71,10 @@ void top_check(struct config_report *r, void *holder, void *snapshot)
 	(void)holder;
 	(void)snapshot;
 	limits_check(r, &r->parse->config->limits);
+	r->parse->config->drain_set = config_setting_get_member(r->group, "drain_time") != NULL;
 	check_bus(r->parse);
 	machine_resolve(r->parse);
+	admin_group_resolve(r->parse);
 }
 
 /*
@@ -105,6 +116,7 @@ static void parse_tree(struct parse *p)
 	fill_group(&p->top, p->tables, NULL, NULL, p->snapshot, NULL);
 	machine_check_files(p);
 	endpoints_finish(p);
+	places_sort(&p->snapshot->places);
 	finish(p->snapshot);
 }
 
@@ -125,6 +137,7 @@ static struct snapshot *snapshot_new(const struct config_source *s, uint64_t gen
 static void snapshot_free(struct snapshot *n)
 {
 	fill_end(&table_top, n);
+	places_free(&n->places);
 	free(n->config.runtime_dir);
 	for (size_t i = 0; n->files[i] != NULL; i++)
 		free(n->files[i]);

@@ -18,12 +18,17 @@ struct parse {
 	struct snapshot *snapshot;
 	struct config *config; /* of the snapshot */
 	const struct config_group *tables; /* of the top level, and so of all below */
+	unsigned elements; /* of lists, so far */
 	bool bus_is_wrong; /* which is reported: endpoints are not compared with it */
 	struct config_report top;
 };
 
 /* Where a setting stands, as the snapshot names it. */
 void parse_place(const struct parse *p, const config_setting_t *s, const char **file, int *line);
+
+/* Notes in the snapshot where the setting of a row of r's group stands. */
+void parse_note_place(const struct config_report *r, const struct config_key *k,
+		      const config_setting_t *s);
 
 /*
  * Reports each setting of r->group that is in neither table, with the nearest
@@ -35,6 +40,31 @@ void unknown_report(struct config_report *r, const char *scope, const struct con
 
 /* Reports what OpenSSL does not know in the lists of ciphers and curves; r is of the group `tls`. */
 void ciphers_check(struct config_report *r, const struct config_tls *t);
+
+/*
+ * The number of a group, for whoever opens files: in a worker, which has unpacked the source, and
+ * where there is no such group, which is reported, *gid stays.
+ */
+void group_find(struct config_report *r, const char *key, const char *name, unsigned *gid);
+
+/*
+ * A file that a setting of r's group names, read; NULL: reported. And a warning if others may read
+ * or change what is in it: "the private key".
+ */
+const struct source_attachment *attach_file(struct config_report *r, const char *key,
+					    const char *name);
+void attach_warn_mode(struct config_report *r, const char *key, const char *name,
+		      const struct source_attachment *a, const char *what);
+
+/* Whether a listener of r's group over TCP has an address that is one, and a port. */
+void listener_check_tcp(struct config_report *r, const struct config_listener *l);
+
+/* Whether it is the same as, or overlaps with, another one. True: it was reported. */
+bool listener_check_other(struct config_report *r, const struct config_listener *l,
+			  const struct config_listener *other);
+
+/* Where the admin interface listens, when runtime_dir is known. */
+void admin_group_resolve(struct parse *p);
 
 /* When all endpoints are there: puts them in the order that they are looked up in. */
 void endpoints_finish(struct parse *p);

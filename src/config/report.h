@@ -19,6 +19,7 @@ struct config_report {
 	const struct config_source *source;
 	const config_setting_t *group;
 	const char *label; /* `listen 2`, `endpoint "/chat"`; NULL at the top level */
+	unsigned element; /* of the lists, that the group is or is in, from 1; 0: the top level */
 	struct parse *parse; /* of the whole configuration (parse.h) */
 };
 

@@ -36,9 +36,10 @@ static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 #define ROW(of, key, field, ...) { .name = key, .offset = offsetof(of, field), __VA_ARGS__ }
 #define LIST(holder, counter, of) \
 	.size = sizeof(of), .count = offsetof(holder, counter), \
-	.file = offsetof(of, file), .line = offsetof(of, line)
+	.file = offsetof(of, file), .line = offsetof(of, line), .element = offsetof(of, element)
 // clang-format on
 #define WRITTEN(field, ...) ROW(struct snapshot, #field, written.field, __VA_ARGS__)
+#define MEANT(field) .meant = offsetof(struct config, field)
 #define GLOBAL(field, ...) ROW(struct config, #field, field, __VA_ARGS__)
 #define LISTEN(key, field, ...) ROW(struct config_listener, key, field, __VA_ARGS__)
 
@@ -173,10 +174,51 @@ static const struct config_list endpoints = {
 	.inherits = true,
 };
 
+#define ADMIN(field, ...) ROW(struct config_admin, #field, field, __VA_ARGS__)
+
+static const struct config_key admin_listen_keys[] = {
+	LISTEN("address", address, .type = CONFIG_STRING),
+	LISTEN("port", port, .type = CONFIG_INT, .max = 65535),
+	LISTEN("tls", tls, .type = CONFIG_GROUP, .group = &tls),
+	{ 0 },
+};
+
+static const struct config_group admin_listen = { .keys = admin_listen_keys,
+						  .whose = "a listener of \"admin\"",
+						  .check = admin_listener_check };
+
+static const struct config_list admin_listeners = {
+	LIST(struct config_admin, listener_count, struct config_listener),
+	.noun = "listen",
+	.plural = "listeners",
+	.example = "{ address = \"127.0.0.1\"; port = 8081; }",
+};
+
+static const struct config_key admin_keys[] = {
+	ADMIN(enabled, .type = CONFIG_BOOL, .preset = "true"),
+	ROW(struct config_admin, "unix", unix_path, .type = CONFIG_STRING, .min = 1, .max = 107,
+	    .meant = offsetof(struct config_admin, socket)),
+	ADMIN(mode, .type = CONFIG_MODE, .preset = "0660", .max = 0777),
+	ADMIN(group, .type = CONFIG_STRING, .min = 1, .max = 256),
+	ADMIN(read_group, .type = CONFIG_STRING, .min = 1, .max = 256),
+	ROW(struct config_admin, "listen", listeners, .type = CONFIG_GROUPS,
+	    .max = CONFIG_ADMIN_LISTENERS_MAX, .group = &admin_listen, .list = &admin_listeners),
+	ROW(struct config_admin, "tokens", tokens_file, .type = CONFIG_STRING, .min = 1,
+	    .max = 4096),
+	ADMIN(max_body, .type = CONFIG_SIZE, .preset = "1M", .min = 4 * KIB, .max = 64 * MIB),
+	{ 0 },
+};
+
+static const struct config_group admin = { .keys = admin_keys,
+					   .check = admin_group_check,
+					   .end = admin_group_end };
+
 static const struct config_key top_keys[] = {
-	WRITTEN(workers, .type = CONFIG_INT, .preset = "0", .max = CONFIG_WORKERS_MAX),
+	WRITTEN(workers, .type = CONFIG_INT, .preset = "0", .max = CONFIG_WORKERS_MAX,
+		MEANT(workers)),
 	GLOBAL(user, .type = CONFIG_STRING, .min = 1, .max = 256, .restart = true),
-	WRITTEN(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true),
+	WRITTEN(runtime_dir, .type = CONFIG_STRING, .min = 1, .max = 1024, .restart = true,
+		MEANT(runtime_dir)),
 	GLOBAL(log_level, .type = CONFIG_CHOICE, .preset = "info", .choices = log_levels,
 	       .min = LOG_ERR, .max = LOG_DEBUG),
 	GLOBAL(log_time, .type = CONFIG_CHOICE, .preset = "auto", .choices = log_times),
@@ -186,14 +228,19 @@ static const struct config_key top_keys[] = {
 		.max = BUS_SIZE_MAX / 4, .restart = true),
 	GLOBAL(max_rooms, .type = CONFIG_INT, .preset = "65536", .min = 1, .max = MIB,
 	       .restart = true),
-	WRITTEN(max_memory, .type = CONFIG_SIZE, .preset = "0", .max = 1024 * GIB),
-	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
-	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX),
+	WRITTEN(max_memory, .type = CONFIG_SIZE, .preset = "0", .max = 1024 * GIB,
+		MEANT(max_memory)),
+	WRITTEN(max_connections, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX,
+		MEANT(max_connections)),
+	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX,
+		MEANT(max_handshakes)),
 	GLOBAL(max_connections_per_address, PER_ADDRESS),
 	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
 	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
 	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),
 	GLOBAL(shutdown_grace, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
+	GLOBAL(drain_time, .type = CONFIG_DURATION, .preset = "10s", .max = HOUR),
+	GLOBAL(admin, .type = CONFIG_GROUP, .group = &admin),
 	ROW(struct config, "listen", listeners, .type = CONFIG_GROUPS, .required = true,
 	    .max = CONFIG_LISTENERS_MAX, .group = &table_listen, .list = &listeners),
 	GLOBAL(endpoints, .type = CONFIG_GROUPS, .required = true, .group = &table_endpoint,

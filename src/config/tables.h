@@ -5,6 +5,7 @@
 #define CONFIG_TABLES_H
 
 #include "config/config.h"
+#include "config/places.h"
 
 /* A snapshot with what only this layer needs of it. */
 struct snapshot {
@@ -15,6 +16,7 @@ struct snapshot {
 		char *runtime_dir;
 	} written; /* where config has what came of it: the same name, and what was written */
 	char **files; /* NULL-terminated; what the listeners and endpoints name */
+	struct places places; /* of what is set */
 };
 
 /* The whole configuration, which fills a struct snapshot; its holder is NULL. */
@@ -34,6 +36,9 @@ void tls_check(struct config_report *r, void *listener, void *tls);
 void tls_end(void *tls);
 void certificate_check(struct config_report *r, void *tls, void *certificate);
 void certificate_end(void *certificate);
+void admin_listener_check(struct config_report *r, void *admin, void *listener);
+void admin_group_check(struct config_report *r, void *snapshot, void *admin);
+void admin_group_end(void *admin);
 void endpoint_check(struct config_report *r, void *config, void *endpoint);
 void endpoint_end(void *endpoint);
 

@@ -57,7 +57,7 @@ static void find_groups(const struct config_key *keys, const char *name, struct 
 /* The top level and the elements of lists that have one. */
 static void find_levels(const struct config_group *g, const char *name, struct words *owners)
 {
-	if (g->whose != NULL && key_find(g->keys, name) != NULL)
+	if (g->whose != NULL && key_find(g->keys, name) != NULL && !words_have(owners, g->whose))
 		words_add(owners, g->whose);
 	for (const struct config_key *k = g->keys; k->name != NULL; k++)
 		if (k->group != NULL)

@@ -38,8 +38,7 @@ static int64_t seconds(const ASN1_TIME *t, int64_t none)
 	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : none;
 }
 
-/* A name as people write it. Caller frees. */
-static char *text_of(const X509_NAME *name)
+char *validity_name(const X509_NAME *name)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *bytes, *text;
@@ -52,6 +51,11 @@ static char *text_of(const X509_NAME *name)
 	text = alloc_bytes(bytes, len > 0 ? (size_t)len : 0);
 	BIO_free(bio);
 	return text;
+}
+
+int64_t validity_end(const X509 *x)
+{
+	return seconds(X509_get0_notAfter(x), 0);
 }
 
 static void warn(const struct subject *s, const char *text)
@@ -147,7 +151,7 @@ static void note(const struct subject *s, char *who, bool is_list, int64_t begin
 
 static void note_certificate(const struct subject *s, char *who, const X509 *x)
 {
-	note(s, who, false, seconds(X509_get0_notBefore(x), 0), seconds(X509_get0_notAfter(x), 0));
+	note(s, who, false, seconds(X509_get0_notBefore(x), 0), validity_end(x));
 }
 
 /* --- the way to a root --- */
@@ -207,7 +211,7 @@ static bool leads_on(const struct config_certificate *c, int i)
 static void check_chain(const struct subject *s, const struct config_certificate *c)
 {
 	if (lacks_issuer(s->tls, c)) {
-		warn_of(s, text_of(X509_get_issuer_name(c->leaf)),
+		warn_of(s, validity_name(X509_get_issuer_name(c->leaf)),
 			"lacks the certificate of its issuer",
 			", which this system does not trust by itself: append it, or clients that "
 			"do not have it will refuse to connect");
@@ -216,7 +220,7 @@ static void check_chain(const struct subject *s, const struct config_certificate
 	for (int i = 0; i < sk_X509_num(c->chain); i++) {
 		if (leads_on(c, i))
 			continue;
-		warn_of(s, text_of(X509_get_subject_name(sk_X509_value(c->chain, i))),
+		warn_of(s, validity_name(X509_get_subject_name(sk_X509_value(c->chain, i))),
 			"has a certificate of",
 			" that has signed none of those before it: the server's own has to come "
 			"first, then that of its issuer, and so on");
@@ -235,7 +239,7 @@ void validity_of_certificate(struct config_report *r, struct config_tls *t,
 
 		/* nobody takes a root's word for it */
 		if (!is_root(x))
-			note_certificate(&s, text_of(X509_get_subject_name(x)), x);
+			note_certificate(&s, validity_name(X509_get_subject_name(x)), x);
 	}
 	if (!quiet)
 		check_chain(&s, c);
@@ -260,7 +264,7 @@ static void check_lists(const struct subject *s)
 	for (int i = 0; i < sk_X509_CRL_num(t->revoked); i++) {
 		const X509_CRL *x = sk_X509_CRL_value(t->revoked, i);
 
-		note(s, text_of(X509_CRL_get_issuer(x)), true,
+		note(s, validity_name(X509_CRL_get_issuer(x)), true,
 		     seconds(X509_CRL_get0_lastUpdate(x), 0),
 		     seconds(X509_CRL_get0_nextUpdate(x), INT64_MAX));
 	}
@@ -268,7 +272,8 @@ static void check_lists(const struct subject *s)
 		const X509 *x = sk_X509_value(t->authorities, i);
 
 		if (!has_list(t, x))
-			warn_of(s, text_of(X509_get_subject_name(x)), "has no revocation list of",
+			warn_of(s, validity_name(X509_get_subject_name(x)),
+				"has no revocation list of",
 				": clients whose certificates lead to that one are refused");
 	}
 }
@@ -281,7 +286,7 @@ void validity_of_clients(struct config_report *r, struct config_tls *t, bool qui
 	for (int i = 0; i < sk_X509_num(t->authorities); i++) {
 		const X509 *x = sk_X509_value(t->authorities, i);
 
-		note_certificate(&ca, text_of(X509_get_subject_name(x)), x);
+		note_certificate(&ca, validity_name(X509_get_subject_name(x)), x);
 	}
 	if (t->revoked != NULL)
 		check_lists(&crl);
@@ -300,8 +305,10 @@ int64_t config_first_expiry(const struct config *c)
 {
 	int64_t first = 0;
 
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct config_tls *t = &c->listeners[i].tls;
+	const struct config_listener *l;
+
+	for (size_t i = 0; (l = config_any_listener(c, i)) != NULL; i++) {
+		const struct config_tls *t = &l->tls;
 
 		for (size_t k = 0; k < t->validity_count; k++) {
 			const struct config_validity *v = &t->validity[k];
@@ -331,8 +338,10 @@ static void tell_if_due(const struct config_validity *v, int64_t since, int64_t 
 void config_each_invalid(const struct config *c, int64_t since, int64_t now,
 			 void (*fn)(const char *line, void *arg), void *arg)
 {
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct config_tls *t = &c->listeners[i].tls;
+	const struct config_listener *l;
+
+	for (size_t i = 0; (l = config_any_listener(c, i)) != NULL; i++) {
+		const struct config_tls *t = &l->tls;
 
 		for (size_t k = 0; k < t->validity_count; k++)
 			tell_if_due(&t->validity[k], since, now, fn, arg);

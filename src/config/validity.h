@@ -8,10 +8,18 @@
 #ifndef CONFIG_VALIDITY_H
 #define CONFIG_VALIDITY_H
 
+#include <stdint.h>
+
 #include "config/report.h"
 
 struct config_certificate;
 struct config_tls;
+struct X509_name_st;
+struct x509_st;
+
+/* A name as people write it, which the caller frees; when it ends, seconds since the epoch. */
+char *validity_name(const struct X509_name_st *name);
+int64_t validity_end(const struct x509_st *x);
 
 /*
  * Notes when the certificates of c's file are valid, and warns at the setting of r's group that

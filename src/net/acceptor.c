@@ -6,6 +6,9 @@
  * used up, and when there is no place for one more, which may end earlier (acceptor_go_on). It is
  * so, too, when accept itself fails for want of descriptors: one is kept spare and given up to
  * accept and close one connection, whose peer then knows.
+ *
+ * One that finishes goes on until its queue is empty. As long as others come meanwhile it is not,
+ * so there is an end to that: QUEUE_MAX are more than any queue had when it began.
  */
 #include "net/acceptor.h"
 
@@ -22,23 +25,35 @@
 #include "base/bucket.h"
 #include "base/log.h"
 
-enum { ACCEPTS_A_TURN = 64, DRAIN_MAX = 65536 };
+enum { ACCEPTS_A_TURN = 64, QUEUE_MAX = 65536 };
+
+/* What became of an attempt. */
+enum took {
+	TOOK_ONE, /* and there may be another one */
+	TOOK_ENOUGH, /* the others are for the next turn */
+	TOOK_NONE, /* nobody can be accepted for a while */
+	TOOK_ALL, /* the queue is empty */
+};
 
 /* Why nothing is accepted for a while. */
-enum lack { LACK_FILES, LACK_TURN, LACK_PLACE };
+enum lack { LACK_FILES, LACK_TURN, LACK_PLACE, LACK_TIME };
 
 /* How long that is; of LACK_PLACE at most. */
 static const struct timeval pauses[] = {
 	[LACK_FILES] = { .tv_usec = 250000 },
 	[LACK_TURN] = { .tv_usec = 100000 },
 	[LACK_PLACE] = { .tv_usec = 100000 },
+	[LACK_TIME] = { .tv_usec = 0 },
 };
 
 struct acceptor {
 	struct event *event;
 	struct event *resume;
-	LIST_ENTRY(acceptor) entry; /* among those that wait */
+	LIST_ENTRY(acceptor) entry; /* among those that wait, or those that finish */
 	bool waits; /* for a place */
+	bool shut; /* see acceptor_finish */
+	acceptor_gone_fn *gone; /* NULL: it does not finish */
+	unsigned rest; /* of one that does: how many it may still accept */
 	acceptor_may_fn may;
 	acceptor_fn fn;
 	void *arg;
@@ -51,8 +66,9 @@ struct acceptor {
 /* One for the process: all acceptors run out at the same moment. */
 static int spare = -1;
 
-/* Those that wait for a place. */
+/* Those that wait for a place, and those that finish. */
 static LIST_HEAD(, acceptor) waiting = LIST_HEAD_INITIALIZER(waiting);
+static LIST_HEAD(, acceptor) finishing = LIST_HEAD_INITIALIZER(finishing);
 
 static void open_spare(void)
 {
@@ -136,8 +152,7 @@ void acceptor_go_on(void)
 		go_on(LIST_FIRST(&waiting));
 }
 
-/* Returns false when there is nothing more to accept for now. */
-static bool accept_one(struct acceptor *a)
+static enum took accept_one(struct acceptor *a)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
@@ -146,17 +161,16 @@ static bool accept_one(struct acceptor *a)
 
 	if (fd >= 0) {
 		net_peer_set(&peer, &sa, fd);
-		a->fn(fd, &peer, a->arg);
-		return true;
+		return a->fn(fd, &peer, a->arg) ? TOOK_ONE : TOOK_ENOUGH;
 	}
 	if (out_of_files(errno)) {
 		log_pause(errno);
 		turn_one_away(a);
 		pause_for(a, LACK_FILES);
-		return false;
+		return TOOK_NONE;
 	}
 	/* Everything else but "none waits" is one connection that broke in the queue. */
-	return errno != EAGAIN && errno != EINVAL && errno != EBADF;
+	return errno != EAGAIN && errno != EINVAL && errno != EBADF ? TOOK_ONE : TOOK_ALL;
 }
 
 /*
@@ -190,10 +204,45 @@ static bool find_place(struct acceptor *a)
 	return false;
 }
 
+static void close_up(struct acceptor *a)
+{
+	acceptor_gone_fn *gone = a->gone;
+	void *arg = a->arg;
+
+	if (a->shut)
+		shutdown(a->fd, SHUT_RD);
+	LIST_REMOVE(a, entry);
+	acceptor_free(a);
+	gone(arg);
+}
+
+/* That its queue is empty no event would tell, if what was taken was the last. */
+static void finish_on(struct acceptor *a, enum took t)
+{
+	if (t == TOOK_ALL || a->rest == 0)
+		close_up(a);
+	else if (t != TOOK_NONE)
+		pause_for(a, LACK_TIME);
+}
+
+static bool may_accept(struct acceptor *a)
+{
+	if (!a->gone)
+		return find_place(a) && take_turn(a);
+	if (a->rest == 0)
+		return false;
+	a->rest--;
+	return true;
+}
+
 static void accept_some(struct acceptor *a)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN && find_place(a) && take_turn(a) && accept_one(a); i++)
-		;
+	enum took t = TOOK_ONE;
+
+	for (int i = 0; i < ACCEPTS_A_TURN && t == TOOK_ONE && may_accept(a); i++)
+		t = accept_one(a);
+	if (a->gone)
+		finish_on(a, t);
 }
 
 static void accept_cb(evutil_socket_t fd, short what, void *arg)
@@ -203,11 +252,18 @@ static void accept_cb(evutil_socket_t fd, short what, void *arg)
 	accept_some(arg);
 }
 
+static void resume(struct acceptor *a)
+{
+	go_on(a);
+	if (a->gone)
+		accept_some(a);
+}
+
 static void resume_cb(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	go_on(arg);
+	resume(arg);
 }
 
 struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_may_fn may, acceptor_fn fn,
@@ -239,13 +295,25 @@ void acceptor_set(struct acceptor *a, void *arg, unsigned rate)
 	a->rate = rate;
 }
 
-void acceptor_finish(struct acceptor *a, bool shut)
+void acceptor_finish(struct acceptor *a, bool shut, acceptor_gone_fn *gone)
 {
-	for (int i = 0; i < DRAIN_MAX && accept_one(a); i++)
-		;
-	if (shut)
-		shutdown(a->fd, SHUT_RD);
-	acceptor_free(a);
+	go_on(a);
+	a->shut = shut;
+	a->gone = gone;
+	a->rest = QUEUE_MAX;
+	LIST_INSERT_HEAD(&finishing, a, entry);
+	accept_some(a);
+}
+
+bool acceptor_some_finish(void)
+{
+	return !LIST_EMPTY(&finishing);
+}
+
+void acceptor_finish_no_more(void)
+{
+	while (!LIST_EMPTY(&finishing))
+		close_up(LIST_FIRST(&finishing));
 }
 
 void acceptor_free(struct acceptor *a)

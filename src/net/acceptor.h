@@ -11,8 +11,11 @@
 
 struct acceptor;
 
-/* fd is non-blocking and now the callee's; it may close it at once. */
-typedef void (*acceptor_fn)(int fd, const struct net_peer *peer, void *arg);
+/*
+ * fd is non-blocking and now the callee's; it may close it at once. Returns whether there is time
+ * for another one in this loop turn.
+ */
+typedef bool (*acceptor_fn)(int fd, const struct net_peer *peer, void *arg);
 
 /* Whether there is a place for one more. If not, acceptor_go_on says when it is time to ask again. */
 typedef bool (*acceptor_may_fn)(void);
@@ -33,10 +36,15 @@ void acceptor_go_on(void);
 void acceptor_set(struct acceptor *a, void *arg, unsigned rate);
 
 /*
- * Accepts what waits in the queue without asking, closes the socket, frees. shut: nobody is to come by it any
- * more, whoever has a copy of it; for a TCP socket.
+ * Accepts what waits in the queue without asking, as much as a loop turn has time for and the rest in the next
+ * ones; then closes the socket, calls gone with what fn was called with, and frees. shut: nobody is to
+ * come by it any more, whoever has a copy of it; for a TCP socket.
  */
-void acceptor_finish(struct acceptor *a, bool shut);
+typedef void acceptor_gone_fn(void *arg);
+void acceptor_finish(struct acceptor *a, bool shut, acceptor_gone_fn *gone);
+/* Whether one of them has yet to; and that they are to close at once, whoever waits. */
+bool acceptor_some_finish(void);
+void acceptor_finish_no_more(void);
 
 /* Closes this process's copy of the socket without accepting more, frees. */
 void acceptor_free(struct acceptor *a);

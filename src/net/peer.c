@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cidr.h"
@@ -90,4 +91,83 @@ const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX
 		snprintf(out, NET_PEER_TEXT_MAX, p->family == AF_INET ? "%s:%u" : "[%s]:%u", text,
 			 p->port);
 	return out;
+}
+
+bool net_peer_is_known(const struct net_peer *p)
+{
+	struct credentials c;
+
+	memcpy(&c, p->address, sizeof(c));
+	return p->family != AF_UNIX || c.known;
+}
+
+static int parse_unix(struct net_peer *p, const char *text)
+{
+	struct credentials c = { .known = 1 };
+	char again[NET_PEER_TEXT_MAX];
+
+	*p = (struct net_peer){ .family = AF_UNIX };
+	if (strcmp(text, "unix") == 0)
+		return 0;
+	if (sscanf(text, "unix:uid=%u,pid=%u", &c.uid, &c.pid) != 2)
+		return -1;
+	memcpy(p->address, &c, sizeof(c));
+	return strcmp(format_unix(p, again), text) == 0 ? 0 : -1;
+}
+
+/* Cuts the address off what follows it; *port NULL: it has none. False: it is malformed. */
+static bool split_port(char *text, const char **port)
+{
+	bool bracket = *text == '[';
+	char *end = strchr(text, bracket ? ']' : ':');
+
+	*port = NULL;
+	if (bracket && !end)
+		return false;
+	/* more than one colon is an address of IPv6 */
+	if (!end || (!bracket && strchr(end + 1, ':')))
+		return true;
+	if (bracket)
+		*end++ = '\0';
+	if (*end == '\0')
+		return true;
+	if (*end != ':')
+		return false;
+	*end = '\0';
+	*port = end + 1;
+	return true;
+}
+
+/* text NULL: there is none. */
+static int parse_port(const char *text, uint16_t *port)
+{
+	unsigned long value = text ? strtoul(text, NULL, 10) : 0;
+
+	*port = (uint16_t)value;
+	if (!text)
+		return 0;
+	return text[strspn(text, "0123456789")] == '\0' && value > 0 && value <= UINT16_MAX ? 0
+											    : -1;
+}
+
+int net_peer_parse(struct net_peer *p, const char *text)
+{
+	char copy[NET_PEER_TEXT_MAX];
+	uint8_t address[16] = { 0 };
+	const char *port, *host = copy + (*text == '[');
+	uint16_t number;
+	int family;
+
+	if (strncmp(text, "unix", 4) == 0)
+		return parse_unix(p, text);
+	if (strlen(text) >= sizeof(copy))
+		return -1;
+	strcpy(copy, text);
+	if (!split_port(copy, &port))
+		return -1;
+	family = *text == '[' || strchr(host, ':') ? AF_INET6 : AF_INET;
+	if (parse_port(port, &number) < 0 || inet_pton(family, host, address) != 1)
+		return -1;
+	*p = net_peer_of((uint8_t)family, address, number);
+	return 0;
 }

@@ -4,6 +4,7 @@
 #ifndef NET_PEER_H
 #define NET_PEER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -35,5 +36,14 @@ uint64_t net_peer_network(const struct net_peer *p);
  * known, "unix:uid=1000,pid=42" or "unix"; returns out.
  */
 const char *net_peer_format(const struct net_peer *p, char out[NET_PEER_TEXT_MAX]);
+
+/*
+ * Reads what net_peer_format writes, with a port or without, an IPv6 address in brackets or not. -1:
+ * it is nothing of that.
+ */
+int net_peer_parse(struct net_peer *p, const char *text) __attribute__((warn_unused_result));
+
+/* Whether it is known who is at the other end: of a unix socket that may not be so. */
+bool net_peer_is_known(const struct net_peer *p);
 
 #endif

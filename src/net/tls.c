@@ -30,6 +30,7 @@ struct named {
 };
 
 struct tls_server {
+	unsigned refs;
 	SSL_CTX *first;
 	struct named *names;
 	size_t count;
@@ -335,6 +336,7 @@ struct tls_server *tls_server_new(const struct config_tls *c, const struct ticke
 	ERR_clear_error();
 	if (!ok)
 		goto out;
+	s->refs = 1;
 	for (size_t i = 0; ok && i < c->certificate_count; i++)
 		for (char **n = c->certificates[i].names; ok && *n; n++)
 			ok = add_name(s, c, tickets, *n);
@@ -357,12 +359,19 @@ out:
 		*why = "no memory";
 	ERR_clear_error();
 	if (s)
-		tls_server_free(s);
+		tls_server_unref(s);
 	return NULL;
 }
 
-void tls_server_free(struct tls_server *s)
+void tls_server_ref(struct tls_server *s)
 {
+	s->refs++;
+}
+
+void tls_server_unref(struct tls_server *s)
+{
+	if (--s->refs > 0)
+		return;
 	for (size_t i = 0; i < s->count; i++) {
 		free(s->names[i].name);
 		SSL_CTX_free(s->names[i].ctx);

@@ -12,7 +12,9 @@
 
 #include "net/transport.h"
 
+struct bufferevent;
 struct config_tls;
+struct event_base;
 struct tickets;
 struct tls_server;
 
@@ -25,7 +27,15 @@ void tls_init(void);
  */
 struct tls_server *tls_server_new(const struct config_tls *c, const struct tickets *tickets,
 				  const char **why);
-void tls_server_free(struct tls_server *s);
+void tls_server_ref(struct tls_server *s);
+void tls_server_unref(struct tls_server *s);
+
+/*
+ * A bufferevent that speaks TLS as the server once it is given its descriptor, which it closes; it
+ * keeps s. NULL: no memory. And whether one is of that kind.
+ */
+struct bufferevent *tls_bufferevent(struct event_base *base, struct tls_server *s);
+bool tls_is_on(struct bufferevent *b);
 
 /*
  * Makes a transport that was begun as plain an encrypted one, ahead of its first byte.

@@ -239,6 +239,7 @@ static int keep_unsent(struct transport *t, size_t sent)
 	s->unsent = all;
 	s->start = 0;
 	s->end = had + left;
+	transport_held += left;
 	t->want_write = true;
 	return 0;
 }
@@ -309,7 +310,10 @@ static int tls_flush(struct transport *t, bool last)
 	n = send_bytes(t, s->unsent + s->start, s->end - s->start, last);
 	if (n < 0 && !transport_is_temporary(errno))
 		return -1;
-	s->start += n > 0 ? (size_t)n : 0;
+	if (n > 0) {
+		s->start += (size_t)n;
+		transport_held -= (size_t)n;
+	}
 	if (s->start < s->end) {
 		t->want_write = true;
 		return fail_with(EAGAIN);
@@ -422,6 +426,7 @@ static size_t tls_pending(struct transport *t)
 static void free_tls(struct tls *s)
 {
 	SSL_free(s->ssl);
+	transport_held -= s->end - s->start;
 	account_give(s->end);
 	block_free(s->unsent, s->end);
 	free(s);

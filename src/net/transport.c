@@ -11,6 +11,8 @@ const struct transport_ops *transport_kinds[TRANSPORT_KINDS] = {
 	[TRANSPORT_TLS] = &transport_tls,
 };
 
+size_t transport_blocked, transport_held;
+
 int transport_init(struct transport *t, struct event_base *base, int fd, event_callback_fn cb,
 		   void *arg)
 {
@@ -23,8 +25,14 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 	return event_add(&t->event, NULL);
 }
 
+static short wanted(const struct transport *t)
+{
+	return (short)event_pending(&t->event, EV_READ | EV_WRITE, NULL);
+}
+
 void transport_fini(struct transport *t)
 {
+	transport_blocked -= (wanted(t) & EV_WRITE) != 0;
 	event_del(&t->event);
 	transport_ops(t)->fini(t);
 	close(t->fd);
@@ -36,8 +44,9 @@ int transport_want(struct transport *t, bool read, bool write)
 	struct event *e = &t->event;
 	short want = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
 
-	if (event_pending(e, EV_READ | EV_WRITE, NULL) == want)
+	if (wanted(t) == want)
 		return 0;
+	transport_blocked -= (wanted(t) & EV_WRITE) != 0;
 	event_del(e);
 	if (want == 0)
 		return 0;
@@ -46,6 +55,7 @@ int transport_want(struct transport *t, bool read, bool write)
 		return -1;
 	if (event_add(e, NULL) < 0)
 		return -1;
+	transport_blocked += write;
 	/* A call that was due has gone with the old event. */
 	if (read && t->again)
 		event_active(e, EV_READ, 0);

@@ -50,6 +50,12 @@ struct transport {
 	uint16_t stamp; /* of who uses it, and nothing to what is here */
 };
 
+/*
+ * Of all in this process: how many are to be called when they can be written, which those are whose
+ * peer takes less than it is sent; and the bytes that they hold.
+ */
+extern size_t transport_blocked, transport_held;
+
 /* By kind. That of tests is theirs to set. */
 extern const struct transport_ops *transport_kinds[TRANSPORT_KINDS];
 extern const struct transport_ops transport_plain, transport_tls;

@@ -6,6 +6,7 @@
  */
 #include "process/acceptors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,8 @@ static struct {
 	int slot; /* of this worker */
 	struct held *items;
 	size_t count;
+	const struct config *next; /* that is to be, perhaps: NULL: there is none */
+	struct listener *prepared[CONFIG_LISTENERS_MAX]; /* by place in it */
 } all;
 
 void acceptors_begin(struct event_base *base, int slot, const struct tickets *tickets)
@@ -81,13 +84,19 @@ static int add(const char *key, int owner, int fd, struct listener *listener,
 	return 0;
 }
 
+static void gone(void *listener)
+{
+	listener_unref(listener);
+}
+
 static void end(struct held *l, bool accept_rest)
 {
-	if (accept_rest)
-		acceptor_finish(l->acceptor, !l->shared);
-	else
+	if (accept_rest) {
+		acceptor_finish(l->acceptor, !l->shared, gone);
+	} else {
 		acceptor_free(l->acceptor);
-	listener_unref(l->listener);
+		listener_unref(l->listener);
+	}
 	*l = all.items[--all.count];
 }
 
@@ -105,6 +114,45 @@ void acceptors_end_adopted(void)
 			end(&all.items[i], false);
 }
 
+void acceptors_unprepare(void)
+{
+	all.next = NULL;
+	for (size_t i = 0; i < CONFIG_LISTENERS_MAX; i++) {
+		listener_unref(all.prepared[i]);
+		all.prepared[i] = NULL;
+	}
+}
+
+int acceptors_prepare(const struct config *c, const char **why)
+{
+	static char text[SOCKET_NAME_MAX + 128];
+	char key[SOCKET_NAME_MAX];
+	const char *reason;
+
+	all.next = c;
+	for (size_t i = 0; i < c->listener_count; i++) {
+		all.prepared[i] = listener_new(&c->listeners[i], all.tickets, &reason);
+		if (all.prepared[i])
+			continue;
+		socket_name(&c->listeners[i], (int)c->listeners[i].port, key);
+		snprintf(text, sizeof(text), "it cannot listen on %s: %s", key, reason);
+		*why = text;
+		acceptors_unprepare();
+		return -1;
+	}
+	return 0;
+}
+
+/* The listener at that place of c: that which was made for it, or a new one. */
+static struct listener *take_listener(const struct config *c, size_t place, const char **why)
+{
+	struct listener *l = c == all.next ? all.prepared[place] : NULL;
+
+	if (l)
+		all.prepared[place] = NULL;
+	return l ? l : listener_new(&c->listeners[place], all.tickets, why);
+}
+
 static bool has_listener(const struct config *c, const char *key)
 {
 	char name[SOCKET_NAME_MAX];
@@ -118,8 +166,9 @@ static bool has_listener(const struct config *c, const char *key)
 }
 
 /* Accepts on one socket for an owner, taking *fd over, or goes on with its own with new settings. */
-static int accept_on(const struct config_listener *c, int owner, int *fd)
+static int accept_on(const struct config *config, size_t place, int owner, int *fd)
 {
+	const struct config_listener *c = &config->listeners[place];
 	char key[SOCKET_NAME_MAX];
 	struct held *l;
 	struct listener *listener;
@@ -128,7 +177,7 @@ static int accept_on(const struct config_listener *c, int owner, int *fd)
 
 	socket_name(c, (int)c->port, key);
 	l = find(key, owner);
-	listener = listener_new(c, all.tickets, &why);
+	listener = take_listener(config, place, &why);
 	if (!listener) {
 		log_err(NULL, "cannot listen on %s: %s", key, why);
 		return -1;
@@ -157,7 +206,7 @@ int acceptors_for(const struct config *c, int slot, uint64_t listeners, int *fds
 	int r = 0;
 
 	for (size_t i = 0; i < c->listener_count && n < count; i++)
-		if (listeners >> i & 1 && accept_on(&c->listeners[i], slot, &fds[n++]) < 0)
+		if (listeners >> i & 1 && accept_on(c, i, slot, &fds[n++]) < 0)
 			r = -1;
 	return r;
 }
@@ -174,4 +223,11 @@ void acceptors_end_all(bool accept_rest)
 		end(&all.items[all.count - 1], accept_rest);
 	free(all.items);
 	all.items = NULL;
+	if (!accept_rest)
+		acceptor_finish_no_more();
+}
+
+bool acceptors_accept_rest(void)
+{
+	return acceptor_some_finish();
 }

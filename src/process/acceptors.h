@@ -20,6 +20,13 @@ struct tickets;
 void acceptors_begin(struct event_base *base, int slot, const struct tickets *tickets);
 
 /*
+ * Makes what the listeners of c need, for acceptors_own, or takes that back. -1: *why says which of
+ * them cannot be had, and all is as before; lent until the next call.
+ */
+int acceptors_prepare(const struct config *c, const char **why) __attribute__((warn_unused_result));
+void acceptors_unprepare(void);
+
+/*
  * Accepts on the worker's own sockets, fds has one for each listener of c, in that order, and no
  * more where c has no such listener. A socket that is taken over is -1 in fds from then on; where
  * the worker accepts already it is not needed. -1: logged; the others are accepted on.
@@ -31,11 +38,13 @@ int acceptors_for(const struct config *c, int slot, uint64_t listeners, int *fds
 	__attribute__((warn_unused_result));
 
 /*
- * Accepts no more on the sockets of a slot, or on any. accept_rest: but for who waits there, and
- * for good, whoever else has them: see acceptor_finish.
+ * Accepts no more on the sockets of a slot, or on any. accept_rest: but for who waits there, in this
+ * loop turn and the next ones, and for good, whoever else has them: see acceptor_finish.
  */
 void acceptors_end(int slot, bool accept_rest);
 void acceptors_end_all(bool accept_rest);
+/* Whether some of those are still to be accepted. */
+bool acceptors_accept_rest(void);
 
 /* Accepts for no other slot any more; what is still to be adopted the master gives anew. */
 void acceptors_end_adopted(void);

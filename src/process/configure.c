@@ -6,6 +6,7 @@
  */
 #include "process/configure.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "behaviour.h"
 #include "config/config.h"
 #include "config/errors.h"
+#include "net/tls.h"
 #include "process/user.h"
 #include "session/listener.h"
 
@@ -26,6 +28,13 @@ void configure_raise_limits(void)
 	}
 }
 
+static void note_unusable(const struct config_listener *l, const char *which, const char *why,
+			  struct config_errors *e)
+{
+	errors_add(e, false, (struct config_place){ l->file, (unsigned)l->line, 0 },
+		   "%s: tls: OpenSSL cannot use this: %s", which, why);
+}
+
 /* What only making it shows, such as a key that is too short for OpenSSL's taste. */
 static bool check_listeners(const struct config *c, struct config_errors *e)
 {
@@ -35,12 +44,34 @@ static bool check_listeners(const struct config *c, struct config_errors *e)
 		const struct config_listener *l = &c->listeners[i];
 		const char *why;
 		struct listener *made = listener_new(l, NULL, &why);
+		char which[48];
 
 		listener_unref(made);
 		if (made)
 			continue;
-		errors_add(e, false, (struct config_place){ l->file, (unsigned)l->line, 0 },
-			   "listen %zu: tls: OpenSSL cannot use this: %s", i + 1, why);
+		snprintf(which, sizeof(which), "listen %zu", i + 1);
+		note_unusable(l, which, why, e);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool check_admin(const struct config *c, struct config_errors *e)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < c->admin.listener_count; i++) {
+		const struct config_listener *l = &c->admin.listeners[i];
+		const char *why;
+		struct tls_server *made = l->tls.on ? tls_server_new(&l->tls, NULL, &why) : NULL;
+		char which[48];
+
+		if (made)
+			tls_server_unref(made);
+		if (made || !l->tls.on)
+			continue;
+		snprintf(which, sizeof(which), "admin: listen %zu", i + 1);
+		note_unusable(l, which, why, e);
 		ok = false;
 	}
 	return ok;
@@ -54,7 +85,7 @@ struct config *configure_load(const char *file, uint64_t generation, struct conf
 	*source = config_load(file, e);
 	if (*source)
 		c = config_parse(*source, behaviours, generation, e);
-	if (c && !check_listeners(c, e)) {
+	if (c && !(check_listeners(c, e) & check_admin(c, e))) {
 		config_unref(c);
 		c = NULL;
 	}

@@ -42,11 +42,23 @@ static const struct control_kind {
 	const char *name; /* NULL: there is no such type */
 	uint32_t length, fewest, most;
 } kinds[CONTROL_TYPES] = {
-	[CONTROL_RELOAD] = { "reload", sizeof(struct control_reload), 1, CONTROL_FDS_MAX },
+	[CONTROL_PREPARE] = { "prepare", sizeof(struct control_prepare), 1, 1 },
+	[CONTROL_COMMIT] = { "commit", sizeof(struct control_decision), 0, CONFIG_LISTENERS_MAX },
+	[CONTROL_ABORT] = { "abort", sizeof(struct control_decision), 0, 0 },
 	[CONTROL_ADOPT] = { "adopt", sizeof(struct control_adopt), 0, CONFIG_LISTENERS_MAX },
 	[CONTROL_RELEASE] = { "release", sizeof(struct control_release), 0, 0 },
 	[CONTROL_STOP] = { "stop", sizeof(struct control_stop), 0, 0 },
+	[CONTROL_ADMIN_RELOAD] = { "admin-reload", sizeof(struct control_admin_reload), 1,
+				   1 + CONFIG_ADMIN_SOCKETS_MAX },
+	[CONTROL_ANSWER] = { "answer", sizeof(struct control_answer), 1, 1 },
+	[CONTROL_LOG_LEVEL] = { "log-level", sizeof(struct control_log_level), 0, 0 },
+	[CONTROL_ASK_LOG_LEVEL] = { "ask-log-level", sizeof(struct control_log_level), 0, 0 },
+	[CONTROL_DRAIN] = { "drain", sizeof(struct control_drain), 0, 0 },
+	[CONTROL_ASK_DRAIN] = { "ask-drain", sizeof(struct control_ask_drain), 0, 0 },
+	[CONTROL_DRAINED] = { "drained", sizeof(struct control_drained), 0, 0 },
+	[CONTROL_ASK_RELOAD] = { "ask-reload", sizeof(struct control_ask_reload), 0, 0 },
 	[CONTROL_READY] = { "ready", sizeof(struct control_ready), 0, 0 },
+	[CONTROL_PREPARED] = { "prepared", sizeof(struct control_prepared), 0, 0 },
 	[CONTROL_RELOADED] = { "reloaded", sizeof(struct control_reloaded), 0, 0 },
 };
 

@@ -23,22 +23,38 @@ struct event_base;
 /* The numbers say who reads it; each direction has places for 64. */
 enum control_type {
 	CONTROL_TO_WORKER = 0x00,
-	CONTROL_RELOAD, /* fds: the packed source, then the worker's sockets, by listener */
+	CONTROL_PREPARE, /* fds: the packed source of a configuration */
+	CONTROL_COMMIT, /* it is in force; fds: the worker's sockets, by listener */
+	CONTROL_ABORT, /* it will not be */
 	CONTROL_ADOPT, /* fds: sockets of another slot, to accept for it */
 	CONTROL_RELEASE,
 	CONTROL_STOP,
+	CONTROL_ADMIN_RELOAD, /* to the admin process; fds: the packed source, all its sockets */
+	CONTROL_LOG_LEVEL, /* up to the next reload */
+	CONTROL_DRAIN, /* connections are let go; or, they stay, and new ones come */
+	CONTROL_ANSWER, /* to the admin process: answers ASK_RELOAD, ASK_DRAIN; fds: a file with JSON text */
 
 	CONTROL_TO_MASTER = 0x40,
 	CONTROL_READY, /* the worker accepts */
-	CONTROL_RELOADED, /* answers RELOAD: it is in force */
+	CONTROL_ASK_LOG_LEVEL, /* by the admin process: LOG_LEVEL for all */
+	CONTROL_ASK_RELOAD, /* by the admin process; answered when the outcome is there */
+	CONTROL_ASK_DRAIN, /* by the admin process; answered when it is begun */
+	CONTROL_DRAINED, /* answers DRAIN: it has ended */
+	CONTROL_PREPARED, /* answers PREPARE: whether it can be in force */
+	CONTROL_RELOADED, /* answers COMMIT: it is in force */
 
 	CONTROL_TYPES = 0x80,
 	CONTROL_DIRECTION = 0x40 /* the bit that tells one from the other */
 };
 
-struct control_reload {
+struct control_prepare {
 	uint64_t generation;
 	uint64_t retire; /* 1: accept nothing more, end with the last connection; no sockets */
+};
+
+/* Of COMMIT and ABORT: which of those that were prepared. */
+struct control_decision {
+	uint64_t generation;
 };
 
 struct control_adopt {
@@ -57,8 +73,60 @@ struct control_stop {
 	uint64_t keep_waiting; /* 1: who is not accepted yet is left in the queue */
 };
 
+struct control_admin_reload {
+	uint64_t generation;
+	uint32_t all, read; /* groups, as struct admin_groups has them */
+};
+
+struct control_log_level {
+	uint64_t level; /* LOG_ERR .. LOG_DEBUG */
+};
+
+/* Of ASK_DRAIN and DRAIN: which connections. */
+struct control_which {
+	uint64_t generation; /* of the configuration by which endpoint is counted */
+	uint64_t endpoint; /* its number + 1; 0: all of them */
+};
+
+struct control_ask_drain {
+	struct control_which which;
+	uint64_t on; /* 1: a drain begins; 0: new connections come again, the rest means nothing */
+	int64_t over; /* ms, -1: as configured */
+	uint32_t order; /* enum leaving_order */
+	uint32_t share; /* millionths, new ones come; 0: all, and no new ones */
+};
+
+struct control_drain {
+	struct control_which which;
+	int64_t over; /* ms */
+	uint32_t on; /* as of ASK_DRAIN */
+	uint32_t refuse; /* 1: no new ones */
+	uint32_t order; /* enum leaving_order */
+	uint32_t most; /* connections of this worker */
+};
+
+struct control_answer {
+	uint64_t well; /* 1: the configuration is in force, or could be; 0: it is refused */
+};
+
+struct control_ask_reload {
+	uint64_t dry_run; /* 1: what it would do, and nothing is done */
+};
+
 struct control_ready {
 	uint64_t generation; /* that it has in force */
+};
+
+struct control_drained {
+	uint32_t let_go, late;
+};
+
+enum { CONTROL_WHY_MAX = 200 };
+
+struct control_prepared {
+	uint64_t generation;
+	uint64_t able; /* 0: no, and why says why not: ended by a NUL, whatever was sent */
+	char why[CONTROL_WHY_MAX];
 };
 
 struct control_reloaded {
@@ -71,11 +139,13 @@ enum {
 	CONTROL_BODY_MAX = 256, /* bytes; of the largest there may be */
 
 	/*
-	 * Frames that may wait for a worker: a RELOAD and a STOP, for there is one of each at a time;
-	 * for each slot an ADOPT and a RELEASE, and the same again with the reload. A worker sends no
-	 * more than it is sent.
+	 * Frames that may wait for a worker: a PREPARE, what was decided of the one before it and of
+	 * itself, and a STOP, for there is one of each at a time; for each slot an ADOPT and a RELEASE,
+	 * and the same again with the reload. A worker sends no more than it is sent. What an
+	 * administrator asks for, DRAIN and LOG_LEVEL, may come at any time: to a worker that does not
+	 * read it is not sent any more when the queue is full, and that is logged.
 	 */
-	CONTROL_QUEUE_MAX = 2 + 4 * CONFIG_WORKERS_MAX,
+	CONTROL_QUEUE_MAX = 4 + 4 * CONFIG_WORKERS_MAX,
 
 	/* Frames that are read in a turn of the loop: who never stops sending holds up nobody. */
 	CONTROL_A_TURN = 64

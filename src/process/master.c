@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -19,9 +20,15 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "net/tls.h"
+#include "process/admin_child.h"
 #include "process/adopt.h"
+#include "process/answer.h"
+#include "process/asked.h"
 #include "process/configure.h"
+#include "process/control.h"
+#include "process/draining.h"
 #include "process/fdstore.h"
+#include "process/posted.h"
 #include "process/reload.h"
 #include "process/replace.h"
 #include "process/running.h"
@@ -146,10 +153,19 @@ static void stop_asked(void)
 	slots_kill();
 }
 
+static void answer_reload(uint32_t id)
+{
+	bool applied;
+	const char *text = reload_answer(&applied);
+
+	admin_child_answer(id, applied, text);
+}
+
 /* One that came during the start does not end that, unless fewer workers are enough now. */
 static void end_reloads(void)
 {
 	while (reload_finish()) {
+		asked_answer(reload_number(), answer_reload);
 		check_ready();
 		if (running.phase == PHASE_READY)
 			service_ready(status_line());
@@ -157,10 +173,64 @@ static void end_reloads(void)
 	}
 }
 
+static void refuse(uint32_t id, const char *word, const char *why)
+{
+	char *text = answer_refused(&(struct answer){ 0 }, word, why);
+
+	admin_child_answer(id, false, text);
+	free(text);
+}
+
+static void plan_reload(uint32_t id)
+{
+	bool valid;
+	char *text = reload_try(&valid);
+
+	admin_child_answer(id, valid, text);
+	free(text);
+}
+
+static void note_asked(uint32_t id, bool dry_run)
+{
+	if (running.phase == PHASE_STOPPING) {
+		refuse(id, "shutdown", "the daemon is stopping");
+	} else if (dry_run) {
+		plan_reload(id);
+	} else if (!asked_note(id, reload_number() + 1)) {
+		refuse(id, "busy", "too many wait for a reload already");
+	} else {
+		reload_start();
+		end_reloads();
+	}
+}
+
+static void note_asked_drain(uint32_t id, const struct control_ask_drain *d)
+{
+	bool well;
+	char *text;
+
+	if (running.phase == PHASE_STOPPING) {
+		refuse(id, "shutdown", "the daemon is stopping");
+		return;
+	}
+	text = drain_ask(d, &well);
+	admin_child_answer(id, well, text);
+	free(text);
+}
+
+static const struct admin_questions questions = { .reload = note_asked, .drain = note_asked_drain };
+
 static void note_ready(void)
 {
 	adopt_look();
 	check_ready();
+	end_reloads();
+	posted_renew();
+}
+
+static void note_prepared(const struct slot *s, const char *why)
+{
+	reload_note_prepared(s, why);
 	end_reloads();
 }
 
@@ -168,9 +238,13 @@ static void note_reloaded(unsigned moved, unsigned closed)
 {
 	reload_note(moved, closed);
 	end_reloads();
+	posted_renew();
 }
 
-static const struct slot_events events = { .ready = note_ready, .reloaded = note_reloaded };
+static const struct slot_events events = { .ready = note_ready,
+					   .prepared = note_prepared,
+					   .reloaded = note_reloaded,
+					   .drained = drain_note };
 
 static void reap(void)
 {
@@ -178,7 +252,12 @@ static void reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (admin_child_ended(pid, status))
+			continue;
 		give_up(replace_ended(pid, status));
+		if (shared.bus_condemned)
+			admin_child_kill();
+		drain_look();
 		end_reloads();
 		check_stopped();
 	}
@@ -204,6 +283,7 @@ static void handle_signal(int sig)
 		status_log();
 		break;
 	}
+	posted_renew();
 }
 
 static void tick(void)
@@ -213,7 +293,10 @@ static void tick(void)
 	shared_tick();
 	supervise_tick();
 	slots_flush();
+	admin_child_tick();
 	reload_tick();
+	/* ahead of what follows on the end of who was silent: that begins with what is decided */
+	end_reloads();
 	adopt_look();
 	if (running.phase != PHASE_STOPPING)
 		give_up(replace_tick());
@@ -221,6 +304,7 @@ static void tick(void)
 		slots_kill();
 	if (running.phase == PHASE_READY && !reload_is_active())
 		status_tell();
+	posted_renew();
 }
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
@@ -241,6 +325,8 @@ static int add_events(void)
 	master.tick = event_new(master.base, -1, EV_PERSIST, tick_cb, NULL);
 	if (!master.tick || event_add(master.tick, &every) < 0)
 		return -1;
+	if (admin_child_init(master.base, &questions) < 0)
+		return -1;
 	return slots_init(master.base, &events);
 }
 
@@ -258,10 +344,15 @@ static bool is_listener_of_unit(const char *name, void *arg)
 
 static int open_sockets(void)
 {
-	char error[512];
+	struct sockets_fault fault = { 0 };
 
-	if (sockets_open(&running.sockets, running.config, NULL, error, sizeof(error)) < 0) {
-		log_err(LOG_OF(BIND_FAILED), "%s", error);
+	if (sockets_open(&running.sockets, running.config, NULL, &fault) < 0 ||
+	    admin_child_open(running.config, &fault) < 0) {
+		if (fault.file)
+			log_err(LOG_OF(BIND_FAILED), "%s:%d: %s", fault.file, fault.line,
+				fault.text);
+		else
+			log_err(LOG_OF(BIND_FAILED), "%s", fault.text);
 		return -1;
 	}
 	running_listen();
@@ -280,7 +371,7 @@ static int start(const struct master_options *options)
 	status = load_config(options->file);
 	if (status != MASTER_OK)
 		return status;
-	reload_init(options->file, running.config);
+	reload_init(options->file);
 	log_always(LOG_INFO, LOG_OF(STARTED), "ignyxd " IGNYX_VERSION " starting with %s",
 		   options->file);
 	if (runtime_open(running.config->runtime_dir) < 0)
@@ -288,17 +379,21 @@ static int start(const struct master_options *options)
 	fdstore_receive();
 	if (shared_make(running.config) < 0 || open_sockets() < 0)
 		return MASTER_FAILED;
+	posted_begin();
 	if (add_events() < 0) {
 		log_err(NULL, "cannot set up the event loop: %s", strerror(errno));
 		return MASTER_FAILED;
 	}
 	for (int i = 0; i < running.config->workers; i++)
 		slot_start(&slots[i]);
+	admin_child_commit(-1);
+	posted_renew();
 	return MASTER_OK;
 }
 
 static void release(void)
 {
+	admin_child_fini();
 	running_end();
 	runtime_close();
 	if (!master.base)

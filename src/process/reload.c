@@ -1,10 +1,12 @@
 /*
  * reload.c - a new configuration in a running daemon.
  *
- * Everything that can fail is done first: reading, parsing, new sockets,
- * memory. Then the new snapshot is in force, workers get the same text and new
- * sockets, and the reload is complete when every worker has answered, or has
- * been replaced by one that began with the new snapshot.
+ * Everything that can fail is done first, and by all: the master reads, parses and opens sockets,
+ * then each worker that serves is asked whether it can have what came of that. Only when all of them
+ * can is the new snapshot in force, and they are told; if one cannot, all keep what they have, and
+ * what was opened is closed again. One that dies meanwhile, or gives no answer, is asked no more:
+ * who takes its place begins with what is decided. The reload is complete when every worker has it
+ * in force, or has been replaced by one that began with it.
  */
 #include "process/reload.h"
 
@@ -18,10 +20,16 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "config/config.h"
+#include "config/plan.h"
+#include "process/admin_child.h"
 #include "process/adopt.h"
+#include "process/answer.h"
 #include "process/changes.h"
 #include "process/configure.h"
+#include "process/noting.h"
+#include "process/posted.h"
 #include "process/running.h"
 #include "process/runtime.h"
 #include "process/service.h"
@@ -30,42 +38,81 @@
 #include "process/ticks.h"
 
 /*
- * Milliseconds that a worker has for its answer, whatever worker_timeout. Who waits for the
- * outcome, `ignyxd -r` or the service manager, does so for 90 s.
+ * Milliseconds that a worker has, whatever worker_timeout: to say whether it can, and to have gone
+ * over all of its connections then. Who waits for the outcome, `ignyxd -r` or the service manager,
+ * does so for 90 s.
  */
-enum { ANSWER_MAX = 30000 };
+enum { PREPARE_MAX = 2000, ANSWER_MAX = 30000 };
 
-/* OVER: refused or applied, and who is to be told of that is not yet. */
-enum stage { IDLE, ACTIVE, OVER };
+enum { WHY_MAX = 64 };
+
+/*
+ * PREPARING: workers are asked. ACTIVE: it is in force, and workers are told. OVER: refused or
+ * applied, and who is to be told of that is not yet.
+ */
+enum stage { IDLE, PREPARING, ACTIVE, OVER };
 
 static struct {
 	const char *file; /* to be read */
-	struct config *started; /* what the keys that need a restart have */
 	enum stage stage;
+	uint64_t number; /* of the last one that has begun, from 1 */
+	bool applied; /* it, if it is over */
 	bool again; /* one was asked for meanwhile */
-	uint64_t begun; /* tick at which the workers were told */
-	char changes[CHANGES_MAX]; /* of the one that is active */
+	uint64_t begun; /* tick at which the workers were asked, or told */
+	struct config *next; /* that they are asked about, */
+	int source; /* and its packed text; NULL, -1: there is none */
+	char unable[CONTROL_WHY_MAX + 64]; /* who cannot have it, and why; empty: nobody said so */
+	struct plan *plan; /* of the one that is active */
+	struct answer noted; /* what is wrong with it */
 	char first_error[256]; /* why it was refused, */
 	size_t errors; /* and how many reasons there were */
 	unsigned moved, closed;
 	char outcome[384]; /* of the last one, for the status; empty: there was none */
-} state;
+	char *answer; /* and for who asked for it */
+} state = { .source = -1 };
 
-void reload_init(const char *file, struct config *started)
+void reload_init(const char *file)
 {
 	state.file = file;
-	state.started = config_ref(started);
+}
+
+static void forget_next(void)
+{
+	config_unref(state.next);
+	state.next = NULL;
+	if (state.source >= 0)
+		close(state.source);
+	state.source = -1;
+}
+
+static void forget(void)
+{
+	forget_next();
+	plan_free(state.plan);
+	state.plan = NULL;
+	free(state.answer);
+	state.answer = NULL;
 }
 
 void reload_fini(void)
 {
-	config_unref(state.started);
-	state.started = NULL;
+	forget();
 }
 
 bool reload_is_active(void)
 {
 	return state.stage != IDLE;
+}
+
+uint64_t reload_number(void)
+{
+	return state.number;
+}
+
+const char *reload_answer(bool *is_applied)
+{
+	*is_applied = state.applied;
+	return state.answer;
 }
 
 const char *reload_outcome(void)
@@ -109,26 +156,34 @@ static void note_outcome(bool applied)
 static void end(bool applied, const char *summary)
 {
 	state.stage = OVER;
+	state.applied = applied;
 	note_outcome(applied);
 	runtime_reload_end(applied, summary);
+	posted_reload(applied, summary);
+	noting_reload(applied, summary);
+	metrics_add(&shared.metrics->reloads[applied ? METRICS_APPLIED : METRICS_REFUSED], 1);
 }
 
-static void refuse(const char *why)
+/* word: for who asked. */
+static void refuse(const char *word, const char *why)
 {
 	char summary[512];
 
 	snprintf(summary, sizeof(summary),
 		 "reload refused: %s; the running configuration stays in force", why);
 	log_err(LOG_OF(RELOAD_REFUSED), "%s", summary);
+	state.answer = answer_refused(&state.noted, word, why);
 	end(false, summary);
 }
 
-static void warn_restart(const char *key, void *arg)
+static void warn_of_restarts(void)
 {
-	(void)arg;
-	log_warning(LOG_OF(CONFIG_WARNING),
-		    "a change of \"%s\" needs a restart; the rest of the configuration applies",
-		    key);
+	for (size_t i = 0; i < state.plan->count; i++)
+		if (state.plan->items[i].restart)
+			log_warning(LOG_OF(CONFIG_WARNING),
+				    "a change of \"%s\" needs a restart; the rest of the "
+				    "configuration applies",
+				    state.plan->items[i].values[0].key);
 }
 
 static int source_fd(const struct config_source *source)
@@ -149,67 +204,173 @@ static int source_fd(const struct config_source *source)
 	return fd;
 }
 
+/* Those who have come up, and are not being ended. */
+static bool is_asked(const struct slot *s)
+{
+	return slot_alive(s) && s->state != SLOT_STARTING && !s->ending;
+}
+
+static void ask_workers(void)
+{
+	state.stage = PREPARING;
+	state.begun = ticks_now();
+	state.unable[0] = '\0';
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (is_asked(&slots[i]))
+			slot_prepare(&slots[i], state.next->generation, i >= state.next->workers,
+				     state.source);
+}
+
 /* Tells the workers there are, starts those there are not yet. */
-static void tell_workers(int fd)
+static void tell_workers(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &slots[i];
 		bool wanted = i < running.config->workers;
 
-		if (slot_alive(s))
-			slot_reload(s, !wanted, fd);
+		if (s->ending)
+			s->asked = 0;
+		else if (slot_alive(s))
+			slot_commit(s, !wanted, state.source);
 		else if (!wanted)
 			slot_unwant(s);
 		else if (s->state == SLOT_UNUSED)
 			slot_start(s);
 	}
-	close(fd);
 	/* what somebody accepts on for another is of the old configuration */
 	adopt_anew();
 	adopt_last();
 }
 
-static void commit(struct config *new, int fd)
+static struct plan *plan_of(struct config *new)
 {
-	config_changed_keys(state.started, new, true, warn_restart, NULL);
-	changes_describe(running.config, new, state.changes);
+	struct plan *plan = plan_new(running.config, running.started, new);
+
+	changes_count(plan);
+	return plan;
+}
+
+static void commit(void)
+{
+	struct config *new = config_ref(state.next);
+
+	state.plan = plan_of(new);
+	warn_of_restarts();
 	state.moved = state.closed = 0;
 	running_take(new);
 	running_listen();
+	state.stage = ACTIVE;
 	state.begun = ticks_now();
-	tell_workers(fd);
+	admin_child_commit(state.source);
+	tell_workers();
+	forget_next();
 }
 
 /* What may fail for want of something outside of the file. */
-static int prepare(const struct config *new, char *error, size_t size)
+static int prepare(const struct config *new, struct sockets_fault *fault)
 {
 	if (config_uses_bus(new) && bus_populate(shared.bus) < 0) {
-		snprintf(error, size, "there is no memory for the bus (bus_size): %s",
-			 strerror(errno));
+		snprintf(fault->text, sizeof(fault->text),
+			 "there is no memory for the bus (bus_size): %s", strerror(errno));
 		return -1;
 	}
-	return sockets_open(&running.sockets, new, running.config, error, size);
+	if (admin_child_open(new, fault) < 0)
+		return -1;
+	if (sockets_open(&running.sockets, new, running.config, fault) == 0)
+		return 0;
+	admin_child_undo();
+	return -1;
+}
+
+static void note_fault(const struct sockets_fault *fault, enum log_event event)
+{
+	char line[sizeof(fault->text) + 128];
+
+	answer_note(&state.noted, &(struct config_error){ .file = fault->file,
+							  .line = (unsigned)fault->line,
+							  .text = fault->text });
+	if (fault->file)
+		snprintf(line, sizeof(line), "%s:%d: %s", fault->file, fault->line, fault->text);
+	else
+		snprintf(line, sizeof(line), "%s", fault->text);
+	log_err(&(struct log_fields){ .event = event }, "%s", line);
+	note_error(line);
 }
 
 /* Takes new over; source is what it was made of. */
 static void apply(struct config *new, const struct config_source *source)
 {
-	char error[400];
-	int fd = source_fd(source);
+	struct sockets_fault fault = { 0 };
 
-	if (fd < 0)
-		snprintf(error, sizeof(error), "there is no memory to hand it to the workers: %s",
-			 strerror(errno));
-	if (fd >= 0 && prepare(new, error, sizeof(error)) == 0) {
-		commit(new, fd);
+	state.next = new;
+	state.source = source_fd(source);
+	if (state.source < 0)
+		snprintf(fault.text, sizeof(fault.text),
+			 "there is no memory to hand it to the workers: %s", strerror(errno));
+	if (state.source >= 0 && prepare(new, &fault) == 0) {
+		ask_workers();
 		return;
 	}
-	if (fd >= 0)
-		close(fd);
-	log_err(LOG_OF(BIND_FAILED), "%s", error);
-	note_error(error);
+	note_fault(&fault, LOG_EVENT_BIND_FAILED);
+	forget_next();
+	refuse("reload-refused", "it cannot be put in force");
+}
+
+/* All keep what they have. */
+static void give_up(void)
+{
+	struct sockets_fault fault = { 0 };
+
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (is_asked(&slots[i]))
+			slot_abort(&slots[i], state.next->generation);
+	sockets_undo(&running.sockets, running.config);
+	admin_child_undo();
+	snprintf(fault.text, sizeof(fault.text), "%s", state.unable);
+	note_fault(&fault, LOG_EVENT_RELOAD_REFUSED);
+	forget_next();
+	refuse("reload-refused", "it cannot be put in force");
+}
+
+static const char *count_errors(const struct config_errors *e, char out[WHY_MAX])
+{
+	size_t n = config_errors_count(e);
+
+	snprintf(out, WHY_MAX, "%zu error%s in the configuration", n, n == 1 ? "" : "s");
+	return out;
+}
+
+/* Reads the file. As configure_load, and what is wrong is noted in a, too. */
+static struct config *read_file(struct config_source **source, struct config_errors *e,
+				struct answer *a)
+{
+	struct config *new = configure_load(state.file, running.config->generation + 1, source, e);
+
+	answer_note_all(a, e);
+	return new;
+}
+
+char *reload_try(bool *valid)
+{
+	struct config_errors *e = config_errors_new();
+	struct config_source *source;
+	struct answer a = { 0 };
+	struct config *new = read_file(&source, e, &a);
+	char why[WHY_MAX], *text;
+
+	*valid = new != NULL;
+	if (new) {
+		struct plan *plan = plan_of(new);
+
+		text = answer_planned(&a, plan, false, 0, 0);
+		plan_free(plan);
+	} else {
+		text = answer_refused(&a, "config-error", count_errors(e, why));
+	}
 	config_unref(new);
-	refuse("it cannot be put in force");
+	config_source_free(source);
+	config_errors_free(e);
+	return text;
 }
 
 void reload_start(void)
@@ -217,38 +378,51 @@ void reload_start(void)
 	struct config_errors *e;
 	struct config_source *source;
 	struct config *new;
-	char why[64];
+	char why[WHY_MAX];
 
 	if (state.stage != IDLE) {
 		state.again = true;
 		return;
 	}
-	state.stage = ACTIVE;
+	state.stage = PREPARING;
+	state.number++;
 	state.errors = 0;
+	forget();
 	service_reloading();
 	runtime_reload_begin();
 	e = config_errors_new();
-	new = configure_load(state.file, running.config->generation + 1, &source, e);
+	new = read_file(&source, e, &state.noted);
 	config_errors_each(e, log_error, NULL);
-	if (new) {
+	if (new)
 		apply(new, source);
-	} else {
-		size_t n = config_errors_count(e);
-
-		snprintf(why, sizeof(why), "%zu error%s in the configuration", n,
-			 n == 1 ? "" : "s");
-		refuse(why);
-	}
+	else
+		refuse("config-error", count_errors(e, why));
 	config_source_free(source);
 	config_errors_free(e);
+}
+
+/* Who is being ended has no say any more. */
+static bool all_prepared(void)
+{
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (slots[i].asked && !slots[i].ending)
+			return false;
+	return true;
 }
 
 static bool all_answered(void)
 {
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
-		if (slots[i].state == SLOT_STARTING || slots[i].asked)
+		if (slots[i].state == SLOT_STARTING || slots[i].asked || slots[i].ending)
 			return false;
 	return true;
+}
+
+void reload_note_prepared(const struct slot *s, const char *why)
+{
+	if (state.stage == PREPARING && why && !*state.unable)
+		snprintf(state.unable, sizeof(state.unable),
+			 "worker %d cannot have the new configuration: %s", s->index, why);
 }
 
 void reload_note(unsigned moved, unsigned closed)
@@ -257,29 +431,53 @@ void reload_note(unsigned moved, unsigned closed)
 	state.closed += closed;
 }
 
-void reload_tick(void)
+static void end_silent(const char *what)
 {
-	if (state.stage != ACTIVE || running.phase == PHASE_STOPPING ||
-	    ticks_now() - state.begun < ticks_of(ANSWER_MAX))
-		return;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
 		if (slots[i].asked)
-			slot_end_stuck(&slots[i], "has not answered a reload for 30 s");
+			slot_end_stuck(&slots[i], what);
+}
+
+void reload_tick(void)
+{
+	uint64_t ticks = ticks_now() - state.begun;
+
+	if (running.phase == PHASE_STOPPING)
+		return;
+	if (state.stage == PREPARING && ticks >= ticks_of(PREPARE_MAX))
+		end_silent("has not answered for 2 s whether it can reload");
+	else if (state.stage == ACTIVE && ticks >= ticks_of(ANSWER_MAX))
+		end_silent("has not answered a reload for 30 s");
 }
 
 static void applied(void)
 {
-	char summary[CHANGES_MAX + 128];
+	char changes[CHANGES_MAX], summary[CHANGES_MAX + 128];
 
+	changes_summarize(state.plan, changes);
 	snprintf(summary, sizeof(summary),
-		 "configuration reloaded: %s; %u connections kept, %u closed", state.changes,
-		 state.moved, state.closed);
+		 "configuration reloaded: %s; %u connections kept, %u closed", changes, state.moved,
+		 state.closed);
+	changes_log(state.plan);
 	log_always(LOG_INFO, LOG_OF(RELOADED), "%s", summary);
+	state.answer = answer_planned(&state.noted, state.plan, true, state.moved, state.closed);
+	plan_free(state.plan);
+	state.plan = NULL;
 	end(true, summary);
+}
+
+static void decide(void)
+{
+	if (*state.unable)
+		give_up();
+	else if (all_prepared())
+		commit();
 }
 
 bool reload_finish(void)
 {
+	if (state.stage == PREPARING && running.phase != PHASE_STOPPING)
+		decide();
 	if (state.stage == ACTIVE && running.phase != PHASE_STOPPING && all_answered())
 		applied();
 	if (state.stage != OVER)

@@ -15,6 +15,8 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "process/adopt.h"
+#include "process/child.h"
+#include "process/noting.h"
 #include "process/running.h"
 #include "process/shared.h"
 #include "process/slot.h"
@@ -30,7 +32,9 @@ struct death {
 	int status;
 	uint64_t conn; /* it was working for */
 	const char *doing;
-	unsigned lost; /* connections */
+	unsigned lost; /* connections, */
+	uint64_t next_conn; /* and the id that the next worker begins with at the lowest */
+	bool stuck; /* it had to be ended */
 };
 
 bool replace_ended_well(int status)
@@ -58,16 +62,9 @@ static struct death note_death(const struct slot *s, int status)
 			       .status = status,
 			       .conn = atomic_load(&row->conn),
 			       .doing = activity_name(atomic_load(&row->activity)),
-			       .lost = atomic_load(&row->open) };
-}
-
-static void describe_end(int status, char *out, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(out, size, "was ended by signal %d (%s)", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)));
-	else
-		snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+			       .lost = atomic_load(&row->open),
+			       .next_conn = session_first_conn(s->index),
+			       .stuck = s->ending };
 }
 
 /* Who does its work from now on; nothing where nobody is to. */
@@ -97,7 +94,8 @@ static void log_death(const struct slot *s, const struct death *d)
 			log_always(LOG_INFO, LOG_OF(WORKER_RETIRED), "worker %d retired", s->index);
 		return;
 	}
-	describe_end(d->status, end, sizeof(end));
+	child_describe_end(d->status, end, sizeof(end));
+	noting_worker_death(d->pid, end, d->lost, d->next_conn);
 	describe_successor(s, successor, sizeof(successor));
 	log_err(&f, "worker %d (pid %ld) %s while %s; %u connection%s lost%s", s->index,
 		(long)d->pid, end, d->doing, d->lost, d->lost == 1 ? " was" : "s were", successor);
@@ -138,6 +136,10 @@ const char *replace_ended(pid_t pid, int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == SESSION_EXIT_BUS_CORRUPT) {
 		shared_condemn_bus();
 		slots_kill();
+	}
+	if (!replace_ended_well(status) && running.phase != PHASE_STOPPING) {
+		metrics_add(&shared.metrics->deaths[child_cause_of_end(status, death.stuck)], 1);
+		s->deaths++;
 	}
 	if (s->index < running.config->workers && running.phase != PHASE_STOPPING)
 		why = replace(s, status);

@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -29,15 +31,41 @@ void running_begin(bool verbose)
 
 void running_take(struct config *c)
 {
+	if (!running.started)
+		running.started = config_ref(c);
 	config_unref(running.config);
 	running.config = c;
 	configure_log(c, running.verbose);
 }
 
+static const char *path_of(size_t i, void *config)
+{
+	return ((const struct config *)config)->endpoints[i].path;
+}
+
+/* Workers find the labels of endpoints when they get the configuration. */
 void running_listen(void)
 {
+	metrics_label_all(shared.metrics, running.config->endpoint_count, path_of, running.config);
 	sockets_commit(&running.sockets, running.config);
 	atomic_store(&shared.metrics->certificate_expires, config_first_expiry(running.config));
+}
+
+int running_drain(const char *endpoint)
+{
+	char *copy = strdup(endpoint);
+
+	if (!copy)
+		return -1;
+	free(running.drained);
+	running.drained = copy;
+	return 0;
+}
+
+void running_undrain(void)
+{
+	free(running.drained);
+	running.drained = NULL;
 }
 
 void running_enter(enum phase phase)
@@ -67,6 +95,8 @@ void running_tick(void)
 void running_end(void)
 {
 	sockets_close(&running.sockets);
+	running_undrain();
 	config_unref(running.config);
-	running.config = NULL;
+	config_unref(running.started);
+	running.config = running.started = NULL;
 }

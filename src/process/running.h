@@ -15,8 +15,10 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_STOPPING };
 /* To be read by all of the master; written by running.c, its sockets by who opens and closes them. */
 struct running {
 	struct config *config; /* NULL until the first is taken */
+	struct config *started; /* the first: what the keys that need a restart have */
 	struct sockets sockets;
 	enum phase phase;
+	char *drained; /* path of the endpoint that takes no new connections, "": all; NULL: none */
 	bool verbose; /* -v: log at debug level whatever the configuration says */
 };
 
@@ -28,8 +30,15 @@ void running_begin(bool verbose);
 /* Takes c over as what is in force, for the log as well, and lets go of the one before. */
 void running_take(struct config *c);
 
-/* Listens where the configuration says, now that sockets_open has opened what it needs. */
+/*
+ * Listens where the configuration says, now that sockets_open has opened what it needs; gives labels
+ * to the endpoints that are new.
+ */
 void running_listen(void);
+
+/* endpoint: as drained. -1: there is no memory, and it is as before. */
+int running_drain(const char *endpoint) __attribute__((warn_unused_result));
+void running_undrain(void);
 
 /* Never back. */
 void running_enter(enum phase phase);

@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
+#include "base/board.h"
+#include "base/chronicle.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/tally.h"
+#include "base/vitals.h"
 #include "config/config.h"
 #include "net/tickets.h"
 #include "process/ticks.h"
@@ -19,7 +23,7 @@
 /* TALLIED_PLACES: of the tally, for each connection; TALLIED_MIN: for a reload that allows more. */
 enum { TALLIED_PLACES = 4, TALLIED_MIN = 1024 };
 
-struct shared shared = { .counted = { .fd = -1 } };
+struct shared shared = { .counted = { .fd = -1 }, .told = { .fd = -1 }, .kept = { .fd = -1 } };
 
 void shared_condemn_bus(void)
 {
@@ -56,9 +60,22 @@ static int make_wakeups(void)
 	return 0;
 }
 
+static int make_pairs(void)
+{
+	for (int i = 0; i < SLOTS_WORKERS; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+			return -1;
+		shared.askers[i] = pair[0];
+		shared.asked[i] = pair[1];
+	}
+	return 0;
+}
+
 static const char *remedy(void)
 {
-	return errno == EFBIG ? " or raise the limit of file sizes (ulimit -f)" : "";
+	return errno == EFBIG ? "raise the limit of file sizes (ulimit -f)" : "";
 }
 
 int shared_make(const struct config *c)
@@ -66,30 +83,42 @@ int shared_make(const struct config *c)
 	shared.limits = (struct bus_limits){ .size = (size_t)c->bus_size,
 					     .lag = (size_t)c->bus_lag,
 					     .max_rooms = (uint32_t)c->max_rooms };
-	shared.metrics = metrics_new(&shared.counted);
-	shared.tickets = tickets_new();
-	if (make_wakeups() < 0 || !shared.metrics || !shared.tickets) {
-		log_err(NULL, "there is no memory to share with the workers: %s", strerror(errno));
-		return -1;
-	}
 	shared.tally = make_tally(c->max_connections);
 	if (!shared.tally) {
 		log_err(NULL,
 			"there is no memory for the table of addresses: %s; lower "
-			"max_connections%s",
-			strerror(errno), remedy());
+			"max_connections%s%s",
+			strerror(errno), *remedy() ? " or " : "", remedy());
+		return -1;
+	}
+	shared.metrics = metrics_new(&shared.counted);
+	shared.board = board_new(&shared.told);
+	shared.chronicle = chronicle_new(&shared.kept);
+	shared.tickets = tickets_new();
+	if (make_wakeups() < 0 || make_pairs() < 0 || !shared.metrics || !shared.board ||
+	    !shared.chronicle || !shared.tickets) {
+		log_err(NULL, "there is no memory to share with the workers: %s%s%s",
+			strerror(errno), *remedy() ? "; " : "", remedy());
 		return -1;
 	}
 	if (shared_renew_bus(c) < 0) {
-		log_err(NULL, "there is no memory for the bus of %lld bytes: %s; lower bus_size%s",
-			(long long)c->bus_size, strerror(errno), remedy());
+		log_err(NULL,
+			"there is no memory for the bus of %lld bytes: %s; lower bus_size%s%s",
+			(long long)c->bus_size, strerror(errno), *remedy() ? " or " : "", remedy());
 		return -1;
 	}
 	return 0;
 }
 
+enum { SECOND = 1000 / MASTER_TICK };
+
 void shared_tick(void)
 {
+	struct metrics_row *row = metrics_row_of_master(shared.metrics);
+
+	metrics_add(&row->beats, 1);
+	if (ticks_now() % SECOND == 0)
+		vitals_note(row);
 	if (tickets_tick(shared.tickets, ticks_now() * MASTER_TICK) < 0)
 		log_warning(NULL, "cannot make a new key for session tickets; the old one stays");
 }
@@ -104,4 +133,8 @@ void shared_free(void)
 	shared.tally = NULL;
 	segment_free(&shared.counted);
 	shared.metrics = NULL;
+	segment_free(&shared.told);
+	shared.board = NULL;
+	segment_free(&shared.kept);
+	shared.chronicle = NULL;
 }

@@ -9,6 +9,8 @@
 #include "base/segment.h"
 #include "bus/bus.h"
 
+struct board;
+struct chronicle;
 struct config;
 struct metrics;
 struct tally;
@@ -16,14 +18,18 @@ struct tickets;
 
 /* To be read by all of the master; written by shared.c. */
 struct shared {
-	struct segment counted; /* the memory of metrics */
+	struct segment counted, told, kept; /* the memory of metrics, board and chronicle */
 	struct metrics *metrics;
+	struct board *board; /* written by posted.c */
+	struct chronicle *chronicle;
 	struct tally *tally; /* of addresses */
 	struct tickets *tickets;
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */
 	struct bus_limits limits; /* of the bus; those of the start */
 	int wakeups[SLOTS]; /* eventfds, one for each place on the bus */
+	/* pairs between the admin process and each worker: the ends of it, and theirs */
+	int askers[SLOTS_WORKERS], asked[SLOTS_WORKERS];
 };
 
 extern struct shared shared;
@@ -37,7 +43,7 @@ void shared_condemn_bus(void);
 /* A new bus in place of that, when no child has it any more. -1: there is no memory. */
 int shared_renew_bus(const struct config *c) __attribute__((warn_unused_result));
 
-/* With every tick: has session tickets sealed with new keys from time to time. */
+/* With every tick: notes how the master is; has session tickets sealed with new keys from time to time. */
 void shared_tick(void);
 
 void shared_free(void);

@@ -37,6 +37,20 @@ static void note_ready(struct slot *s, const struct control_frame *f)
 	told->ready();
 }
 
+static void note_prepared(struct slot *s, const struct control_frame *f)
+{
+	const struct control_prepared *p = f->body;
+	char why[CONTROL_WHY_MAX + 1] = "";
+
+	if (f->id != s->asked)
+		return;
+	s->asked = 0;
+	if (p->able)
+		s->prepared = p->generation;
+	memcpy(why, p->why, CONTROL_WHY_MAX);
+	told->prepared(s, p->able ? NULL : why);
+}
+
 static void note_reloaded(struct slot *s, const struct control_frame *f)
 {
 	const struct control_reloaded *r = f->body;
@@ -48,9 +62,21 @@ static void note_reloaded(struct slot *s, const struct control_frame *f)
 	told->reloaded(r->moved, r->closed);
 }
 
+static void note_drained(struct slot *s, const struct control_frame *f)
+{
+	const struct control_drained *d = f->body;
+
+	if (f->id != s->draining)
+		return;
+	s->draining = 0;
+	told->drained(d->let_go, d->late);
+}
+
 static void (*const handlers[CONTROL_TYPES])(struct slot *s, const struct control_frame *f) = {
 	[CONTROL_READY] = note_ready,
+	[CONTROL_PREPARED] = note_prepared,
 	[CONTROL_RELOADED] = note_reloaded,
+	[CONTROL_DRAINED] = note_drained,
 };
 
 static void read_control(void *arg)
@@ -61,6 +87,9 @@ static void read_control(void *arg)
 
 	for (int i = 0; i < CONTROL_A_TURN; i++) {
 		v = control_read(&s->control, &f);
+		/* what is not a worker's to say cannot be either */
+		if (v == CONTROL_FRAME && !handlers[f.type])
+			v = CONTROL_BAD;
 		if (v != CONTROL_FRAME)
 			break;
 		handlers[f.type](s, &f);
@@ -140,22 +169,18 @@ static void begin(struct slot *s)
 	stall_begin(&s->stall, metrics_heartbeat(row), ticks_now());
 	s->state = SLOT_STARTING;
 	s->ending = false;
-	s->asked = 0;
+	s->asked = s->draining = 0;
+	s->prepared = 0;
 }
 
-/* Signals are held back over the fork: the child's must not run the master's handlers. */
 void slot_start(struct slot *s)
 {
 	pid_t master = getpid(), pid;
-	sigset_t all, old;
 
 	begin(s);
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);
-	pid = fork();
+	pid = child_fork();
 	if (pid == 0)
 		child_be_worker(s->index, s->pair[1], master);
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0) {
 		s->pid = pid;
 		return;
@@ -172,18 +197,21 @@ static void wake_others(void)
 			bus_wake(shared.bus, i);
 }
 
+void slot_clear(int slot)
+{
+	bus_clear_slot(shared.bus, slot);
+	metrics_forget(shared.metrics, slot);
+	wake_others();
+}
+
 void slot_ended(struct slot *s)
 {
-	struct metrics_row *row = &shared.metrics->rows[s->index];
-
-	bus_clear_slot(shared.bus, s->index);
 	tally_clear_slot(shared.tally, s->index);
-	atomic_store(&row->open, 0);
-	atomic_store(&row->handshakes, 0);
 	s->pid = 0;
-	s->asked = 0;
+	s->ending = false;
+	s->asked = s->draining = 0;
 	s->state = SLOT_UNUSED;
-	wake_others();
+	slot_clear(s->index);
 }
 
 void slot_back_off(struct slot *s, uint64_t restart_at)
@@ -218,25 +246,82 @@ void slots_kill(void)
 			kill(slots[i].pid, SIGKILL);
 }
 
-/* One that cannot be asked does not answer, and is ended for that. */
-void slot_reload(struct slot *s, bool retire, int source_fd)
+/* So that an answer to what was asked before is not taken for another. */
+static uint32_t next_id(void)
 {
-	const struct control_reload r = { .generation = running.config->generation,
-					  .retire = retire };
-	int fds[CONTROL_FDS_MAX] = { source_fd };
-	size_t n = 1;
+	static uint32_t last;
 
+	if (++last == 0)
+		last++;
+	return last;
+}
+
+/* One that cannot be asked does not answer, and is ended for that. */
+static void ask(struct slot *s, enum control_type type, const void *body, const int *fds, size_t n)
+{
+	s->asked = next_id();
+	if (control_send(&s->control, type, s->asked, body, fds, n) < 0)
+		log_err(LOG_OF(WORKER_STUCK), "cannot have worker %d reload: %s", s->index,
+			strerror(errno));
+}
+
+void slot_prepare(struct slot *s, uint64_t generation, bool retire, int source_fd)
+{
+	const struct control_prepare p = { .generation = generation, .retire = retire };
+
+	s->prepared = 0;
+	ask(s, CONTROL_PREPARE, &p, &source_fd, 1);
+}
+
+void slot_commit(struct slot *s, bool retire, int source_fd)
+{
+	const struct control_decision d = { .generation = running.config->generation };
+	int fds[CONFIG_LISTENERS_MAX];
+	size_t n = 0;
+
+	if (s->prepared != d.generation)
+		slot_prepare(s, d.generation, retire, source_fd);
 	if (retire)
 		s->state = SLOT_RETIRING;
 	else {
-		n += sockets_of(&running.sockets, running.config, s->index, fds + 1);
+		n = sockets_of(&running.sockets, running.config, s->index, fds);
 		if (s->state == SLOT_RETIRING)
 			s->state = SLOT_RUNNING;
 	}
-	s->asked = (uint32_t)r.generation;
-	if (control_send(&s->control, CONTROL_RELOAD, s->asked, &r, fds, n) < 0)
-		log_err(LOG_OF(WORKER_STUCK), "cannot have worker %d reload: %s", s->index,
-			strerror(errno));
+	s->prepared = 0;
+	ask(s, CONTROL_COMMIT, &d, fds, n);
+}
+
+/* Where it cannot be said it is by what is said next. */
+void slot_abort(struct slot *s, uint64_t generation)
+{
+	const struct control_decision d = { .generation = generation };
+
+	s->asked = 0;
+	s->prepared = 0;
+	if (control_send(&s->control, CONTROL_ABORT, 0, &d, NULL, 0) < 0)
+		log_err(LOG_OF(WORKER_STUCK), "cannot have worker %d keep its configuration: %s",
+			s->index, strerror(errno));
+}
+
+void slot_drain(struct slot *s, const struct control_drain *d)
+{
+	s->draining = d->on ? next_id() : 0;
+	if (control_send(&s->control, CONTROL_DRAIN, s->draining, d, NULL, 0) == 0)
+		return;
+	s->draining = 0;
+	log_err(NULL, "cannot have worker %d drain: %s", s->index, strerror(errno));
+}
+
+void slots_log_level(int level)
+{
+	const struct control_log_level l = { (uint64_t)level };
+
+	for (int i = 0; i < CONFIG_WORKERS_MAX; i++)
+		if (slot_alive(&slots[i]) &&
+		    control_send(&slots[i].control, CONTROL_LOG_LEVEL, 0, &l, NULL, 0) < 0)
+			log_err(NULL, "cannot have worker %d log at another level: %s", i,
+				strerror(errno));
 }
 
 void slots_stop(int64_t grace)

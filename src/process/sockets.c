@@ -127,7 +127,7 @@ static int open_slots(struct socket_row *l, const struct config_listener *c, int
 	return 0;
 }
 
-static const char *advice(int error)
+const char *sockets_advice(int error)
 {
 	switch (error) {
 	case EADDRINUSE:
@@ -192,7 +192,7 @@ static void warn_rights(const struct config_listener *c)
 	log_warning(NULL, "%s:%d: cannot set mode and group of %s: %s%s", c->file, c->line,
 		    c->unix_path, strerror(errno),
 		    errno == ENOENT ? "; the file is gone, and nobody can connect until a restart"
-				    : advice(errno));
+				    : sockets_advice(errno));
 }
 
 static void put_rights_back(const struct sockets *s, const struct config_listener *c)
@@ -204,8 +204,7 @@ static void put_rights_back(const struct sockets *s, const struct config_listene
 		warn_rights(c);
 }
 
-/* Takes back what sockets_open did: slots from had[i] on, and fresh ones whole. */
-static void undo(struct sockets *s, const int *had, const struct config *old)
+void sockets_undo(struct sockets *s, const struct config *old)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		struct socket_row *l = s->rows[i];
@@ -215,20 +214,18 @@ static void undo(struct sockets *s, const int *had, const struct config *old)
 			s->rows[i] = s->rows[--s->count];
 			continue;
 		}
-		for (int k = had[i]; k < CONFIG_WORKERS_MAX; k++)
+		for (int k = l->had; k < CONFIG_WORKERS_MAX; k++)
 			close_slot(l, k);
 	}
 	for (size_t i = 0; old && i < old->listener_count; i++)
 		put_rights_back(s, &old->listeners[i]);
 }
 
-int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
-		 size_t size)
+int sockets_open(struct sockets *s, const struct config *c, const struct config *old,
+		 struct sockets_fault *fault)
 {
-	int had[CONFIG_LISTENERS_MAX];
-
 	for (size_t i = 0; i < s->count; i++)
-		had[i] = slots_open(s->rows[i]);
+		s->rows[i]->had = slots_open(s->rows[i]);
 	for (size_t i = 0; i < c->listener_count; i++) {
 		const struct config_listener *l = &c->listeners[i];
 		char name[SOCKET_NAME_MAX];
@@ -236,9 +233,11 @@ int sockets_open(struct sockets *s, const struct config *c, const struct config 
 		if (open_one(s, l, (int)c->workers) == 0)
 			continue;
 		socket_name(l, (int)l->port, name);
-		snprintf(error, size, "%s:%d: cannot listen on %s: %s%s", l->file, l->line, name,
-			 strerror(errno), advice(errno));
-		undo(s, had, old);
+		fault->file = l->file;
+		fault->line = l->line;
+		snprintf(fault->text, sizeof(fault->text), "cannot listen on %s: %s%s", name,
+			 strerror(errno), sockets_advice(errno));
+		sockets_undo(s, old);
 		return -1;
 	}
 	return 0;
@@ -331,6 +330,6 @@ size_t sockets_of(const struct sockets *s, const struct config *c, int slot,
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		free_row(s->rows[i], !fdstore_enabled());
+		free_row(s->rows[i], s->rows[i]->fresh || !fdstore_enabled());
 	s->count = 0;
 }

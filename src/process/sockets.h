@@ -18,9 +18,17 @@ struct socket_row {
 	struct socket_file file; /* of the unix socket */
 	int port;
 	bool handed_in; /* by the service manager's socket unit, whose it stays */
-	bool fresh; /* opened for a reload that is not decided yet */
+	bool fresh; /* opened for a reload that is not decided yet, */
+	int had; /* and of one that is not: slots that were open before */
 	int stored; /* slots whose sockets the service manager keeps */
 	int fds[CONFIG_WORKERS_MAX]; /* by slot */
+};
+
+/* What cannot be listened on, and why. */
+struct sockets_fault {
+	const char *file; /* of the configuration: where it stands. NULL: nowhere */
+	int line;
+	char text[400];
 };
 
 struct sockets {
@@ -32,11 +40,17 @@ struct sockets {
 /*
  * Opens what c needs for slots 0 .. c->workers - 1 and s has not open yet, and gives
  * unix sockets that s has the rights that c says. On failure s is as before, as old (NULL:
- * there is none) says, and error (of size bytes) says which address, where it is
- * configured, and why: returns -1.
+ * there is none) says, and *fault says which address and why: returns -1.
+ * What was opened is taken back by sockets_undo, or stays with sockets_commit.
  */
-int sockets_open(struct sockets *s, const struct config *c, const struct config *old, char *error,
-		 size_t size);
+int sockets_open(struct sockets *s, const struct config *c, const struct config *old,
+		 struct sockets_fault *fault) __attribute__((warn_unused_result));
+
+/* Closes what sockets_open has opened since; all is as old says, which is in force. */
+void sockets_undo(struct sockets *s, const struct config *old);
+
+/* What may be done about a socket that cannot be listened on: goes on behind strerror, or is "". */
+const char *sockets_advice(int error);
 
 /* Closes the sockets of listeners that c does not have; others are as c says from then on. */
 void sockets_commit(struct sockets *s, const struct config *c);

@@ -81,10 +81,10 @@ static void log_slot(const struct slot *s)
 	}
 	log_always(
 		LOG_INFO, LOG_OF(STATE),
-		"worker %d: %s, pid %ld, generation %llu, %u connections, %u before the upgrade, "
+		"worker %d: %s, pid %ld, generation %llu, %u connections, %llu before the upgrade, "
 		"%s, last moved %llu ms ago%s",
 		s->index, state_name(s), (long)s->pid, (unsigned long long)s->generation,
-		atomic_load(&row->open), atomic_load(&row->handshakes),
+		atomic_load(&row->open), (unsigned long long)atomic_load(&row->handshakes),
 		activity_name(atomic_load(&row->activity)),
 		(unsigned long long)(ticks_now() - s->stall.moved) * MASTER_TICK, accepts);
 }

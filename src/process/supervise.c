@@ -10,6 +10,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
+#include "process/admin_child.h"
 #include "process/running.h"
 #include "process/service.h"
 #include "process/shared.h"
@@ -66,6 +67,8 @@ static void check_lock(void)
 	s = slot_of(owner);
 	if (s)
 		slot_end_stuck(s, "holds the lock of the bus");
+	else if (admin_child_is(owner))
+		admin_child_end_stuck("holds the lock of the bus");
 }
 
 static void feed_watchdog(uint64_t limit)

@@ -10,23 +10,25 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/block.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "behaviour.h"
+#include "base/vitals.h"
 #include "bus/bus.h"
 #include "process/acceptors.h"
+#include "process/inquired.h"
 #include "process/configure.h"
 #include "process/control.h"
+#include "process/handed.h"
 #include "process/signals.h"
 #include "process/user.h"
+#include "session/leaving.h"
 #include "session/session.h"
 
 /* Free bytes at the end of the heap that a worker keeps. */
@@ -37,8 +39,13 @@ static struct {
 	struct event_base *base;
 	struct control control;
 	struct event *wakeup, *tick;
+	uint32_t drain; /* the id of the last drain */
 	uint32_t asked; /* the id of the last reload, */
 	uint64_t generation; /* and what it brought */
+	struct {
+		struct config *config; /* NULL: nothing is prepared */
+		bool retire;
+	} prepared; /* for a decision that is awaited */
 	uint32_t stop_at; /* session tick at which what is left is cut */
 	bool retiring;
 	bool done;
@@ -59,32 +66,36 @@ static void tell(enum control_type type, uint32_t id, const void *body)
 	}
 }
 
-static struct config_source *receive_source(int fd)
+static void forget_prepared(void)
 {
-	struct config_source *s = NULL;
-	struct stat st;
-	void *p;
-
-	if (fstat(fd, &st) < 0 || st.st_size <= 0)
-		return NULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	s = config_source_unpack(p, (size_t)st.st_size);
-	munmap(p, (size_t)st.st_size);
-	return s;
+	acceptors_unprepare();
+	config_unref(worker.prepared.config);
+	worker.prepared.config = NULL;
 }
 
-/* The master has parsed the same text without an error. */
-static struct config *receive_config(int fd, uint64_t generation)
+/* All that can fail, so that a commit cannot. */
+static void prepare_reload(struct control_frame *f)
 {
-	struct config_source *s = receive_source(fd);
-	struct config_errors *e = config_errors_new();
-	struct config *c = s && e ? config_parse(s, behaviours, generation, e) : NULL;
+	const struct control_prepare *p = f->body;
+	struct control_prepared answer = { .generation = p->generation };
+	const char *why = "there is no memory for it";
 
-	config_source_free(s);
-	config_errors_free(e);
-	return c;
+	forget_prepared();
+	worker.prepared.retire = p->retire;
+	worker.prepared.config = handed_config(f->fds[0], p->generation);
+	if (worker.prepared.config && !p->retire &&
+	    acceptors_prepare(worker.prepared.config, &why) < 0)
+		forget_prepared();
+	answer.able = worker.prepared.config != NULL;
+	if (!answer.able)
+		snprintf(answer.why, sizeof(answer.why), "%s", why);
+	tell(CONTROL_PREPARED, f->id, &answer);
+}
+
+static void abort_reload(struct control_frame *f)
+{
+	(void)f;
+	forget_prepared();
 }
 
 static void reloaded(unsigned moved, unsigned closed)
@@ -93,28 +104,40 @@ static void reloaded(unsigned moved, unsigned closed)
 	     &(struct control_reloaded){ worker.generation, moved, closed });
 }
 
+static bool is_prepared(const struct control_frame *f)
+{
+	const struct control_decision *d = f->body;
+	const struct config *c = worker.prepared.config;
+
+	return c && c->generation == d->generation &&
+	       (worker.prepared.retire || f->fd_count == c->listener_count);
+}
+
 static void reload(struct control_frame *f)
 {
-	const struct control_reload *r = f->body;
-	struct config *c = receive_config(f->fds[0], r->generation);
+	struct config *c = worker.prepared.config;
 
-	if (!c || (!r->retire && f->fd_count != 1 + c->listener_count)) {
+	if (!is_prepared(f)) {
 		log_err(NULL, "cannot apply the configuration that the master sent; starting anew");
 		finish(EXIT_FAILURE);
 		return;
 	}
-	worker.retiring = r->retire;
+	worker.retiring = worker.prepared.retire;
 	/* what is adopted has the old settings, and listeners that may be gone */
 	acceptors_end_adopted();
 	if (worker.retiring)
 		acceptors_end(worker.start->slot, true);
-	else if (acceptors_own(c, f->fds + 1) < 0)
+	else if (acceptors_own(c, f->fds) < 0)
 		finish(EXIT_FAILURE);
 	/* which answers for one that is under way */
 	session_reload(c, reloaded);
+	if (worker.retiring)
+		session_retire();
+	else
+		session_stay();
 	worker.asked = f->id;
-	worker.generation = r->generation;
-	config_unref(c);
+	worker.generation = c->generation;
+	forget_prepared();
 	configure_log(session.config, worker.start->verbose);
 }
 
@@ -133,6 +156,57 @@ static void release_slot(struct control_frame *f)
 	acceptors_end((int)r->slot, r->give_up);
 }
 
+static void set_log_level(struct control_frame *f)
+{
+	const struct control_log_level *l = f->body;
+
+	log_set_level((int)l->level);
+}
+
+static void drained(const struct session_drained *d)
+{
+	tell(CONTROL_DRAINED, worker.drain, &(struct control_drained){ d->let_go, d->late });
+}
+
+/* NULL: all of them. */
+static const char *endpoint_of(const struct control_which *w)
+{
+	return w->endpoint ? session.config->endpoints[w->endpoint - 1].path : NULL;
+}
+
+static bool is_sound(const struct control_which *w)
+{
+	return w->endpoint == 0 || (w->generation == session.config->generation &&
+				    w->endpoint <= session.config->endpoint_count);
+}
+
+static void drain(struct control_frame *f)
+{
+	const struct control_drain *d = f->body;
+
+	if (!d->on) {
+		session_undrain();
+	} else if (!is_sound(&d->which) || d->order >= LEAVING_ORDERS) {
+		log_err(NULL, "cannot drain as the master has asked; starting anew");
+		finish(EXIT_FAILURE);
+	} else {
+		worker.drain = f->id;
+		session_drain(&(struct session_drain){ d->refuse, (int)d->order, d->most, d->over,
+						       endpoint_of(&d->which) },
+			      drained);
+	}
+}
+
+/* What is left of the grace behind it is for the clients' answers. */
+static int64_t drain_time(int64_t grace)
+{
+	int64_t most = grace - grace / 10;
+
+	if (!session.config->drain_set)
+		return 0;
+	return session.config->drain_time < most ? session.config->drain_time : most;
+}
+
 static void stop(struct control_frame *f)
 {
 	const struct control_stop *s = f->body;
@@ -141,13 +215,17 @@ static void stop(struct control_frame *f)
 	acceptors_end_all(!s->keep_waiting);
 	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
 	/* the other half is for their answers */
-	session_stop(s->grace / 2);
+	session_stop(s->grace / 2, drain_time(s->grace));
 }
 
 static void (*const handlers[CONTROL_TYPES])(struct control_frame *f) = {
-	[CONTROL_RELOAD] = reload,
+	[CONTROL_PREPARE] = prepare_reload,
+	[CONTROL_COMMIT] = reload,
+	[CONTROL_ABORT] = abort_reload,
 	[CONTROL_ADOPT] = adopt,
 	[CONTROL_RELEASE] = release_slot,
+	[CONTROL_LOG_LEVEL] = set_log_level,
+	[CONTROL_DRAIN] = drain,
 	[CONTROL_STOP] = stop,
 };
 
@@ -175,8 +253,10 @@ static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
 
 static void cut(void)
 {
-	size_t left = session_abort();
+	size_t left;
 
+	acceptors_end_all(false);
+	left = session_abort();
 	if (left > 0)
 		log_always(LOG_NOTICE, LOG_OF(STOPPING),
 			   "shutdown_grace has passed: %zu connections are cut", left);
@@ -193,6 +273,8 @@ static void tick(int fd)
 	if (read(fd, &n, sizeof(n)) < 0)
 		return;
 	session_tick();
+	if (session.now % (1000 / SESSION_TICK) == 1)
+		vitals_note(session.row);
 	if (session.stopping && (int32_t)(session.now - worker.stop_at) >= 0)
 		cut();
 }
@@ -231,7 +313,7 @@ static int add_events(void)
 	    event_add(worker.tick, NULL) < 0 ||
 	    control_watch(&worker.control, worker.base, read_control, NULL) < 0)
 		return -1;
-	return 0;
+	return inquired_begin(worker.base, worker.start->asked);
 }
 
 static struct event_base *make_base(void)
@@ -270,9 +352,12 @@ static int prepare(void)
 		return -1;
 	bus_set_slot(s->bus, s->slot);
 	acceptors_begin(worker.base, s->slot, s->tickets);
-	if (session_init(worker.base, s->bus, s->metrics, s->tally, s->slot, s->config,
-			 s->max_rooms) < 0)
+	if (session_init(worker.base, s->bus, s->metrics, s->tally, s->chronicle, s->slot,
+			 s->config, s->max_rooms) < 0)
 		return -1;
+	session_turns_here(true);
+	if (s->drained)
+		session_refuse(s->drained);
 	return add_events() < 0 ? -1 : acceptors_own(s->config, s->sockets);
 }
 
@@ -292,16 +377,19 @@ static void loop(void)
 		event_base_loop(worker.base, EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0));
 		bus_awake(session.bus);
 		more = session_turn_end();
-		if ((session.stopping || worker.retiring) && session.conns == 0 && !more)
+		if ((session.stopping || worker.retiring) && session.conns == 0 && !more &&
+		    !acceptors_accept_rest())
 			finish(EXIT_SUCCESS);
 	}
 }
 
 static void release(void)
 {
+	forget_prepared();
 	acceptors_end_all(false);
 	session_fini();
 	control_fini(&worker.control);
+	inquired_end();
 	event_free(worker.wakeup);
 	close(event_get_fd(worker.tick));
 	event_free(worker.tick);

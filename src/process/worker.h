@@ -11,6 +11,7 @@
 #include "config/config.h"
 
 struct bus;
+struct chronicle;
 struct metrics;
 struct tally;
 struct tickets;
@@ -21,12 +22,15 @@ struct worker_start {
 	pid_t master;
 	int control; /* this slot's end of the pair */
 	int wakeup; /* eventfd of the slot */
+	int asked; /* by the admin process: the slot's end of the pair */
 	int sockets[CONFIG_LISTENERS_MAX]; /* by place in config->listeners */
 	struct config *config;
+	const char *drained; /* as session.drained */
 	struct bus *bus;
 	size_t max_rooms;
 	struct metrics *metrics;
 	struct tally *tally;
+	struct chronicle *chronicle;
 	const struct tickets *tickets;
 	bool verbose; /* log at debug level whatever the configuration says */
 };

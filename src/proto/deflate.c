@@ -234,6 +234,8 @@ static bool begin(struct ws_inflate *i)
 	if (i->state)
 		return true;
 	if (!spare) {
+		/* it and its window are memory that is touched for the first time */
+		i->work += INFLATE_BEGIN;
 		i->state = inflater_new();
 		return i->state != NULL;
 	}

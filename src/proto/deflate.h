@@ -87,9 +87,12 @@ bool deflater_end(struct deflater *d, size_t start, struct buffer *out)
 
 struct inflater;
 
+enum { INFLATE_BEGIN = 32 * 1024 };
+
 /*
  * Where the decompression of one connection stands; part of a frame decoder. Work is counted in
- * bytes that come out, as it were: one that goes in counts as many as it may cost at worst.
+ * bytes that come out, as it were: one that goes in counts as many as it may cost at worst, and a
+ * state that is made anew INFLATE_BEGIN.
  */
 struct ws_inflate {
 	bool takeover;

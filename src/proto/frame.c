@@ -599,6 +599,31 @@ void ws_decoder_fini(struct ws_decoder *d)
 		inflate_fini(d->inflate);
 }
 
+/* The memory in which a message lies, and nothing else. NULL: it lies in the input. */
+static struct buffer *buffer_of(const struct ws_decoder *d, const struct ws_message *m)
+{
+	if (d->partial && d->partial->data.p == m->data)
+		return &d->partial->data;
+	return inflated.p == m->data ? &inflated : NULL;
+}
+
+bool ws_decoder_keep(struct ws_decoder *d, struct ws_message *m, struct buffer *to)
+{
+	struct buffer *from = buffer_of(d, m);
+	size_t had = ws_decoder_bytes(d);
+
+	if (from) {
+		*to = *from;
+		*from = (struct buffer){ 0 };
+	} else if (!buffer_append(to, m->data, m->len)) {
+		return false;
+	}
+	account_take(to->len + ws_decoder_bytes(d) - had);
+	m->data = to->p;
+	m->room = 0;
+	return true;
+}
+
 size_t ws_decoder_bytes(const struct ws_decoder *d)
 {
 	const struct ws_partial *s = d->partial;

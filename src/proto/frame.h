@@ -60,6 +60,7 @@ struct ws_message {
 	size_t len;
 };
 
+struct buffer;
 struct ws_inflate;
 struct ws_partial;
 
@@ -87,6 +88,14 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 /* Starts a decoder without inflate; ws_decoder_fini frees what it, and inflate, holds. */
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);
+
+/*
+ * Keeps a message that d has lent beyond the next call: *to, empty up to here, has its bytes (and
+ * m->data lies there), without a copy where they were in memory of d's. They are counted
+ * (base/account.h), and so is what is then the caller's to give. False: no memory.
+ */
+bool ws_decoder_keep(struct ws_decoder *d, struct ws_message *m, struct buffer *to)
+	__attribute__((warn_unused_result));
 
 /* Bytes that it keeps of what is incomplete. */
 size_t ws_decoder_bytes(const struct ws_decoder *d);

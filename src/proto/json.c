@@ -2,51 +2,38 @@
  * json.c - see json.h.
  *
  * A loop over what is awaited next, with one bit for each array or object that is open:
- * whether it is an object. Errors are rare, so their place is counted only when one is found.
+ * whether it is an object. Whatever may be long - space, a string, a number - can be left where the
+ * slice ends and gone on with; what is short, as a word or an escape, is read to its end, which may
+ * be some bytes behind. Errors are rare, so their place is counted only when one is found.
  */
 #include "proto/json.h"
 
 #include <string.h>
 
-#include "base/metrics.h"
-
-enum { STEP = 64 * 1024 }; /* bytes between two beats */
-
+/* Up to SPACED what comes may have space ahead of it; the others are in the middle of something. */
 enum awaited {
 	AWAIT_VALUE,
 	AWAIT_ELEMENT, /* or the end of an array that has none */
 	AWAIT_NAME,
 	AWAIT_MEMBER, /* or the end of an object that has none */
+	AWAIT_COLON,
 	AWAIT_REST, /* behind a value */
 	AWAIT_NOTHING,
+	AWAIT_SPACED = AWAIT_NOTHING,
+	WITHIN_STRING,
+	WITHIN_NAME,
+	WITHIN_INTEGER,
+	WITHIN_FRACTION,
+	WITHIN_EXPONENT,
 	AWAIT_FAILED
 };
 
-struct scan {
-	const uint8_t *p, *end;
-	const uint8_t *beat; /* where the next one is due */
-	const char *why; /* of a failure */
-	unsigned depth;
-	uint8_t objects[JSON_DEPTH_MAX / 8]; /* a bit for each that is open */
-	/* the member that is looked for: */
-	const char *name;
-	size_t name_len;
-	bool found; /* the value that comes next, or is open at depth 1, is its */
-	const uint8_t *begin; /* of that value */
-	struct json_value *value;
-};
+/* Whether a slice has come to the end of something. */
+enum piece { PIECE_WHOLE, PIECE_CUT, PIECE_BAD };
 
-static inline void pace(struct scan *s, const uint8_t *p)
+static bool fail(struct json_scan *s, const char *why)
 {
-	if (p < s->beat)
-		return;
-	metrics_beat();
-	s->beat = p + STEP;
-}
-
-static bool fail(struct scan *s, const char *why)
-{
-	s->why = s->p == s->end ? "the text ends too early" : why;
+	s->error.text = s->p == s->end ? "the text ends too early" : why;
 	return false;
 }
 
@@ -60,12 +47,12 @@ static inline bool is_space(uint8_t b)
 	return b == ' ' || b == '\n' || b == '\r' || b == '\t';
 }
 
-static inline void skip_space(struct scan *s)
+static inline void skip_space(struct json_scan *s)
 {
 	const uint8_t *p = s->p;
 
-	for (; p < s->end && is_space(*p); p++)
-		pace(s, p);
+	while (p < s->stop && is_space(*p))
+		p++;
 	s->p = p;
 }
 
@@ -86,18 +73,17 @@ static uint64_t ends_of(uint64_t word)
 }
 
 /* To the first byte that is more than itself. */
-static void skip_plain(struct scan *s)
+static void skip_plain(struct json_scan *s)
 {
 	const uint8_t *p = s->p;
 	uint64_t word;
 
-	for (; s->end - p >= (ptrdiff_t)sizeof(word); p += sizeof(word)) {
-		pace(s, p);
+	for (; s->stop - p >= (ptrdiff_t)sizeof(word); p += sizeof(word)) {
 		memcpy(&word, p, sizeof(word));
 		if (ends_of(word))
 			break;
 	}
-	while (p < s->end && !ends_plain(*p))
+	while (p < s->stop && !ends_plain(*p))
 		p++;
 	s->p = p;
 }
@@ -111,7 +97,7 @@ static int hex_digit(uint8_t b)
 	return b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
 }
 
-static bool scan_escape(struct scan *s)
+static bool scan_escape(struct json_scan *s)
 {
 	s->p++;
 	if (s->p == s->end || !memchr("\"\\/bfnrtu", *s->p, 9))
@@ -124,22 +110,24 @@ static bool scan_escape(struct scan *s)
 	return true;
 }
 
-/* From its first quote to behind its last. */
-static bool scan_string(struct scan *s)
+/* To behind the last quote. */
+static enum piece scan_characters(struct json_scan *s)
 {
-	s->p++;
 	for (;;) {
 		skip_plain(s);
-		pace(s, s->p);
-		if (s->p == s->end || *s->p < ' ')
-			return fail(s, "a control character in a string");
+		if (s->p >= s->stop && s->p < s->end)
+			return PIECE_CUT;
+		if (s->p == s->end || *s->p < ' ') {
+			fail(s, "a control character in a string");
+			return PIECE_BAD;
+		}
 		if (*s->p == '"')
 			break;
 		if (!scan_escape(s))
-			return false;
+			return PIECE_BAD;
 	}
 	s->p++;
-	return true;
+	return PIECE_WHOLE;
 }
 
 /* --- what a string says --- */
@@ -194,82 +182,144 @@ static size_t encode(uint32_t c, char *out)
 	return n;
 }
 
-/* Whether the string from p (a quote) to end (behind one) is the name. */
-static bool is_name(const struct scan *s, const uint8_t *p, const uint8_t *end)
+/* Whether name, from *name on, begins with the character. */
+static bool takes(const char **name, const char *name_end, uint32_t c)
+{
+	char text[4];
+	size_t n = encode(c, text);
+
+	if ((size_t)(name_end - *name) < n || memcmp(*name, text, n) != 0)
+		return false;
+	*name += n;
+	return true;
+}
+
+/*
+ * Whether the string from p (a quote) to end (behind one) is the name. No more of it is looked at
+ * than the name is long.
+ */
+static bool is_name(const struct json_scan *s, const uint8_t *p, const uint8_t *end)
 {
 	const char *name = s->name, *name_end = name + s->name_len;
 
 	for (p++, end--; p < end;) {
-		char c[4] = { (char)*p };
-		size_t n = 1;
-
-		if (*p == '\\')
-			n = encode(read_escape(&p), c);
-		else
-			p++;
-		if ((size_t)(name_end - name) < n || memcmp(name, c, n) != 0)
+		if (*p == '\\') {
+			if (!takes(&name, name_end, read_escape(&p)))
+				return false;
+		} else if (name == name_end || (uint8_t)*name++ != *p++) {
 			return false;
-		name += n;
+		}
 	}
 	return name == name_end;
 }
 
 /* --- the rest of the grammar --- */
 
-static bool scan_digits(struct scan *s)
+/* A value ends here. */
+static enum awaited end_value(struct json_scan *s)
 {
-	const uint8_t *p = s->p;
-
-	if (p == s->end || !is_digit(*p))
-		return fail(s, "a digit is expected");
-	for (; p < s->end && is_digit(*p); p++)
-		pace(s, p);
-	s->p = p;
-	return true;
+	if (s->depth == 1 && s->found) {
+		s->value = (struct json_value){ s->begin, (size_t)(s->p - s->begin) };
+		s->found = false;
+	}
+	return s->depth == 0 ? AWAIT_NOTHING : AWAIT_REST;
 }
 
-static bool next_is(const struct scan *s, uint8_t a, uint8_t b)
+static bool next_is(const struct json_scan *s, uint8_t a, uint8_t b)
 {
 	return s->p < s->end && (*s->p == a || *s->p == b);
 }
 
-static bool scan_number(struct scan *s)
+static bool expect_digit(struct json_scan *s)
 {
-	if (*s->p == '-')
-		s->p++;
-	if (next_is(s, '0', '0'))
-		s->p++;
-	else if (!scan_digits(s))
-		return false;
-	if (next_is(s, '.', '.')) {
-		s->p++;
-		if (!scan_digits(s))
-			return false;
-	}
+	return (s->p < s->end && is_digit(*s->p)) || fail(s, "a digit is expected");
+}
+
+/* False: there may be more of them behind the slice. */
+static bool scan_digits(struct json_scan *s)
+{
+	const uint8_t *p = s->p;
+
+	while (p < s->stop && is_digit(*p))
+		p++;
+	s->p = p;
+	return p < s->stop || p == s->end;
+}
+
+static enum awaited scan_exponent(struct json_scan *s)
+{
+	return scan_digits(s) ? end_value(s) : WITHIN_EXPONENT;
+}
+
+static enum awaited end_fraction(struct json_scan *s)
+{
 	if (!next_is(s, 'e', 'E'))
-		return true;
+		return end_value(s);
 	s->p++;
 	if (next_is(s, '+', '-'))
 		s->p++;
-	return scan_digits(s);
+	return expect_digit(s) ? scan_exponent(s) : AWAIT_FAILED;
 }
 
-static bool scan_word(struct scan *s, const char *word)
+static enum awaited scan_fraction(struct json_scan *s)
 {
-	for (; *word; word++, s->p++)
-		if (s->p == s->end || *s->p != (uint8_t)*word)
-			return fail(s, "a value is expected");
-	return true;
+	return scan_digits(s) ? end_fraction(s) : WITHIN_FRACTION;
 }
 
-static bool in_object(const struct scan *s)
+static enum awaited end_integer(struct json_scan *s)
+{
+	if (!next_is(s, '.', '.'))
+		return end_fraction(s);
+	s->p++;
+	return expect_digit(s) ? scan_fraction(s) : AWAIT_FAILED;
+}
+
+static enum awaited scan_integer(struct json_scan *s)
+{
+	return scan_digits(s) ? end_integer(s) : WITHIN_INTEGER;
+}
+
+static enum awaited begin_number(struct json_scan *s)
+{
+	if (*s->p == '-')
+		s->p++;
+	if (!next_is(s, '0', '0'))
+		return expect_digit(s) ? scan_integer(s) : AWAIT_FAILED;
+	s->p++;
+	return end_integer(s);
+}
+
+static enum awaited scan_word(struct json_scan *s, const char *word)
+{
+	for (; *word; word++, s->p++) {
+		if (s->p == s->end || *s->p != (uint8_t)*word) {
+			fail(s, "a value is expected");
+			return AWAIT_FAILED;
+		}
+	}
+	return end_value(s);
+}
+
+static enum awaited scan_string(struct json_scan *s)
+{
+	switch (scan_characters(s)) {
+	case PIECE_WHOLE:
+		return end_value(s);
+	case PIECE_CUT:
+		return WITHIN_STRING;
+	default:
+		return AWAIT_FAILED;
+	}
+}
+
+static bool in_object(const struct json_scan *s)
 {
 	unsigned i = s->depth - 1;
 
 	return s->objects[i / 8] >> i % 8 & 1;
 }
 
-static enum awaited open_container(struct scan *s, bool object)
+static enum awaited open_container(struct json_scan *s, bool object)
 {
 	unsigned i = s->depth;
 
@@ -286,27 +336,15 @@ static enum awaited open_container(struct scan *s, bool object)
 	return object ? AWAIT_MEMBER : AWAIT_ELEMENT;
 }
 
-/* A value ends here. */
-static enum awaited end_value(struct scan *s)
-{
-	if (s->depth == 1 && s->found) {
-		*s->value = (struct json_value){ s->begin, (size_t)(s->p - s->begin) };
-		s->found = false;
-	}
-	return s->depth == 0 ? AWAIT_NOTHING : AWAIT_REST;
-}
-
-static enum awaited close_container(struct scan *s)
+static enum awaited close_container(struct json_scan *s)
 {
 	s->p++;
 	s->depth--;
 	return end_value(s);
 }
 
-static enum awaited scan_value(struct scan *s)
+static enum awaited begin_value(struct json_scan *s)
 {
-	bool good;
-
 	if (s->depth == 1 && s->found)
 		s->begin = s->p;
 	switch (*s->p) {
@@ -315,40 +353,51 @@ static enum awaited scan_value(struct scan *s)
 	case '[':
 		return open_container(s, false);
 	case '"':
-		good = scan_string(s);
-		break;
+		s->p++;
+		return scan_string(s);
 	case 't':
-		good = scan_word(s, "true");
-		break;
+		return scan_word(s, "true");
 	case 'f':
-		good = scan_word(s, "false");
-		break;
+		return scan_word(s, "false");
 	case 'n':
-		good = scan_word(s, "null");
-		break;
+		return scan_word(s, "null");
 	default:
 		if (*s->p == '-' || is_digit(*s->p))
-			good = scan_number(s);
-		else
-			good = fail(s, "a value is expected");
+			return begin_number(s);
+		fail(s, "a value is expected");
+		return AWAIT_FAILED;
 	}
-	return good ? end_value(s) : AWAIT_FAILED;
 }
 
-static enum awaited scan_name(struct scan *s)
+static enum awaited scan_name(struct json_scan *s)
 {
-	const uint8_t *begin = s->p;
+	switch (scan_characters(s)) {
+	case PIECE_WHOLE:
+		if (s->depth == 1)
+			s->found = is_name(s, s->begin, s->p);
+		return AWAIT_COLON;
+	case PIECE_CUT:
+		return WITHIN_NAME;
+	default:
+		return AWAIT_FAILED;
+	}
+}
 
-	if (*begin != '"') {
+static enum awaited begin_name(struct json_scan *s)
+{
+	if (*s->p != '"') {
 		fail(s, "a name in quotes is expected");
 		return AWAIT_FAILED;
 	}
-	if (!scan_string(s))
-		return AWAIT_FAILED;
 	if (s->depth == 1)
-		s->found = is_name(s, begin, s->p);
-	skip_space(s);
-	if (!next_is(s, ':', ':')) {
+		s->begin = s->p;
+	s->p++;
+	return scan_name(s);
+}
+
+static enum awaited scan_colon(struct json_scan *s)
+{
+	if (*s->p != ':') {
 		fail(s, "a colon is expected");
 		return AWAIT_FAILED;
 	}
@@ -356,7 +405,7 @@ static enum awaited scan_name(struct scan *s)
 	return AWAIT_VALUE;
 }
 
-static enum awaited scan_rest(struct scan *s)
+static enum awaited scan_rest(struct json_scan *s)
 {
 	bool object = in_object(s);
 
@@ -370,72 +419,109 @@ static enum awaited scan_rest(struct scan *s)
 	return AWAIT_FAILED;
 }
 
-static enum awaited step(struct scan *s, enum awaited awaited)
+static enum awaited step(struct json_scan *s, enum awaited awaited)
 {
 	switch (awaited) {
 	case AWAIT_ELEMENT:
-		return *s->p == ']' ? close_container(s) : scan_value(s);
+		return *s->p == ']' ? close_container(s) : begin_value(s);
 	case AWAIT_VALUE:
-		return scan_value(s);
+		return begin_value(s);
 	case AWAIT_MEMBER:
-		return *s->p == '}' ? close_container(s) : scan_name(s);
+		return *s->p == '}' ? close_container(s) : begin_name(s);
 	case AWAIT_NAME:
-		return scan_name(s);
+		return begin_name(s);
+	case AWAIT_COLON:
+		return scan_colon(s);
 	case AWAIT_REST:
 		return scan_rest(s);
+	case WITHIN_STRING:
+		return scan_string(s);
+	case WITHIN_NAME:
+		return scan_name(s);
+	case WITHIN_INTEGER:
+		return scan_integer(s);
+	case WITHIN_FRACTION:
+		return scan_fraction(s);
+	case WITHIN_EXPONENT:
+		return scan_exponent(s);
 	default:
 		fail(s, "more follows where the text should end");
 		return AWAIT_FAILED;
 	}
 }
 
-static bool scan(struct scan *s)
+/* To the end of the slice, or of it all. */
+static enum awaited scan(struct json_scan *s, enum awaited awaited)
 {
-	enum awaited awaited = AWAIT_VALUE;
-
-	while (awaited != AWAIT_FAILED) {
-		skip_space(s);
-		pace(s, s->p);
-		if (s->p == s->end)
-			return awaited == AWAIT_NOTHING || fail(s, NULL);
+	for (;;) {
+		if (awaited <= AWAIT_SPACED)
+			skip_space(s);
+		if (s->p >= s->stop)
+			break;
 		awaited = step(s, awaited);
+		if (awaited == AWAIT_FAILED)
+			return awaited;
 	}
-	return false;
+	if (s->p < s->end || awaited == AWAIT_NOTHING)
+		return awaited;
+	fail(s, NULL);
+	return AWAIT_FAILED;
 }
 
-static void locate(struct scan *s, const uint8_t *p, struct json_error *error)
+/* False: not yet. */
+static bool locate(struct json_scan *s, size_t most)
 {
-	*error = (struct json_error){ s->why, 1, 1 };
-	s->beat = p;
-	for (; p < s->p; p++) {
-		pace(s, p);
+	const uint8_t *p = s->counted;
+	const uint8_t *stop = (size_t)(s->p - p) > most ? p + most : s->p;
+
+	for (; p < stop; p++) {
 		if (*p == '\n') {
-			error->line++;
-			error->column = 1;
+			s->error.line++;
+			s->error.column = 1;
 		} else if ((*p & 0xc0) != 0x80) {
-			error->column++;
+			s->error.column++;
 		}
 	}
+	s->counted = p;
+	return p == s->p;
+}
+
+void json_begin(struct json_scan *s, const uint8_t *p, size_t n, const char *name)
+{
+	s->value = (struct json_value){ NULL, 0 };
+	s->error = (struct json_error){ NULL, 1, 1 };
+	s->p = s->counted = p;
+	s->end = p + n;
+	s->awaited = AWAIT_VALUE;
+	s->depth = 0;
+	s->name = name;
+	s->name_len = strlen(name);
+	s->found = false;
+}
+
+enum json_result json_go_on(struct json_scan *s, size_t most)
+{
+	if (s->awaited != AWAIT_FAILED) {
+		s->stop = (size_t)(s->end - s->p) > most ? s->p + most : s->end;
+		s->awaited = (uint8_t)scan(s, s->awaited);
+	}
+	if (s->awaited == AWAIT_FAILED)
+		return locate(s, most) ? JSON_BAD : JSON_MORE;
+	return s->p < s->end ? JSON_MORE : JSON_GOOD;
 }
 
 bool json_find(const uint8_t *p, size_t n, const char *name, struct json_value *value,
 	       struct json_error *error)
 {
-	struct scan s;
+	struct json_scan s;
+	enum json_result r = JSON_MORE;
 
-	s.p = s.beat = p;
-	s.end = p + n;
-	s.why = NULL;
-	s.depth = 0;
-	s.name = name;
-	s.name_len = strlen(name);
-	s.found = false;
-	s.value = value;
-	*value = (struct json_value){ NULL, 0 };
-	if (scan(&s))
-		return true;
-	locate(&s, p, error);
-	return false;
+	json_begin(&s, p, n, name);
+	while (r == JSON_MORE)
+		r = json_go_on(&s, n + 1);
+	*value = s.value;
+	*error = s.error;
+	return r == JSON_GOOD;
 }
 
 /* --- for people to read --- */
@@ -521,9 +607,10 @@ static void show_escape(struct out *o, const uint8_t **p)
 static void show_json(const struct json_value *v, struct out *o)
 {
 	const uint8_t *p = v->p, *end = v->p + v->len;
+	const uint8_t *stop = v->len > JSON_SHOWN_MAX ? v->p + JSON_SHOWN_MAX : end;
 	bool quoted = false;
 
-	while (p < end && !is_full(o)) {
+	while (p < stop && !is_full(o)) {
 		if (quoted && *p == '\\') {
 			show_escape(o, &p);
 			continue;

@@ -45,6 +45,7 @@ static const struct answer {
 	{ REASON_HEAD_TOO_LARGE, 431, "Request Header Fields Too Large", "" },
 	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_TOO_MANY_HANDSHAKES, 503, "Service Unavailable", "Retry-After: 5\r\n" },
+	{ REASON_DRAINED, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_SHUTDOWN, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_NO_MEMORY, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 };
@@ -95,8 +96,7 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decodes up to the query. A path that is too long becomes "", which no endpoint has. */
-static int decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1], struct refusal *why)
+int upgrade_decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1], struct refusal *why)
 {
 	size_t n = 0;
 
@@ -173,7 +173,7 @@ void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 		target.p = method.p + method.len + 1;
 		target.len = (size_t)(end - target.p) - (end[-1] == '\r' ? 1 : 0);
 	}
-	if (find_path(&target) == 0 && decode_path(target, up->path, &why) < 0)
+	if (find_path(&target) == 0 && upgrade_decode_path(target, up->path, &why) < 0)
 		copy_path(target, up->path);
 }
 
@@ -255,7 +255,7 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 	if (find_path(&target) < 0)
 		return refusal_set(why, REASON_BAD_TARGET,
 				   "the request's target is no path that begins with \"/\"");
-	if (decode_path(target, up->path, why) < 0) {
+	if (upgrade_decode_path(target, up->path, why) < 0) {
 		*up->path = '\0';
 		return -1;
 	}

@@ -42,6 +42,13 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 	__attribute__((warn_unused_result));
 
 /*
+ * Decodes a target's path, up to its query. One that is too long becomes "", which no endpoint
+ * has. Returns 0, or -1 with *why.
+ */
+int upgrade_decode_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1], struct refusal *why)
+	__attribute__((warn_unused_result));
+
+/*
  * Path and method of a head that is not whole, or is malformed. The method is known by the space
  * behind it; up->path is "" as long as the first line has not come, or if that has none. A path
  * that cannot be decoded is left as it came.

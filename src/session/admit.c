@@ -87,10 +87,20 @@ static enum reason count(struct conn *c)
 	return r;
 }
 
+/* An administrator lets connections go, and wants no new ones. */
+static bool is_drained(const struct conn *c)
+{
+	const char *of = session.drained;
+
+	return of && (!*of || strcmp(of, c->endpoint->path) == 0);
+}
+
 static enum reason prepare(struct conn *c, const char *room, const struct http_head *h)
 {
 	if (session.stopping)
 		return REASON_SHUTDOWN;
+	if (is_drained(c))
+		return REASON_DRAINED;
 	if (!make_admission(c, room))
 		return REASON_NO_MEMORY;
 	if (compress_agree(c, h) < 0)

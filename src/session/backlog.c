@@ -11,12 +11,25 @@
 #include <string.h>
 
 #include "base/counted.h"
+#include "session/turn.h"
 
 /* FIRST: what a batch has space for at first. */
 enum { ENTRIES_FIRST = 16, BYTES_FIRST = 4096 };
 
 static TAILQ_HEAD(, backlog) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static size_t all_bytes;
+
+static void stand_in_line(struct backlog *b)
+{
+	TAILQ_INSERT_TAIL(&waiting, b, entry);
+	turn_counters_wait(LINE_ROOMS, &b->wait);
+}
+
+static void leave_line(struct backlog *b)
+{
+	TAILQ_REMOVE(&waiting, b, entry);
+	turn_counters_serve(LINE_ROOMS, &b->wait);
+}
 
 static void account(struct backlog *b, size_t taken, size_t given)
 {
@@ -64,6 +77,7 @@ static void add(struct backlog_batch *w, const struct batched *e)
 {
 	struct batch *to = &w->batch;
 
+	turn_spend_on(e->e.frame_len, TURN_KEEP);
 	w->entries[to->entries++] = *e;
 	memcpy(to->frames->bytes + to->bytes, e->e.frame, e->e.frame_len);
 	to->bytes += e->e.frame_len;
@@ -90,7 +104,7 @@ static struct backlog_batch *new_batch(struct backlog *b)
 		return NULL;
 	if (backlog_is_empty(b)) {
 		TAILQ_INIT(&b->batches);
-		TAILQ_INSERT_TAIL(&waiting, b, entry);
+		stand_in_line(b);
 	}
 	TAILQ_INSERT_TAIL(&b->batches, w, next);
 	account(b, memory_of(w), 0);
@@ -102,7 +116,7 @@ static void drop_batch(struct backlog *b, struct backlog_batch *w)
 	TAILQ_REMOVE(&b->batches, w, next);
 	free_batch(b, w);
 	if (backlog_is_empty(b))
-		TAILQ_REMOVE(&waiting, b, entry);
+		leave_line(b);
 }
 
 /* Who points to whom in a batch that stays as it is. */
@@ -170,8 +184,8 @@ struct backlog *backlog_next(void)
 	struct backlog *b = TAILQ_FIRST(&waiting);
 
 	if (b) {
-		TAILQ_REMOVE(&waiting, b, entry);
-		TAILQ_INSERT_TAIL(&waiting, b, entry);
+		leave_line(b);
+		stand_in_line(b);
 	}
 	return b;
 }

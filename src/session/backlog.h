@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "session/rendition.h"
+#include "session/turn_counters.h"
 
 /* Entries that are delivered together. */
 struct backlog_batch {
@@ -27,6 +28,7 @@ struct backlog_batch {
 struct backlog {
 	TAILQ_HEAD(backlog_list, backlog_batch) batches;
 	TAILQ_ENTRY(backlog) entry; /* among those of all rooms */
+	struct turn_wait wait; /* for its turn among them */
 	size_t bytes; /* of memory that its batches take; 0: there are none */
 };
 

@@ -12,6 +12,7 @@
 #include "base/block.h"
 #include "base/bytes.h"
 #include "session/link.h"
+#include "session/turn.h"
 
 enum { OWN_FIRST = 1024, SHARED_FIRST = 8 * 1024 }; /* bytes of memory, with the header */
 enum { MARK_BITS = 7, MARK_MORE = 0x80 };
@@ -123,6 +124,7 @@ static void put_run(struct chunk *c, const struct link_run *r)
 {
 	uint8_t *to = c->bytes + c->end;
 
+	turn_spend_on(r->len, TURN_KEEP);
 	for (int i = 0; i < r->count; i++)
 		to = bytes_copy(to, r->parts[i].iov_base, r->parts[i].iov_len);
 	c->end += (uint32_t)r->len;

@@ -31,6 +31,12 @@ int64_t session_time(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
+/* Ids stay unique over workers and their restarts: slot, then time, then a count. */
+uint64_t session_first_conn(int slot)
+{
+	return (uint64_t)slot << 56 | ((uint64_t)session_clock() << 20 & 0x00fffffffff00000) | 1;
+}
+
 _Noreturn void session_bus_corrupt(void)
 {
 	log_err(LOG_OF(BUS_CORRUPT),

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/slices.h"
 #include "session/turn.h"
 
 enum { LEVELS = 10, PARTS_MAX = 3 };
@@ -62,6 +63,8 @@ void compress_drop(struct conn *c)
 		return;
 	uncompressed_forget(&c->deflate->waiting);
 	compress_forget_out(c);
+	if (c->deflate->job.by != c->deflate->own)
+		compress_give_up(&c->deflate->job);
 	c->deflate->job.by = NULL;
 	compress_forget(c);
 }
@@ -114,15 +117,16 @@ static void put_header(enum ws_opcode opcode, size_t start, struct buffer *out)
 	out->len = start + header + len;
 }
 
-static void charge(size_t len)
+static void charge(const struct config_compression *k, size_t len)
 {
 	turn_spend(TURN_COMPRESSOR);
-	turn_spend_on(len, TURN_DEFLATE);
+	turn_spend_on(slices_weight(k, len), TURN_DEFLATE);
 }
 
 /* False: nothing was appended. */
-static bool put_compressed(struct deflater *d, enum ws_opcode opcode, const struct iovec *parts,
-			   int count, struct buffer *out)
+static bool put_compressed(struct deflater *d, const struct config_compression *k,
+			   enum ws_opcode opcode, const struct iovec *parts, int count,
+			   struct buffer *out)
 {
 	struct deflate_part in[PARTS_MAX];
 	size_t start = out->len, len = 0;
@@ -131,7 +135,7 @@ static bool put_compressed(struct deflater *d, enum ws_opcode opcode, const stru
 		in[i] = (struct deflate_part){ parts[i].iov_base, parts[i].iov_len };
 		len += parts[i].iov_len;
 	}
-	charge(len);
+	charge(k, len);
 	if (!leave_header(out))
 		return false;
 	if (!deflater_message(d, in, count, out)) {
@@ -142,12 +146,19 @@ static bool put_compressed(struct deflater *d, enum ws_opcode opcode, const stru
 	return true;
 }
 
+/* Its window and its tables are memory that is touched for the first time. */
+static struct deflater *new_deflater(const struct config_compression *k, int bits)
+{
+	turn_spend_on(((uint64_t)2 << bits) + ((uint64_t)512 << k->memory_level), TURN_KEEP);
+	return deflater_new((int)k->level, (int)k->memory_level, bits);
+}
+
 static struct deflater *shared_deflater(const struct config_compression *k, int bits)
 {
 	struct deflater **d = &shared[k->memory_level][bits];
 
 	if (!*d)
-		*d = deflater_new((int)k->level, (int)k->memory_level, bits);
+		*d = new_deflater(k, bits);
 	if (*d) {
 		deflater_forget(*d);
 		deflater_set_level(*d, (int)k->level);
@@ -163,15 +174,10 @@ bool compress_for_class(const struct config_compression *k, int class, enum ws_o
 
 	if (class > 0 && k->enabled && len >= (size_t)k->threshold)
 		d = shared_deflater(k, class);
-	if (d && put_compressed(d, opcode, parts, count, out) && out->len - start <= len)
+	if (d && put_compressed(d, k, opcode, parts, count, out) && out->len - start <= len)
 		return true;
 	out->len = start;
 	return put_plain(opcode, parts, count, len, out);
-}
-
-static bool is_long(const struct config_compression *k, int class, size_t len)
-{
-	return class > 0 && k->enabled && len >= (size_t)k->threshold && len > COMPRESS_SLICE;
 }
 
 static bool begin_job(struct compress_job *j, struct deflater *by, struct buffer *out)
@@ -181,13 +187,13 @@ static bool begin_job(struct compress_job *j, struct deflater *by, struct buffer
 }
 
 /* With another slice. What is whole lacks its header. */
-static enum compress_step go_on(struct compress_job *j, const struct iovec *payload,
-				struct buffer *out)
+static enum compress_step go_on(struct compress_job *j, const struct config_compression *k,
+				const struct iovec *payload, struct buffer *out)
 {
-	size_t left = payload->iov_len - j->done;
-	size_t n = left < COMPRESS_SLICE ? left : COMPRESS_SLICE;
+	size_t left = payload->iov_len - j->done, most = slices_size(k);
+	size_t n = left < most ? left : most;
 
-	charge(n);
+	charge(k, n);
 	if (!deflater_some(j->by, (uint8_t *)payload->iov_base + j->done, n, out))
 		return COMPRESS_NO_MEMORY;
 	j->done += n;
@@ -210,12 +216,12 @@ enum compress_step compress_slice(struct compress_job *j, const struct config_co
 	size_t len = payload->iov_len;
 	enum compress_step step = COMPRESS_NO_MEMORY;
 
-	if (!j->by && !is_long(k, class, len))
+	if (!j->by && !(class > 0 && slices_are_more(k, len)))
 		return compress_for_class(k, class, opcode, payload, 1, out) ? COMPRESS_DONE
 									     : COMPRESS_NO_MEMORY;
 	/* a compressor of its own, so that others may use the shared one between two slices */
-	if (j->by || begin_job(j, deflater_new((int)k->level, (int)k->memory_level, class), out))
-		step = go_on(j, payload, out);
+	if (j->by || begin_job(j, new_deflater(k, class), out))
+		step = go_on(j, k, payload, out);
 	if (step == COMPRESS_LATER)
 		return step;
 	compress_give_up(j);
@@ -232,7 +238,7 @@ enum compress_step compress_slice(struct compress_job *j, const struct config_co
 static bool need_own(struct conn_deflate *cd, const struct config_compression *k)
 {
 	if (!cd->own)
-		cd->own = deflater_new((int)k->level, (int)k->memory_level, cd->params.server_bits);
+		cd->own = new_deflater(k, cd->params.server_bits);
 	return cd->own;
 }
 
@@ -246,7 +252,7 @@ static bool compress_with_takeover(struct conn *c, enum ws_opcode opcode, const 
 
 	if (!k->enabled || len < (size_t)k->threshold)
 		return put_plain(opcode, parts, count, len, out);
-	if (need_own(cd, k) && put_compressed(cd->own, opcode, parts, count, out))
+	if (need_own(cd, k) && put_compressed(cd->own, k, opcode, parts, count, out))
 		return true;
 	return put_plain(opcode, parts, count, len, out);
 }
@@ -258,13 +264,13 @@ static enum compress_step go_on_with_takeover(struct conn *c, enum ws_opcode opc
 	struct conn_deflate *cd = c->deflate;
 	enum compress_step step;
 
-	if (!cd->job.by && (!k->enabled || payload->iov_len <= COMPRESS_SLICE || !need_own(cd, k)))
+	if (!cd->job.by && !(slices_are_more(k, payload->iov_len) && need_own(cd, k)))
 		return compress_with_takeover(c, opcode, payload, 1, &cd->out) ? COMPRESS_DONE
 									       : COMPRESS_NO_MEMORY;
 	if (!cd->job.by && !begin_job(&cd->job, cd->own, &cd->out))
 		step = COMPRESS_NO_MEMORY;
 	else
-		step = go_on(&cd->job, payload, &cd->out);
+		step = go_on(&cd->job, k, payload, &cd->out);
 	if (step == COMPRESS_DONE)
 		put_header(opcode, cd->job.start, &cd->out);
 	if (step != COMPRESS_LATER)
@@ -276,10 +282,15 @@ static enum compress_step go_on_with_takeover(struct conn *c, enum ws_opcode opc
 enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
 				  const struct iovec *payload)
 {
-	const size_t had = c->deflate->out.size;
-	enum compress_step step = go_on_with_takeover(c, opcode, payload);
+	const struct config_compression *k = &c->endpoint->limits.compression;
+	struct conn_deflate *cd = c->deflate;
+	const size_t had = cd->out.size;
+	const int class = compress_class(c);
+	enum compress_step step =
+		class < 0 ? go_on_with_takeover(c, opcode, payload)
+			  : compress_slice(&cd->job, k, class, opcode, payload, &cd->out);
 
-	account_take(c->deflate->out.size - had);
+	account_take(cd->out.size - had);
 	return step;
 }
 

@@ -32,7 +32,7 @@ struct conn_deflate {
 	struct deflate_params params;
 	struct ws_inflate inflate;
 	struct deflater *own; /* NULL: without takeover, or nothing was sent yet */
-	struct uncompressed waiting; /* messages, with takeover */
+	struct uncompressed waiting; /* messages: with takeover, or long ones */
 	struct compress_job job; /* of the first of them, */
 	struct buffer out; /* and what there is of its frame */
 };
@@ -76,7 +76,7 @@ void compress_give_up(struct compress_job *job);
 bool compress_for(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		  struct buffer *out) __attribute__((warn_unused_result));
 
-/* The same for one with takeover, a slice a call, into c->deflate->out. */
+/* The same a slice a call, into c->deflate->out; of what waits for c (uncompressed.h). */
 enum compress_step compress_go_on(struct conn *c, enum ws_opcode opcode,
 				  const struct iovec *payload) __attribute__((warn_unused_result));
 /* What is there of its frame has been sent, or will not be. */

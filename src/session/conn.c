@@ -19,9 +19,13 @@
 #include "behaviour.h"
 #include "config/config.h"
 #include "session/compress.h"
+#include "session/chosen.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/crowd.h"
+#include "session/leaving.h"
 #include "session/listener.h"
+#include "session/noted.h"
 #include "session/opening.h"
 #include "session/per_address.h"
 #include "session/session.h"
@@ -49,39 +53,17 @@ static const struct {
 	[CONN_DEAD] = { "DEAD", READ_NOT, 0 },
 };
 
-static void count(_Atomic uint32_t *gauge, int by)
-{
-	atomic_store_explicit(gauge,
-			      atomic_load_explicit(gauge, memory_order_relaxed) + (uint32_t)by,
-			      memory_order_relaxed);
-}
-
-static __attribute__((noinline)) void tell_impossible(const struct conn *c, enum conn_state to)
-{
-	log_err(&(struct log_fields){ .event = LOG_EVENT_CONN_STATE, .conn = c->id },
-		"a connection cannot go from %s to %s; please report this",
-		states[c->state_now].name, states[to].name);
-}
-
-static __attribute__((noinline)) void tell_state(const struct conn *c, enum conn_state to)
-{
-	log_debug((&(struct log_fields){
-			  .event = LOG_EVENT_CONN_STATE, .conn = c->id, .reason = c->reason }),
-		  "%s -> %s", states[c->state_now].name, states[to].name);
-}
-
-/* What is hardly ever logged is not inline: every connection comes by here several times. */
 void conn_set_state(struct conn *c, enum conn_state to)
 {
 	if (!(states[c->state_now].next & 1 << to)) {
-		tell_impossible(c, to);
+		entry_impossible(c, states[c->state_now].name, states[to].name);
 		return;
 	}
 	if (log_enabled(LOG_DEBUG))
-		tell_state(c, to);
+		entry_move(c, states[c->state_now].name, states[to].name);
 	/* OPEN counts itself when it is admitted; see admit.c. */
 	if (c->state_now <= CONN_ADMIT && to > CONN_ADMIT)
-		count(&session.row->handshakes, -1);
+		metrics_add(&session.row->handshakes, UINT64_MAX);
 	c->state_now = (uint8_t)to;
 }
 
@@ -102,7 +84,7 @@ static void begin(struct conn *c, const struct net_peer *peer, const struct list
 	c->id = session.next_conn++;
 	c->peer = *peer;
 	c->state_now = l->proxy_protocol ? CONN_PROXY : l->tls ? CONN_TLS : CONN_UPGRADE;
-	count(&session.row->handshakes, 1);
+	metrics_add(&session.row->handshakes, 1);
 	c->mark = c->last_rx = session.now;
 	crowd_enter(c);
 	timer_add(c);
@@ -130,7 +112,7 @@ struct conn *conn_new(int fd, const struct net_peer *peer, struct listener *l, e
  * A handshake that has to write reads nothing, nor does who has input that waits, or output that is
  * compressed for it.
  */
-static bool reads(const struct conn *c)
+bool conn_reads(const struct conn *c)
 {
 	switch (conn_input(c)) {
 	case READ_NOT:
@@ -147,14 +129,14 @@ static bool reads(const struct conn *c)
 
 void conn_update_interest(struct conn *c)
 {
-	if (c->state_now != CONN_DEAD && link_want(&c->link, reads(c)) < 0)
+	if (c->state_now != CONN_DEAD && link_want(&c->link, conn_reads(c)) < 0)
 		conn_kill(c, REASON_NO_MEMORY);
 }
 
 /* A parked connection leaves it there: it is read when that one goes on. */
 void conn_read_rest(struct conn *c)
 {
-	if (reads(c))
+	if (conn_reads(c))
 		link_read_rest(&c->link);
 }
 
@@ -179,7 +161,7 @@ static void note_dropped(struct conn *c)
 	if (n == 0)
 		return;
 	c->link.dropped = 0;
-	metrics_add(&session.row->dropped, n);
+	metrics_add(&c->endpoint->cell->dropped, n);
 	if (!conn_need_extra(c))
 		return;
 	c->extra->dropped += n;
@@ -223,11 +205,21 @@ static void note_reason(struct conn *c, enum reason reason)
 		c->reason = (uint8_t)reason;
 }
 
+/* Who is answered, and ENDING, was refused with that. */
+static void note_end(const struct conn *c)
+{
+	if (!c->opening)
+		noted_ended(c);
+	else if (c->state_now != CONN_ENDING && counting_is_refusal(c->reason))
+		noted_refused(c, c->reason, 0, NULL);
+}
+
 void conn_kill(struct conn *c, enum reason reason)
 {
 	if (c->state_now == CONN_DEAD)
 		return;
 	note_reason(c, reason);
+	note_end(c);
 	park_forget(c);
 	timer_remove(c);
 	if (c->opening)
@@ -236,7 +228,8 @@ void conn_kill(struct conn *c, enum reason reason)
 	conn_set_state(c, CONN_DEAD);
 	/* Who comes in its place does not wait for conn_reap. */
 	if (!c->opening)
-		count(&session.row->open, -1);
+		atomic_fetch_sub(&session.row->open, 1);
+	counting_ended(c);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
 	session.chores = true;
 	/* The call that told of it is not charged where it brought nothing. */
@@ -319,11 +312,12 @@ static void end_open(struct conn *c)
 
 static void conn_free(struct conn *c)
 {
+	chosen_forget(c);
+	leaving_forget(c);
 	memory_forget(c);
 	park_forget(c);
 	if (!c->opening)
 		end_open(c);
-	metrics_add(&session.row->ends[c->reason], 1);
 	if (c->extra)
 		per_address_forget(c);
 	if (c->opening)

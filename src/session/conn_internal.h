@@ -9,15 +9,18 @@
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
  *	per_address.c		how many connections an address has
- *	client.c, entry.c	who is at the other end; what the log is told
+ *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
+ *				counted, what is kept of it
  *	uncompressed.c, compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
+ *	leaving.c		who is to be let go, in which order
  *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
  *	conn.c			its life: states, closing, the end
  *	frames.c, handshake.c, events.c	what happens to it: bytes, time
+ *	drain.c			who is let go, and when
  *	delivery.c, membership.c	from the log to the members of rooms
  *	session.c		all of them at once
  *
@@ -33,11 +36,13 @@
 #include <sys/uio.h>
 
 #include "base/bucket.h"
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "bus/bus.h"
 #include "net/peer.h"
 #include "proto/frame.h"
+#include "proto/json.h"
 #include "session/compress.h"
 #include "session/conn.h"
 #include "session/link.h"
@@ -76,7 +81,7 @@ struct conn_extra {
 	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
-	struct conn_parked *parked; /* a message, the input behind it; NULL: none */
+	struct conn_parked *parked; /* a message or text, the input behind it; NULL: none */
 };
 
 /* As what it was let in. */
@@ -93,13 +98,13 @@ enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
  *
  *	opening->head		a request whose head is not whole: max_head
  *	decoder			a message that is not whole, and its window: max_message
- *	extra->parked		one message that the bus has no space for, and what was not dealt with
- *				of one read
+ *	extra->parked		one message that the bus has no space for, or is being checked, and
+ *				what was not dealt with of one read
  *	link			what the socket did not take: max_pending, and one message; for
  *				clients that read slowly
  *	link, gathered		what one loop turn makes for it: shared by all of a worker
- *	deflate->waiting	with takeover, what is to be compressed for it: max_pending, and one
- *				delivery; kept once for all members of a room
+ *	deflate->waiting	what is to be compressed for it, with takeover or because it is long:
+ *				max_pending, and one delivery; kept once for all members of a room
  *
  * What a message touches lies together: first what one that goes out does, then what one that
  * comes in does. In a large room each of its members' cache lines is a cold one.
@@ -172,6 +177,8 @@ static inline void conn_settle(struct conn *c)
 		conn_settle_link(c);
 }
 void conn_update_interest(struct conn *c);
+/* Whether it may be read from now. */
+bool conn_reads(const struct conn *c);
 /* What came with the last bytes and waits inside, for which no event will come. */
 void conn_read_rest(struct conn *c);
 /* What an error (errno) of its link says about the peer, or us. */
@@ -198,14 +205,22 @@ void frames_begin(struct conn *c);
  */
 void frames_take(struct conn *c, uint8_t *p, uint8_t *end);
 void frames_gather(struct conn *c, uint8_t *p, uint8_t *end);
-/* Goes on with the next one that waits for its share. False: there is none. */
-bool frames_go_on(void);
+/*
+ * Goes on with the next one that waits for its share. False: there is none. *reads: it had nothing
+ * that was kept, and is to be read from; NULL: it had, or may not be.
+ */
+bool frames_go_on(struct conn **reads);
 
 /* events.c */
 /* A turn of the wheel has come to c. */
 void conn_timer(struct conn *c);
-/* Where the worker's connections keep too much, ends one. Returns whether there is more to do. */
+/*
+ * Where the worker's connections keep too much, ends some, as many as it takes or as the turn has time
+ * for. Returns whether there may be more to do.
+ */
 bool conn_relieve(void);
+/* Goes on with input that waits for its turn, up to the end of this part of it. */
+void conn_hear_some(void);
 /* It can be written: goes on with what is unsent. */
 void conn_writable(struct conn *c);
 /* Goes on with handshakes that wait for time, with one at least. Returns whether some still do. */
@@ -224,6 +239,9 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 		   const char *why);
 /* The first message that a slow consumer does not get. */
 void entry_dropping(const struct conn *c);
+/* Its state changes, or would have, if it could. */
+void entry_move(const struct conn *c, const char *from, const char *to);
+void entry_impossible(const struct conn *c, const char *from, const char *to);
 /* Whether c's behaviour had more to say than was logged; entry_look_again tells when it is time. */
 static inline bool entry_owes(const struct conn *c)
 {
@@ -248,7 +266,7 @@ void handshake_refuse(struct conn *c, enum reason reason);
 enum input_event {
 	INPUT_MORE, /* all is used up */
 	INPUT_STEP, /* it is not, but the turn is to be looked at */
-	INPUT_PARKED, /* a message waits for space in the bus, and what is behind it with it */
+	INPUT_PARKED, /* a message waits, and what is behind it with it */
 	INPUT_CLOSE, /* as *v says: the behaviour wants it */
 	INPUT_CLOSED, /* the peer's close frame, with v->code */
 	INPUT_FAILED, /* what comes cannot be understood any more: v->code, v->reason */
@@ -256,10 +274,27 @@ enum input_event {
 };
 /* Tells the behaviour that c is open. False: close as *v says. */
 bool input_open(struct conn *c, struct verdict *v);
-/* Decodes from *p on, and hands messages to the behaviour, up to what is not for it to decide. */
-enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v);
+/*
+ * Goes on with a text that is being checked (park_text), by a slice; then decodes from *p on, and
+ * hands messages to the behaviour, up to what is not for it to decide. Their bytes are added to
+ * *payload.
+ */
+enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v,
+			    uint64_t *payload);
 
 /* park.c */
+/* A text that is checked in slices, before the behaviour gets it. */
+struct conn_text {
+	struct buffer bytes; /* counted; the memory is its own */
+	struct json_scan scan;
+	uint64_t generation; /* of the settings that it is checked by */
+};
+/* Keeps it up to its last slice. Input behind it waits, too. False: no memory, and t is the caller's. */
+bool park_text(struct conn *c, struct conn_text *t);
+/* That of c, or NULL; of one that goes on (park_take) the second gives it back, for the third to free. */
+struct conn_text *park_text_of(const struct conn *c);
+struct conn_text *park_take_text(struct conn *c);
+void park_free_text(struct conn_text *t);
 /*
  * Keeps a message until the bus has space for it in c's room; c is not read from meanwhile, and is
  * in the room as long as it is kept. -1: no memory.
@@ -271,11 +306,14 @@ size_t park_bytes(const struct conn *c);
 /* Of one that is parked: whether it has a message that waits so. */
 bool park_has_message(const struct conn *c);
 /*
- * Keeps input until it is c's turn again, and behind the message, if there is one; c is not read
- * from meanwhile. False: no memory.
+ * Keeps input until it is c's turn again, and behind the message or text, if there is one; c is not
+ * read from meanwhile. fresh: it has not had its share of this turn, and comes before those that
+ * had theirs. False: no memory.
  */
-bool park_rest(struct conn *c, const uint8_t *p, size_t len);
-/* Ends it, if it is parked; the message alone. */
+bool park_rest(struct conn *c, const uint8_t *p, size_t len, bool fresh);
+/* The same with nothing kept: it is to be read from when it is its turn. */
+bool park_reading(struct conn *c, bool fresh);
+/* Ends it, if it is parked; the message, or text, alone. */
 void park_forget(struct conn *c);
 void park_forget_message(struct conn *c);
 /*
@@ -284,15 +322,20 @@ void park_forget_message(struct conn *c);
  */
 struct conn *park_take(uint8_t **rest, uint8_t **end);
 void park_put_back(const uint8_t *rest);
-/* Whether there is one. */
-bool park_is_ready(void);
+/* How many there are. */
+unsigned park_in_line(void);
 /* Output that was put off is out, or is not up to us (output_is_behind): its turn will come. */
 void park_caught_up(struct conn *c);
+enum park_retried {
+	PARK_NONE, /* nothing waits any more */
+	PARK_WAITING, /* there is no space for what does */
+	PARK_UNTRIED, /* nor was there time to try all */
+};
 /*
- * Tries to put messages that wait into the bus, in the order of their rooms. Returns whether some
- * still wait.
+ * Tries to put messages that wait into the bus, where there are any: that is a part of the turn, which
+ * has as many as there is time for and one in any case, the rooms by turns.
  */
-bool park_retry(void);
+enum park_retried park_retry(void);
 
 /* output.c */
 static inline void output_cork(struct conn *c)
@@ -302,18 +345,21 @@ static inline void output_cork(struct conn *c)
 /* Writes what was gathered; the second ends gathering, too. */
 enum link_verdict output_flush(struct conn *c);
 void output_uncork(struct conn *c);
-/* Whole messages at once, as they are; c must not be corked. */
-void output_run(struct conn *c, const struct link_run *r);
+/*
+ * Whole messages at once, as they are; c must not be corked. True: all were taken at once, which is
+ * for the caller to count; else what of them has left is counted.
+ */
+bool output_run(struct conn *c, const struct link_run *r);
 /* One message that is a frame already. */
 void output_frame(struct conn *c, const void *frame, size_t len);
 /*
  * One message, compressed or not as c has it; the parts, at most 2, are its payload. What cannot
- * be made for want of memory breaks the link. With takeover it may be put off until the socket
- * takes it; holder: of counted bytes that the only part lies in, or NULL.
+ * be made for want of memory breaks the link. With takeover, or if it is long, it may be put off until
+ * the socket takes it; holder: of counted bytes that the only part lies in, or NULL.
  */
 void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		    struct counted *holder);
-/* Of one with takeover: whether so many bytes would not be put off. */
+/* Whether so many bytes would not be put off. */
 bool output_takes(const struct conn *c, size_t len);
 /* Whether messages were put off; and that we, and not the socket, are to blame. */
 static inline bool output_waits(const struct conn *c)
@@ -371,14 +417,18 @@ enum timer_due timer_due(const struct conn *c);
  */
 bool timer_go_on(void (*fn)(struct conn *c));
 /*
- * A walk over all that are not dead, in place of one that is under way, in portions of which each
- * turn has as many as it has time for, and one in any case. fn is called for each, for some of them
- * more than once, and for those that come meanwhile or not; it may end it. waits: whether it is
- * still to come by. timer_walk_on returns whether some are left.
+ * A walk over all that are not dead, in portions of which each turn has as many as it has time for,
+ * and one in any case; of each kind one at a time, in place of one that is under way. fn is called
+ * for each, for some of them more than once, and for those that come meanwhile or not; it may end
+ * it. waits: whether one that is put where the walk has been is still to come by.
  */
+enum timer_walk { TIMER_WALK_CHANGE, TIMER_WALK_SURVEY, TIMER_WALK_DRAIN, TIMER_WALKS };
 typedef void timer_walk_fn(struct conn *c);
-void timer_walk(timer_walk_fn *fn, bool (*waits)(const struct conn *c));
-bool timer_walk_on(void);
+void timer_walk(enum timer_walk which, timer_walk_fn *fn, bool (*waits)(struct conn *c));
+/* Returns whether some are left. */
+bool timer_walk_on(enum timer_walk which);
+/* Whatever it has not come to is left. */
+void timer_walk_end(enum timer_walk which);
 /* All that are not dead, at once. */
 void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 

@@ -13,6 +13,7 @@
 #include "session/crowd.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -24,8 +25,13 @@
 #include "session/opening.h"
 #include "session/session.h"
 
-/* GROWN_UP: ticks, behind which an opening makes way for others. */
-enum { SIZE_MIN = 64, SPARE_MAX = 64, SORTED_AT_ONCE = 64, GROWN_UP = 1000 / SESSION_TICK };
+/*
+ * In ticks. GROWN_UP: behind which an opening makes way for others. PACE: in which those that get
+ * through are counted; LULL: behind which nobody does any more.
+ */
+enum { GROWN_UP = 1000 / SESSION_TICK, PACE = 1000 / SESSION_TICK, LULL = 200 / SESSION_TICK };
+
+enum { SIZE_MIN = 64, SPARE_MAX = 64, SORTED_AT_ONCE = 64 };
 
 TAILQ_HEAD(places, crowd_place);
 
@@ -55,6 +61,10 @@ static struct {
 	struct heap_entry *heap;
 	struct crowd_address *spare; /* some that are free, by next */
 	uint32_t spares;
+	struct {
+		uint32_t since, count, before; /* the tick; since then; in the PACE before it */
+		uint32_t last; /* tick */
+	} through;
 } crowd = { .unsorted = TAILQ_HEAD_INITIALIZER(crowd.unsorted) };
 
 /* --- the heap --- */
@@ -329,6 +339,46 @@ void crowd_leave(struct conn *c)
 	}
 }
 
+/* --- who gets through --- */
+
+static void look_at_pace(void)
+{
+	const uint32_t passed = session.now - crowd.through.since;
+
+	if (passed < PACE)
+		return;
+	crowd.through.before = passed < 2 * PACE ? crowd.through.count : 0;
+	crowd.through.count = 0;
+	crowd.through.since = session.now;
+}
+
+void crowd_through(void)
+{
+	look_at_pace();
+	crowd.through.count++;
+	crowd.through.last = session.now;
+}
+
+/* There will be places soon, without anybody having to make way. */
+static bool is_moving(void)
+{
+	uint32_t count;
+
+	look_at_pace();
+	count = crowd.through.count > crowd.through.before ? crowd.through.count
+							   : crowd.through.before;
+	return count > 0 && count >= session.config->max_handshakes / 4 &&
+	       session.now - crowd.through.last <= LULL;
+}
+
+/* What it has said was not listened to yet; of who was refused nothing is. */
+static bool waits_for_us(struct conn *c)
+{
+	uint8_t byte;
+
+	return c->state_now < CONN_OPEN && transport_peek(&c->link.transport, &byte, 1) > 0;
+}
+
 /* --- whether there is one more --- */
 
 struct conn *crowd_in_the_way(void)
@@ -339,10 +389,10 @@ struct conn *crowd_in_the_way(void)
 		return NULL;
 	/* there are some if a reload has made it full, or memory was short */
 	sort_some(SORTED_AT_ONCE);
-	if (crowd.addresses == 0)
+	if (crowd.addresses == 0 || is_moving())
 		return NULL;
 	p = TAILQ_FIRST(&crowd.heap[0].address->places);
-	return session.now - p->since > GROWN_UP ? p->conn : NULL;
+	return session.now - p->since > GROWN_UP && !waits_for_us(p->conn) ? p->conn : NULL;
 }
 
 bool crowd_has_place(void)
@@ -362,4 +412,5 @@ void crowd_fini(void)
 	crowd.chains = NULL;
 	crowd.heap = NULL;
 	crowd.size = 0;
+	memset(&crowd.through, 0, sizeof(crowd.through));
 }

@@ -3,10 +3,11 @@
  *
  * Every connection that is not open yet is in it, and so is one that was refused and has not ended:
  * each has a descriptor. There are at most max_handshakes of them. At that number the oldest of the
- * address that has most makes way for the next one, if it is older than a second; else nobody is
- * accepted until one has ended. So whoever comes with many half requests takes places from
- * himself, and clients that come back together, which are all young, wait for each other in the
- * queue of the kernel.
+ * address that has most makes way for the next one, if it is older than a second and it is not us who
+ * have to go on with it; else nobody is accepted until one has ended. So whoever comes with many half
+ * requests takes places from himself, and clients that come back together, which are young, wait for
+ * each other in the queue of the kernel. Where a quarter of that number get through within a second
+ * nobody makes way at all: clients that are slow because so many come need not come again.
  */
 #ifndef SESSION_CROWD_H
 #define SESSION_CROWD_H
@@ -38,6 +39,9 @@ void crowd_rename(struct conn *c);
 
 /* Takes it out, unless it is out already; who waits to be accepted may go on. */
 void crowd_leave(struct conn *c);
+
+/* One of them has become open. */
+void crowd_through(void);
 
 /* Whether one more may be accepted: an acceptor_may_fn. */
 bool crowd_has_place(void);

@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/registry.h"
 #include "session/rendition.h"
 #include "session/session.h"
@@ -34,6 +36,12 @@ enum { BURST = 8 };
 
 static struct batched entries[BATCH_ENTRIES];
 static struct renditions from_log;
+
+/* Entries that were not for the members whose turn it was, since that was counted. */
+static uint64_t left_out;
+
+/* When what is delivered now leaves, in milliseconds since the epoch. */
+static int64_t leaves;
 
 void delivery_fini(void)
 {
@@ -78,6 +86,8 @@ static __attribute__((noinline)) void deliver_selected(const struct batch *b, co
 
 		if (is_for(e, p))
 			output_frame(p->conn, (uint8_t *)v->part.iov_base + at, len);
+		else
+			left_out++;
 		at += len;
 	}
 	output_uncork(p->conn);
@@ -91,8 +101,10 @@ static __attribute__((noinline)) void deliver_singly(const struct batch *b, cons
 	for (const struct batched *e = b->first; e; e = e->next) {
 		struct iovec payload;
 
-		if (!is_for(e, p))
+		if (!is_for(e, p)) {
+			left_out++;
 			continue;
+		}
 		payload = rendition_payload(&e->e);
 		output_message(p->conn, e->e.frame[0] & 0x0f, &payload, 1, b->frames);
 	}
@@ -100,8 +112,8 @@ static __attribute__((noinline)) void deliver_singly(const struct batch *b, cons
 }
 
 /*
- * With takeover: what is not to be compressed at once is to be out of the log first, and what was
- * put off ahead of it comes first.
+ * Of one that has its messages to itself: what is not to be compressed at once is to be out of the log
+ * first, and what was put off ahead of it comes first.
  */
 static bool is_put_off(const struct batch *b, const struct conn *c)
 {
@@ -115,7 +127,7 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 		       bool selective)
 {
 	struct conn *c = p->conn;
-	int class = compress_class(c);
+	int class = output_waits(c) ? -1 : compress_class(c);
 	enum rendition_result made =
 		class < 0 ? RENDITION_NO_MEMORY
 			  : rendition_need(all, b, class, &c->endpoint->limits.compression);
@@ -127,9 +139,31 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 	else if (selective && !is_for_all(b, p))
 		deliver_selected(b, p, all->by_class[class]);
 	else
-		output_run(c, &all->by_class[class]->run);
+		all->by_class[class]->takers += output_run(c, &all->by_class[class]->run);
 	conn_settle(c);
 	return true;
+}
+
+/* So many members had their turn. All are of one endpoint, as a room's name leads to one. */
+static void count(const struct room *r, const struct batch *b, struct renditions *all,
+		  size_t members)
+{
+	struct metrics_cell *cell = r->places[0].conn->endpoint->cell;
+	const int64_t took = leaves - b->first->e.meta.time;
+	uint64_t deliveries;
+
+	deliveries = members * b->entries - left_out;
+	left_out = 0;
+	metrics_add(&cell->deliveries, deliveries);
+	/* the oldest tells of all, which differ by less than a turn */
+	metrics_times(&session.row->publish_to_write, deliveries,
+		      took > 0 ? deliveries * (uint64_t)took * 1000 : 0);
+	for (unsigned made = all->made; made; made &= made - 1) {
+		struct rendition *v = all->by_class[__builtin_ctz(made)];
+
+		counting_run(cell, &v->run, v->takers);
+		v->takers = 0;
+	}
 }
 
 /*
@@ -155,6 +189,7 @@ static bool walk(struct room *r, const struct batch *b, struct renditions *all, 
 		if (turn_is_over())
 			break;
 	}
+	count(r, b, all, i - r->reached);
 	r->reached = i < r->count ? i : 0;
 	return i == r->count;
 }
@@ -226,6 +261,8 @@ static void deliver_backlogs(void)
 {
 	struct backlog *b, *stuck = NULL;
 
+	if (backlog_bytes() > 0)
+		leaves = clock_wall_ms();
 	while ((b = backlog_next()) && b != stuck) {
 		if (go_on(b))
 			stuck = NULL;
@@ -341,8 +378,10 @@ static bool deliver_from_log(void)
 	size_t count = 0;
 	enum bus_result result = collect_all(&position, &touched, &count);
 
-	if (count > 0)
+	if (count > 0) {
 		note_authors(count);
+		leaves = clock_wall_ms();
+	}
 	for (; touched; touched = touched->next_touched)
 		deliver(touched);
 	if (result == BUS_CORRUPT)

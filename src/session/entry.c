@@ -7,13 +7,17 @@
  *
  * Nobody outside decides how fast the log grows. Each kind of entry has a bucket in the worker,
  * so that a flood of one does not hide the others, and what a behaviour logs of one connection
- * has one in the connection before that. What is left out is counted, and told as one line.
+ * has one in the connection before that. What is left out is counted, and told as one line: how
+ * much, in what time, and from about how many addresses, for one client that runs wild and an attack
+ * of many are not the same to an operator.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/bucket.h"
+#include "base/distinct.h"
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
@@ -24,25 +28,29 @@
 /* PATH_SHOWN: bytes of a path that an entry has; a peer chooses them. */
 enum { MESSAGE_MAX = 2048, PATH_SHOWN = 200 };
 
-enum kind { REFUSED, OPENED_OR_CLOSED, AT_FAULT, BEHAVIOURS, KINDS };
+enum kind { REFUSED, OPENED_OR_CLOSED, AT_FAULT, BEHAVIOURS, MOVES, IMPOSSIBLE, KINDS };
 
 /*
- * REFUSED is what scanners cause and nobody misses. The others let pass what happens when ten
- * thousand clients come back at once.
+ * REFUSED is what scanners cause and nobody misses. IMPOSSIBLE there is none, but a fault of ours
+ * would be one that a client can repeat. The others let pass what happens when ten thousand clients
+ * come back at once.
  */
 static struct limit {
 	const struct bucket_size size;
 	const int level;
 	const char *const what;
 	struct bucket bucket;
+	uint32_t since; /* when the first of those that did not pass came, */
+	struct distinct from; /* and the addresses of all of them */
 } limits[KINDS] = {
-	[REFUSED] = { { 200, 20 }, LOG_INFO, "refusals and failed handshakes", { 0 } },
-	[OPENED_OR_CLOSED] = { { 10000, 1 }, LOG_INFO, "connections that opened or closed", { 0 } },
+	[REFUSED] = { { 200, 20 }, LOG_INFO, "refusals and failed handshakes" },
+	[OPENED_OR_CLOSED] = { { 10000, 1 }, LOG_INFO, "connections that opened or closed" },
 	[AT_FAULT] = { { 10000, 10 },
 		       LOG_NOTICE,
-		       "connections that closed by a fault or miss messages",
-		       { 0 } },
-	[BEHAVIOURS] = { { 10000, 1 }, LOG_INFO, "lines of behaviours", { 0 } },
+		       "connections that closed by a fault or miss messages" },
+	[BEHAVIOURS] = { { 10000, 1 }, LOG_INFO, "lines of behaviours" },
+	[MOVES] = { { 10000, 1 }, LOG_DEBUG, "changes of connections' states" },
+	[IMPOSSIBLE] = { { 20, 1000 }, LOG_ERR, "impossible changes of connections' states" },
 };
 
 /* What a behaviour logs of one connection. */
@@ -53,21 +61,53 @@ static uint32_t now(void)
 	return session.now * SESSION_TICK;
 }
 
-static void tell_missed(const struct limit *l, uint32_t missed)
+/* ", from about 37 addresses"; nothing where nobody has one, as on a unix socket. */
+static const char *write_from(char *out, size_t size, unsigned addresses)
 {
-	if (missed > 0)
-		log_at(l->level, LOG_OF(LOG_SUPPRESSED), "%u more suppressed: %s", missed, l->what);
+	if (addresses == 0)
+		*out = '\0';
+	else if (addresses == 1)
+		snprintf(out, size, ", from one address");
+	else
+		snprintf(out, size, ", from %s %u addresses",
+			 addresses < DISTINCT_MOST ? "about" : "more than", addresses);
+	return out;
 }
 
-/* Whether one more entry of the kind is to be written. */
-static bool passes(enum kind kind)
+static void tell_missed(struct limit *l, uint32_t missed)
+{
+	char from[48];
+	uint32_t ms = now() - l->since;
+
+	if (missed == 0)
+		return;
+	log_at(l->level, LOG_OF(LOG_SUPPRESSED), "%u more suppressed in %u.%u s%s: %s", missed,
+	       ms / 1000, ms % 1000 / 100, write_from(from, sizeof(from), distinct_count(&l->from)),
+	       l->what);
+	memset(&l->from, 0, sizeof(l->from));
+}
+
+/* One that did not pass: it is counted already. */
+static void note_missed(struct limit *l, const struct conn *c)
+{
+	if (l->bucket.missed == 1)
+		l->since = now();
+	if (c->peer.family != AF_UNIX)
+		distinct_add(&l->from, net_peer_network(&c->peer));
+}
+
+/* Whether one more entry of the kind is to be written, about c. */
+static bool passes(enum kind kind, const struct conn *c)
 {
 	struct limit *l = &limits[kind];
 
 	if (!log_enabled(l->level))
 		return false;
 	tell_missed(l, bucket_missed(&l->bucket, &l->size, now()));
-	return bucket_take(&l->bucket, &l->size, now());
+	if (bucket_take(&l->bucket, &l->size, now()))
+		return true;
+	note_missed(l, c);
+	return false;
 }
 
 void entry_tick(void)
@@ -109,7 +149,7 @@ void entry_opened(const struct conn *c)
 	char tls[96] = "";
 	struct log_fields f;
 
-	if (!passes(OPENED_OR_CLOSED))
+	if (!passes(OPENED_OR_CLOSED, c))
 		return;
 	f = fields(c, LOG_EVENT_CONN_OPEN, &texts);
 	tls_describe(&c->link.transport, tls, sizeof(tls));
@@ -146,7 +186,7 @@ void entry_closed(const struct conn *c)
 	enum kind kind = reason_is_fault(c->reason) ? AT_FAULT : OPENED_OR_CLOSED;
 	struct log_fields f;
 
-	if (!passes(kind))
+	if (!passes(kind, c))
 		return;
 	f = fields(c, LOG_EVENT_CONN_CLOSE, &texts);
 	f.code = conn_close_code(c);
@@ -183,7 +223,7 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 	struct log_fields f;
 	char word[PATH_SHOWN], with[16] = "";
 
-	if (!passes(REFUSED))
+	if (!passes(REFUSED, c))
 		return;
 	f = fields(c, LOG_EVENT_CONN_REFUSED, &texts);
 	f.code = status;
@@ -202,7 +242,7 @@ void entry_dropping(const struct conn *c)
 	struct texts texts;
 	struct log_fields f;
 
-	if (!passes(AT_FAULT))
+	if (!passes(AT_FAULT, c))
 		return;
 	f = fields(c, LOG_EVENT_CONN_DROPPING, &texts);
 	f.reason = REASON_SLOW_CONSUMER;
@@ -214,6 +254,24 @@ void entry_dropping(const struct conn *c)
 		c->endpoint->limits.access_log ? "; the entry at its end has the number" : "");
 }
 
+void entry_move(const struct conn *c, const char *from, const char *to)
+{
+	const struct log_fields f = { .event = LOG_EVENT_CONN_STATE,
+				      .conn = c->id,
+				      .reason = c->reason };
+
+	if (passes(MOVES, c))
+		log_debug(&f, "%s -> %s", from, to);
+}
+
+void entry_impossible(const struct conn *c, const char *from, const char *to)
+{
+	const struct log_fields f = { .event = LOG_EVENT_CONN_STATE, .conn = c->id };
+
+	if (passes(IMPOSSIBLE, c))
+		log_err(&f, "a connection cannot go from %s to %s; please report this", from, to);
+}
+
 /* What c's behaviour had to say and was kept from: once its bucket allows, or at c's end. */
 static void tell_of_behaviour(const struct conn *c, uint32_t missed)
 {
@@ -222,7 +280,7 @@ static void tell_of_behaviour(const struct conn *c, uint32_t missed)
 
 	if (missed == 0)
 		return;
-	if (!passes(BEHAVIOURS)) {
+	if (!passes(BEHAVIOURS, c)) {
 		/* One of them it has counted, where it counts at all. */
 		bucket_miss(&limits[BEHAVIOURS].bucket, missed - 1);
 		return;
@@ -264,7 +322,7 @@ void conn_log(struct conn *c, const char *fmt, ...)
 	struct log_fields f;
 	va_list ap;
 
-	if (!log_enabled(LOG_INFO) || !connection_passes(c) || !passes(BEHAVIOURS))
+	if (!log_enabled(LOG_INFO) || !connection_passes(c) || !passes(BEHAVIOURS, c))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

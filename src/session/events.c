@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/crowd.h"
 #include "session/opening.h"
 #include "session/session.h"
@@ -23,6 +24,10 @@ static void take_bytes(struct conn *c, uint8_t *p, uint8_t *end)
 	case READ_FRAMES:
 	case READ_CLOSE:
 		frames_gather(c, p, end);
+		break;
+	case READ_NOTHING:
+		if (!c->opening)
+			metrics_add(&c->endpoint->cell->bytes_in, (uint64_t)(end - p));
 		break;
 	default:
 		break;
@@ -44,10 +49,44 @@ static void charge(const struct conn *c, size_t n)
 	turn_spend((uint32_t)(TURN_CALL + (c->link.transport.tls ? n : n / 2)));
 }
 
+/*
+ * How much is read at once. Where a turn was not long enough for all sockets that were ready, those
+ * that are left share ROUND, so that nobody among many waits longer for a turn than among few.
+ */
+enum { READ_MOST = 256 * 1024, READ_LEAST = 16 * 1024, ROUND = 4 * 1024 * 1024 };
+
+static struct {
+	size_t count; /* of sockets that are left */
+	size_t share;
+	struct conn *first; /* it is the first in line, and read now; NULL: who has an event is */
+} left;
+
+static size_t share_among(size_t count)
+{
+	size_t share = ROUND / count;
+
+	return share > READ_MOST ? READ_MOST : share < READ_LEAST ? READ_LEAST : share;
+}
+
+static void note_left(size_t count)
+{
+	left.count = count;
+	left.share = count > 0 ? share_among(count) : READ_MOST;
+}
+
+static size_t share_of_round(void)
+{
+	if (left.count == 0)
+		return READ_MOST;
+	left.count--;
+	return left.share;
+}
+
 static void read_some(struct conn *c)
 {
-	static uint8_t buffer[256 * 1024];
-	ssize_t n = link_read(&c->link, buffer, sizeof(buffer));
+	static uint8_t buffer[READ_MOST];
+	const size_t most = share_of_round();
+	ssize_t n = link_read(&c->link, buffer, most);
 
 	if (n < 0) {
 		if (!transport_is_temporary(errno))
@@ -60,11 +99,35 @@ static void read_some(struct conn *c)
 	}
 	c->last_rx = session.now;
 	c->bytes_in += (uint64_t)n;
-	metrics_add(&session.row->bytes_in, (uint64_t)n);
 	charge(c, (size_t)n);
 	take_bytes(c, buffer, buffer + n);
-	if ((size_t)n == sizeof(buffer))
+	/* a message that is not whole was copied */
+	if (c->decoder.partial)
+		turn_spend_on((uint64_t)n, TURN_KEEP);
+	if (c->link.filled)
 		conn_read_rest(c);
+}
+
+/* Whether c may be one of those that say much; that a round of few is short is known without. */
+static bool may_say_much(const struct conn *c)
+{
+	return c->link.filled || (c->messages_in == 0 && left.share < READ_MOST);
+}
+
+/*
+ * Where not all that are ready have their turn: who has said little so far is not held up by
+ * others, for they stand in line (park.c).
+ */
+static __attribute__((noinline)) bool stands_in_line(struct conn *c)
+{
+	if (c == left.first || !may_say_much(c))
+		return false;
+	if (conn_input(c) != READ_FRAMES || c->parked || !park_reading(c, !c->link.filled))
+		return false;
+	share_of_round();
+	turn_spend(TURN_CALL);
+	conn_update_interest(c);
+	return true;
 }
 
 /* The last record may count as written, and is not out: only then is our direction at its end. */
@@ -82,9 +145,12 @@ static void drained(struct conn *c)
 
 void conn_writable(struct conn *c)
 {
+	struct link_count n = { 0 };
 	enum link_moved moved;
-	enum link_verdict v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved);
+	enum link_verdict v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved, &n);
 
+	if (n.bytes > 0)
+		counting_sent(c->endpoint->cell, &n);
 	/* A peer that takes what waits for it is alive: it is not pinged meanwhile. */
 	if (moved != LINK_NOTHING)
 		c->last_rx = session.now;
@@ -143,7 +209,8 @@ static short go_on_opening(struct conn *c, short what)
 	return 0;
 }
 
-static void handle_event(struct conn *c, short what)
+/* Inline, as all that a client sends comes by here. */
+static inline __attribute__((always_inline)) void handle_event(struct conn *c, short what)
 {
 	atomic_store_explicit(&session.row->activity, ACTIVITY_READING, memory_order_relaxed);
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
@@ -154,7 +221,7 @@ static void handle_event(struct conn *c, short what)
 		/* The socket tells its error once: what is read behind it looks like the peer's end. */
 		conn_settle(c);
 	}
-	if (what & EV_READ && c->state_now != CONN_DEAD)
+	if (what & EV_READ && c->state_now != CONN_DEAD && !(left.count > 0 && stands_in_line(c)))
 		read_some(c);
 	conn_settle(c);
 	/* What was read may have to be answered by the transport itself. */
@@ -162,10 +229,16 @@ static void handle_event(struct conn *c, short what)
 		conn_update_interest(c);
 }
 
-/* What else is ready comes first in the next turn, in the same order; what has waited goes on now. */
-static void end_of_event(void)
+/*
+ * What else is ready comes first in the next turn, in the same order; what has waited goes on now. That
+ * turn may begin here: with each look of libevent the kernel goes through all sockets that are ready, and
+ * of ten thousand that takes as long as half of a turn.
+ */
+static __attribute__((noinline)) void end_events(bool here)
 {
-	if (turn_is_over())
+	note_left((size_t)event_base_get_num_events(session.base, EVENT_BASE_COUNT_ACTIVE));
+	/* else it ends already */
+	if (!left.first && !(here && turn_end_here()))
 		event_base_loopbreak(session.base);
 }
 
@@ -173,7 +246,30 @@ static void event_cb(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	handle_event(arg, what);
-	end_of_event();
+	if (turn_is_over())
+		end_events(true);
+}
+
+/* As if it had an event of its own: there is one place that reads, and it is on every message's path. */
+static void read_first(struct conn *c)
+{
+	left.count++;
+	left.share = share_among(left.count + park_in_line());
+	left.first = c;
+	event_cb(-1, EV_READ, c);
+	left.first = NULL;
+}
+
+void conn_hear_some(void)
+{
+	struct conn *c;
+
+	while (frames_go_on(&c)) {
+		if (c)
+			read_first(c);
+		if (turn_is_over())
+			break;
+	}
 }
 
 bool session_may_accept(void)
@@ -207,7 +303,14 @@ bool conn_shake_hands(void)
 	return opening_some_wait();
 }
 
-void session_accept(int fd, const struct net_peer *peer, void *listener)
+/* Who was in a queue when the stop came has waited for this answer. */
+static void turn_away(struct conn *c)
+{
+	handshake_refuse(c, REASON_SHUTDOWN);
+	conn_settle(c);
+}
+
+bool session_accept(int fd, const struct net_peer *peer, void *listener)
 {
 	struct conn *old = crowd_in_the_way(), *c;
 
@@ -216,9 +319,14 @@ void session_accept(int fd, const struct net_peer *peer, void *listener)
 	c = conn_new(fd, peer, listener, event_cb);
 	metrics_add(&session.row->accepted, 1);
 	if (!c)
-		metrics_add(&session.row->ends[REASON_NO_MEMORY], 1);
+		metrics_add(&session.row->refused[REASON_NO_MEMORY], 1);
+	else if (session.stopping)
+		turn_away(c);
 	turn_spend(TURN_OPENING);
-	end_of_event();
+	if (!turn_is_over())
+		return true;
+	end_events(false);
+	return false;
 }
 
 static void act(struct conn *c, enum timer_due due)
@@ -288,13 +396,8 @@ static void end_message(struct conn *c)
 }
 
 /* Who is closing already, and still has that much, has been told. */
-bool conn_relieve(void)
+static void relieve_of(struct conn *c, bool slow)
 {
-	struct conn *c;
-	bool slow, more = memory_search(&c, &slow);
-
-	if (!c)
-		return more;
 	turn_spend(TURN_END);
 	if (c->state_now != CONN_OPEN)
 		conn_kill(c, REASON_MEMORY_PRESSURE);
@@ -302,5 +405,17 @@ bool conn_relieve(void)
 		conn_close_slow(c, REASON_MEMORY_PRESSURE);
 	else
 		end_message(c);
+}
+
+bool conn_relieve(void)
+{
+	struct conn *c;
+	bool slow, more;
+
+	while ((more = memory_search(&c, &slow)) && c) {
+		relieve_of(c, slow);
+		if (turn_is_over())
+			break;
+	}
 	return more;
 }

@@ -13,8 +13,10 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/crowd.h"
 #include "session/listener.h"
+#include "session/noted.h"
 #include "session/opening.h"
 #include "session/session.h"
 
@@ -34,11 +36,14 @@ static void respond(struct conn *c, const char *response, size_t n, enum reason 
 static void answer_refusal(struct conn *c, const struct refusal *why, const struct upgrade *up)
 {
 	char response[UPGRADE_RESPONSE_MAX];
+	int status = upgrade_status(why->reason);
+	const char *path;
 
 	if (!c->endpoint)
 		conn_set_endpoint(c, config_route(session.config, up->path).endpoint);
-	entry_refused(c, why->reason, upgrade_status(why->reason),
-		      c->endpoint || !*up->path ? NULL : up->path, refusal_text(why));
+	path = c->endpoint || !*up->path ? NULL : up->path;
+	entry_refused(c, why->reason, status, path, refusal_text(why));
+	noted_refused(c, why->reason, status, path);
 	respond(c, response, upgrade_write_refusal(response, why, time(NULL), up->head),
 		why->reason);
 }
@@ -64,7 +69,8 @@ static void take_health_check(struct conn *c, const struct upgrade *up)
 				     .text = "the path of health takes GET and HEAD only" };
 
 	if (up->get || up->head)
-		answer_health_check(c, !session.stopping, up->head);
+		answer_health_check(c, !session.stopping && !(session.drained && !*session.drained),
+				    up->head);
 	else
 		answer_refusal(c, &why, up);
 }
@@ -159,10 +165,12 @@ bool handshake_go_on(struct conn *c)
 
 /* --- the request --- */
 
-static void become_open(struct conn *c, const struct opening_request *rq, size_t rest)
+static void become_open(struct conn *c, const struct opening_request *rq, size_t rest,
+			int64_t began)
 {
 	char response[UPGRADE_RESPONSE_MAX], extensions[DEFLATE_HEADER_MAX] = "";
 	const struct config_limits *l = &c->endpoint->limits;
+	const int64_t now = session_clock_us();
 
 	if (c->deflate)
 		deflate_write_header(extensions, &c->deflate->params);
@@ -170,7 +178,7 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 		    upgrade_write_accept(response, &rq->up, opening_subprotocol(c, &rq->head),
 					 extensions));
 	conn_set_state(c, CONN_OPEN);
-	c->opened = (uint32_t)session_clock();
+	c->opened = (uint32_t)(now / 1000);
 	c->bytes_in = rest;
 	c->last_data = c->mark = c->last_rx = session.now;
 	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
@@ -178,7 +186,8 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 		c->decoder.inflate = &c->deflate->inflate;
 		c->decoder.inflate->slice = INFLATE_SLICE;
 	}
-	metrics_add(&session.row->opened, 1);
+	counting_opened(c, now - began);
+	noted_opened(c);
 	timer_update(c);
 	if (l->access_log)
 		entry_opened(c);
@@ -188,10 +197,12 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 static void open_and_read(struct conn *c, struct opening_request *rq)
 {
 	struct opening_head *head = opening_take_head(c);
+	const int64_t began = c->opening->began;
 
+	crowd_through();
 	opening_end(c);
 	output_cork(c);
-	become_open(c, rq, (size_t)(rq->end - rq->rest));
+	become_open(c, rq, (size_t)(rq->end - rq->rest), began);
 	frames_begin(c);
 	if (rq->rest < rq->end)
 		frames_take(c, rq->rest, rq->end);

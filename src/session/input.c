@@ -1,7 +1,13 @@
 /*
  * input.c - frames in: from decoded events to the behaviour. What a connection is to do about
  * them is returned.
+ *
+ * Text that is to be JSON is gone through ahead of the behaviour: at once if it is short, as nearly
+ * all are. What is longer than a slice is kept, and gone on with by a slice each time that it is
+ * its connection's turn (park.c).
  */
+#include <stdlib.h>
+
 #include "base/metrics.h"
 #include "behaviour.h"
 #include "config/config.h"
@@ -11,6 +17,9 @@
 #include "session/turn.h"
 #include "session/verdict.h"
 
+/* Bytes of JSON that are gone through in one piece. */
+enum { JSON_SLICE = 32 * 1024 };
+
 bool input_open(struct conn *c, struct verdict *v)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
@@ -18,19 +27,110 @@ bool input_open(struct conn *c, struct verdict *v)
 	return !b->open || b->open(c, c->endpoint->opts, conn_state(c), v);
 }
 
-static enum input_event handle_data(struct conn *c, const struct ws_message *m, struct verdict *v)
+/* found: NULL where it was not looked at. */
+static inline enum input_event tell(struct conn *c, const struct ws_message *m,
+				    const struct json_scan *found, struct verdict *v)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
+	const void *opts = c->endpoint->opts;
 
+	if (found ? !b->json(c, opts, conn_state(c), m, found, v)
+		  : b->message && !b->message(c, opts, conn_state(c), m, v))
+		return INPUT_CLOSE;
+	return c->parked && park_has_message(c) ? INPUT_PARKED : INPUT_MORE;
+}
+
+/* --- JSON --- */
+
+static const char *member_of(const struct conn *c)
+{
+	return c->endpoint->behaviour->json_member(c->endpoint->opts);
+}
+
+/* Those that are looked for change with the settings: then it begins anew. False: none is. */
+static bool begin_text(const struct conn *c, struct conn_text *t)
+{
+	const char *member = member_of(c);
+
+	t->generation = c->endpoint->config->generation;
+	if (member)
+		json_begin(&t->scan, t->bytes.p, t->bytes.len, member);
+	return member != NULL;
+}
+
+/* What is longer than a slice is no matter of what is left of this turn's part, but waits in line. */
+static enum input_event keep_text(struct conn *c, struct ws_message m, struct verdict *v)
+{
+	struct conn_text *t = calloc(1, sizeof(*t));
+
+	turn_spend_on(m.len, TURN_KEEP);
+	if (t && ws_decoder_keep(&c->decoder, &m, &t->bytes) && park_text(c, t)) {
+		begin_text(c, t);
+		memory_note(c);
+		return INPUT_PARKED;
+	}
+	park_free_text(t);
+	verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
+	return INPUT_CLOSE;
+}
+
+static __attribute__((noinline)) enum input_event
+take_json(struct conn *c, const struct ws_message *m, struct verdict *v)
+{
+	const char *member = member_of(c);
+	struct json_scan s;
+
+	if (!member)
+		return tell(c, m, NULL, v);
+	if (m->len > JSON_SLICE)
+		return keep_text(c, *m, v);
+	turn_spend_on(m->len, TURN_JSON);
+	json_begin(&s, m->data, m->len, member);
+	while (json_go_on(&s, JSON_SLICE) == JSON_MORE)
+		;
+	return tell(c, m, &s, v);
+}
+
+/* It has been gone through, and is c's no more. */
+static enum input_event end_text(struct conn *c, bool checked, struct verdict *v)
+{
+	struct conn_text *t = park_take_text(c);
+	struct ws_message m = { .opcode = WS_TEXT, .data = t->bytes.p, .len = t->bytes.len };
+	enum input_event e = tell(c, &m, checked ? &t->scan : NULL, v);
+
+	park_free_text(t);
+	return e == INPUT_MORE && c->link.verdict >= LINK_OVER ? INPUT_UNHEARD : e;
+}
+
+/* Goes on with a text by a slice. */
+static __attribute__((noinline)) enum input_event check_text(struct conn *c, struct verdict *v)
+{
+	struct conn_text *t = park_text_of(c);
+
+	if (t->generation != c->endpoint->config->generation && !begin_text(c, t))
+		return end_text(c, false, v);
+	metrics_beat();
+	c->last_data = session.now;
+	turn_spend_on(JSON_SLICE, TURN_JSON);
+	if (json_go_on(&t->scan, JSON_SLICE) == JSON_MORE)
+		return INPUT_STEP;
+	return end_text(c, true, v);
+}
+
+/* --- events --- */
+
+static enum input_event handle_data(struct conn *c, const struct ws_message *m, struct verdict *v,
+				    uint64_t *payload)
+{
 	/* After our close frame only the peer's is of interest. */
 	if (c->state_now != CONN_OPEN)
 		return INPUT_MORE;
 	c->messages_in++;
-	metrics_add(&session.row->messages_in, 1);
+	*payload += m->len;
 	c->last_data = session.now;
-	if (b->message && !b->message(c, c->endpoint->opts, conn_state(c), m, v))
-		return INPUT_CLOSE;
-	return c->parked && park_has_message(c) ? INPUT_PARKED : INPUT_MORE;
+	if (c->endpoint->behaviour->json && m->opcode == WS_TEXT)
+		return take_json(c, m, v);
+	return tell(c, m, NULL, v);
 }
 
 static enum input_event handle_control(struct conn *c, const struct ws_message *m,
@@ -81,11 +181,17 @@ static __attribute__((noinline)) enum input_event end_step(struct conn *c)
 	return INPUT_STEP;
 }
 
-enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v)
+enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct verdict *v,
+			    uint64_t *payload)
 {
 	struct ws_message m;
 	enum input_event e;
 
+	if (c->parked && park_text_of(c)) {
+		e = check_text(c, v);
+		if (e != INPUT_MORE)
+			return e;
+	}
 	for (;;) {
 		switch (ws_decode(&c->decoder, p, end, &m, &v->code, &v->reason)) {
 		case WS_NEED_MORE:
@@ -102,7 +208,8 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 		case WS_FAILED:
 			return INPUT_FAILED;
 		}
-		e = m.opcode <= WS_BINARY ? handle_data(c, &m, v) : handle_control(c, &m, v);
+		e = m.opcode <= WS_BINARY ? handle_data(c, &m, v, payload)
+					  : handle_control(c, &m, v);
 		if (e != INPUT_MORE)
 			return e;
 		if (c->link.verdict >= LINK_OVER)

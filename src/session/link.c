@@ -73,25 +73,25 @@ static enum link_verdict broken(struct link *l, int error)
 	return note(l, LINK_BROKEN);
 }
 
-static void count_bytes(struct link *l, size_t n)
-{
-	l->bytes += n;
-	metrics_add(&metrics_own->bytes_out, n);
-}
-
-static void count_messages(struct link *l, uint64_t n)
-{
-	l->messages += n;
-	metrics_add(&metrics_own->messages_out, n);
-}
-
 /* n bytes of a frame have left, and with them the frame if `whole`. */
-static void count_part(struct link *l, uint64_t mark, size_t n, bool whole)
+static void count_part(struct link *l, uint64_t mark, size_t n, bool whole, struct link_count *sent)
 {
-	if (link_mark_kind(mark) != LINK_HTTP)
-		count_bytes(l, n);
-	if (whole && link_mark_kind(mark) == LINK_MESSAGE)
-		count_messages(l, 1);
+	size_t len = link_mark_length(mark);
+
+	if (link_mark_kind(mark) == LINK_HTTP)
+		return;
+	l->bytes += n;
+	sent->bytes += n;
+	if (link_mark_kind(mark) == LINK_CONTROL) {
+		sent->others += n;
+	} else if (whole) {
+		l->messages++;
+		sent->messages++;
+		/* its other parts are in others, which it is all together */
+		sent->others += n - len + link_header_more(len);
+	} else {
+		sent->others += n;
+	}
 }
 
 int link_init(struct link *l, struct event_base *base, int fd, event_callback_fn cb, void *arg)
@@ -137,8 +137,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	}
 	if ((size_t)n < r->len)
 		return LINK_KEPT;
-	count_bytes(l, r->len - r->http);
-	count_messages(l, r->messages);
+	l->bytes += r->len - r->http;
+	l->messages += r->messages;
 	return LINK_TAKEN;
 }
 
@@ -164,6 +164,7 @@ static bool copy_frame(struct unsent *b, const struct link_run *r, const struct 
 	size_t skip = f->at + f->gone, end = f->at + f->len;
 	uint64_t mark = f->mark;
 
+	turn_spend_on(end - skip, TURN_KEEP);
 	for (int i = 0; i < r->count && end > 0; i++) {
 		size_t len = r->parts[i].iov_len, to = len < end ? len : end;
 
@@ -225,7 +226,7 @@ static bool is_to_share(const struct link *l, const struct link_run *r, size_t s
 }
 
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
-			    enum link_policy policy)
+			    enum link_policy policy, struct link_count *gone)
 {
 	enum link_verdict v = LINK_KEPT;
 	bool shared = is_to_share(l, r, sent);
@@ -236,7 +237,7 @@ enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sen
 		f.len = link_mark_length(f.mark);
 		f.gone = sent > f.at ? sent - f.at : 0;
 		f.gone = f.gone < f.len ? f.gone : f.len;
-		count_part(l, f.mark, f.gone, f.gone == f.len);
+		count_part(l, f.mark, f.gone, f.gone == f.len, gone);
 		if (f.gone == f.len)
 			continue;
 		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0 &&
@@ -250,6 +251,11 @@ enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sen
 		}
 	}
 	return note(l, v);
+}
+
+void link_keep_behind(struct link *l)
+{
+	note(l, LINK_KEPT);
 }
 
 void link_drop(struct link *l, uint32_t messages)
@@ -321,7 +327,7 @@ bool link_waits(const struct link *l, uint32_t *since)
 }
 
 /* n bytes have left. */
-static enum link_moved consume(struct link *l, size_t n)
+static enum link_moved consume(struct link *l, size_t n, struct link_count *sent)
 {
 	enum link_moved moved = n > 0 ? LINK_BYTES : LINK_NOTHING;
 
@@ -330,7 +336,7 @@ static enum link_moved consume(struct link *l, size_t n)
 		bool whole;
 		size_t part = unsent_take(&l->pending->unsent, n, &mark, &whole);
 
-		count_part(l, mark, part, whole);
+		count_part(l, mark, part, whole, sent);
 		if (link_mark_kind(mark) == LINK_MESSAGE)
 			moved = LINK_DATA;
 		n -= part;
@@ -339,7 +345,8 @@ static enum link_moved consume(struct link *l, size_t n)
 }
 
 /* One write of at most WRITE_MAX: for the rest the socket will call again. */
-static enum link_verdict go_on_pending(struct link *l, bool last, enum link_moved *moved)
+static enum link_verdict go_on_pending(struct link *l, bool last, enum link_moved *moved,
+				       struct link_count *sent)
 {
 	struct unsent *b = &l->pending->unsent;
 	struct iovec parts[WRITE_PARTS];
@@ -355,7 +362,7 @@ static enum link_verdict go_on_pending(struct link *l, bool last, enum link_move
 		stamp(l, unsent_since(b));
 	turn_spend(TURN_CALL);
 	turn_spend_on((uint64_t)n, l->transport.tls ? TURN_ENCRYPT : TURN_COPY);
-	*moved = consume(l, (size_t)n);
+	*moved = consume(l, (size_t)n, sent);
 	if (b->bytes == 0)
 		link_place_pong(l);
 	if (b->bytes > 0)
@@ -364,13 +371,14 @@ static enum link_verdict go_on_pending(struct link *l, bool last, enum link_move
 	return LINK_TAKEN;
 }
 
-enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved)
+enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved,
+			     struct link_count *n)
 {
 	*moved = LINK_NOTHING;
 	metrics_beat();
 	if (transport_ops(&l->transport)->flush(&l->transport, last) < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
-	return l->pending ? go_on_pending(l, last, moved) : LINK_TAKEN;
+	return l->pending ? go_on_pending(l, last, moved, n) : LINK_TAKEN;
 }
 
 /* --- gathering --- */
@@ -379,7 +387,7 @@ void link_cork(struct link *l)
 {
 	cork.owner = l;
 	cork.part.iov_base = gathered;
-	cork.run.len = cork.run.frames = cork.others = cork.run.http = 0;
+	cork.run.len = cork.run.frames = cork.others = cork.run.http = cork.run.others = 0;
 }
 
 bool link_is_corked(const struct link *l)
@@ -393,6 +401,18 @@ void link_uncork(struct link *l)
 		cork.owner = NULL;
 }
 
+static void add_other(uint64_t mark, size_t len)
+{
+	struct link_run *r = &cork.run;
+
+	cork.others++;
+	r->others -= link_header_more(len);
+	if (link_mark_kind(mark) == LINK_HTTP)
+		r->http += (uint32_t)len;
+	else
+		r->others += (uint32_t)len;
+}
+
 /* Nearly all are messages: they are counted in the end, as what the others are not. */
 static inline void add_frame(uint64_t mark, size_t len)
 {
@@ -400,11 +420,11 @@ static inline void add_frame(uint64_t mark, size_t len)
 
 	marks[r->frames++] = mark;
 	r->len += len;
+	if (__builtin_expect(len >= LINK_HEADER + 126, 0))
+		r->others += link_header_more(len);
 	if (link_mark_kind(mark) == LINK_MESSAGE)
 		return;
-	cork.others++;
-	if (link_mark_kind(mark) == LINK_HTTP)
-		r->http += (uint32_t)len;
+	add_other(mark, len);
 }
 
 bool link_gather(struct link *l, const struct iovec *parts, int count, uint64_t mark)
@@ -453,6 +473,7 @@ ssize_t link_read(struct link *l, void *buf, size_t n)
 	if (l->transport.want_write && !held)
 		stamp(l, this_second());
 	l->ended |= got == 0;
+	l->filled = got == (ssize_t)n;
 	return got;
 }
 

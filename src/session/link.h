@@ -40,6 +40,7 @@ struct link {
 	uint8_t verdict; /* enum link_verdict, the worst since link_settle */
 	uint8_t error; /* errno, of LINK_BROKEN */
 	bool ended; /* the peer has ended its direction */
+	bool filled; /* what was read last took all the space there was for it */
 };
 
 enum link_kind { LINK_MESSAGE, LINK_CONTROL, LINK_HTTP };
@@ -70,7 +71,24 @@ struct link_run {
 	uint32_t messages; /* how many of them are, */
 	uint32_t http; /* and how many bytes are HTTP */
 	struct chunk_copy *copy; /* for all who get the same bytes; NULL: nobody else does */
+	uint32_t
+		others; /* bytes that are no payload of messages, nor LINK_HEADER for each, nor HTTP */
 };
+
+/*
+ * What the transport took: messages, each with its last byte; bytes without those of HTTP; and how
+ * many of these are neither payload of such messages nor LINK_HEADER for each.
+ */
+struct link_count {
+	uint64_t messages, bytes, others;
+};
+
+/* The shortest header, and what longer ones have beside that, by the length of the frame. */
+enum { LINK_HEADER = 2 };
+static inline uint32_t link_header_more(size_t frame)
+{
+	return frame < LINK_HEADER + 126 ? 0 : frame < 4 + 65536 ? 2 : 8;
+}
 
 /* What has left. */
 enum link_moved { LINK_NOTHING, LINK_BYTES, LINK_DATA /* among them some of a message */ };
@@ -110,15 +128,17 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 
 /*
  * Keeps what is behind the first `sent` bytes of a run: the rest of the frame that was cut, and
- * of the others what `max` bytes have space for. KEPT, DROPPED, OVER, or BROKEN.
+ * of the others what `max` bytes have space for. KEPT, DROPPED, OVER, or BROKEN. What has left is
+ * added to *n.
  */
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
-			    enum link_policy policy);
+			    enum link_policy policy, struct link_count *n);
 
 /*
- * Notes that messages were not to be kept; that there is no going on without them; or that what was
- * to be sent could not be made.
+ * Notes that more is kept elsewhere behind what is pending; that messages were not to be kept; that
+ * there is no going on without them; or that what was to be sent could not be made.
  */
+void link_keep_behind(struct link *l);
 void link_drop(struct link *l, uint32_t messages);
 void link_stop(struct link *l);
 void link_fail(struct link *l, int error);
@@ -133,9 +153,10 @@ void link_cut(struct link *l);
 
 /*
  * Goes on with what is unsent, as much of it as is written at once: TAKEN, KEPT or BROKEN.
- * *moved says what of it the peer has taken.
+ * *moved says what of it the peer has taken, and that is added to *n.
  */
-enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved);
+enum link_verdict link_go_on(struct link *l, bool last, enum link_moved *moved,
+			     struct link_count *n);
 
 /*
  * From here on what is sent is gathered, in one buffer that all links share, up to link_uncork.

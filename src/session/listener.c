@@ -57,7 +57,7 @@ void listener_unref(struct listener *l)
 	if (!l || --l->refs > 0)
 		return;
 	if (l->tls)
-		tls_server_free(l->tls);
+		tls_server_unref(l->tls);
 	free(l->trusted);
 	free(l);
 }

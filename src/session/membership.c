@@ -41,12 +41,14 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 	switch (bus_append(session.bus, room->bus, &meta, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);
-		turn_spend_on(prefix_len + len, TURN_PUBLISH);
+		turn_spend(turn_cost_of(prefix_len + len, TURN_PUBLISH));
 		return true;
 	case BUS_FULL:
 		metrics_add(&session.row->bus_full, 1);
-		if (park_message(c, room, &meta, parts, 3) == 0)
+		if (park_message(c, room, &meta, parts, 3) == 0) {
+			metrics_add(&session.row->bus_waits, 1);
 			return true;
+		}
 		return verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
 	case BUS_TOO_BIG:
 		return verdict_close_word(v, WS_CLOSE_TOO_BIG, REASON_MESSAGE_TOO_BIG);

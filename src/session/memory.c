@@ -36,6 +36,16 @@ static size_t bytes_in(const struct conn *c)
 	return ws_decoder_bytes(&c->decoder) + park_bytes(c);
 }
 
+/* What is put off because our compressor is behind is no sign of a slow consumer. */
+static size_t bytes_out(const struct conn *c)
+{
+	size_t n = link_unsent(&c->link);
+
+	if (output_waits(c) && !output_is_behind(c))
+		n += uncompressed_memory(&c->deflate->waiting);
+	return n;
+}
+
 static bool is_listed(const struct conn *c)
 {
 	return c->extra && c->extra->memory.conn;
@@ -46,8 +56,7 @@ void memory_note(struct conn *c)
 	struct memory_entry *m;
 
 	if (is_listed(c) || c->state_now == CONN_DEAD ||
-	    (link_unsent(&c->link) <= MEMORY_LEAST && bytes_in(c) <= MEMORY_LEAST) ||
-	    !conn_need_extra(c))
+	    (bytes_out(c) <= MEMORY_LEAST && bytes_in(c) <= MEMORY_LEAST) || !conn_need_extra(c))
 		return;
 	m = &c->extra->memory;
 	m->conn = c;
@@ -83,7 +92,7 @@ static void look(void)
 {
 	struct memory_entry *m = TAILQ_FIRST(&all);
 	struct conn *c = m->conn;
-	size_t out = link_unsent(&c->link), in = bytes_in(c);
+	size_t out = bytes_out(c), in = bytes_in(c);
 
 	search.left--;
 	turn_spend(TURN_LOOK);

@@ -61,7 +61,7 @@ bool opening_begin(struct conn *c, struct listener *l)
 
 	if (!o)
 		return false;
-	*o = (struct opening){ .listener = listener_ref(l) };
+	*o = (struct opening){ .listener = listener_ref(l), .began = session_clock_us() };
 	c->opening = o;
 	return true;
 }

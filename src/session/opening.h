@@ -16,6 +16,7 @@
 #include "proto/http.h"
 #include "proto/upgrade.h"
 #include "session/crowd.h"
+#include "session/turn_counters.h"
 
 struct conn;
 struct listener;
@@ -39,10 +40,12 @@ struct opening {
 	struct listener *listener; /* that it came in by: a reference */
 	struct proxy_reader *proxy; /* of a PROXY header that has not come whole; NULL: none */
 	struct opening_head *head; /* NULL: nothing has come of it, or all */
+	int64_t began; /* microseconds of the monotonic clock: when it was accepted */
 	bool nameless; /* a PROXY header came that names no IP address */
 	struct crowd_place place;
 	struct conn *waiting; /* its connection, while that waits for time; NULL: it does not */
 	TAILQ_ENTRY(opening) entry; /* among those that wait so */
+	struct turn_wait wait;
 	struct opening *next; /* of those that no connection has */
 };
 

@@ -24,6 +24,7 @@ bool opening_wait(struct conn *c)
 		return false;
 	o->waiting = c;
 	TAILQ_INSERT_TAIL(&waiting, o, entry);
+	turn_counters_wait(LINE_HANDSHAKES, &o->wait);
 	return true;
 }
 
@@ -33,6 +34,7 @@ void opening_wait_no_more(struct opening *o)
 		return;
 	o->waiting = NULL;
 	TAILQ_REMOVE(&waiting, o, entry);
+	turn_counters_serve(LINE_HANDSHAKES, &o->wait);
 }
 
 struct conn *opening_next(void)

@@ -13,7 +13,9 @@
 #include "config/config.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/session.h"
+#include "session/slices.h"
 #include "session/turn.h"
 
 enum { PARTS_MAX = 3, PING_TOKEN = 4, COMPRESSED_KEPT = 64 * 1024 };
@@ -50,14 +52,16 @@ static inline void note_sent(struct conn *c, const struct link_run *r)
 static __attribute__((noinline)) enum link_verdict keep(struct conn *c, const struct link_run *r,
 							size_t sent)
 {
+	struct link_count n = { 0 };
 	enum link_verdict v;
 
 	if (sent > 0)
 		note_sent(c, r);
 	/* Of HTTP nothing is dropped, and there may be no endpoint yet. */
 	if (r->http == r->len)
-		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE);
-	v = link_keep(&c->link, r, sent, (size_t)c->endpoint->limits.max_pending, policy_of(c));
+		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE, &n);
+	v = link_keep(&c->link, r, sent, (size_t)c->endpoint->limits.max_pending, policy_of(c), &n);
+	counting_sent(c->endpoint->cell, &n);
 	if (v == LINK_DROPPED || v == LINK_OVER)
 		compress_forget(c);
 	return v;
@@ -75,12 +79,29 @@ static enum link_verdict write_run(struct conn *c, const struct link_run *r)
 	return v;
 }
 
-enum link_verdict output_flush(struct conn *c)
+/* The same, and what was taken as a whole is counted here: of a connection's own frames. */
+static inline enum link_verdict write_counted(struct conn *c, const struct link_run *r)
+{
+	enum link_verdict v = write_run(c, r);
+
+	/* HTTP goes to those, too, that have no endpoint. */
+	if (v == LINK_TAKEN && c->endpoint)
+		counting_run(c->endpoint->cell, r, 1);
+	return v;
+}
+
+static inline enum link_verdict write_gathered(struct conn *c)
 {
 	const struct link_run *gathered = link_gathered(&c->link);
-	enum link_verdict v = gathered ? write_run(c, gathered) : LINK_TAKEN;
 
-	if (gathered)
+	return gathered ? write_counted(c, gathered) : LINK_TAKEN;
+}
+
+enum link_verdict output_flush(struct conn *c)
+{
+	enum link_verdict v = write_gathered(c);
+
+	if (link_is_corked(&c->link))
 		link_cork(&c->link);
 	return v;
 }
@@ -90,8 +111,22 @@ void output_uncork(struct conn *c)
 	if (!link_is_corked(&c->link))
 		return;
 	if (c->state_now != CONN_DEAD)
-		output_flush(c);
+		write_gathered(c);
 	link_uncork(&c->link);
+}
+
+static uint32_t others_of(uint64_t mark)
+{
+	size_t len = link_mark_length(mark);
+
+	switch (link_mark_kind(mark)) {
+	case LINK_MESSAGE:
+		return link_header_more(len);
+	case LINK_CONTROL:
+		return (uint32_t)len;
+	default:
+		return 0;
+	}
 }
 
 /*
@@ -103,14 +138,23 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 {
 	size_t len = link_mark_length(mark);
 	bool message = link_mark_kind(mark) == LINK_MESSAGE;
-	uint32_t http = link_mark_kind(mark) == LINK_HTTP ? (uint32_t)len : 0;
+	const struct link_run run = {
+		.parts = parts,
+		.count = count,
+		.len = len,
+		.marks = &mark,
+		.frames = 1,
+		.messages = message,
+		.http = link_mark_kind(mark) == LINK_HTTP ? (uint32_t)len : 0,
+		.others = others_of(mark),
+	};
 
 	if (output_flush(c) == LINK_DROPPED && message && policy_of(c) == LINK_DROP_REST) {
 		link_drop(&c->link, 1);
 		compress_forget(c);
 		return;
 	}
-	write_run(c, &(struct link_run){ parts, count, len, &mark, 1, message, http, NULL });
+	write_counted(c, &run);
 }
 
 /* Gathers a frame if c is corked and there is space, else writes it. */
@@ -133,10 +177,9 @@ void output_http(struct conn *c, const void *bytes, size_t len)
 	put_bytes(c, bytes, len, LINK_HTTP);
 }
 
-void output_run(struct conn *c, const struct link_run *r)
+bool output_run(struct conn *c, const struct link_run *r)
 {
-	if (c->state_now == CONN_OPEN)
-		write_run(c, r);
+	return c->state_now == CONN_OPEN && write_run(c, r) == LINK_TAKEN;
 }
 
 void output_frame(struct conn *c, const void *frame, size_t len)
@@ -147,10 +190,9 @@ void output_frame(struct conn *c, const void *frame, size_t len)
 
 bool output_takes(const struct conn *c, size_t len)
 {
-	const struct conn_deflate *d = c->deflate;
-
-	return len <= COMPRESS_SLICE && d->waiting.count == 0 && !c->link.pending &&
-	       !turn_is_over();
+	if (output_waits(c) || slices_are_more_for(c, len))
+		return false;
+	return compress_class(c) >= 0 || (!c->link.pending && !turn_is_over());
 }
 
 /* Of one whose socket takes nothing no more is kept than of one without compression. */
@@ -164,10 +206,13 @@ static bool is_too_much(const struct conn *c, size_t len)
 static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct iovec *parts,
 			   int count, struct counted *holder)
 {
-	if (uncompressed_put(&c->deflate->waiting, c, opcode, parts, count, holder))
-		uncompressed_ready(&c->deflate->waiting, !c->link.pending);
-	else
+	if (!uncompressed_put(&c->deflate->waiting, c, opcode, parts, count, holder)) {
 		link_fail(&c->link, ENOMEM);
+		return;
+	}
+	uncompressed_ready(&c->deflate->waiting, !c->link.pending);
+	if (c->link.pending)
+		link_keep_behind(&c->link);
 }
 
 /* A message is to be compressed later. */
@@ -189,7 +234,7 @@ void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *p
 {
 	if (c->state_now != CONN_OPEN)
 		return;
-	if (compress_class(c) < 0 && !output_takes(c, bytes_of_parts(parts, count))) {
+	if (!output_takes(c, bytes_of_parts(parts, count))) {
 		put_off(c, opcode, parts, count, holder);
 		return;
 	}
@@ -302,8 +347,7 @@ void output_ping_answered(struct conn *c, const void *data, size_t len)
 		return;
 	c->ping = (uint32_t)session_clock_us() - c->ping;
 	c->ping_state = PING_ANSWERED;
-	metrics_add(&session.row->pings_answered, 1);
-	metrics_add(&session.row->round_trip, c->ping);
+	metrics_time(&session.row->round_trip, c->ping);
 }
 
 /* Behind all that waits. */

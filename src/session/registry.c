@@ -141,6 +141,7 @@ bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 	r->places[r->count] = (struct place){ c, m, r->newest_after };
 	m->room = r;
 	m->index = r->count++;
+	bus_set_members(session.bus, r->bus, (uint32_t)r->count);
 	return true;
 }
 
@@ -171,4 +172,6 @@ void registry_remove(struct room_member *m)
 	move_place(r, --r->count, gap);
 	if (r->count == 0)
 		drop(r);
+	else
+		bus_set_members(session.bus, r->bus, (uint32_t)r->count);
 }

@@ -12,6 +12,7 @@
 #include "base/counted.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
+#include "session/slices.h"
 #include "session/turn.h"
 
 enum { KEPT = 1024 * 1024 };
@@ -30,10 +31,23 @@ struct iovec rendition_payload(const struct bus_entry *e)
 /* What a member is sent: all of it, from where it lies. */
 static void complete(struct rendition *v, const struct batch *b, const void *p, size_t len)
 {
-	uint32_t messages = (uint32_t)b->entries;
-
 	v->part = (struct iovec){ (void *)p, len };
-	v->run = (struct link_run){ &v->part, 1, len, v->marks, b->entries, messages, 0, &v->copy };
+	v->run = (struct link_run){
+		.parts = &v->part,
+		.count = 1,
+		.len = len,
+		.marks = v->marks,
+		.frames = b->entries,
+		.messages = (uint32_t)b->entries,
+		.others = v->header_more,
+		.copy = &v->copy,
+	};
+}
+
+static void put_mark(struct rendition *v, size_t i, size_t len)
+{
+	v->marks[i] = link_mark(len, LINK_MESSAGE);
+	v->header_more += link_header_more(len);
 }
 
 /* Everything lies in one piece already. */
@@ -41,8 +55,9 @@ static void point_at(struct rendition *v, const struct batch *b, const uint8_t *
 {
 	size_t i = 0;
 
+	v->header_more = 0;
 	for (const struct batched *e = b->first; e; e = e->next)
-		v->marks[i++] = link_mark(e->e.frame_len, LINK_MESSAGE);
+		put_mark(v, i++, e->e.frame_len);
 	complete(v, b, bytes, b->bytes);
 }
 
@@ -65,7 +80,7 @@ static enum compress_step go_on(struct rendition *v, int class, const struct con
 	enum compress_step step = render_entry(v, &v->next->e, class, k);
 
 	if (step == COMPRESS_DONE) {
-		v->marks[v->made++] = link_mark(v->own.len - start, LINK_MESSAGE);
+		put_mark(v, v->made++, v->own.len - start);
 		v->next = v->next->next;
 	}
 	return step;
@@ -73,7 +88,7 @@ static enum compress_step go_on(struct rendition *v, int class, const struct con
 
 static void begin(struct rendition *v, const struct batch *b)
 {
-	v->own.len = v->made = 0;
+	v->own.len = v->made = v->header_more = 0;
 	v->next = b->first;
 }
 
@@ -112,7 +127,7 @@ __attribute__((noinline)) enum rendition_result rendition_make(struct renditions
 
 	if (!v)
 		return RENDITION_NO_MEMORY;
-	if (class > 0 && !b->frames && b->bytes > COMPRESS_SLICE)
+	if (class > 0 && !b->frames && b->bytes > slices_size(k))
 		return RENDITION_LATER;
 	if (class == 0 && (b->frames || b->entries == 1))
 		point_at(v, b, b->frames ? b->frames->bytes : b->first->e.frame);

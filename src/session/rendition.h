@@ -44,6 +44,8 @@ struct rendition {
 	struct link_run run;
 	struct iovec part; /* of the run, the only one */
 	uint64_t marks[BATCH_ENTRIES];
+	uint32_t header_more; /* of all that is in it, see link.h */
+	uint32_t takers; /* members that have taken all of it at once, and are not counted yet */
 	struct buffer own; /* where it lies, unless that is in the log, or the batch */
 	struct chunk_copy copy; /* for members that take it slowly */
 	const struct batched *next; /* the entry that it is being made of; NULL: none yet */

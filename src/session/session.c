@@ -3,19 +3,27 @@
  */
 #include "session/session.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/block.h"
 #include "base/log.h"
 #include "base/tally.h"
 #include "behaviour.h"
 #include "bus/bus.h"
 #include "config/config.h"
+#include "net/transport.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/counting.h"
 #include "session/crowd.h"
+#include "session/drain.h"
 #include "session/opening.h"
 #include "session/per_address.h"
 #include "session/registry.h"
+#include "session/survey.h"
 #include "session/turn.h"
+#include "session/unsent.h"
 
 static struct {
 	session_reloaded_fn *told; /* NULL: none is under way */
@@ -25,28 +33,40 @@ static struct {
 static struct {
 	bool waits; /* what was published before is being delivered, */
 	uint32_t until; /* up to this tick at the latest */
+	uint32_t over; /* connections may go at a pace up to this tick */
+	bool paced; /* and do: those that are open are a drain's */
 } stop;
 
-/* Ids stay unique over workers and their restarts: slot, then time, then a count. */
-static uint64_t first_conn_id(int slot)
+/* Connections that came while it retires are still to be looked for. */
+static bool retires_again;
+
+/* What happens up to the next tick is told of with this time. */
+static void note_time(void)
 {
-	return (uint64_t)slot << 56 | ((uint64_t)session_clock() << 20 & 0x00fffffffff00000) | 1;
+	session.ticked = session_time();
+	session.ticked_at = (uint32_t)session_clock();
 }
 
 int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics,
-		 struct tally *tally, int slot, struct config *config, size_t max_rooms)
+		 struct tally *tally, struct chronicle *chronicle, int slot, struct config *config,
+		 size_t max_rooms)
 {
 	session = (struct session){
 		.base = base,
 		.bus = bus,
 		.metrics = metrics,
 		.tally = tally,
+		.chronicle = chronicle,
 		.row = metrics_use(metrics, slot),
 		.config = config_ref(config),
-		.next_conn = first_conn_id(slot),
+		.next_conn = session_first_conn(slot),
 	};
-	stop.waits = false;
+	note_time();
+	counting_begin(session.config);
+	stop.waits = stop.paced = false;
 	reload.told = NULL;
+	retires_again = false;
+	drain_init();
 	tally_use(tally, slot);
 	timer_init();
 	return registry_init(max_rooms);
@@ -63,6 +83,7 @@ void session_fini(void)
 	opening_fini();
 	crowd_fini();
 	compress_fini();
+	session_undrain();
 	config_unref(session.config);
 	session.config = NULL;
 }
@@ -82,25 +103,41 @@ static struct config_route route_again(const struct conn *c)
 	return config_route(session.config, room ? room : c->endpoint->path);
 }
 
-/* An open one keeps its endpoint's snapshot until it is moved, and so does a request's. */
-static bool is_to_be_moved(const struct conn *c)
+/*
+ * An open one keeps its endpoint's snapshot until it is moved, and so does a request's. One whose
+ * endpoint is gone keeps it up to its end, and is noted among those that leave.
+ */
+static bool is_to_be_moved(struct conn *c)
 {
 	return (c->state_now == CONN_OPEN || c->state_now == CONN_UPGRADE) && c->endpoint &&
-	       c->endpoint->config != session.config;
+	       c->endpoint->config != session.config &&
+	       leaving_mark(LEAVING_REMOVED, c) != session.config->generation;
+}
+
+static void close_removed(struct conn *c)
+{
+	if (session.config->drain_time > 0) {
+		drain_offer(LEAVING_REMOVED, c, session.config->generation);
+		return;
+	}
+	turn_spend(TURN_CALL);
+	conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
 }
 
 static void move_open(struct conn *c)
 {
 	const struct config_endpoint *e = route_again(c).endpoint;
+	struct metrics_cell *cell = c->endpoint->cell;
 
 	if (!e || e->behaviour != c->endpoint->behaviour) {
 		reload.closed++;
-		turn_spend(TURN_CALL);
-		conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
+		close_removed(c);
 		return;
 	}
+	leaving_remove(LEAVING_REMOVED, c);
 	reload.moved++;
 	conn_set_endpoint(c, e);
+	counting_moved(c, cell);
 	c->decoder.max_message = (uint32_t)e->limits.max_message;
 }
 
@@ -124,6 +161,7 @@ static void end_reload(void)
 	session_reloaded_fn *told = reload.told;
 
 	reload.told = NULL;
+	drain_offered(LEAVING_REMOVED);
 	if (told)
 		told(reload.moved, reload.closed);
 }
@@ -135,20 +173,81 @@ void session_reload(struct config *config, session_reloaded_fn *told)
 	note(ACTIVITY_RELOADING);
 	end_reload();
 	session.config = config_ref(config);
+	counting_begin(config);
 	config_unref(old);
 	reload.told = told;
 	reload.moved = reload.closed = 0;
-	/* Who is closed is not moved any more. */
-	if (!session.stopping)
-		timer_walk(reload_conn, is_to_be_moved);
 	session.chores = true;
+	/* Who is closed is not moved any more. */
+	if (session.stopping)
+		return;
+	drain_open(LEAVING_REMOVED, &(struct drain_plan){ .over = config->drain_time,
+							  .most = DRAIN_ALL_OF_THEM,
+							  .code = WS_CLOSE_SERVICE_RESTART,
+							  .reason = REASON_ENDPOINT_CHANGED });
+	timer_walk(TIMER_WALK_CHANGE, reload_conn, is_to_be_moved);
+}
+
+/* --- drains --- */
+
+static void retired(const struct session_drained *d)
+{
+	(void)d;
+	retires_again = true;
+}
+
+void session_retire(void)
+{
+	retires_again = false;
+	drain_begin(LEAVING_ALL, &(struct drain_plan){ .over = session.config->drain_time,
+						       .most = DRAIN_ALL_OF_THEM,
+						       .code = WS_CLOSE_SERVICE_RESTART,
+						       .reason = REASON_DRAINED,
+						       .told = retired });
+}
+
+void session_stay(void)
+{
+	retires_again = false;
+	drain_cancel(LEAVING_ALL);
+}
+
+void session_refuse(const char *endpoint)
+{
+	free(session.drained);
+	session.drained = strdup(endpoint ? endpoint : "");
+	if (!session.drained)
+		log_err(NULL, "there is no memory to refuse connections while drained");
+}
+
+void session_drain(const struct session_drain *d, session_drained_fn *told)
+{
+	session_undrain();
+	if (d->refuse)
+		session_refuse(d->endpoint);
+	drain_begin(LEAVING_ASKED,
+		    &(struct drain_plan){ .over = d->over,
+					  .order = (enum leaving_order)d->order,
+					  .most = d->most,
+					  .code = d->refuse ? WS_CLOSE_GOING_AWAY
+							    : WS_CLOSE_SERVICE_RESTART,
+					  .reason = REASON_DRAINED,
+					  .endpoint = d->endpoint,
+					  .told = told });
+}
+
+void session_undrain(void)
+{
+	free(session.drained);
+	session.drained = NULL;
+	drain_cancel(LEAVING_ASKED);
 }
 
 /* --- stop --- */
 
-static bool is_to_stop(const struct conn *c)
+static bool is_to_stop(struct conn *c)
 {
-	return c->state_now <= CONN_OPEN;
+	return c->state_now < CONN_OPEN || (c->state_now == CONN_OPEN && !stop.paced);
 }
 
 static void stop_conn(struct conn *c)
@@ -162,9 +261,11 @@ static void stop_conn(struct conn *c)
 		handshake_refuse(c, REASON_SHUTDOWN);
 }
 
-void session_stop(int64_t patience)
+void session_stop(int64_t patience, int64_t over)
 {
 	end_reload();
+	session_stay();
+	stop.over = session.now + (uint32_t)(over / SESSION_TICK);
 	session.stopping = session.chores = true;
 	stop.waits = true;
 	stop.until = session.now + (uint32_t)(patience / SESSION_TICK);
@@ -176,7 +277,15 @@ static void close_when_delivered(bool undelivered)
 	if (!stop.waits || (undelivered && (int32_t)(session.now - stop.until) < 0))
 		return;
 	stop.waits = false;
-	timer_walk(stop_conn, is_to_stop);
+	stop.paced = (int32_t)(stop.over - session.now) > 0;
+	if (stop.paced)
+		drain_begin(LEAVING_ALL,
+			    &(struct drain_plan){ .over = (int64_t)(stop.over - session.now) *
+							  SESSION_TICK,
+						  .most = DRAIN_ALL_OF_THEM,
+						  .code = WS_CLOSE_GOING_AWAY,
+						  .reason = REASON_SHUTDOWN });
+	timer_walk(TIMER_WALK_CHANGE, stop_conn, is_to_stop);
 }
 
 /* --- turns --- */
@@ -184,7 +293,7 @@ static void close_when_delivered(bool undelivered)
 /* A reload's, or a stop's. */
 static bool walk_on(void)
 {
-	if (timer_walk_on())
+	if (timer_walk_on(TIMER_WALK_CHANGE))
 		return true;
 	end_reload();
 	return false;
@@ -212,8 +321,9 @@ static bool give_back(void)
  */
 static bool do_chores(bool undelivered)
 {
-	static bool (*const chores[])(void) = { look_at_timers, walk_on, conn_reap,
-						conn_shake_hands, give_back };
+	static bool (*const chores[])(void) = { look_at_timers,   walk_on,   conn_reap,
+						conn_shake_hands, give_back, survey_go_on,
+						drain_go_on };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;
@@ -243,34 +353,63 @@ static bool has_space_again(bool waiting)
 
 bool session_turn_end(void)
 {
-	bool more, waiting;
+	enum park_retried retried;
+	bool more;
 
-	turn_go_on(TURN_INPUT);
-	while (frames_go_on() && !turn_is_over())
-		;
+	if (park_in_line() > 0) {
+		turn_go_on(TURN_INPUT);
+		conn_hear_some();
+	}
 	note(ACTIVITY_DELIVERING);
 	more = delivery_turn();
 	more |= conn_compress_some();
-	waiting = park_retry();
+	retried = park_retry();
+	more |= retried == PARK_UNTRIED;
 	turn_go_on(TURN_CHORES);
 	more |= conn_relieve();
 	if (session.chores && do_chores(more))
 		more = true;
 	bus_wake_readers(session.bus);
-	more |= park_is_ready();
-	if (has_space_again(waiting))
+	more |= park_in_line() > 0;
+	if (has_space_again(retried != PARK_NONE))
 		more = true;
 	turn_begin();
 	return more;
 }
 
+/* Others may have taken this worker to be asleep, for it was when libevent looked. */
+static void end_within_events(void)
+{
+	bus_awake(session.bus);
+	session_turn_end();
+}
+
+void session_turns_here(bool here)
+{
+	turn_within_events(here ? end_within_events : NULL);
+}
+
+/* What waits for sockets, and for how many of them. */
+static void note_unsent(void)
+{
+	atomic_store_explicit(&session.row->send_queue, unsent_bytes + transport_held,
+			      memory_order_relaxed);
+	atomic_store_explicit(&session.row->slow, transport_blocked, memory_order_relaxed);
+}
+
 void session_tick(void)
 {
 	session.now++;
+	note_time();
+	note_unsent();
+	turn_tick();
 	turn_counters_tick();
 	block_tick();
 	session.chores = true;
 	entry_tick();
+	drain_tick();
+	if (retires_again && atomic_load(&session.row->open) > 0)
+		session_retire();
 }
 
 /* --- the end --- */

@@ -31,15 +31,15 @@ static struct {
 	struct conn mark;
 } due;
 
-/* The walk over all. */
-static struct {
+/* The walks over all. */
+static struct walk {
 	timer_walk_fn *fn; /* NULL: none is under way */
-	bool (*waits)(const struct conn *c);
+	bool (*waits)(struct conn *c);
 	unsigned slot; /* of the wheel: those of the ones before it have come by, */
 	bool within; /* and in it those ahead of the mark */
 	bool again; /* one that waits was put there */
 	struct conn mark;
-} walk;
+} walks[TIMER_WALKS];
 
 void timer_init(void)
 {
@@ -47,7 +47,8 @@ void timer_init(void)
 		TAILQ_INIT(&wheel[i]);
 	due.tick = session.now;
 	due.within = false;
-	walk.fn = NULL;
+	for (int i = 0; i < TIMER_WALKS; i++)
+		walks[i].fn = NULL;
 }
 
 static struct conn_list *list_of(uint32_t tick)
@@ -73,8 +74,9 @@ static void insert(struct conn *c, uint32_t deadline)
 	if (reached(deadline))
 		deadline = session.now + 1;
 	c->deadline = deadline;
-	if (walk.fn && deadline % WHEEL_SIZE <= walk.slot && walk.waits(c))
-		walk.again = true;
+	for (struct walk *w = walks; w < walks + TIMER_WALKS; w++)
+		if (w->fn && deadline % WHEEL_SIZE <= w->slot && w->waits(c))
+			w->again = true;
 	TAILQ_INSERT_TAIL(list_of(deadline), c, entry);
 }
 
@@ -269,7 +271,11 @@ enum timer_due timer_due(const struct conn *c)
 
 static bool is_mark(const struct conn *c)
 {
-	return c == &due.mark || c == &walk.mark;
+	bool is = c == &due.mark;
+
+	for (int i = 0; i < TIMER_WALKS; i++)
+		is |= c == &walks[i].mark;
+	return is;
 }
 
 /* Moves the mark behind the next connection, which is returned. NULL: there is none, nor a mark. */
@@ -318,51 +324,64 @@ bool timer_go_on(void (*fn)(struct conn *c))
 	return false;
 }
 
-void timer_walk(timer_walk_fn *fn, bool (*waits)(const struct conn *c))
+void timer_walk_end(enum timer_walk which)
 {
-	if (walk.fn && walk.within)
-		TAILQ_REMOVE(&wheel[walk.slot], &walk.mark, entry);
-	walk.fn = fn;
-	walk.waits = waits;
-	walk.slot = 0;
-	walk.within = walk.again = false;
+	struct walk *w = &walks[which];
+
+	if (w->fn && w->within)
+		TAILQ_REMOVE(&wheel[w->slot], &w->mark, entry);
+	w->fn = NULL;
+	w->within = false;
+}
+
+void timer_walk(enum timer_walk which, timer_walk_fn *fn, bool (*waits)(struct conn *c))
+{
+	struct walk *w = &walks[which];
+
+	timer_walk_end(which);
+	w->fn = fn;
+	w->waits = waits;
+	w->slot = 0;
+	w->again = false;
 }
 
 /* The next one in the list that the walk has come to. NULL: all of it have come by. */
-static struct conn *next_of_walk(void)
+static struct conn *next_of_walk(struct walk *w)
 {
-	struct conn_list *list = &wheel[walk.slot];
+	struct conn_list *list = &wheel[w->slot];
 	struct conn *c;
 
-	if (!walk.within)
-		TAILQ_INSERT_HEAD(list, &walk.mark, entry);
-	c = step(&walk.mark, list);
-	walk.within = c != NULL;
+	if (!w->within)
+		TAILQ_INSERT_HEAD(list, &w->mark, entry);
+	c = step(&w->mark, list);
+	w->within = c != NULL;
 	return c;
 }
 
-static void walk_to_next_list(void)
+static void walk_to_next_list(struct walk *w)
 {
-	if (++walk.slot < WHEEL_SIZE)
+	if (++w->slot < WHEEL_SIZE)
 		return;
-	walk.slot = 0;
-	if (!walk.again)
-		walk.fn = NULL;
-	walk.again = false;
+	w->slot = 0;
+	if (!w->again)
+		w->fn = NULL;
+	w->again = false;
 }
 
-bool timer_walk_on(void)
+bool timer_walk_on(enum timer_walk which)
 {
-	while (walk.fn) {
-		struct conn *c = next_of_walk();
+	struct walk *w = &walks[which];
+
+	while (w->fn) {
+		struct conn *c = next_of_walk(w);
 
 		if (!c) {
-			walk_to_next_list();
+			walk_to_next_list(w);
 			continue;
 		}
 		metrics_beat();
 		turn_spend(TURN_LOOK);
-		walk.fn(c);
+		w->fn(c);
 		if (turn_is_over())
 			return true;
 	}

@@ -22,8 +22,9 @@
 enum turn_cost {
 	TURN_STEP = 200000, /* how much is done without a look at the clock */
 
-	TURN_CALL = 2000, /* a read or a write of a socket */
+	TURN_CALL = 4000, /* a read or a write of a socket */
 	TURN_LOOK = 200, /* at a connection: at its timers, at its settings */
+	TURN_SORT = 1500, /* one into its place among many thousand, or out of it */
 	TURN_MESSAGE = 100, /* a short one, decoded or put together */
 	TURN_PASS = 20, /* by what is not for us */
 	TURN_OPENING = 10000, /* a step of it */
@@ -32,10 +33,12 @@ enum turn_cost {
 
 	/* for each KiB */
 	TURN_COPY = 100,
+	TURN_KEEP = 4000, /* into memory that is touched for the first time, where that is slow */
 	TURN_UNMAP = 2000, /* where page operations are slow */
 	TURN_CHECK = 300, /* UTF-8 */
-	TURN_JSON = 7000,
-	TURN_PUBLISH = 10000, /* what others have to do about it, too */
+	TURN_JSON = 5000,
+	TURN_PUBLISH =
+		10000, /* what others have to do about it, too; itself 1 MiB is less than a step */
 	TURN_ENCRYPT = 500,
 	TURN_INFLATE = 5000,
 	TURN_DEFLATE = 30000,
@@ -46,6 +49,7 @@ enum turn_part {
 	TURN_INPUT, /* what was read and is not dealt with */
 	TURN_DELIVERY, /* from the log to members */
 	TURN_BACKLOG, /* and to those that are still to get what is out of it */
+	TURN_WAITING, /* messages that waited for space in the log */
 	TURN_CHORES, /* timers, a reload, a stop, the end of connections */
 	TURN_PARTS,
 };
@@ -55,10 +59,24 @@ extern struct turn {
 	int64_t credit; /* nanoseconds of work up to the next look at the clock */
 	uint32_t share; /* microseconds that the parts up to this one have together */
 	int64_t began; /* microseconds of the monotonic clock; 0: it was not looked at yet */
+	int64_t looked, given; /* when it was, the last time, and what credit there was then */
+	int64_t seen; /* microseconds: libevent looked, or soon behind that; 0: it is about to */
 } this_turn;
 
-/* A turn begins, with its first part. */
+/* A turn begins, with its first part; the one before it is counted. */
 void turn_begin(void);
+
+/*
+ * That turns may end within events, too, by this function, so that libevent goes on with the others that it
+ * has found to be ready; NULL: they do not. here: ends one so; false: it is time that libevent looks again,
+ * or turns do not end here.
+ */
+typedef void turn_end_fn(void);
+void turn_within_events(turn_end_fn *end);
+bool turn_end_here(void);
+
+/* With every tick of the session: what was counted of turns is told (metrics.def). */
+void turn_tick(void);
 
 /* Its next part begins. */
 void turn_go_on(enum turn_part part);

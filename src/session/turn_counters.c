@@ -34,6 +34,21 @@ static struct {
 	unsigned ticks;
 } counted;
 
+static uint64_t turns; /* all there were */
+
+/* Since it was told, but for `waiting`. */
+static struct {
+	unsigned waiting, most;
+	uint64_t longest; /* turns */
+} lines[LINES];
+
+static const char *const line_names[LINES] = {
+	[LINE_INPUT] = "input",
+	[LINE_ROOMS] = "rooms",
+	[LINE_COMPRESS] = "compress",
+	[LINE_HANDSHAKES] = "handshakes",
+};
+
 static int64_t cpu_us(void)
 {
 	struct timespec t;
@@ -75,6 +90,7 @@ void turn_counters_begin(void)
 	/* What went before the first one is the start of the worker. */
 	if (first)
 		whole = 0;
+	turns++;
 	counted.turns++;
 	counted.long_ones += whole > LONG_US;
 	raise_to(&counted.work, current.work);
@@ -104,6 +120,34 @@ void turn_counters_look(bool over)
 	current.over = over;
 }
 
+void turn_counters_wait(enum turn_line line, struct turn_wait *w)
+{
+	w->since = turns;
+	if (++lines[line].waiting > lines[line].most)
+		lines[line].most = lines[line].waiting;
+}
+
+void turn_counters_serve(enum turn_line line, const struct turn_wait *w)
+{
+	lines[line].waiting--;
+	raise_to(&lines[line].longest, turns - w->since);
+}
+
+static void tell_lines(void)
+{
+	char text[48 * LINES];
+	size_t n = 0;
+
+	for (int i = 0; i < LINES && n < sizeof(text); i++) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %llu of %u", i ? ", " : "",
+				      line_names[i], (unsigned long long)lines[i].longest,
+				      lines[i].most);
+		lines[i].longest = 0;
+		lines[i].most = lines[i].waiting;
+	}
+	log_always(LOG_INFO, NULL, "in line: %s", text);
+}
+
 static const char *parts_text(char *out, size_t size)
 {
 	size_t n = 0;
@@ -128,6 +172,7 @@ void turn_counters_tell(void)
 		   (unsigned long long)counted.unlooked / 1000,
 		   (unsigned long long)counted.behind / 1000);
 	memset(&counted, 0, sizeof(counted));
+	tell_lines();
 }
 
 void turn_counters_tick(void)

@@ -5,8 +5,11 @@
 
 #include <stdlib.h>
 
+#include "base/account.h"
 #include "base/bytes.h"
 #include "base/counted.h"
+#include "session/slices.h"
+#include "session/turn.h"
 
 /* Those that have turns; and those whose message is long, while enough of these are under way. */
 static struct uncompressed_list ready = TAILQ_HEAD_INITIALIZER(ready);
@@ -17,6 +20,7 @@ static struct counted *copy(const struct iovec *parts, int count, size_t len)
 {
 	struct counted *block = counted_new(len);
 
+	turn_spend_on(len, TURN_KEEP);
 	if (block)
 		bytes_copy_parts(block->bytes, parts, count);
 	return block;
@@ -36,6 +40,7 @@ bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
 		free(m);
 		return false;
 	}
+	account_take(sizeof(*m));
 	m->payload = (struct iovec){ holder ? parts->iov_base : m->holder->bytes, len };
 	if (u->count++ == 0)
 		STAILQ_INIT(&u->messages);
@@ -49,9 +54,13 @@ static void move_to(struct uncompressed *u, struct uncompressed_list *list)
 {
 	if (u->list)
 		TAILQ_REMOVE(u->list, u, entry);
+	if (u->list == &ready)
+		turn_counters_serve(LINE_COMPRESS, &u->wait);
 	u->list = list;
 	if (list)
 		TAILQ_INSERT_TAIL(list, u, entry);
+	if (list == &ready)
+		turn_counters_wait(LINE_COMPRESS, &u->wait);
 }
 
 /* Its message is not under way any more: another one may be. */
@@ -74,6 +83,7 @@ void uncompressed_shift(struct uncompressed *u)
 	STAILQ_REMOVE_HEAD(&u->messages, next);
 	u->bytes -= m->payload.iov_len;
 	counted_release(m->holder);
+	account_give(sizeof(*m));
 	free(m);
 	end_busy(u);
 	if (--u->count == 0)
@@ -97,7 +107,7 @@ void uncompressed_ready(struct uncompressed *u, bool takes)
 
 static bool may_go_on(struct uncompressed *u)
 {
-	if (u->busy || uncompressed_first(u)->payload.iov_len <= COMPRESS_SLICE)
+	if (u->busy || !slices_are_more_for(u->conn, uncompressed_first(u)->payload.iov_len))
 		return true;
 	if (busy == UNCOMPRESSED_LONG)
 		return false;

@@ -4,7 +4,7 @@
  * Where what is sent depends on all that was sent before (context takeover), each connection has
  * to have its messages compressed for itself. That is done when its socket takes them, a slice a
  * turn: a peer that reads slowly costs no work, and what is kept for it is the message as it was
- * published, once for all who wait for it.
+ * published, once for all who wait for it. Without takeover it is only long ones that wait.
  *
  * Those whose sockets take some have turns, slice by slice. Of long messages only a few are under
  * way at a time, for each has all that has come out of it by then.
@@ -18,11 +18,13 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "session/turn_counters.h"
+
 struct conn;
 struct counted;
 
-/* COMPRESS_SLICE: bytes that are compressed in one go: a millisecond's work; more is a long message. */
-enum { COMPRESS_SLICE = 32 * 1024, UNCOMPRESSED_LONG = 8 };
+/* How many long messages are under way. */
+enum { UNCOMPRESSED_LONG = 8 };
 
 struct uncompressed_message {
 	STAILQ_ENTRY(uncompressed_message) next;
@@ -38,6 +40,7 @@ struct uncompressed {
 	STAILQ_HEAD(, uncompressed_message) messages;
 	TAILQ_ENTRY(uncompressed) entry;
 	struct uncompressed_list *list; /* in which it is, if its socket takes some; else NULL */
+	struct turn_wait wait; /* in that of those that have turns */
 	struct conn *conn;
 	size_t bytes; /* of all payloads */
 	unsigned count; /* of messages; 0: there are none */
@@ -50,6 +53,12 @@ struct uncompressed {
  */
 bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
 		      const struct iovec *parts, int count, struct counted *holder);
+
+/* Bytes of memory that they take, those that others hold as well included. */
+static inline size_t uncompressed_memory(const struct uncompressed *u)
+{
+	return u->bytes + u->count * sizeof(struct uncompressed_message);
+}
 
 /* The first one, of those that there are; and that it is out. */
 static inline const struct uncompressed_message *uncompressed_first(const struct uncompressed *u)

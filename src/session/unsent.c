@@ -10,6 +10,15 @@
 
 enum { PIECES_FIRST = 4 };
 
+size_t unsent_bytes;
+
+/* Of one, after it was changed. */
+static void set_bytes(struct unsent *b, size_t bytes)
+{
+	unsent_bytes += bytes - b->bytes;
+	b->bytes = bytes;
+}
+
 /* Space for one more: they are moved where at least half of them have gone. */
 static bool need_piece(struct unsent *b)
 {
@@ -83,7 +92,7 @@ bool unsent_copy(struct unsent *b, const uint8_t *p, size_t len, uint64_t mark, 
 		memcpy(c->bytes + c->end, p, n);
 		c->end += (uint32_t)n;
 		last_piece(b)->end = c->end;
-		b->bytes += n;
+		set_bytes(b, b->bytes + n);
 		b->copied += n;
 		p += n;
 		len -= n;
@@ -102,7 +111,7 @@ bool unsent_share(struct unsent *b, struct chunk *c, uint32_t start, uint32_t en
 		add_piece(b, chunk_hold(c), start, mark, now);
 	}
 	last_piece(b)->end = end;
-	b->bytes += end - start;
+	set_bytes(b, b->bytes + (end - start));
 	b->copied = 0;
 	if (gone > 0)
 		b->gone = gone;
@@ -146,7 +155,7 @@ size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole)
 	n = n < left ? n : left;
 	n = n < p->end - p->start ? n : p->end - p->start;
 	p->start += (uint32_t)n;
-	b->bytes -= n;
+	set_bytes(b, b->bytes - n);
 	b->gone += n;
 	*mark = b->mark;
 	*whole = b->gone == len;
@@ -162,7 +171,7 @@ void unsent_cut(struct unsent *b)
 	size_t left = b->gone > 0 ? first_length(b) - b->gone : 0;
 	uint32_t i = b->first;
 
-	b->bytes = left;
+	set_bytes(b, left);
 	for (; left > 0; i++) {
 		struct piece *p = &b->pieces[i];
 
@@ -178,6 +187,7 @@ void unsent_end(struct unsent *b)
 {
 	while (b->first < b->end)
 		drop_first(b);
+	set_bytes(b, 0);
 	free(b->pieces);
 	*b = (struct unsent){ 0 };
 }

@@ -32,6 +32,9 @@ struct unsent {
 	size_t copied; /* since the last piece that is shared */
 };
 
+/* Bytes of all that there are, in this process. */
+extern size_t unsent_bytes;
+
 /*
  * Adds a frame, or what is behind its first `gone` bytes, which needs it to be empty:
  * by copying it from `len` bytes at p on, which may come in several calls (mark: 0 but for the

@@ -30,7 +30,7 @@ import attacks  # noqa: E402
 import harness  # noqa: E402
 from certificates import Authority  # noqa: E402
 from raw import BINARY, frame, request, split_frame  # noqa: E402
-from target import ADDRESSES, Turns, memory, settings  # noqa: E402
+from target import ADDRESSES, Turns, settings  # noqa: E402
 
 COUNTED = os.environ.get("IGNYXD_COUNTED", os.path.join(servers.BUILD, "counters", "ignyxd"))
 INNOCENTS = {
@@ -46,16 +46,18 @@ ROWS = []
 
 class Row:
     """make: a generator that prepares, yields, attacks, and may return what is to be noted and
-    the waits of clients of its own. crowd: how many clients there are, where that can be less."""
+    the waits of clients of its own. crowd: how many clients there are, where that can be less.
+    own: it has innocents of its own."""
 
-    def __init__(self, name, title, make, crowd=None, **settings):
+    def __init__(self, name, title, make, crowd=None, own=False, **settings):
         self.name, self.title, self.make, self.crowd = name, title, make, crowd
+        self.own = own
         self.settings = settings
 
 
-def row(name, title, crowd=None, **settings):
+def row(name, title, crowd=None, own=False, **settings):
     def add(make):
-        ROWS.append(Row(name, title, make, crowd, **settings))
+        ROWS.append(Row(name, title, make, crowd, own, **settings))
         return make
     return add
 
@@ -78,12 +80,13 @@ class Scene:
             {"path": "/greedy", "behaviour": "echo"}]
         wanted.update(r.settings)
         harness.PROGRAM = COUNTED
-        # ahead of what else the machine does, where that is allowed; so are the innocent
-        wrap = ["chrt", "-f", "5"] if os.geteuid() == 0 else []
+        wrap = []
         if bench.server_cpu is not None:
-            wrap += ["taskset", "-c", str(bench.server_cpu)]
+            wrap = ["taskset", "-c", str(bench.server_cpu)]
         self.d = harness.Daemon(directory, wanted, wrap=wrap).start()
         self.workers = self.d.workers()
+        for pid in self.workers:
+            servers.go_first(pid)
         self.places = {n: (a, self.d.port_of(a)) for n, a in ADDRESSES.items()}
         self.port = self.places["plain"][1]
         self.loads = []
@@ -97,8 +100,12 @@ class Scene:
         return self.loads[-1]
 
     def memory(self):
-        """MiB of the workers, and of the kernel for all sockets of the machine."""
-        own = sum(map(memory, self.d.workers()))
+        """MiB of the workers, and of the kernel for all sockets of the machine. What tells more of
+        a process keeps it from having more memory so long."""
+        own = 0
+        for pid in self.d.workers():
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                own += int(re.search(r"^RssAnon:\s+(\d+) kB$", f.read(), re.M).group(1)) / 1024
         with open("/proc/net/sockstat", encoding="ascii") as f:
             pages = int(re.search(r"^TCP:.* mem (\d+)$", f.read(), re.M).group(1))
         return own, pages * os.sysconf("SC_PAGE_SIZE") / MIB
@@ -228,6 +235,9 @@ def greedy(s):
     f = s.field
     start = s.memory()[0]
     crowd = [f.upgrade("/greedy", rcvbuf=4096) for _ in range(s.crowd)]
+    # what they have not sent is theirs, and is not to be taken for the server's
+    for c in crowd:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     body = frame(BINARY, bytes(MIB))
     yield
     with Height(s) as height:
@@ -296,6 +306,19 @@ def holder_of(s, sock, pids):
     raise Failed("nobody holds a connection")
 
 
+def holders(pids):
+    """Of each connection to this machine that one of the processes holds, by the peer's port."""
+    inodes = {}
+    for pid in pids:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                inodes[os.readlink(f"/proc/{pid}/fd/{fd}")] = pid
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        found = re.findall(r"^ *\d+: \S+ \S+:(\w{4}) (?:\S+ +){6}(\d+) ", f.read(), re.M)
+    return {int(port, 16): inodes[f"socket:[{inode}]"] for port, inode in found
+            if f"socket:[{inode}]" in inodes}
+
+
 class Sender(threading.Thread):
     """Says something 100 times a second, and takes the time until it hears it, from when it was
     due."""
@@ -353,7 +376,7 @@ def until_replaced(s, pid, most):
     time.sleep(1.5)
 
 
-@row("stopped", "one of 4 workers stopped", workers=4)
+@row("stopped", "one of 4 workers stopped", own=True, workers=4)
 def stopped(s):
     f, rooms = s.field, {}
     pids = s.workers
@@ -381,6 +404,28 @@ def stopped(s):
     for t in threads.values():
         t.join(30)
     return None, {who: t.waits for who, t in threads.items()}
+
+
+@row("killed", "10,000 that come after a worker with 8,000 was killed", CROWD, own=True, workers=2)
+def killed(s):
+    """Half of those that are there are at it; they do not notice that it is gone, and others come
+    in their place, all at once. The innocent is at the other worker."""
+    s.load(f"idle --path /innocent --connections {s.crowd * 8 // 5}")
+    back = s.load(f"churn --path /innocent --connections {s.crowd} --messages {s.crowd}")
+    innocent = s.field.upgrade("/innocent")
+    holder = holder_of(s, innocent, s.workers)
+    [victim] = [pid for pid in s.workers if pid != holder]
+    over = threading.Event()
+    sender = Sender(innocent, 32, over)
+    yield
+    sender.start()
+    time.sleep(0.5)
+    os.kill(victim, signal.SIGKILL)
+    figures = back.start()
+    over.set()
+    sender.join(30)
+    return (f"all are back after {figures['seconds']:.2f} s, client p99 "
+            f"{figures['latency_us']['p99'] / 1e3:.0f} ms, {figures['refused']} asked twice"), {"echo of another worker": sender.waits}
 
 
 @row("stop", "a stop with 10,000 connections", CROWD)
@@ -438,7 +483,7 @@ def attack(s, r):
         result["title"] += f" (here {s.crowd} clients)"
     going = r.make(s)
     next(going)
-    innocents = {} if r.name == "stopped" else {
+    innocents = {} if r.own else {
         who: s.load(f"{what} {OPEN_LOOP}", urgent=True) for who, what in INNOCENTS.items()}
     # what the preparation did is not to be seen
     time.sleep(1.2)

@@ -34,6 +34,7 @@ enum {
 	PORTS_OF_AN_ADDRESS = 28000, /* Linux lends about so many */
 	CHURN_ADDRESSES = 16,
 	AT_ONCE = 128, /* connections that wait for their upgrade */
+	COME_AT_ONCE = 64, /* visits that begin, ahead of a look at the others */
 	COPIES_BYTES = 256 * 1024,
 	WARM_UP_MS = 50,
 	PATIENCE_MS = 20000, /* without one answer */
@@ -64,7 +65,7 @@ static struct {
 	struct stream stream;
 	struct client *clients;
 	unsigned members; /* of each room */
-	uint64_t sent, answers;
+	uint64_t sent, answers, refused;
 	uint64_t limit; /* of sent; 0: none */
 	uint64_t end; /* of sending, in ns */
 	bool stopping;
@@ -97,7 +98,7 @@ static double cpu_seconds(void)
 /* Nothing is counted yet; limit: of what is sent, or 0: so long as the seconds last. */
 static void begin(uint64_t start, double seconds, uint64_t limit)
 {
-	load.sent = load.answers = 0;
+	load.sent = load.answers = load.refused = 0;
 	load.limit = limit;
 	load.stopping = false;
 	load.end = limit > 0 ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
@@ -264,22 +265,35 @@ struct visit {
 	struct client c;
 	uint64_t start;
 	size_t head; /* how much of the end of the answer's head has come */
-	bool requested, upgraded;
+	bool requested, upgraded, refused;
 };
 
 static struct visit *visits;
 static unsigned visits_made;
 
-static void visit_start(struct visit *v)
+static void visit_connect(struct visit *v, uint64_t start)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = v };
 
 	memset(v, 0, sizeof(*v));
-	v->start = now_ns();
+	v->start = start;
 	v->c.fd = client_socket(&option.target, visits_made++);
 	if (v->c.fd < 0 || epoll_ctl(load.epoll, EPOLL_CTL_ADD, v->c.fd, &e) < 0)
 		die("cannot connect");
+}
+
+static void visit_start(struct visit *v)
+{
+	visit_connect(v, now_ns());
 	load.sent++;
+}
+
+/* Who was too slow to ask while others waited tries again, and has waited since the first time. */
+static void visit_again(struct visit *v)
+{
+	close(v->c.fd);
+	load.refused++;
+	visit_connect(v, v->start);
 }
 
 static void visit_request(struct visit *v)
@@ -287,9 +301,18 @@ static void visit_request(struct visit *v)
 	char text[1024];
 	size_t n = client_request(&option.target, 0, text, sizeof(text));
 
-	if (send(v->c.fd, text, n, MSG_NOSIGNAL) != (ssize_t)n)
+	if (send(v->c.fd, text, n, MSG_NOSIGNAL) != (ssize_t)n && errno != EPIPE &&
+	    errno != ECONNRESET)
 		die("cannot send a request");
 	v->requested = true;
+}
+
+static bool is_refusal(const struct visit *v, const char *p, size_t n)
+{
+	static const char REFUSED[] = "HTTP/1.1 503 ";
+
+	return v->head == 0 && n >= sizeof(REFUSED) - 1 &&
+	       memcmp(p, REFUSED, sizeof(REFUSED) - 1) == 0;
 }
 
 /* The answer came as far as the end of its head. */
@@ -321,7 +344,8 @@ static void visit_read(struct visit *v)
 	ssize_t n;
 
 	while ((n = recv(v->c.fd, text, sizeof(text), 0)) > 0) {
-		if (v->upgraded || !head_ends(v, text, (size_t)n))
+		v->refused |= is_refusal(v, text, (size_t)n);
+		if (v->refused || v->upgraded || !head_ends(v, text, (size_t)n))
 			continue;
 		v->upgraded = true;
 		if (send(v->c.fd, load.stream.bytes, load.stream.frame_len, MSG_NOSIGNAL) < 0)
@@ -329,33 +353,52 @@ static void visit_read(struct visit *v)
 	}
 	if (n < 0 && errno == EAGAIN)
 		return;
+	if (v->refused) {
+		visit_again(v);
+		return;
+	}
 	if (!v->upgraded)
 		die("the server ended a connection instead of upgrading it");
 	visit_end(v);
 }
 
+/* Some more of those that come at first, of whom so many are there; whether there are others still. */
+static bool more_come(unsigned *came)
+{
+	for (int i = 0; i < COME_AT_ONCE && *came < option.connections; i++) {
+		if (load.limit > 0 && load.sent >= load.limit)
+			*came = option.connections;
+		else
+			visit_start(&visits[(*came)++]);
+	}
+	return *came < option.connections;
+}
+
+static void visit_event(struct visit *v, uint32_t what)
+{
+	if (!v->requested && what & EPOLLOUT)
+		visit_request(v);
+	if (what & EPOLLIN)
+		visit_read(v);
+}
+
+/* Each asks as soon as it is there, and not when all the others are. */
 static double run_churn(double seconds, uint64_t limit)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t start = now_ns();
+	unsigned came = 0;
 
 	begin(start, seconds, limit);
-	for (unsigned i = 0; i < option.connections; i++)
-		visit_start(&visits[i]);
-	while (load.answers < load.sent) {
-		int n = epoll_wait(load.epoll, events, EVENTS, PATIENCE_MS);
+	do {
+		bool more = more_come(&came);
+		int n = epoll_wait(load.epoll, events, EVENTS, more ? 0 : PATIENCE_MS);
 
-		if (n == 0)
+		if (n == 0 && !more)
 			die("answers are missing");
-		for (int i = 0; i < n; i++) {
-			struct visit *v = events[i].data.ptr;
-
-			if (!v->requested && events[i].events & EPOLLOUT)
-				visit_request(v);
-			if (events[i].events & EPOLLIN)
-				visit_read(v);
-		}
-	}
+		for (int i = 0; i < n; i++)
+			visit_event(events[i].data.ptr, events[i].events);
+	} while (came < option.connections || load.answers < load.sent);
 	return (double)(now_ns() - start) / 1e9;
 }
 
@@ -488,12 +531,14 @@ static void print_result(double seconds, double cpu)
 	const struct histogram *h = &load.latency;
 
 	printf("{\"mode\": \"%s\", \"connections\": %u, \"size\": %zu, \"inflight\": %u, "
-	       "\"messages\": %llu, \"deliveries\": %llu, \"seconds\": %.6f, \"client_cpu\": %.6f, "
+	       "\"messages\": %llu, \"deliveries\": %llu, \"refused\": %llu, \"seconds\": %.6f, "
+	       "\"client_cpu\": %.6f, "
 	       "\"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}}\n",
 	       option.mode, option.connections, option.size, option.inflight,
-	       (unsigned long long)load.sent, (unsigned long long)load.answers, seconds, cpu,
-	       (double)histogram_at(h, 0.5) / 1e3, (double)histogram_at(h, 0.99) / 1e3,
-	       (double)histogram_at(h, 0.999) / 1e3, (double)h->max / 1e3);
+	       (unsigned long long)load.sent, (unsigned long long)load.answers,
+	       (unsigned long long)load.refused, seconds, cpu, (double)histogram_at(h, 0.5) / 1e3,
+	       (double)histogram_at(h, 0.99) / 1e3, (double)histogram_at(h, 0.999) / 1e3,
+	       (double)h->max / 1e3);
 	fflush(stdout);
 }
 

@@ -27,7 +27,7 @@ ECHO_PEERS = ("uwebsockets", "libwebsockets", "python-websockets", "node-ws")
 ROOM_PEERS = ("uwebsockets", "nchan", "python-websockets", "node-ws")
 MANY_ROOMS_PEERS = COMPRESSING_PEERS = ("python-websockets", "node-ws")
 PEER_ROUNDS = 6  # every sixth round is enough for them
-IDLE_FIRST, IDLE_MORE, IDLE_TLS = 1000, 10000, 2000
+IDLE_FIRST, IDLE_MORE, IDLE_TLS = 4000, 10000, 2000
 
 
 class Scenario:

@@ -18,7 +18,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-LAYERS = ["base", "proto", "bus", "config", "net", "session", "behaviours", "process"]
+LAYERS = ["base", "proto", "bus", "config", "net", "session", "behaviours", "process", "ctl"]
 
 
 class Share:

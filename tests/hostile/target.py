@@ -12,6 +12,8 @@ ADDRESSES = {"plain": "127.0.0.1", "tls": "127.0.0.2", "proxy": "127.0.0.3"}
 COMPRESSION = {"enabled": True}
 TURNS = re.compile(r"turns: (\d+), over 5 ms (\d+), longest (\d+) us \(([\d ]+)\), work (\d+) us, "
                    r"unlooked (\d+) us, behind the end (\d+) us")
+LINES = re.compile(r"in line: (.*)")
+WAIT = re.compile(r"(\w+) (\d+) of (\d+)")
 
 
 def settings(pair):
@@ -39,12 +41,6 @@ def settings(pair):
     }
 
 
-def memory(pid):
-    """Mebibytes of a worker's own."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return int(re.search(r"^Pss_Anon: +(\d+) kB$", f.read(), re.M).group(1)) / 1024
-
-
 class Turns:
     """What a piece of the log tells of turns of the loop, of whichever worker."""
 
@@ -56,3 +52,8 @@ class Turns:
         self.longest, self.parts = max(((int(f[2]), f[3]) for f in found), default=(0, ""))
         self.work, self.unlooked, self.behind = (
             max((int(f[i]) for f in found), default=0) for i in (4, 5, 6))
+        # of each line: the most turns that one waited, of how many that waited
+        self.lines = {}
+        for name, turns, of in WAIT.findall("\n".join(LINES.findall(log))):
+            before = self.lines.get(name, (0, 0))
+            self.lines[name] = (max(before[0], int(turns)), max(before[1], int(of)))

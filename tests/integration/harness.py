@@ -6,7 +6,9 @@ test waits for it waits for with a deadline, and $IGNYX_SLOW stretches every dea
 builds with sanitizers and for slow machines.
 """
 
+import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -97,10 +99,19 @@ def taken_port():
     return s, s.getsockname()[1]
 
 
+def first_lent_port():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        return int(f.read().split()[0])
+
+
 def free_port(address="127.0.0.1", family=socket.AF_INET):
-    with socket.socket(family) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
+    """None of those that who connects is lent: he would have it by the time that it is used."""
+    most = max(first_lent_port(), 12000)
+    while True:
+        port = random.SystemRandom().randrange(10000, most)
+        with socket.socket(family) as s, contextlib.suppress(OSError):
+            s.bind((address, port))
+            return port
 
 
 def proc_stat(pid):
@@ -138,6 +149,15 @@ def children(pid):
         return children_by_parent(pid)
 
 
+def title(pid):
+    """What a process calls itself; "" if it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+            return f.read().strip("\0")
+    except OSError:
+        return ""
+
+
 def children_by_parent(pid):
     found = []
     for name in os.listdir("/proc"):
@@ -162,6 +182,12 @@ def wait_until_asleep(pid):
 
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def memory(pid):
+    """Mebibytes of a process' own."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss_Anon: +(\d+) kB$", f.read(), re.M).group(1)) / 1024
 
 
 class Notify:
@@ -311,9 +337,19 @@ class Daemon:
 
     def workers(self):
         """The pids of the workers there are now."""
+        return self.titled("ignyxd: worker ")
+
+    def admin(self):
+        """The pid of the admin process, once there is one."""
+        def find():
+            return self.titled("ignyxd: admin")
+        wait_until("the admin process", find)
+        return find()[0]
+
+    def titled(self, begin):
         pids = children(self.pid)
         self.seen.update(pids)
-        return pids
+        return [p for p in pids if title(p).startswith(begin)]
 
     def worker_at(self, slot):
         """The pid of the worker in a slot now; the daemon must log at level debug (-v)."""
@@ -408,7 +444,7 @@ class Daemon:
 
     def suppressed(self, regex, since=0):
         """How many lines were left out, as the log tells behind "N more suppressed"."""
-        return sum(map(int, re.findall(rf"(\d+) more suppressed: {regex}", self.log(since))))
+        return sum(map(int, re.findall(rf"(\d+) more suppressed[^:]*: {regex}", self.log(since))))
 
     def expect_error(self, regex):
         """An entry of level error that this test causes; any other one fails it."""

@@ -256,6 +256,15 @@ class Raw:
         self.socket.close()
 
 
+def client_of(d, slot, path="/ws"):
+    """A connection that the worker in that slot serves."""
+    while True:
+        c = Raw(d.address).upgrade(path)
+        if d.worker_of(c.local_port) == slot:
+            return c
+        c.socket.close()
+
+
 class Member(asyncio.Protocol):
     """A client on an asyncio loop that keeps what it is sent, in order."""
 
@@ -275,17 +284,21 @@ class Member(asyncio.Protocol):
 
     @classmethod
     async def open(cls, address, path="/chat"):
+        return await cls(path).connect(address)
+
+    async def connect(self, address, timeout=DEADLINE, **kw):
+        """Until it is open; kw are those of create_connection."""
         loop = asyncio.get_running_loop()
         if isinstance(address, str):
-            _, m = await loop.create_unix_connection(lambda: cls(path), address)
+            await loop.create_unix_connection(lambda: self, address)
         else:
-            name = {"server_hostname": "localhost"} if way.TLS else {}
-            _, m = await loop.create_connection(lambda: cls(path), *address, ssl=way.CONTEXT,
-                                                **name)
-        await m.until(lambda: m.opened or m.lost, "the answer to the upgrade")
-        if not m.opened:
-            raise ConnectionError(f"no upgrade: {bytes(m.data)!r}")
-        return m
+            if way.TLS:
+                kw["server_hostname"] = "localhost"
+            await loop.create_connection(lambda: self, *address, ssl=way.CONTEXT, **kw)
+        await self.until(lambda: self.opened or self.lost, "the answer to the upgrade", timeout)
+        if not self.opened:
+            raise ConnectionError(f"no upgrade: {bytes(self.data)!r}")
+        return self
 
     def connection_made(self, transport):
         self.transport = transport
@@ -315,7 +328,7 @@ class Member(asyncio.Protocol):
             first, payload, self.at = found
             opcode = first & 0x0f
             if opcode in (TEXT, BINARY):
-                self.messages.append(payload)
+                self.took(payload)
             elif opcode == PING:
                 self.transport.write(frame(PONG, payload))
             elif opcode == PONG:
@@ -326,6 +339,10 @@ class Member(asyncio.Protocol):
         if self.at > 1 << 16:
             del self.data[:self.at]
             self.at = 0
+
+    def took(self, payload):
+        """A text or a binary message came."""
+        self.messages.append(payload)
 
     def connection_lost(self, exc):
         self.lost = True

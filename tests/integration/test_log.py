@@ -1,6 +1,7 @@
 """What is logged, in which form, and that a log that is not read holds nobody up."""
 
 import asyncio
+import contextlib
 import datetime
 import os
 import pty
@@ -8,13 +9,15 @@ import re
 import select
 import signal
 import socket
+import struct
 import threading
 import time
 
 import pytest
 
 from apart import needs_mounts
-from harness import DEADLINE, TIME, config_text, free_port, wait_until
+from certificates import Authority
+from harness import DEADLINE, LOCAL, TIME, config_text, free_port, wait_until
 from raw import BINARY, PING, Member, Raw, close, frame, request, run, text
 from way import OPENED
 
@@ -132,8 +135,9 @@ def test_time_is_changed_by_a_reload(daemon):
     with Raw(d.address) as c:
         c.upgrade("/ws").send(close(1000)).closed(1000)
     d.log_contains("event=conn-close", mark)
+    # what changed, that it did, and the two of the connection
     lines = d.log_with_time(mark).splitlines()
-    assert with_time(lines) == len(lines) == 3
+    assert with_time(lines) == len(lines) == 4
 
 
 CLOSED = re.compile(
@@ -470,13 +474,56 @@ def test_a_scanner_cannot_flood_the_log(daemon):
     with Raw(d.address) as c:
         c.upgrade("/ws").send(close(1000)).closed(1000)
     d.log_contains("closed /ws")
-    d.log_contains(r"info: \d+ more suppressed: refusals and failed handshakes "
-                   r"event=log-suppressed$")
+    d.log_contains(r"info: \d+ more suppressed in \d+\.\d s, from one address: refusals and failed "
+                   r"handshakes event=log-suppressed$")
     written = len(re.findall("event=conn-refused", d.log()))
     assert 200 <= written <= most(200, 50, began)
     # what is left is told when it stops, at the latest
     assert d.stop() == 0
     assert written + d.suppressed("refusals and failed handshakes") == asked
+
+
+def test_a_flood_of_many_says_of_how_many(daemon):
+    """The clients' addresses, as a proxy tells them."""
+    d = daemon({"workers": 1, "listen": [{**LOCAL, "proxy_protocol": True, "trusted": ["127.0.0.1"]}]})
+    for n in range(1500):
+        with Raw(d.address) as c:
+            c.send(b"PROXY TCP4 192.0.2.%d 198.51.100.1 4711 443\r\n" % (n % 37), request("/none"))
+            assert c.response().status == 404
+    d.log_contains(r"info: \d+ more suppressed in \d+\.\d s, from about (3[4-9]) addresses: refusals")
+
+
+def test_checks_and_scans_are_no_warnings(daemon, directory):
+    """What load balancers and scanners do all day, to a port without TLS and to one with it."""
+    pair = Authority(os.path.join(directory, "authority")).pair("DNS:localhost")
+    d = daemon({"workers": 1, "health": "/health", "handshake_timeout": "1s",
+                "listen": [LOCAL, {"address": "127.0.0.2", "port": 0, "tls": {"certificates": [pair.group()]}},
+                           {"address": "127.0.0.3", "port": 0, "proxy_protocol": True,
+                            "trusted": ["127.0.0.1"]}]})
+    mark = d.log_size()
+    hello = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + bytes(36)
+    sent = [b"", b"\0", b"\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /.env HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", b"GET /ws HT",
+            b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"SSH-2.0-x\r\n", b"\x80\x2e\x01\x00\x02" + bytes(50),
+            hello, hello[:20], b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", b"x" * 20000, b"GET /" + b"a" * 20000]
+    for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+        address = (host, d.port_of(host))
+        for first in sent:
+            with socket.create_connection(address) as s, contextlib.suppress(OSError):
+                s.sendall(first)
+                s.shutdown(socket.SHUT_WR)
+                s.settimeout(DEADLINE)
+                while s.recv(65536):
+                    pass
+            # gone in the middle, by a reset
+            with socket.create_connection(address) as s, contextlib.suppress(OSError):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                s.sendall(first)
+    assert d.stop() == 0
+    lines = d.log(mark).splitlines()
+    assert len([x for x in lines if "event=conn-refused" in x]) > 20
+    assert all(": info: " in x for x in lines), d.log(mark)
 
 
 def test_many_connections_cannot_flood_the_log(daemon):
@@ -496,7 +543,9 @@ def test_many_connections_cannot_flood_the_log(daemon):
     d.log_count("closed /notifications", 200)
     assert d.stop() == 0
     written = len(re.findall("Received JSON: x", d.log()))
-    assert 10000 <= written <= most(10000, 1000, began)
+    # what sums up what a connection left out is one of the 10,000 lines, too
+    summed_up = len(re.findall("more suppressed: lines of /notifications", d.log()))
+    assert 10000 <= written + summed_up <= most(10000, 1000, began)
     assert d.suppressed("lines of behaviours") > 0
     assert written + d.suppressed("lines of") == 22000
 

@@ -33,7 +33,8 @@ class Tree:
             else:
                 shutil.copy2(source, target)
         os.mkdir(os.path.join(self.path, "build"))
-        self.put("build/ignyxd", "#!/bin/sh\n")
+        for name in "ignyxd", "ignyxctl":
+            self.put(f"build/{name}", "#!/bin/sh\n")
 
     def put(self, name, content):
         path = os.path.join(self.path, name)
@@ -121,6 +122,28 @@ def test_one_folder_by_two_names_is_no_other(tree):
     os.makedirs(os.path.join(tree.stage, "usr/sbin"))
     os.symlink("sbin", os.path.join(tree.stage, "usr/bin"))
     assert "WARNING" not in tree.install("prefix=/usr")
+
+
+CTL = {"/usr/bin/ignyxctl", "/usr/share/man/man8/ignyxctl.8",
+       "/usr/share/bash-completion/completions/ignyxctl"}
+
+
+def test_without_libcurl_all_but_ignyxctl_is_there(tree):
+    tree.run("./configure", "--quiet", "--prefix=/usr", "--sysconfdir=/etc")
+    tree.install()
+    assert OWN | CTL <= tree.installed()
+    shutil.rmtree(tree.stage)
+    os.mkdir(os.path.join(tree.path, "bin"))
+    tree.put("bin/pkg-config", f'''#!/bin/sh
+case $* in *libcurl*) exit 1;; esac
+exec {shutil.which("pkg-config")} "$@"
+''')
+    env = {"PATH": f"{tree.path}/bin:{os.environ['PATH']}"}
+    said = tree.run("./configure", "--quiet", "--prefix=/usr", "--sysconfdir=/etc", env=env).stdout
+    assert "libcurl >= 7.85 is missing (Debian: libcurl4-openssl-dev): ignyxctl is left out" in said
+    assert "ignyxctl" not in tree.make("-n", "all", env=env).stdout
+    tree.install()
+    assert OWN <= tree.installed() and not CTL & tree.installed()
 
 
 def without_tools(tree, *kept):

@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,11 @@ import websockets
 
 import stock
 import way
-from apart import AS_NOBODY, backlog_of, give_to_nobody, needs_root
+from apart import AS_NOBODY, backlog_of, give_to_nobody, needs_root, not_under_a_sanitizer
 from certificates import Authority
 from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, config_text, free_port,
                      open_files, proc_stat, run_program, stand_still, taken_port, wait_until)
-from raw import Member, Raw, close, request, run, text
+from raw import Member, Raw, client_of, close, request, run, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
 NEW = {"path": "/new", "behaviour": "echo", "prefix": "New: "}
@@ -132,7 +133,7 @@ def test_reloads_of_many(daemon):
     """One behind the other: all that stay are moved, each is told and counted once."""
     stay, go = 1000, 500
     gone = {"path": "/gone", "behaviour": "echo"}
-    d = daemon({"workers": 2, "ping_interval": "0", "endpoints": [ECHO, gone]})
+    d = daemon({"workers": 2, "ping_interval": "0", "drain_time": "0", "endpoints": [ECHO, gone]})
 
     async def client():
         members = await asyncio.gather(
@@ -157,7 +158,8 @@ def test_reloads_of_many(daemon):
     run(client())
 
 
-def test_removed_endpoint(five):
+def test_removed_endpoint(daemon):
+    five = daemon({"drain_time": "0"})
     with Raw(five.address) as c, Raw(five.address) as other:
         c.upgrade("/safe")
         other.upgrade("/ws")
@@ -173,7 +175,8 @@ def test_removed_endpoint(five):
     five.log_contains(rf"closed /.*endpoint=/safe{way.PROXIED} code=1012 reason=endpoint-changed")
 
 
-def test_changed_behaviour(five):
+def test_changed_behaviour(daemon):
+    five = daemon({"drain_time": "0"})
     with Raw(five.address) as c, Raw(five.address) as room:
         c.upgrade("/safe")
         room.upgrade("/chat")
@@ -185,7 +188,9 @@ def test_changed_behaviour(five):
         assert room.text() == "User: hi"
 
 
-def test_stock_client_sees_the_code(five):
+def test_stock_client_sees_the_code(daemon):
+    five = daemon({"drain_time": "0"})
+
     async def client():
         async with stock.connect(five.url("/safe")) as ws:
             five.change(endpoints=FIVE[:4])
@@ -358,7 +363,7 @@ def test_workers_up(daemon):
 
 def test_workers_down(daemon):
     """Workers that are not wanted any more end with their last connection, not before."""
-    d = daemon({"workers": 4, "log_level": "debug"})
+    d = daemon({"workers": 4, "log_level": "debug", "drain_time": "1h"})
     by_worker = {}
     extra = []
     while len(by_worker) < 4:
@@ -395,7 +400,7 @@ def test_workers_down(daemon):
 
 
 def test_retiring_worker_finishes_a_handshake(daemon):
-    d = daemon({"workers": 2})
+    d = daemon({"workers": 2, "drain_time": "1h"})
     half = {}
     head = request("/ws")
     for i in range(20):
@@ -417,7 +422,7 @@ def test_retiring_worker_finishes_a_handshake(daemon):
 
 
 def test_retiring_worker_that_is_killed_stays_away(daemon):
-    d = daemon({"workers": 2, "log_level": "debug"})
+    d = daemon({"workers": 2, "log_level": "debug", "drain_time": "1h"})
     held = []
     while True:
         c = Raw(d.address).upgrade()
@@ -440,9 +445,9 @@ def test_retiring_worker_that_is_killed_stays_away(daemon):
 
 def test_workers_down_and_up_again_with_connections(daemon):
     """A worker that was retiring is taken back with what it has."""
-    d = daemon({"workers": 2})
+    d = daemon({"workers": 2, "drain_time": "1h"})
     before = d.workers()
-    held = [Raw(d.address).upgrade() for _ in range(20)]
+    held = [client_of(d, slot) for slot in (0, 1, 1)]
     for count in (1, 2, 1, 2):
         d.change(workers=count)
         d.reload()
@@ -503,6 +508,69 @@ def test_the_summary_names_whatever_changed(daemon, directory):
         none + "; settings changed: workers, log_level, shutdown_grace"
     assert changed(close_timeout="4s", endpoints=FIVE[:4]) == \
         "0 endpoints added, 4 changed, 1 removed; settings changed: close_timeout"
+
+
+@way.in_the_clear("it has certificates of its own")
+@way.directly("it has listeners of its own")
+def test_the_log_tells_of_each_change(daemon, directory):
+    """With old and new values, and what becomes of open connections."""
+    authority = Authority(os.path.join(directory, "authority"))
+    pair = authority.pair("DNS:one.example", subject="/CN=one.example")
+    first, second = ({"address": "127.0.0.1", "port": free_port()} for _ in range(2))
+    d = daemon({"listen": [first], "endpoints": [ECHO, NEW, {"path": "/gone", "behaviour": "echo"}]})
+
+    held = [Raw(d.address).upgrade(path) for path in ("/gone", "/gone", "/ws")]
+
+    def changes(**settings):
+        mark = d.log_size()
+        d.change(**settings)
+        d.reload()
+        # ahead of the line that sums them up
+        log = d.log(mark)[:d.log(mark).index("configuration reloaded: ")]
+        return re.findall(r"info: (.*?)(?: event=reload-change.*)", log)
+
+    assert changes(endpoints=[{**ECHO, "max_message": "2K", "prefix": "x" * 200}, {"path": "/more", "behaviour": "echo"},
+                              {"path": "/new", "behaviour": "sink"}]) == [
+        "endpoint /gone removed; 2 connections are closed with 1012 (endpoint-changed)",
+        "endpoint /more added",
+        'endpoint /new changed: behaviour "echo" -> "sink"; 0 connections are closed with 1012 '
+        "(endpoint-changed)",
+        f'endpoint /ws changed: max_message "128K" -> "2K"; prefix "Echo: " -> "{"x" * 99}...; '
+        '1 connections stay']
+    d.log_contains(r'event=reload-change endpoint=/more$')
+    tls = {"certificates": [pair.group()]}
+    told = changes(listen=[{**first, "backlog": 7}, {**second, "tls": tls}], log_time="never")
+    expires = told[2].rsplit(" ", 1)[1]
+    assert told == [
+        f"listener 127.0.0.1:{first['port']} changed: backlog 4096 -> 7",
+        f"listener 127.0.0.1:{second['port']} opened",
+        f'certificate "CN=one.example" of 127.0.0.1:{second["port"]} added, expires {expires}',
+        'setting log_time "auto" -> "never"']
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", expires)
+    assert changes(listen=[first], close_timeout="4s", compression={"enabled": True}, endpoints=[ECHO]) == [
+        "endpoint /more removed; 0 connections are closed with 1012 (endpoint-changed)",
+        "endpoint /new removed; 0 connections are closed with 1012 (endpoint-changed)",
+        f'endpoint /ws changed: max_message "2K" -> "128K"; close_timeout "5s" -> "4s"; '
+        f'compression.enabled false -> true; prefix "{"x" * 99}... -> "Echo: "; 1 connections stay',
+        f"listener 127.0.0.1:{first['port']} changed: backlog 7 -> 4096",
+        f"listener 127.0.0.1:{second['port']} closed",
+        f'certificate "CN=one.example" of 127.0.0.1:{second["port"]} removed, expires {expires}',
+        'setting close_timeout "5s" -> "4s"', "setting compression.enabled false -> true"]
+    # a restart's own warning tells of that
+    assert changes(bus_size="2M") == []
+    assert changes() == []
+    for c in held:
+        c.socket.close()
+
+
+def test_many_changes_are_a_number(daemon):
+    d = daemon({"endpoints": [ECHO]})
+    d.change(endpoints=[ECHO, *({"path": f"/{n}", "behaviour": "echo"} for n in range(120))])
+    mark = d.log_size()
+    d.reload()
+    d.log_contains("info: and 70 more changes event=reload-change", mark)
+    d.log_count(r"endpoint /\d+ added event=reload-change", 50, mark)
+    assert "120 endpoints added" in summary(d, mark)
 
 
 @way.directly("a listener that is gone refuses")
@@ -840,6 +908,8 @@ def outcome(d):
 
 
 def test_r_waits_for_all_workers(five):
+    # on a slow machine
+    five.expect_error("has not answered for 2 s whether it can reload|was ended by signal 9")
     stopped = five.workers()[0]
     stand_still(stopped)
     try:
@@ -856,6 +926,8 @@ def test_r_waits_for_all_workers(five):
 
 def test_r_while_a_reload_is_running(five):
     """That one may have read the file too early: the answer is of the next, and comes soon."""
+    # on a slow machine
+    five.expect_error("has not answered for 2 s whether it can reload|was ended by signal 9")
     stopped = five.workers()[0]
     stand_still(stopped)
     path = os.path.join(five.directory, "ws.sock")
@@ -960,6 +1032,69 @@ def test_worker_dies_during_a_reload(five):
         assert answer(five.address) == "Echo: hi"
 
 
+def test_worker_dies_between_the_question_and_the_decision(daemon):
+    """One that had said that it can: who takes its place has what the others have."""
+    d = daemon({"workers": 3, "endpoints": [ECHO]})
+    d.expect_error("has not answered for 2 s whether it can reload|was ended by signal 9")
+    prepared, silent, _ = d.workers()
+    mark = d.log_size()
+    stand_still(silent)
+    d.change(endpoints=[NEW], listen=[LOCAL, {"unix": os.path.join(d.directory, "ws.sock")}])
+    d.kill(signal.SIGHUP)
+    wait_until("that it is being prepared",
+               lambda: os.path.exists(os.path.join(d.directory, "ws.sock")))
+    # nobody has it before all can
+    assert answer(d.address) == "Echo: hi" and status(d.address, "/new") == 404
+    os.kill(prepared, signal.SIGKILL)
+    d.log_contains(rf"pid {prepared}\) was ended by signal 9", mark)
+    os.kill(silent, signal.SIGCONT)
+    d.log_contains("configuration reloaded: 1 endpoints added", mark)
+    d.wait_workers(3, but=[prepared])
+    for _ in range(20):
+        assert answer(d.address, "/new") == "New: hi" and status(d.address) == 404
+
+
+def lock_memory(pid, size=None):
+    """Lets a process have no more memory than it has, or any again."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+        pages = int(f.read().split()[0])
+    has = pages * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(pid, resource.RLIMIT_AS, (size or has, resource.RLIM_INFINITY))
+
+
+@way.directly("it has listeners of its own")
+@not_under_a_sanitizer("it needs more address space at any time")
+def test_worker_that_cannot_have_it_makes_all_keep_what_they_have(daemon):
+    """What was opened for it is closed, and who asks is told."""
+    port = free_port()
+    d = daemon({"workers": 3, "endpoints": [ECHO]})
+    path = os.path.join(d.directory, "ws.sock")
+    files = open_files(d.pid)
+    workers = d.workers()
+    with Raw(d.address) as c:
+        c.upgrade()
+        # not before: a handshake needs memory, too
+        lock_memory(workers[1])
+        d.change(endpoints=[NEW], listen=[LOCAL, {"address": "127.0.0.1", "port": port}, {"unix": path}])
+        with open(d.file, "a", encoding="utf-8") as f:
+            f.write("#" * 4000000 + "\n")
+        refused_reload(d, r"error: worker 1 cannot have the new configuration: there is no memory for it")
+        c.send(text("hi"))
+        assert c.text() == "Echo: hi"
+        with pytest.raises(ConnectionRefusedError):
+            Raw(("127.0.0.1", port))
+        assert not os.path.exists(path)
+        assert open_files(d.pid) == files
+        lock_memory(workers[1], resource.RLIM_INFINITY)
+        for _ in range(20):
+            assert answer(d.address) == "Echo: hi" and status(d.address, "/new") == 404
+        # all can: with the same file
+        d.reload()
+    assert d.workers() == workers
+    for _ in range(20):
+        assert answer(d.address, "/new") == "New: hi" and status(d.address) == 404
+
+
 def test_reload_right_after_a_death(five):
     """The new worker begins with the new configuration."""
     five.expect_error("signal 9")
@@ -1038,7 +1173,7 @@ class Talker:
 def test_two_hundred_connections_notice_nothing(daemon):
     """Endpoints, listeners and workers come and go; nothing is dropped, lost or out of order."""
     d = daemon({"workers": 4, "endpoints": [*FIVE, {"path": "/n", "behaviour": "sink"}],
-                "access_log": False})
+                "access_log": False, "drain_time": "1h"})
     address = d.address
     rounds = [
         {"endpoints": [*FIVE, NEW]},
@@ -1100,8 +1235,10 @@ def test_clients_that_come_during_reloads_are_served(daemon):
             await asyncio.to_thread(d.reload)
             before = len(served)
             while len(served) < before + 5:
-                await asyncio.wait(coming, timeout=0.01, return_when=asyncio.FIRST_EXCEPTION)
-                assert not any(t.done() and t.exception() for t in coming)
+                done, _ = await asyncio.wait(coming, timeout=0.01,
+                                             return_when=asyncio.FIRST_EXCEPTION)
+                for t in done:
+                    t.result()
         stop.set()
         await asyncio.gather(*coming)
 

@@ -613,13 +613,15 @@ def test_pid_file_that_was_left_over(daemon):
         assert f.read() == f"{d.pid}\n"
 
 
-@pytest.mark.parametrize("settings, what, to_lower", [
-    ({"bus_size": "4M", "max_connections": 100}, "bus of 4194304 bytes", "bus_size"),
-    ({"bus_size": "4M"}, "table of addresses", "max_connections")], ids=["bus", "addresses"])
-def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon, settings, what, to_lower):
-    d = daemon(settings, start=False, wrap=("sh", "-c", 'ulimit -f 2048; exec "$@"', "sh"))
-    d.refuses(rf"there is no memory for the {what}: File too large; lower {to_lower} or "
-              r"raise the limit of file sizes \(ulimit -f\)")
+@pytest.mark.parametrize("blocks, settings, what", [
+    (2048, {}, "for the table of addresses: File too large; lower max_connections or "),
+    (2048, {"max_connections": 100}, "to share with the workers: File too large; "),
+    (40960, {"bus_size": "32M", "max_connections": 100},
+     "for the bus of 33554432 bytes: File too large; lower bus_size or ")],
+    ids=["addresses", "counters", "bus"])
+def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon, blocks, settings, what):
+    d = daemon(settings, start=False, wrap=("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"))
+    d.refuses(rf"there is no memory {what}raise the limit of file sizes \(ulimit -f\)")
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
@@ -649,7 +651,7 @@ def test_gives_up_when_no_worker_comes_up(daemon):
     # each is started three times, for which a busy machine takes its time
     d = daemon({"workers": 2}, start=False, wrap=(sys.executable, barren.__file__))
     d.expect_error("cannot start: Operation not permitted")
-    d.expect_error("exited with status 1 while starting")
+    d.expect_error("exited with status 1 while starting|the admin process .* exited with status 1")
     d.expect_error("giving up: the workers do not come up; see above")
     d.launch()
     assert d.wait(4 * DEADLINE) == 3, d.log()

@@ -152,11 +152,12 @@ def test_handshakes_are_refused(daemon):
 @way.in_the_clear("a handshake needs a worker that moves")
 @way.directly("what waits for a worker, waits in a queue of its own")
 def test_queued_connections_are_refused_too(daemon):
-    """They came before the end was near: an answer is better than a reset."""
+    """They came before the end was near: an answer is better than a reset. They are more than are
+    accepted in one go."""
     d = daemon({**LONG, "workers": 1})
     [worker] = d.workers()
     stand_still(worker)
-    queued = [Raw(d.address).send(request("/ws")) for _ in range(5)]
+    queued = [Raw(d.address).send(request("/ws")) for _ in range(200)]
     d.kill(signal.SIGTERM)
     d.notify.wait("STOPPING=1")
     os.kill(worker, signal.SIGCONT)

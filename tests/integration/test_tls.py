@@ -1559,7 +1559,7 @@ def test_stop(daemon, pki):
 
 
 def test_retired_worker_keeps_its_connections(daemon, pki):
-    d = serve(daemon, pki.ec, settings={"workers": 4})
+    d = serve(daemon, pki.ec, settings={"workers": 4, "drain_time": "1h"})
     held = [Raw(d.address, tls=pki.tls).upgrade("/chat") for _ in range(16)]
     d.change(workers=1)
     d.reload()

@@ -93,7 +93,8 @@ def test_no_core_dump_of_keys(daemon, pair):
     assert owners() == {NOBODY.pw_uid}
     d.change(listen=with_tls(pair))
     d.reload()
-    assert owners() == {0}
+    # nobody waits for the admin process to have it
+    wait_until("that nobody else may look", lambda: owners() == {0})
     assert status_of(d.pid)["Uid"].split() == [str(NOBODY.pw_uid)] * 4
 
 
@@ -351,7 +352,7 @@ def check_what_is_open(d, listeners):
         d.log_contains(rf"runs with pid {pid}\b")
         files = opened(pid)
         kinds = [x.partition(":")[0] for x in files]
-        assert kinds.count("socket") == 1 + listeners, "the pair with the master, and listeners"
+        assert kinds.count("socket") == 2 + listeners, "pairs with master and admin, and listeners"
         assert sockets(pid) <= set(masters), "one that the master does not know"
         # libevent makes one for signals
         assert not {x for x in files if x.startswith("pipe:")} & set(masters)
@@ -363,6 +364,23 @@ def check_what_is_open(d, listeners):
         assert files.count("anon_inode:[eventpoll]") == files.count("anon_inode:[timerfd]") == 1
     for a, b in itertools.combinations(workers, 2):
         assert len(sockets(a) & sockets(b)) == 1, "the unix socket is all that they share"
+
+
+def test_the_admin_process_has_nothing_of_the_masters_open(daemon):
+    """Its pair, its socket, where the log goes and the wake-ups; no listener of clients."""
+    d = daemon()
+    masters, pid = opened(d.pid), d.admin()
+    wait_until("it has closed the rest, and has a loop", lambda: d.directory not in opened(pid)
+               and "anon_inode:[eventpoll]" in opened(pid))
+    files = opened(pid)
+    assert len(sockets(pid) & set(masters)) == 2 + 60, "and a pair with each worker"
+    # libevent has a pair of its own for signals, or a pipe
+    assert {x for x in files if x.startswith("/")} == \
+        {"/dev/null", d.log_file, f"{d.log_file}.out"}
+    assert files.count("anon_inode:[eventfd]") == 64
+    assert files.count("anon_inode:[eventpoll]") == 1
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        assert re.search(r"^CapEff:\t0+$", f.read(), re.M)
 
 
 @needs_root

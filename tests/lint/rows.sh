@@ -11,7 +11,7 @@ used() {
     done < <(sed -nE "$rows" "$table" | grep . || echo "that could be found: none")
 }
 
-used metric src/base/metrics.def 's/^METRIC\((\w+),.*/\1/p' '(->|\.)%\b'
+used metric src/base/metrics.def '/^METRIC_(DERIVED|INFO)/d; s/^METRIC_[A-Z]+\((\w+)[,)].*/\1/p' '(->|\.)%\b'
 # not by a row of answers alone
 used reason src/base/reason.def 's/^[A-Z]+\(([A-Z_0-9]+),.*/\1/p' '([^ ]|[^{] )REASON_%\b'
 used event src/base/log_event.def '/^LOG_EVENT\(NONE,/d; s/^LOG_EVENT\(([A-Z_0-9]+),.*/\1/p' '(LOG_EVENT_|LOG_OF\()%\b'

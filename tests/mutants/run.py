@@ -35,7 +35,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-LAYERS = ["base", "proto", "bus", "config", "net", "session", "behaviours", "process"]
+LAYERS = ["base", "proto", "bus", "config", "net", "session", "behaviours", "admin", "process",
+          "ctl"]
 INTEGRATION = "tests/integration"
 
 # Seconds that a test program, and a file of pytest's, may take; who takes longer hangs.

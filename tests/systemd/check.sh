@@ -8,8 +8,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$PWD/build/systemd
-# what the program is linked with, by the names of this release
-packages=python3,$(ldd build/ignyxd | awk '$3 ~ /^\// { n = split($3, a, "/"); print "*/" a[n - 1] "/" a[n] }' |
+# what the programs are linked with, by the names of this release, and what README.md uses beside them
+packages=python3,curl,procps,$(ldd build/ignyxd build/ignyxctl | awk '$3 ~ /^\// { n = split($3, a, "/"); print "*/" a[n - 1] "/" a[n] }' |
     xargs dpkg-query -S 2>/dev/null | sed 's/:.*//' | sort -u | paste -sd,)
 
 count() { [ -z "${IGNYX_COUNTS-}" ] || echo "$1 $2 $3" >>"$IGNYX_COUNTS"; }
@@ -47,7 +47,8 @@ newer() {
 
 out=$work/outcome
 tests/systemd/testbed.sh run "$work/bed" --quiet --timeout 300 --journal "$work/journal.log" \
-    --bind-ro "$work/stage:/stage" --bind-ro "$work/newer:/newer" --bind-ro "$PWD/tests:/tests" -- \
+    --bind-ro "$work/stage:/stage" --bind-ro "$work/newer:/newer" --bind-ro "$PWD/tests:/tests" \
+    --bind-ro "$PWD/README.md:/README.md" -- \
     /usr/bin/python3 -B /tests/systemd/inside.py 2>&1 | tee "$out"
 status=${PIPESTATUS[0]}
 

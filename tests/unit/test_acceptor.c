@@ -46,18 +46,27 @@ static struct net_peer peers[MANY];
 static void *last_arg;
 
 static size_t places = MANY; /* how many more there are */
+static size_t a_turn = MANY; /* for how many it has time */
+static void *gone_arg;
 
 static bool may(void)
 {
 	return places > 0;
 }
 
-static void take(int fd, const struct net_peer *peer, void *arg)
+static void gone(void *arg)
+{
+	gone_arg = arg;
+	acceptor = NULL;
+}
+
+static bool take(int fd, const struct net_peer *peer, void *arg)
 {
 	places--;
 	accepted[count] = fd;
 	peers[count++] = *peer;
 	last_arg = arg;
+	return count % a_turn != 0;
 }
 
 /* For that family, on an address that the kernel chooses. */
@@ -96,13 +105,15 @@ static int begin(void **state)
 	acceptor = NULL;
 	copy = -1;
 	count = client_count = 0;
-	places = MANY;
+	places = a_turn = MANY;
+	gone_arg = NULL;
 	return base ? 0 : -1;
 }
 
 static int end(void **state)
 {
 	(void)state;
+	acceptor_finish_no_more();
 	if (acceptor)
 		acceptor_free(acceptor);
 	while (count > 0)
@@ -242,6 +253,27 @@ static void test_more_than_a_turn(void **state)
 	wait_for(MANY);
 }
 
+static void turn(void)
+{
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+/* A turn may have no time for more, however few there were. */
+static void test_no_more_time(void **state)
+{
+	(void)state;
+	start(AF_INET);
+	a_turn = 3;
+	for (int i = 0; i < 8; i++)
+		call();
+	for (size_t n = 3; n <= 6; n += 3) {
+		turn();
+		assert_int_equal(count, n);
+	}
+	turn();
+	assert_int_equal(count, 8);
+}
+
 static int64_t tenths(void)
 {
 	struct timespec t;
@@ -341,17 +373,112 @@ static void test_without_a_place_it_sleeps(void **state)
 
 /* --- the end --- */
 
+static void finish(bool shut)
+{
+	acceptor_finish(acceptor, shut, gone);
+}
+
 static void test_who_waits_is_taken(void **state)
 {
 	(void)state;
 	start(AF_INET);
 	for (int i = 0; i < 5; i++)
 		call();
-	acceptor_finish(acceptor, false);
-	acceptor = NULL;
+	/* whatever the rate, and whether there is a place */
+	acceptor_set(acceptor, &count, 1);
+	places = 1;
+	finish(false);
 	assert_int_equal(count, 5);
+	assert_ptr_equal(gone_arg, &count);
+	assert_int_equal(fcntl(listening, F_GETFD), -1);
 	/* whoever has a copy goes on with it */
 	assert_true(call() >= 0);
+}
+
+/* As many a turn as it has time for: nobody is reset, and then the socket is closed. */
+static void test_who_waits_is_taken_in_portions(void **state)
+{
+	(void)state;
+	start(AF_INET);
+	a_turn = 2;
+	for (int i = 0; i < 5; i++)
+		call();
+	finish(true);
+	assert_int_equal(count, 2);
+	assert_true(acceptor_some_finish());
+	turn();
+	assert_int_equal(count, 4);
+	assert_null(gone_arg);
+	turn();
+	assert_int_equal(count, 5);
+	assert_ptr_equal(gone_arg, &base);
+	assert_false(acceptor_some_finish());
+	assert_int_equal(call(), -1);
+}
+
+/* It went to sleep for want of a place, and does not wait for one any more. */
+static void test_who_waits_for_a_place_is_taken(void **state)
+{
+	(void)state;
+	start(AF_INET);
+	places = 1;
+	a_turn = 2;
+	for (int i = 0; i < 4; i++)
+		call();
+	turn();
+	assert_int_equal(count, 1);
+	finish(false);
+	assert_int_equal(count, 2);
+	turn();
+	assert_int_equal(count, 4);
+	turn();
+	assert_ptr_equal(gone_arg, &base);
+}
+
+static void test_finishes_no_more(void **state)
+{
+	(void)state;
+	start(AF_INET);
+	a_turn = 1;
+	for (int i = 0; i < 3; i++)
+		call();
+	finish(true);
+	acceptor_finish_no_more();
+	assert_int_equal(count, 1);
+	assert_ptr_equal(gone_arg, &base);
+	assert_false(acceptor_some_finish());
+	assert_int_equal(call(), -1);
+}
+
+/* Who comes all the time does not keep it from its end. */
+static void test_finishes_in_any_case(void **state)
+{
+	enum { CROWD = 100, MOST = 65536 };
+	size_t served = 0;
+
+	(void)state;
+	start(AF_UNIX);
+	for (int i = 0; i < CROWD; i++)
+		call();
+	a_turn = 1;
+	finish(false);
+	a_turn = MANY;
+	while (!gone_arg) {
+		size_t n = count;
+
+		served += n;
+		assert_in_range(served, 1, MOST);
+		while (count > 0)
+			close(accepted[--count]);
+		for (size_t i = 0; i < n; i++)
+			close(clients[i]);
+		memmove(clients, clients + n, (CROWD - n) * sizeof(*clients));
+		client_count -= n;
+		while (client_count < CROWD)
+			call();
+		turn();
+	}
+	assert_int_equal(served + count, MOST);
 }
 
 static void test_shut(void **state)
@@ -359,8 +486,7 @@ static void test_shut(void **state)
 	(void)state;
 	start(AF_INET);
 	call();
-	acceptor_finish(acceptor, true);
-	acceptor = NULL;
+	finish(true);
 	assert_int_equal(count, 1);
 	assert_int_equal(call(), -1);
 }
@@ -441,11 +567,16 @@ int main(void)
 		TEST(test_unix),
 		TEST(test_peers),
 		TEST(test_more_than_a_turn),
+		TEST(test_no_more_time),
 		TEST(test_rate),
 		TEST(test_rate_below_ten),
 		TEST(test_places),
 		TEST(test_without_a_place_it_sleeps),
 		TEST(test_who_waits_is_taken),
+		TEST(test_who_waits_is_taken_in_portions),
+		TEST(test_who_waits_for_a_place_is_taken),
+		TEST(test_finishes_no_more),
+		TEST(test_finishes_in_any_case),
 		TEST(test_shut),
 		TEST(test_free_takes_nobody),
 		TEST(test_no_memory),

@@ -1,7 +1,7 @@
 /*
  * Who accepts for a slot whose worker cannot, and what the other workers are told of it.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static void ignore_reloaded(unsigned moved, unsigned closed)
 	(void)closed;
 }
 
-static const struct slot_events events = { ignore_ready, ignore_reloaded };
+static const struct slot_events events = { .ready = ignore_ready, .reloaded = ignore_reloaded };
 
 /* A worker that is said to be there, under this process's number. */
 static void run(int slot)

@@ -1,7 +1,7 @@
 /*
  * When a worker that died is replaced: at once, then with pauses, then at once again.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -21,26 +21,31 @@
 #include "step.h"
 #include "test_bus_check.h"
 
-enum { SIZE = 65536, LAG = 8192, ROOMS = 3, VICTIM = 0, OTHER = 1 };
-enum { KILLS = 300, MEDDLINGS = 60, TOO_MANY_STEPS = 100000 };
+enum { SIZE = 65536, LAG = 8192, ROOMS = 3, OTHER = 1 };
+/* Where the process that is killed is: among the workers, or a role that publishes beside them. */
+enum { A_WORKER = 0, A_ROLE = SLOTS_WORKERS };
+enum { KILLS = 200, MEDDLINGS = 60, TOO_MANY_STEPS = 100000 };
 
 struct fixture {
 	struct bus *victim; /* the master's struct, which the traced process inherits */
+	int slot; /* of the victim */
 	struct bus other;
 	struct bus_room room;
 	int wakeups[SLOTS];
 	uint64_t last; /* sequence that the other has read */
 	unsigned number;
 	struct bus_room held[ROOMS]; /* by the victim, before it is traced */
+	uint64_t answers[2]; /* to what was published with a key */
 };
 
-static int set_up(void **state)
+static int set_up_in(void **state, int slot)
 {
 	struct bus_limits l = { .size = SIZE, .lag = LAG, .max_rooms = ROOMS };
 	struct fixture *f = calloc(1, sizeof(*f));
 	uint64_t sequence;
 
 	assert_non_null(f);
+	f->slot = slot;
 	bus_check_open(f->wakeups);
 	f->victim = bus_new(&l, f->wakeups);
 	assert_non_null(f->victim);
@@ -49,6 +54,16 @@ static int set_up(void **state)
 	assert_int_equal(bus_join(&f->other, "room", 4, &f->room, &sequence), BUS_OK);
 	*state = f;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_in(state, A_WORKER);
+}
+
+static int set_up_role(void **state)
+{
+	return set_up_in(state, A_ROLE);
 }
 
 static int tear_down(void **state)
@@ -68,7 +83,7 @@ static pid_t start(struct fixture *f, void (*prepare)(struct fixture *),
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		bus_set_slot(f->victim, VICTIM);
+		bus_set_slot(f->victim, f->slot);
 		if (prepare)
 			prepare(f);
 		/* so that the call has not to look at all cursors first */
@@ -86,7 +101,7 @@ static void end(struct fixture *f, pid_t pid)
 {
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	bus_clear_slot(f->victim, VICTIM);
+	bus_clear_slot(f->victim, f->slot);
 }
 
 static void skip_for(const char *why)
@@ -165,6 +180,12 @@ static void join_room(struct fixture *f)
 		_exit(1);
 }
 
+static void open_room(struct fixture *f)
+{
+	if (bus_open(f->victim, "room", 4, &f->room) != BUS_OK)
+		_exit(1);
+}
+
 static void append(struct fixture *f)
 {
 	uint8_t bytes[100];
@@ -194,10 +215,225 @@ static void check_append(struct fixture *f)
 		absent++;
 }
 
-static void test_append(void **state)
+static void append_everywhere(struct fixture *f, void (*prepare)(struct fixture *))
 {
 	whole = absent = 0;
-	assert_some_with_the_lock(*state, kill_everywhere(*state, join_room, append, check_append));
+	assert_some_with_the_lock(f, kill_everywhere(f, prepare, append, check_append));
+	assert_true(whole > 4);
+	assert_true(absent > 4);
+}
+
+static void test_append(void **state)
+{
+	append_everywhere(*state, join_room);
+}
+
+/* Who is no reader has no cursor that anybody waits for, and is heard like one who is. */
+static void test_append_of_a_role(void **state)
+{
+	append_everywhere(*state, open_room);
+}
+
+enum { IN_BATCH = 3 };
+
+/* By turns to a room that the other is in as well, and to one in which nobody is. */
+static void append_batch(struct fixture *f)
+{
+	uint8_t bytes[100];
+	struct bus_part part = { bytes, sizeof(bytes) };
+	struct bus_item items[IN_BATCH];
+
+	memset(bytes, (int)f->number, sizeof(bytes));
+	for (unsigned i = 0; i < IN_BATCH; i++)
+		items[i] = (struct bus_item){
+			.room = i % 2 ? f->held[0] : f->room,
+			.meta = { .sender = f->number, .kind = 1 },
+			.parts = &part,
+			.count = 1,
+		};
+	if (bus_append_all(f->victim, items, IN_BATCH) != BUS_OK)
+		_exit(1);
+}
+
+static void open_two(struct fixture *f)
+{
+	open_room(f);
+	if (bus_open(f->victim, "second", 6, &f->held[0]) != BUS_OK)
+		_exit(1);
+}
+
+/* How many entries of a room are linked from the last one, all with their numbers. */
+static uint64_t count_links(const struct bus *b, struct bus_room room)
+{
+	uint64_t sequence = bus_sequence(b, room), count = 0;
+
+	for (uint64_t position = b->rooms[room.index].last; position != 0; count++) {
+		struct bus_head head;
+
+		if (b->shared->reserve - position > b->size)
+			break;
+		bus_copy_head(b, position, &head);
+		assert_int_equal(head.id, room.id);
+		assert_int_equal(head.sequence, sequence - count);
+		position = head.previous;
+	}
+	return count;
+}
+
+/* All of it can be read, in both rooms, or nothing. */
+static void check_batch(struct fixture *f)
+{
+	static uint64_t second;
+	const struct bus_meta others = { .kind = 2 };
+	struct bus_room room;
+	uint64_t entries = go_on(f), now;
+
+	assert_int_equal(bus_open(&f->other, "second", 6, &room), BUS_OK);
+	if (f->number == 0)
+		second = 0;
+	now = bus_sequence(&f->other, room);
+	assert_true(count_links(&f->other, f->room) >= entries);
+	assert_true(count_links(&f->other, room) >= now - second);
+	if (entries == 1) {
+		absent++;
+		assert_int_equal(now, second);
+	} else {
+		whole++;
+		assert_int_equal(entries, 1 + IN_BATCH - IN_BATCH / 2);
+		assert_int_equal(now, second + IN_BATCH / 2);
+	}
+	/* the next one is numbered and linked behind them, and the room stays */
+	assert_int_equal(bus_append(&f->other, room, &others, NULL, 0), BUS_OK);
+	second = now + 1;
+	assert_int_equal(bus_sequence(&f->other, room), second);
+	assert_true(count_links(&f->other, room) >= second - now);
+	bus_advance(&f->other, f->other.shared->tail);
+}
+
+static void test_batch(void **state)
+{
+	whole = absent = 0;
+	assert_some_with_the_lock(*state,
+				  kill_everywhere(*state, open_two, append_batch, check_batch));
+	assert_true(whole > 4);
+	assert_true(absent > 4);
+}
+
+static void redo(struct fixture *f)
+{
+	if (!bus_redo_newest(f->victim))
+		_exit(1);
+}
+
+/* What its author has finished is finished again, and nobody who looks meanwhile sees less of it. */
+static void test_redone_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct bus_item items[IN_BATCH];
+	uint64_t last;
+	pid_t pid;
+
+	for (unsigned i = 0; i < IN_BATCH; i++)
+		items[i] = (struct bus_item){ .room = f->room, .meta = { .kind = 1 } };
+	assert_int_equal(bus_append_all(&f->other, items, IN_BATCH), BUS_OK);
+	last = f->other.rooms[f->room.index].last;
+	pid = start(f, NULL, redo);
+	if (pid < 0)
+		skip_for("needs ptrace, which is not allowed here");
+	do {
+		assert_int_equal(bus_sequence(&f->other, f->room), IN_BATCH);
+		assert_int_equal(f->other.rooms[f->room.index].last, last);
+	} while (step(pid, 1) == 1);
+	end(f, pid);
+}
+
+static enum bus_result append_with_key(struct fixture *f, struct bus *b)
+{
+	uint8_t bytes[100];
+	struct bus_part part = { bytes, sizeof(bytes) };
+	struct bus_once once = { { { f->number, 1 } }, { { f->number, 2 } }, BUS_KEY_MS };
+	struct bus_item items[2];
+	enum bus_result result;
+
+	memset(bytes, (int)f->number, sizeof(bytes));
+	for (unsigned i = 0; i < 2; i++)
+		items[i] = (struct bus_item){
+			.room = f->room,
+			.meta = { .sender = f->number, .kind = 1 },
+			.parts = &part,
+			.count = 1,
+		};
+	result = bus_append_once(b, items, 2, &once);
+	if (result == BUS_OK || result == BUS_REPEATED) {
+		f->answers[0] = items[0].sequence;
+		f->answers[1] = items[1].sequence;
+	}
+	return result;
+}
+
+static void append_once(struct fixture *f)
+{
+	if (append_with_key(f, f->victim) != BUS_OK)
+		_exit(1);
+}
+
+/* All places of keys, so that for each that comes one has to go. */
+static void give_all_keys(struct fixture *f)
+{
+	struct bus_part part = { "other", 5 };
+	struct bus_once once = { .now = 0 };
+
+	for (uint64_t n = 0; n < BUS_KEYS; n++) {
+		struct bus_item item = { .room = f->room, .parts = &part, .count = 1 };
+
+		once.key.half[0] = n;
+		item.meta.kind = 2;
+		assert_int_equal(bus_append_once(&f->other, &item, 1, &once), BUS_OK);
+		bus_advance(&f->other, f->other.shared->tail);
+	}
+	f->last = bus_sequence(&f->other, f->room);
+}
+
+/* Each key that is kept is in a chain, and no other is; the oldest may be about to go. */
+static void check_keys(const struct bus_keys *k)
+{
+	uint64_t found = 0;
+
+	for (uint32_t chain = 0; chain < BUS_KEYS; chain++)
+		for (uint32_t i = k->chains[chain]; i != 0; i = k->keys[i - 1].next)
+			found++;
+	assert_in_range(k->end - k->first - found, 0, 1);
+}
+
+/* Who asks again finds that it was published, or publishes it now. */
+static void check_once(struct fixture *f)
+{
+	uint64_t before = f->last;
+	enum bus_result result;
+
+	result = append_with_key(f, &f->other);
+	/* what the dead one had begun is finished by now */
+	check_keys(f->victim->keys);
+	assert_true(result == BUS_OK || result == BUS_REPEATED);
+	if (result == BUS_REPEATED)
+		whole++;
+	else
+		absent++;
+	assert_int_equal(f->answers[0], before + 1);
+	assert_int_equal(f->answers[1], before + 2);
+	assert_int_equal(go_on(f), 3);
+	assert_int_equal(append_with_key(f, &f->other), BUS_REPEATED);
+	assert_int_equal(f->answers[1], before + 2);
+	assert_int_equal(f->victim->keys->end - f->victim->keys->first, BUS_KEYS);
+}
+
+static void test_once(void **state)
+{
+	struct fixture *f = *state;
+
+	whole = absent = 0;
+	give_all_keys(f);
+	assert_some_with_the_lock(f, kill_everywhere(f, open_room, append_once, check_once));
 	assert_true(whole > 4);
 	assert_true(absent > 4);
 }
@@ -247,12 +483,78 @@ static void test_join(void **state)
 	assert_some_with_the_lock(*state, kill_everywhere(*state, NULL, join_new, check_join));
 }
 
+/* The other's room and the new one are there; what a dead one left takes no place for good. */
+static void check_open(struct fixture *f)
+{
+	struct bus_room room;
+	char name[32];
+
+	go_on(f);
+	for (unsigned i = 0; i < 2 * ROOMS; i++) {
+		int len = snprintf(name, sizeof(name), "fresh %u %u", f->number, i);
+
+		assert_int_equal(bus_open(&f->other, name, (size_t)len, &room), BUS_OK);
+	}
+	assert_null(bus_check_directory(f->victim));
+}
+
+static void open_new(struct fixture *f)
+{
+	char name[32] = "new";
+	struct bus_room room;
+
+	memcpy(name + 3, &f->number, sizeof(f->number));
+	if (bus_open(f->victim, name, 3 + sizeof(f->number), &room) != BUS_OK)
+		_exit(1);
+}
+
+static void test_open_of_a_role(void **state)
+{
+	assert_some_with_the_lock(*state, kill_everywhere(*state, NULL, open_new, check_open));
+}
+
+/* The members are the other's, and of nobody who is dead, or has the slot next. */
+static void check_members(struct fixture *f)
+{
+	struct bus next = *f->victim;
+	struct bus_room room;
+	uint64_t sequence;
+
+	bus_set_slot(&next, f->slot);
+	assert_int_equal(bus_members(&f->other, f->room), 3);
+	assert_int_equal(bus_join(&next, "room", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_members(&f->other, f->room), 3);
+	bus_leave(&next, room);
+	go_on(f);
+}
+
+static void say_how_many(struct fixture *f)
+{
+	bus_set_members(&f->other, f->room, 3);
+	join_room(f);
+	bus_set_members(f->victim, f->room, 5);
+}
+
+static void come_and_go(struct fixture *f)
+{
+	bus_set_members(f->victim, f->room, 7);
+	bus_leave(f->victim, f->room);
+	join_room(f);
+	bus_set_members(f->victim, f->room, 9);
+}
+
+static void test_members(void **state)
+{
+	assert_some_with_the_lock(
+		*state, kill_everywhere(*state, say_how_many, come_and_go, check_members));
+}
+
 /* At every instruction at which nobody else gets the lock, it is the victim's by name. */
 static void test_owner_is_named_wherever_it_stands(void **state)
 {
 	struct fixture *f = *state;
 	pthread_mutex_t *lock = &f->victim->shared->lock;
-	pid_t pid = start(f, join_room, append);
+	pid_t pid = start(f, f->slot < SLOTS_WORKERS ? join_room : open_room, append);
 	unsigned steps = 0, held = 0;
 	uint64_t count;
 
@@ -400,6 +702,70 @@ static void test_names_are_never_torn(void **state)
 	meddle_everywhere(*state, open_a, read_name, open_others, NULL);
 }
 
+/* A room of which name, messages and members all say the same. */
+static void join_one(struct fixture *f, char letter, uint32_t number)
+{
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE };
+	struct bus_part part = { "x", 1 };
+	uint64_t sequence;
+
+	assert_int_equal(bus_join(&f->other, &letter, 1, &f->held[2], &sequence), BUS_OK);
+	for (uint32_t i = 0; i < number; i++)
+		assert_int_equal(bus_append(&f->other, f->held[2], &meta, &part, 1), BUS_OK);
+	bus_set_members(&f->other, f->held[2], number);
+	bus_advance(&f->other, f->other.shared->tail);
+}
+
+/* One place of the directory is left for it. */
+static void join_a(struct fixture *f)
+{
+	uint64_t sequence;
+
+	if (f->held[1].id == 0)
+		assert_int_equal(bus_join(&f->other, "stays", 5, &f->held[1], &sequence), BUS_OK);
+	bus_leave(&f->other, f->held[2]);
+	fill_the_log(f);
+	join_one(f, 'a', 1);
+	f->held[0] = f->held[2];
+}
+
+static void join_b_instead(struct fixture *f)
+{
+	bus_leave(&f->other, f->held[2]);
+	fill_the_log(f);
+	join_one(f, 'b', 2);
+	assert_int_equal(f->held[2].index, f->held[0].index);
+}
+
+static void list_it(struct fixture *f)
+{
+	struct bus_listed r;
+	unsigned number;
+
+	if (!bus_list(f->victim, f->held[0].index, &r))
+		return;
+	number = r.name[0] == 'a' ? 1 : 2;
+	if (r.name_len != 1 || r.name[0] != "?ab"[number] || r.sequence > number ||
+	    (r.members != 0 && r.members != number))
+		_exit(1);
+}
+
+static void test_a_listed_room_is_one(void **state)
+{
+	meddle_everywhere(*state, join_a, list_it, join_b_instead, NULL);
+}
+
+static void count_members(struct fixture *f)
+{
+	if (bus_members(f->victim, f->held[0]) > 1)
+		_exit(1);
+}
+
+static void test_members_are_of_one_room(void **state)
+{
+	meddle_everywhere(*state, join_a, count_members, join_b_instead, NULL);
+}
+
 static bool is_told(struct fixture *f, int slot)
 {
 	uint64_t count;
@@ -437,7 +803,7 @@ static void hold_up(struct fixture *f)
 		assert_int_equal(bus_join(&f->other, "more", 4, &f->held[0], &sequence), BUS_OK);
 	while (say(f, &f->other) == BUS_OK)
 		continue;
-	while (is_told(f, VICTIM))
+	while (is_told(f, f->slot))
 		continue;
 }
 
@@ -451,7 +817,7 @@ static bool holds_up(const struct fixture *f)
 
 static void wait_for_the_other(struct fixture *f)
 {
-	if (waits(f, f->victim) && !holds_up(f) && !is_told(f, VICTIM))
+	if (waits(f, f->victim) && !holds_up(f) && !is_told(f, f->slot))
 		_exit(1);
 }
 
@@ -481,7 +847,7 @@ static void victim_holds_up(struct fixture *f)
 	uint64_t sequence;
 
 	f->victim->joined = 0;
-	bus_set_slot(f->victim, VICTIM);
+	bus_set_slot(f->victim, f->slot);
 	bus_advance(&f->other, f->other.shared->tail);
 	assert_int_equal(bus_join(f->victim, "room", 4, &f->room, &sequence), BUS_OK);
 	assert_int_equal(bus_join(f->victim, "more", 4, &f->held[0], &sequence), BUS_OK);
@@ -557,18 +923,32 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_append, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_append_of_a_role, set_up_role, tear_down),
+		cmocka_unit_test_setup_teardown(test_batch, set_up_role, tear_down),
+		cmocka_unit_test_setup_teardown(test_redone_twice, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_once, set_up_role, tear_down),
 		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_open_of_a_role, set_up_role, tear_down),
+		cmocka_unit_test_setup_teardown(test_members, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_owner_is_named_wherever_it_stands, set_up,
 						tear_down),
+		{ "test_owner_is_named_wherever_it_stands of a role",
+		  test_owner_is_named_wherever_it_stands, set_up_role, tear_down, NULL },
 		cmocka_unit_test_setup_teardown(test_history_is_never_torn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_are_never_torn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_listed_room_is_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_members_are_of_one_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_told_of_a_cursor_that_moves, set_up,
 						tear_down),
+		{ "test_told_of_a_cursor_that_moves of a role", test_told_of_a_cursor_that_moves,
+		  set_up_role, tear_down, NULL },
 		cmocka_unit_test_setup_teardown(test_told_of_a_reader_that_leaves, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tells_as_it_moves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tells_as_it_leaves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dies_as_it_asks, set_up, tear_down),
+		{ "test_dies_as_it_asks of a role", test_dies_as_it_asks, set_up_role, tear_down,
+		  NULL },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

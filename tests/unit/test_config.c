@@ -21,6 +21,7 @@
 #include "config/alloc.h"
 #include "config/fill.h"
 #include "config/files.h"
+#include "config/plan.h"
 
 enum { DESCRIPTORS = 1024 };
 
@@ -401,16 +402,23 @@ static struct config *with_endpoints(const char *endpoints)
 	return c;
 }
 
+struct config_diff {
+	unsigned added, changed, removed;
+};
+
 static void check_diff(const char *old, const char *new, struct config_diff expected)
 {
 	struct config *a = with_endpoints(old), *b = with_endpoints(new);
-	struct config_diff d = config_diff_endpoints(a, b);
+	struct plan *p = plan_new(a, a, b);
 
-	assert_int_equal(d.added, expected.added);
-	assert_int_equal(d.changed, expected.changed);
-	assert_int_equal(d.removed, expected.removed);
+	/* the plan keeps both */
 	config_unref(a);
 	config_unref(b);
+	assert_int_equal(plan_count(p, PLAN_ENDPOINT, PLAN_ADDED), expected.added);
+	assert_int_equal(plan_count(p, PLAN_ENDPOINT, PLAN_CHANGED), expected.changed);
+	assert_int_equal(plan_count(p, PLAN_ENDPOINT, PLAN_REMOVED), expected.removed);
+	assert_int_equal(p->count, expected.added + expected.changed + expected.removed);
+	plan_free(p);
 }
 
 static void test_diff(void **state)
@@ -453,6 +461,60 @@ static void test_diff(void **state)
 		   "{ path = \"/a\"; behaviour = \"echo\"; }, { path = \"/b\"; behaviour = "
 		   "\"echo\"; }",
 		   (struct config_diff){ .added = 1 });
+}
+
+/* "KEY OLD NEW;" for each setting that differs, as JSON; the endpoint's path in front. */
+static void check_values(const char *old, const char *new, bool closes, const char *expected)
+{
+	struct config *a = with_endpoints(old), *b = with_endpoints(new);
+	struct plan *p = plan_new(a, a, b);
+	char *got = alloc_string("");
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct plan_item *item = &p->items[i];
+
+		assert_int_equal(item->closes, closes);
+		for (size_t k = 0; k < item->count; k++) {
+			char *x = json_dumps(item->values[k].old, JSON_ENCODE_ANY);
+			char *y = json_dumps(item->values[k].new, JSON_ENCODE_ANY);
+			char *more = alloc_format("%s%s %s %s %s;", got, item->endpoint->path,
+						  item->values[k].key, x, y);
+
+			free(x);
+			free(y);
+			free(got);
+			got = more;
+		}
+	}
+	assert_string_equal(got, expected);
+	free(got);
+	plan_free(p);
+	config_unref(a);
+	config_unref(b);
+}
+
+#define ECHO(more) "{ path = \"/a\"; behaviour = \"echo\"; " more " }"
+
+#define OTHER "{ path = \"/b\"; behaviour = \"echo\"; }"
+
+static void test_values_that_differ(void **state)
+{
+	(void)state;
+	check_values(ECHO(""), ECHO("max_message = \"2K\"; idle_timeout = \"90s\";"), false,
+		     "/a max_message \"1M\" \"2K\";/a idle_timeout \"0\" \"90s\";");
+	check_values(ECHO("access_log = false;"), ECHO("subprotocols = ( \"x\", \"y\" );"), false,
+		     "/a subprotocols [] [\"x\", \"y\"];/a access_log false true;");
+	check_values(ECHO(""), ECHO("compression = { enabled = true; level = 3; };"), false,
+		     "/a compression.enabled false true;/a compression.level 1 3;");
+	check_values(ECHO("slow_consumer = \"drop_newest\";"),
+		     ECHO("max_connections_per_address = 4; prefix = \"\\n\";"), false,
+		     "/a max_connections_per_address 0 4;"
+		     "/a slow_consumer \"drop_newest\" \"close\";/a prefix \"\" \"\\n\";");
+	/* what is of the behaviour that was cannot be compared */
+	check_values(ECHO("prefix = \"x\";"), "{ path = \"/a\"; behaviour = \"sink\"; }", true,
+		     "/a behaviour \"echo\" \"sink\";");
+	check_values(ECHO("") "," OTHER, OTHER, true, "");
+	check_values(OTHER, ECHO("") "," OTHER, false, "");
 }
 
 /* Where a daemon is asked that runs: by an absolute path alone, for it runs in another folder. */
@@ -504,9 +566,16 @@ static void test_first_expiry(void **state)
 	assert_int_equal(config_first_expiry(&c), 0);
 }
 
-static void note_key(const char *key, void *arg)
+/* Those of a reload from old to new that need a restart, in the daemon that started with started. */
+static void note_restarts(struct config *old, const struct config *started, struct config *new,
+			  char *out)
 {
-	strcat(strcat(arg, key), " ");
+	struct plan *p = plan_new(old, started, new);
+
+	for (size_t i = 0; i < p->count; i++)
+		if (p->items[i].restart)
+			strcat(strcat(out, p->items[i].values[0].key), " ");
+	plan_free(p);
 }
 
 static void test_restart_keys(void **state)
@@ -515,13 +584,53 @@ static void test_restart_keys(void **state)
 	char keys[256] = "";
 
 	(void)state;
-	config_changed_keys(a, b, true, note_key, keys);
+	note_restarts(b, a, b, keys);
 	assert_string_equal(keys, "user runtime_dir bus_size bus_lag max_rooms ");
 	*keys = '\0';
-	config_changed_keys(b, b, true, note_key, keys);
+	note_restarts(a, b, b, keys);
 	assert_string_equal(keys, "");
 	config_unref(a);
 	config_unref(b);
+}
+
+/* --- the admin interface --- */
+
+static void test_admin_by_default(void **state)
+{
+	struct config *c = parse_good(LISTEN NO_ENDPOINTS);
+
+	(void)state;
+	assert_false(c->admin.enabled);
+	assert_null(c->admin.socket);
+	config_unref(c);
+	c = parse_good("runtime_dir = \"/run/x\";" LISTEN NO_ENDPOINTS);
+	assert_true(c->admin.enabled);
+	assert_string_equal(c->admin.socket, "/run/x/admin.sock");
+	assert_int_equal(c->admin.mode, 0660);
+	assert_int_equal(c->admin.max_body, 1 << 20);
+	/* nobody's, and not root's */
+	assert_int_equal(c->admin.gid, CONFIG_NO_GID);
+	assert_int_equal(c->admin.read_gid, CONFIG_NO_GID);
+	config_unref(c);
+}
+
+static void test_admin(void **state)
+{
+	struct config *c =
+		parse_good("admin = { unix = \"/x.sock\"; group = \"root\"; mode = \"600\"; };"
+			   "runtime_dir = \"/run/x\";" LISTEN NO_ENDPOINTS);
+
+	(void)state;
+	assert_string_equal(c->admin.socket, "/x.sock");
+	assert_int_equal(c->admin.gid, 0);
+	assert_int_equal(c->admin.read_gid, CONFIG_NO_GID);
+	assert_int_equal(c->admin.mode, 0600);
+	config_unref(c);
+	c = parse_good(
+		"runtime_dir = \"/run/x\"; admin = { enabled = false; };" LISTEN NO_ENDPOINTS);
+	assert_false(c->admin.enabled);
+	assert_null(c->admin.socket);
+	config_unref(c);
 }
 
 static void test_ref(void **state)
@@ -541,11 +650,14 @@ static void test_ref(void **state)
 /* A default is a value of its type and range, or there is none and that is meant. */
 static void check_row(const char *scope, const struct config_key *k, void *arg)
 {
-	static const char *const none[] = {
-		"user", "runtime_dir", "subprotocols", "address", "port",         "allowed_origins",
-		"unix", "compression", "tls",          "curves",  "ciphersuites", "client_ca",
-		"crl",  "systemd",     "trusted",      "group",   "health",       NULL
-	};
+	static const char *const none[] = { "user",       "runtime_dir",  "subprotocols",
+					    "address",    "port",         "allowed_origins",
+					    "unix",       "compression",  "tls",
+					    "curves",     "ciphersuites", "client_ca",
+					    "crl",        "systemd",      "trusted",
+					    "group",      "health",       "admin",
+					    "read_group", "tokens",       "listen",
+					    NULL };
 	union {
 		int64_t number;
 		int choice;
@@ -575,8 +687,11 @@ static void test_tables(void **state)
 
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
-	/* the limits are 15 and the 8 of compression; a listener's 12, 10 of tls, and 2 */
-	assert_int_equal(rows, 18 + 23 + 24 + 3 + 23 + 10);
+	/*
+	 * admin has 8, its listeners 3 with those of tls; the limits are 15 and the 8 of compression; a
+	 * listener's 12, 10 of tls, and 2
+	 */
+	assert_int_equal(rows, 20 + 8 + 15 + 23 + 24 + 3 + 23 + 10);
 }
 
 /* --- anything at all --- */
@@ -637,9 +752,12 @@ int main(void)
 		cmocka_unit_test(test_message_is_text_or_json),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_diff),
+		cmocka_unit_test(test_values_that_differ),
 		cmocka_unit_test(test_runtime_dir),
 		cmocka_unit_test(test_first_expiry),
 		cmocka_unit_test(test_restart_keys),
+		cmocka_unit_test(test_admin_by_default),
+		cmocka_unit_test(test_admin),
 		cmocka_unit_test(test_ref),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_cut_anywhere),

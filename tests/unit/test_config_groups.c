@@ -22,6 +22,7 @@ struct branch {
 	char *made;
 	const char *file;
 	int line;
+	unsigned element;
 };
 
 struct crown {
@@ -38,6 +39,7 @@ struct tree {
 	size_t before; /* how many trees its check saw ahead of it */
 	const char *file;
 	int line;
+	unsigned element;
 };
 
 struct forest {
@@ -122,7 +124,8 @@ static void forest_check(struct config_report *r, void *holder, void *forest)
 #define ROW(of, field, ...) { .name = #field, .offset = offsetof(struct of, field), __VA_ARGS__ }
 #define LIST(holder, counter, of) \
 	.size = sizeof(struct of), .count = offsetof(struct holder, counter), \
-	.file = offsetof(struct of, file), .line = offsetof(struct of, line)
+	.file = offsetof(struct of, file), .line = offsetof(struct of, line), \
+	.element = offsetof(struct of, element)
 // clang-format on
 
 static const struct config_key branch_keys[] = {
@@ -232,12 +235,19 @@ static struct grown grow(const char *text)
 	return g;
 }
 
-static void fell(struct grown *g)
+static void clear(struct grown *g)
 {
 	fill_end(&forest_group, &g->forest);
-	assert_int_equal(made, 0);
+	places_free(&g->snapshot.places);
 	free(g->files[0]);
 	free(g->lines.text);
+}
+
+/* The last one. */
+static void fell(struct grown *g)
+{
+	clear(g);
+	assert_int_equal(made, 0);
 }
 
 static void check_lines(const char *text, const char *expected)
@@ -459,9 +469,7 @@ static void check_same(const char *a, const char *b, bool same)
 
 	assert_true(fill_same(forest_keys, &x.forest, &y.forest) == same);
 	assert_true(fill_same(forest_keys, &y.forest, &x.forest) == same);
-	fill_end(&forest_group, &x.forest);
-	free(x.files[0]);
-	free(x.lines.text);
+	clear(&x);
 	fell(&y);
 }
 

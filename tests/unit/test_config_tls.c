@@ -17,6 +17,7 @@
 
 #include "config/alloc.h"
 #include "config/files.h"
+#include "config/plan.h"
 #include "person.h"
 
 /* --- a directory of its own for each test --- */
@@ -449,11 +450,18 @@ static void test_nothing_expires(void **state)
 static void check_changed(struct config *old, struct config *new, unsigned changed,
 			  unsigned certificates)
 {
-	struct config_diff d = config_diff_listeners(old, new);
+	struct plan *p = plan_new(old, old, new);
 
-	assert_int_equal(d.changed, changed);
-	assert_int_equal(d.added + d.removed, 0);
-	assert_int_equal(config_new_certificates(old, new), certificates);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_CHANGED), changed);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_ADDED), 0);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_REMOVED), 0);
+	assert_int_equal(plan_count(p, PLAN_CERTIFICATE, PLAN_ADDED), certificates);
+	assert_int_equal(plan_count(p, PLAN_CERTIFICATE, PLAN_REMOVED), certificates);
+	/* the same names of files */
+	for (size_t i = 0; i < p->count; i++)
+		if (p->items[i].what == PLAN_LISTENER)
+			assert_true(p->items[i].files && p->items[i].count == 0);
+	plan_free(p);
 	config_unref(old);
 	config_unref(new);
 }
@@ -531,12 +539,13 @@ static void test_listeners(void **state)
 	struct config *b = with_listeners("{ address = \"::1\"; port = 2; backlog = 5; },"
 					  "{ unix = \"/y\"; }, { systemd = \"s\"; },"
 					  "{ unix = \"/z\"; }");
-	struct config_diff d = config_diff_listeners(a, b);
+	struct plan *p = plan_new(a, a, b);
 
 	(void)state;
-	assert_int_equal(d.added, 2);
-	assert_int_equal(d.changed, 1);
-	assert_int_equal(d.removed, 2);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_ADDED), 2);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_CHANGED), 1);
+	assert_int_equal(plan_count(p, PLAN_LISTENER, PLAN_REMOVED), 2);
+	plan_free(p);
 	config_unref(a);
 	config_unref(b);
 }

@@ -2,7 +2,7 @@
  * What the master and a worker tell each other, over a pair that holds little: frames whole and in
  * pieces, in order, with their descriptors; and what another process may send that it should not.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -341,9 +341,11 @@ static void test_what_cannot_be(void **state)
 		{ CONTROL_STOP, 0, 0, 0 },
 		{ CONTROL_STOP, 0, UINT32_MAX, 0 },
 		{ CONTROL_STOP, 0, sizeof(struct control_stop), 1 },
-		{ CONTROL_RELOAD, 0, sizeof(struct control_reload), 0 },
-		{ CONTROL_RELOAD, 0, sizeof(struct control_reload), CONTROL_FDS_MAX + 1 },
-		{ CONTROL_RELOAD, 0, sizeof(struct control_reload), UINT32_MAX },
+		{ CONTROL_PREPARE, 0, sizeof(struct control_prepare), 0 },
+		{ CONTROL_PREPARE, 0, sizeof(struct control_prepare), 2 },
+		{ CONTROL_COMMIT, 0, sizeof(struct control_decision), CONFIG_LISTENERS_MAX + 1 },
+		{ CONTROL_COMMIT, 0, sizeof(struct control_decision), UINT32_MAX },
+		{ CONTROL_ABORT, 0, sizeof(struct control_decision), 1 },
 		/* of no type, but longer than any, or with more descriptors */
 		{ 0x3f, 0, CONTROL_BODY_MAX + 1, 0 },
 		{ 0x3f, 0, 0, CONTROL_FDS_MAX + 1 },

@@ -127,7 +127,7 @@ static void test_most_makes_way(void **state)
 	assert_non_null(strstr((char *)clients[1].got, "too-many-handshakes"));
 	for (int i = 0; i < MOST; i++)
 		assert_int_equal(stays(&clients[i]), i != 1);
-	assert_int_equal(session.row->ends[REASON_TOO_MANY_HANDSHAKES], 1);
+	assert_int_equal(session.row->refused[REASON_TOO_MANY_HANDSHAKES], 1);
 	assert_int_equal(session.row->handshakes, MOST);
 	/* now two of the first one: the older of them */
 	come(&next, 8);
@@ -141,6 +141,57 @@ static void test_most_makes_way(void **state)
 	for (int i = 0; i < MOST; i++)
 		close(clients[i].fd);
 	session_abort();
+}
+
+/* It is not to blame for what lies in its socket and was not looked at. */
+static void test_who_was_not_heard_stays(void **state)
+{
+	struct client next;
+
+	(void)state;
+	fill();
+	pass(SECOND);
+	assert_int_equal(write(clients[1].fd, "GET", 3), 3);
+	assert_false(session_may_accept());
+	turn();
+	assert_true(session_may_accept());
+	/* nor is one heard that was refused */
+	say(&clients[1], " / HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n");
+	assert_begins(&clients[1], "HTTP/1.1 400 ");
+	assert_int_equal(write(clients[1].fd, "more", 4), 4);
+	assert_true(session_may_accept());
+	come(&next, 7);
+	go(&next);
+	go_all(MOST);
+}
+
+/* Where clients get through there will be a place, whoever is slow among so many. */
+static void test_nobody_makes_way_while_it_moves(void **state)
+{
+	struct client next[2];
+
+	(void)state;
+	fill();
+	pass(SECOND);
+	for (int i = 0; i < 2; i++) {
+		assert_true(session_may_accept());
+		conn_kill(clients[i].conn, REASON_RESET);
+		conn_reap();
+		come(&next[i], 10);
+		say(&next[i], REQUEST("/") "\r\n");
+		assert_int_equal(session.row->handshakes, MOST - 1);
+		come(&clients[i], 20);
+	}
+	/* a quarter of them, within a second */
+	assert_false(session_may_accept());
+	pass(200);
+	assert_false(session_may_accept());
+	/* that was long ago now */
+	pass(100);
+	assert_true(session_may_accept());
+	for (int i = 0; i < 2; i++)
+		go(&next[i]);
+	go_all(MOST);
 }
 
 /* Not by the newcomer: what makes way is chosen among those who are there. */
@@ -431,6 +482,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_young_ones_stay),
 		TEST(test_most_makes_way),
+		TEST(test_who_was_not_heard_stays),
+		TEST(test_nobody_makes_way_while_it_moves),
 		TEST(test_own_makes_way_for_own),
 		TEST(test_refused_counts),
 		TEST(test_open_ones_do_not_count),

@@ -14,20 +14,74 @@
 
 #include <cmocka.h>
 
-#include "base/metrics.h"
 #include "proto/json.h"
+
+/* What was found, beside the value. */
+struct found {
+	bool good;
+	unsigned line, column;
+	size_t at, len; /* of the value */
+};
+
+/* What may be read behind a slice: the end of an escape, or of a word and what follows. */
+enum { BEHIND = 8 };
+
+/* In slices, none of which is longer than was asked for. */
+static bool scan(struct json_scan *s, const uint8_t *p, size_t n, size_t slice)
+{
+	enum json_result r;
+
+	json_begin(s, p, n, "content");
+	do {
+		const uint8_t *begin = s->p, *counted = s->counted;
+
+		r = json_go_on(s, slice);
+		assert_true(s->p > begin || s->counted > counted || r != JSON_MORE);
+		assert_true(s->p <= p + n);
+		assert_true((size_t)(s->p - begin) <= slice + BEHIND);
+		assert_true((size_t)(s->counted - counted) <= slice);
+	} while (r == JSON_MORE);
+	assert_int_equal(r == JSON_GOOD, s->error.text == NULL);
+	return r == JSON_GOOD;
+}
+
+static struct found result_of(const struct json_scan *s, const uint8_t *p)
+{
+	return (struct found){ s->error.text == NULL, s->error.line, s->error.column,
+			       s->value.p ? (size_t)(s->value.p - p) : SIZE_MAX, s->value.len };
+}
+
+/* Wherever it is cut the answer is the same. */
+static void assert_same_in_slices(const uint8_t *p, size_t n, const struct json_scan *whole)
+{
+	const struct found w = result_of(whole, p);
+
+	for (size_t slice = 1; slice < n; slice += 1 + slice / 16) {
+		struct json_scan s;
+		struct found f;
+
+		scan(&s, p, n, slice);
+		f = result_of(&s, p);
+		if (f.good != w.good || f.line != w.line || f.column != w.column || f.at != w.at ||
+		    f.len != w.len || (!w.good && strcmp(s.error.text, whole->error.text) != 0))
+			fail_msg("%.*s: by %zu it is another", (int)n, (const char *)p, slice);
+	}
+}
 
 /* In memory of just that size, so that a sanitizer sees what is read behind it. */
 static bool find(const char *text, size_t n, struct json_error *error, char *shown, size_t size)
 {
 	uint8_t *copy = malloc(n + !n);
-	struct json_value value;
+	struct json_scan s;
 	bool good;
 
 	memcpy(copy, text, n);
-	good = json_find(copy, n, "content", &value, error);
+	good = scan(&s, copy, n, n + 1);
+	*error = s.error;
+	if (n < 1000)
+		assert_same_in_slices(copy, n, &s);
 	if (good && shown) {
-		size_t len = json_show(&value, shown, size);
+		size_t len = json_show(&s.value, shown, size);
 
 		assert_int_equal(len, strlen(shown));
 	}
@@ -313,38 +367,81 @@ static void test_depth(void **state)
 	assert_int_equal(e.column, N + 1);
 }
 
-/* One message may be as long as the configuration allows: the heartbeat moves meanwhile. */
-static void test_long_texts_beat(void **state)
+/* One message may be as long as the configuration allows: whatever is long in it is cut. */
+static void test_long_texts_in_slices(void **state)
 {
-	enum { LONG = 8 << 20 };
-	/* how it begins, and what is repeated */
-	static const char *const texts[][2] = {
-		{ "[ ", "0," }, { "", " " }, { "1", "0" }, { "\"", "a" }, { "\"", "\\n" }
+	enum { LONG = 1 << 20, SLICE = 4096 };
+	/* how it begins, what is repeated, and how it ends */
+	static const char *const texts[][3] = {
+		{ "[ ", "0,", "0]" },
+		{ " ", " ", "1" },
+		{ "1", "0", "" },
+		{ "1.", "0", "" },
+		{ "1e+", "0", "" },
+		{ "\"", "a", "\"" },
+		{ "\"", "\\n", "\"" },
+		{ "\"", "\\u00e9", "\"" },
+		{ "{\"", "content", "\" : 1 }" },
+		{ "{\"content\"", " ", ":1}" },
+		{ "{\"content\":[", "\n", "1]}" },
+		{ "[1", " ", "]" },
+		{ "[", "\n", "" },
+		{ "\"", "\xc3\xa9", "" },
 	};
-	char *text = malloc(LONG);
-	struct json_error e;
+	uint8_t *text = malloc(LONG + 64);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		size_t begin = strlen(texts[i][0]), len = strlen(texts[i][1]);
-		uint64_t before = metrics_heartbeat(metrics_own);
+		size_t n = strlen(texts[i][0]), len = strlen(texts[i][1]);
+		struct json_scan whole, s;
 
-		memcpy(text, texts[i][0], begin);
-		for (size_t k = begin; k < LONG; k++)
-			text[k] = texts[i][1][(k - begin) % len];
-		find(text, LONG, &e, NULL, 0);
-		assert_true(metrics_heartbeat(metrics_own) - before >= LONG / (64 * 1024));
+		memcpy(text, texts[i][0], n);
+		for (; n < LONG; n += len)
+			memcpy(text + n, texts[i][1], len);
+		memcpy(text + n, texts[i][2], strlen(texts[i][2]));
+		n += strlen(texts[i][2]);
+		assert_int_equal(scan(&whole, text, n, n), *texts[i][2] || i < 5);
+		scan(&s, text, n, SLICE);
+		assert_int_equal(s.error.line, whole.error.line);
+		assert_int_equal(s.error.column, whole.error.column);
+		assert_ptr_equal(s.value.p, whole.value.p);
+		assert_int_equal(s.value.len, whole.value.len);
 	}
+	free(text);
+}
+
+/* What is shown of a value is sought in its beginning, for that may be nothing but space. */
+static void test_what_is_shown_of_space(void **state)
+{
+	uint8_t *text = malloc(4 * JSON_SHOWN_MAX);
+	struct json_value value = { text, 4 * JSON_SHOWN_MAX };
+	char shown[16];
+
+	(void)state;
+	memset(text, ' ', value.len);
+	text[0] = '[';
+	text[JSON_SHOWN_MAX - 1] = '1';
+	text[JSON_SHOWN_MAX] = '2';
+	text[value.len - 1] = ']';
+	assert_int_equal(json_show(&value, shown, sizeof(shown)), 2);
+	assert_string_equal(shown, "[1");
+	value.len = JSON_SHOWN_MAX;
+	json_show(&value, shown, sizeof(shown));
+	assert_string_equal(shown, "[1");
 	free(text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_json),          cmocka_unit_test(test_what_is_not),
-		cmocka_unit_test(test_all_beginnings),        cmocka_unit_test(test_what_is_shown),
-		cmocka_unit_test(test_what_is_shown_of_much), cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_long_texts_beat),
+		cmocka_unit_test(test_what_is_json),
+		cmocka_unit_test(test_what_is_not),
+		cmocka_unit_test(test_all_beginnings),
+		cmocka_unit_test(test_what_is_shown),
+		cmocka_unit_test(test_what_is_shown_of_much),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_long_texts_in_slices),
+		cmocka_unit_test(test_what_is_shown_of_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

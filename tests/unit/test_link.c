@@ -16,18 +16,19 @@
 
 #include "base/account.h"
 
-#include "base/metrics.h"
 #include "session/chunk.h"
 #include "session/link.h"
+#include "session/turn.h"
 #include "session/session.h"
 #include "session/steered.h"
+#include "session/unsent.h"
 
 enum { PLENTY = 1 << 30, FRAMES_MAX = 4000 };
 
 static struct event_base *base;
 static struct link l;
 static int peer;
-static uint64_t counted_messages, counted_bytes; /* by the metrics, ahead of the test */
+static struct link_count counted; /* what was told to have left */
 
 static void never_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -47,8 +48,7 @@ static int begin(void **state)
 	assert_int_equal(link_init(&l, base, fds[0], never_cb, NULL), 0);
 	peer = fds[1];
 	steer(&l.transport, PLENTY);
-	counted_messages = metrics_own->messages_out;
-	counted_bytes = metrics_own->bytes_out;
+	counted = (struct link_count){ 0 };
 	return 0;
 }
 
@@ -56,9 +56,17 @@ static int end(void **state)
 {
 	(void)state;
 	link_fini(&l);
+	assert_int_equal(unsent_bytes, 0);
 	close(peer);
 	event_base_free(base);
 	return 0;
+}
+
+static void note_run(const struct link_run *r)
+{
+	counted.messages += r->messages;
+	counted.bytes += r->len - r->http;
+	counted.others += r->others;
 }
 
 /* A frame of one part: `len` bytes that tell which one it is. */
@@ -68,20 +76,26 @@ static enum link_verdict put(uint32_t number, size_t len, enum link_kind kind, s
 	static uint8_t bytes[4096];
 	struct iovec part = { bytes, len };
 	uint64_t mark = link_mark(len, kind);
-	struct link_run r = { &part,
-			      1,
-			      len,
-			      &mark,
-			      1,
-			      kind == LINK_MESSAGE,
-			      kind == LINK_HTTP ? (uint32_t)len : 0,
-			      NULL };
+	struct link_run r = {
+		.parts = &part,
+		.count = 1,
+		.len = len,
+		.marks = &mark,
+		.frames = 1,
+		.messages = kind == LINK_MESSAGE,
+		.http = kind == LINK_HTTP ? (uint32_t)len : 0,
+		.others = kind == LINK_MESSAGE   ? link_header_more(len)
+			  : kind == LINK_CONTROL ? (uint32_t)len
+						 : 0,
+	};
 	size_t sent;
 	enum link_verdict v;
 
 	memset(bytes, (int)(number % 251), len);
 	v = link_send(&l, &r, false, &sent);
-	return v == LINK_KEPT ? link_keep(&l, &r, sent, max, policy) : v;
+	if (v == LINK_TAKEN)
+		note_run(&r);
+	return v == LINK_KEPT ? link_keep(&l, &r, sent, max, policy, &counted) : v;
 }
 
 static enum link_verdict put_message(size_t len, size_t max, enum link_policy policy)
@@ -96,7 +110,7 @@ static enum link_verdict go_on(size_t takes)
 
 	wire.takes = takes;
 	do {
-		v = link_go_on(&l, false, &moved);
+		v = link_go_on(&l, false, &moved, &counted);
 		assert_true(!moved || takes > 0);
 	} while (v == LINK_KEPT && moved && wire.takes > 0);
 	return v;
@@ -106,8 +120,8 @@ static void assert_sent(uint64_t messages, uint64_t bytes)
 {
 	assert_int_equal(l.messages, messages);
 	assert_int_equal(l.bytes, bytes);
-	assert_int_equal(metrics_own->messages_out - counted_messages, messages);
-	assert_int_equal(metrics_own->bytes_out - counted_bytes, bytes);
+	assert_int_equal(counted.messages, messages);
+	assert_int_equal(counted.bytes, bytes);
 }
 
 static void test_whole(void **state)
@@ -153,6 +167,23 @@ static void test_limit(void **state)
 	assert_sent(2, 120);
 }
 
+/* What is kept is copied, and that is of a turn: what is taken or dropped is not. */
+static void test_keeping_is_charged(void **state)
+{
+	const int64_t kept = turn_cost_of(4000, TURN_KEEP);
+
+	(void)state;
+	this_turn.credit = TURN_STEP;
+	wire.takes = PLENTY;
+	assert_int_equal(put_message(4000, 10000, LINK_DROP_ONE), LINK_TAKEN);
+	assert_int_equal(this_turn.credit, TURN_STEP);
+	wire.takes = 0;
+	assert_int_equal(put_message(4000, 10000, LINK_DROP_ONE), LINK_KEPT);
+	assert_int_equal(this_turn.credit, TURN_STEP - kept);
+	assert_int_equal(put_message(4000, 7999, LINK_DROP_ONE), LINK_DROPPED);
+	assert_int_equal(this_turn.credit, TURN_STEP - kept);
+}
+
 /* Of a run what is behind a dropped message goes with it, or does not. */
 static void test_rest_of_run(void **state)
 {
@@ -160,19 +191,19 @@ static void test_rest_of_run(void **state)
 	struct iovec part = { bytes, sizeof(bytes) };
 	const uint64_t marks[] = { link_mark(30, LINK_MESSAGE), link_mark(50, LINK_MESSAGE),
 				   link_mark(6, LINK_CONTROL), link_mark(14, LINK_MESSAGE) };
-	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0, NULL };
+	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0, NULL, 0 };
 
 	(void)state;
 	wire.takes = 0;
-	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_ONE), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_ONE, &counted), LINK_DROPPED);
 	assert_int_equal(l.dropped, 1);
 	link_cut(&l);
-	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_REST), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_REST, &counted), LINK_DROPPED);
 	assert_int_equal(l.dropped, 1 + 2);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
 	assert_int_equal(wire.len, 36);
 	assert_sent(1, 36);
-	assert_int_equal(link_keep(&l, &r, 80, 0, LINK_DROP_REST), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 80, 0, LINK_DROP_REST, &counted), LINK_DROPPED);
 	assert_sent(3, 36 + 80);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
 	assert_int_equal(wire.len, 36 + 6);
@@ -319,9 +350,9 @@ static void test_frames_of_all_lengths(void **state)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		struct iovec part = { bytes, lengths[i] };
 		uint64_t mark = link_mark(lengths[i], LINK_MESSAGE);
-		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL };
+		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL, 0 };
 
-		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
+		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, &counted), LINK_KEPT);
 	}
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		go_on(lengths[i] - 1);
@@ -376,14 +407,14 @@ static void test_much_is_written_in_portions(void **state)
 	static uint8_t bytes[1 << 20];
 	struct iovec part = { bytes, sizeof(bytes) };
 	uint64_t mark = link_mark(sizeof(bytes), LINK_MESSAGE);
-	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL };
+	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL, 0 };
 	enum link_moved moved;
 
 	(void)state;
-	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP), LINK_KEPT);
+	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, &counted), LINK_KEPT);
 	assert_int_equal(link_unsent(&l), sizeof(bytes));
 	wire.takes = PLENTY;
-	while (link_go_on(&l, true, &moved) == LINK_KEPT) {
+	while (link_go_on(&l, true, &moved, &counted) == LINK_KEPT) {
 		assert_true(moved == LINK_DATA && !wire.last);
 		assert_true(wire.len <= wire.writes * 256 * 1024);
 	}
@@ -411,6 +442,7 @@ static void send_gathered(void)
 
 	assert_non_null(r);
 	assert_int_equal(link_send(&l, r, false, &sent), LINK_TAKEN);
+	note_run(r);
 	link_cork(&l);
 }
 
@@ -565,6 +597,7 @@ static void random_step(uint32_t number, size_t max)
 		go_on(wire.takes);
 	v = put(number, len, kind, max, rand() % 2 ? LINK_DROP_ONE : LINK_DROP_REST);
 	assert_true(v <= LINK_DROPPED);
+	assert_int_equal(unsent_bytes, link_unsent(&l));
 	if (l.dropped == dropped)
 		model_add(number, len, kind);
 	else
@@ -637,7 +670,7 @@ static void crowd_go_on(struct member *m, size_t takes)
 	enum link_moved moved;
 
 	wire.takes = takes;
-	link_go_on(&m->link, false, &moved);
+	link_go_on(&m->link, false, &moved, &counted);
 	m->unsent -= wire.len;
 	assert_int_equal(link_unsent(&m->link), m->unsent);
 	check_came(m);
@@ -672,7 +705,7 @@ static void give(struct member *m, const struct link_run *r, uint32_t number, si
 
 	wire.takes = takes;
 	if (link_send(&m->link, r, false, &sent) == LINK_KEPT)
-		assert_true(link_keep(&m->link, r, sent, max, policy) <= LINK_DROPPED);
+		assert_true(link_keep(&m->link, r, sent, max, policy, &counted) <= LINK_DROPPED);
 	expect(m, r, number, sent, max, policy);
 	link_settle(&m->link);
 	assert_int_equal(link_unsent(&m->link), m->unsent);
@@ -687,7 +720,7 @@ static void give_all(struct chunk_shelf *shelf, uint32_t number)
 	uint64_t marks[RUN_MAX];
 	struct iovec part = { bytes, 0 };
 	struct chunk_copy copy = { .shelf = shelf };
-	struct link_run r = { &part, 1, 0, marks, 1 + (size_t)rand() % RUN_MAX, 0, 0, &copy };
+	struct link_run r = { &part, 1, 0, marks, 1 + (size_t)rand() % RUN_MAX, 0, 0, &copy, 0 };
 
 	for (size_t i = 0; i < r.frames; i++) {
 		size_t len = 2 + (size_t)rand() % (rand() % 300 ? 2000 : 100000);
@@ -773,12 +806,12 @@ static void test_memory_of_what_is_shared(void **state)
 	before = account_bytes;
 	for (size_t i = 0; i < 500; i++) {
 		struct chunk_copy copy = { .shelf = &shelf };
-		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy };
+		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy, 0 };
 
 		for (size_t k = 0; k < CROWD; k++) {
 			wire.takes = 0;
 			assert_int_equal(link_send(&crowd[k].link, &r, false, &sent), LINK_KEPT);
-			link_keep(&crowd[k].link, &r, sent, SIZE_MAX, LINK_STOP);
+			link_keep(&crowd[k].link, &r, sent, SIZE_MAX, LINK_STOP, &counted);
 		}
 		chunk_copy_forget(&copy);
 	}
@@ -798,6 +831,7 @@ int main(void)
 		TEST(test_whole),
 		TEST(test_cut_frame),
 		TEST(test_limit),
+		TEST(test_keeping_is_charged),
 		TEST(test_rest_of_run),
 		TEST(test_stop),
 		TEST(test_broken),

@@ -1,7 +1,7 @@
 /*
  * What follows a worker's end.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * What the service manager is told, as it comes out of its socket; and what must not: a status
  * quotes what stands in files.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

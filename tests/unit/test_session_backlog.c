@@ -14,6 +14,7 @@
 #include "base/counted.h"
 #include "failing.h"
 #include "session/worker.h"
+#include "session/slices.h"
 #include "session/turn.h"
 
 #define ASKS "Sec-WebSocket-Extensions: permessage-deflate\r\n"
@@ -27,7 +28,12 @@
 	"  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"               \
 	"  { path = \"/zip\"; behaviour = \"room\"; compression = { enabled = true; }; },\n"       \
 	"  { path = \"/own\"; behaviour = \"room\"; max_pending = \"244K\"; " OWN " },\n"          \
-	"  { path = \"/echo\"; behaviour = \"echo\"; max_pending = \"4K\"; " OWN " } );\n"
+	"  { path = \"/echo\"; behaviour = \"echo\"; max_pending = \"4K\"; " OWN " },\n"           \
+	"  { path = \"/alone\"; behaviour = \"echo\"; max_pending = \"4K\";\n"                     \
+	"    compression = { enabled = true; }; },\n"                                              \
+	"  { path = \"/nine\"; behaviour = \"echo\"; compression = { enabled = true; level = 9; "  \
+	"}; } "                                                                                    \
+	");\n"
 
 enum { CLIENTS = 12, STEPS = 3000, MESSAGES = 4000, TEXT = 8 };
 
@@ -730,6 +736,28 @@ static void test_takeover_when_the_socket_takes_it(void **state)
 	disconnect(&b);
 }
 
+/* A compressor that is new is memory that was not touched yet. */
+static void test_a_new_compressor_is_charged(void **state)
+{
+	char *text = long_text(1000);
+	const struct iovec part = { text, 1000 };
+	struct buffer out = { 0 };
+	int64_t credit, first;
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	credit = this_turn.credit;
+	assert_true(compress_for(a.conn, WS_TEXT, &part, 1, &out));
+	first = credit - this_turn.credit;
+	credit = this_turn.credit;
+	assert_true(compress_for(a.conn, WS_TEXT, &part, 1, &out));
+	assert_int_equal(first, credit - this_turn.credit +
+					turn_cost_of((2 << 15) + (512 << 8), TURN_KEEP));
+	buffer_free(&out);
+	free(text);
+	disconnect(&a);
+}
+
 static void test_takeover_is_slow(void **state)
 {
 	const size_t len = 150000;
@@ -794,15 +822,16 @@ static void test_close_is_never_too_much(void **state)
 }
 
 /* Who sends faster than we compress is not read from meanwhile, and not taken for slow. */
-static void test_echo_that_is_behind(void **state)
+static void echo_that_is_behind(const char *path)
 {
 	enum { TIMES = 4, LEN = 40000 };
 	static uint8_t frames[TIMES * (LEN + 8)];
 	char *text = long_text(LEN), *all = joined(text, TIMES, "");
+	char request[256];
 	size_t n = 0;
 
-	(void)state;
-	upgrade(&a, REQUEST("/echo") ASKS "\r\n");
+	snprintf(request, sizeof(request), REQUEST("%s") ASKS "\r\n", path);
+	upgrade(&a, request);
 	for (int i = 0; i < TIMES; i++)
 		n += client_frame(frames + n, 0x81, text, LEN);
 	for (size_t i = 0; i < n; i += 8192) {
@@ -817,6 +846,61 @@ static void test_echo_that_is_behind(void **state)
 	assert_int_equal(a.conn->state_now, CONN_OPEN);
 	assert_understood(&a, all, TIMES, false);
 	free(all);
+	free(text);
+	disconnect(&a);
+}
+
+static void test_echo_that_is_behind(void **state)
+{
+	(void)state;
+	echo_that_is_behind("/echo");
+}
+
+/* Without takeover, too: a long text is long, whoever refers to it. */
+static void test_echo_without_takeover(void **state)
+{
+	(void)state;
+	echo_that_is_behind("/alone");
+}
+
+/* What is sent behind one that is long comes behind it, though it would not have had to wait. */
+static void test_short_behind_long(void **state)
+{
+	const size_t len = 60000;
+	char *text = long_text(len), *all = joined(text, 1, "oneafter");
+
+	(void)state;
+	upgrade(&a, REQUEST("/zip") ASKS "\r\n");
+	conn_send(a.conn, WS_TEXT, NULL, 0, text, len);
+	conn_send(a.conn, WS_TEXT, "o", 1, "ne", 2);
+	append("/zip", "after", 5);
+	assert_int_equal(a.conn->deflate->waiting.count, 2);
+	for (int i = 0; i < 9; i++)
+		turn();
+	assert_understood(&a, all, 3, false);
+	free(all);
+	free(text);
+	disconnect(&a);
+}
+
+/* A level that searches long does so for less at a time. */
+static void test_slow_level(void **state)
+{
+	const size_t len = 20000, slice = COMPRESS_SLICE / 32;
+	char *text = long_text(len);
+	int turns = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/nine") ASKS "\r\n");
+	conn_send(a.conn, WS_TEXT, NULL, 0, text, len);
+	for (; end_turn(0); turns++)
+		;
+	assert_in_range(turns, len / slice, len / slice + 2);
+	assert_understood(&a, text, 1, false);
+	/* and one that is not to be finished leaves nothing */
+	conn_send(a.conn, WS_TEXT, NULL, 0, text, len);
+	end_turn(0);
+	assert_non_null(a.conn->deflate->job.by);
 	free(text);
 	disconnect(&a);
 }
@@ -892,10 +976,14 @@ int main(void)
 		TEST(test_takeover_of_many),
 		TEST(test_takeover_of_those_that_go),
 		TEST(test_takeover_when_the_socket_takes_it),
+		TEST(test_a_new_compressor_is_charged),
 		TEST(test_takeover_is_slow),
 		TEST(test_close_behind_what_waits),
 		TEST(test_close_is_never_too_much),
 		TEST(test_echo_that_is_behind),
+		TEST(test_echo_without_takeover),
+		TEST(test_short_behind_long),
+		TEST(test_slow_level),
 		TEST(test_what_is_behind_is_not_read),
 		TEST(test_end_in_the_middle),
 	};

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "session/counting.h"
 #include "session/worker.h"
 #include "session/verdict.h"
 
@@ -135,7 +136,7 @@ static void test_peer_closes(void **state)
 	assert_int_equal(wire.writes, 1);
 	assert_true(wire.last && wire.shut);
 	disconnect(&k);
-	assert_int_equal(session.row->ends[REASON_PEER_CLOSED], 1);
+	assert_int_equal(counted_ends(REASON_PEER_CLOSED), 1);
 }
 
 static void test_behaviour_closes(void **state)
@@ -183,7 +184,7 @@ static void test_without_callbacks(void **state)
 	upgrade(&k, REQUEST("/deaf") "\r\n");
 	say_frame(&k, 0x81, "x");
 	ASSERT_HEARD(&k, "");
-	assert_int_equal(session.row->messages_in, 1);
+	assert_int_equal(COUNTED(messages_in), 1);
 	disconnect(&k);
 }
 
@@ -198,7 +199,7 @@ static void test_protocol_error(void **state)
 	assert_true(hear(&k));
 	assert_int_equal(k.conn->state_now, CONN_ENDING);
 	disconnect(&k);
-	assert_int_equal(session.row->ends[REASON_NOT_MASKED], 1);
+	assert_int_equal(counted_ends(REASON_NOT_MASKED), 1);
 	/* also behind our close frame */
 	upgrade(&k, REQUEST("/") "\r\n");
 	say_frame(&k, 0x81, "c");
@@ -219,7 +220,7 @@ static void test_close_timeout(void **state)
 	assert_int_equal(k.conn->state_now, CONN_CLOSING);
 	pass(100);
 	assert_false(lives(&k));
-	assert_int_equal(session.row->ends[REASON_DONE], 1);
+	assert_int_equal(counted_ends(REASON_DONE), 1);
 	close(k.fd);
 }
 
@@ -281,7 +282,7 @@ static void test_half_close(void **state)
 	go_on(PLENTY);
 	assert_false(lives(&k));
 	assert_int_equal(wire.len, 3 * 1005 + 8);
-	assert_int_equal(session.row->ends[REASON_DONE], 1);
+	assert_int_equal(counted_ends(REASON_DONE), 1);
 	close(k.fd);
 }
 
@@ -308,12 +309,12 @@ static void test_peer_goes(void **state)
 	upgrade(&k, REQUEST("/") "\r\n");
 	say_frame(&k, 0x81, "c");
 	disconnect(&k);
-	assert_int_equal(session.row->ends[REASON_DONE], 1);
+	assert_int_equal(counted_ends(REASON_DONE), 1);
 	upgrade(&k, REQUEST("/") "\r\n");
 	shutdown(k.fd, SHUT_WR);
 	turn();
 	assert_false(lives(&k));
-	assert_int_equal(session.row->ends[REASON_PEER_GONE], 1);
+	assert_int_equal(counted_ends(REASON_PEER_GONE), 1);
 	close(k.fd);
 }
 
@@ -324,7 +325,7 @@ static void check_broken(int error, enum reason reason)
 	wire.write_error = error;
 	say_frame(&k, 0x81, "echo");
 	assert_false(lives(&k));
-	assert_int_equal(session.row->ends[reason], 1);
+	assert_int_equal(counted_ends(reason), 1);
 	close(k.fd);
 }
 
@@ -335,7 +336,7 @@ static void test_broken(void **state)
 	check_broken(ETIMEDOUT, REASON_PING_TIMEOUT);
 	check_broken(EPROTO, REASON_TLS_ERROR);
 	check_broken(ENOMEM, REASON_NO_MEMORY);
-	assert_int_equal(session.row->messages_out, 0);
+	assert_int_equal(COUNTED(messages_out), 0);
 }
 
 /* --- slow consumers --- */
@@ -360,12 +361,12 @@ static void test_slow_consumer(void **state)
 			    "slow-consumer",
 			    17);
 	assert_int_equal(k.conn->link.messages, 1);
-	assert_int_equal(session.row->messages_out, 1);
-	assert_int_equal(session.row->bytes_out, wire.len);
-	assert_int_equal(session.row->dropped, 0);
+	assert_int_equal(COUNTED(messages_out), 1);
+	assert_int_equal(COUNTED(bytes_out), wire.len);
+	assert_int_equal(COUNTED(dropped), 0);
 	assert_int_equal(k.conn->messages_in, 2);
 	disconnect(&k);
-	assert_int_equal(session.row->ends[REASON_SLOW_CONSUMER], 1);
+	assert_int_equal(counted_ends(REASON_SLOW_CONSUMER), 1);
 }
 
 /* It is noticed before the next message of the same read is taken. */
@@ -398,20 +399,20 @@ static void test_drop_newest(void **state)
 	say_frame(&k, 0x81, "s9");
 	assert_int_equal(k.conn->state_now, CONN_OPEN);
 	/* of nine one is cut, and 4096 bytes have space for the rest of it and three more */
-	assert_int_equal(session.row->dropped, 5);
+	assert_int_equal(COUNTED(dropped), 5);
 	assert_int_equal(k.conn->extra->dropped, 5);
 	assert_int_equal(k.conn->link.messages, 0);
 	/* one that is short enough fits */
 	say_frame(&k, 0x81, "echo");
-	assert_int_equal(session.row->dropped, 5);
+	assert_int_equal(COUNTED(dropped), 5);
 	say_frame(&k, 0x81, "s1");
 	assert_int_equal(k.conn->extra->dropped, 6);
 	go_on(PLENTY);
 	assert_int_equal(wire.len, 4 * 1005 + 6);
-	assert_int_equal(session.row->messages_out, 5);
-	assert_int_equal(session.row->bytes_out, wire.len);
+	assert_int_equal(COUNTED(messages_out), 5);
+	assert_int_equal(COUNTED(bytes_out), wire.len);
 	say_frame(&k, 0x81, "s1");
-	assert_int_equal(session.row->messages_out, 6);
+	assert_int_equal(COUNTED(messages_out), 6);
 	disconnect(&k);
 }
 
@@ -427,11 +428,11 @@ static void test_dropped_takes_what_refers_to_it(void **state)
 	/* a turn that is long enough to compress all of them at once */
 	this_turn.credit = INT32_MAX;
 	say_frame(&k, 0x81, "s9999");
-	dropped = session.row->dropped;
+	dropped = COUNTED(dropped);
 	assert_true(dropped > 0);
 	assert_int_equal(k.conn->extra->dropped, dropped);
 	go_on(PLENTY);
-	assert_int_equal(session.row->messages_out + dropped, 9999);
+	assert_int_equal(COUNTED(messages_out) + dropped, 9999);
 	assert_int_equal(k.conn->state_now, CONN_OPEN);
 	disconnect(&k);
 }
@@ -468,9 +469,9 @@ static void test_ping(void **state)
 	memcpy(pong + 6, k.got + 2, 4);
 	say_bytes(&k, pong, sizeof(pong));
 	assert_int_equal(k.conn->ping_state, PING_ANSWERED);
-	assert_int_equal(session.row->pings_answered, 1);
+	assert_int_equal(counted_pings(), 1);
 	say_bytes(&k, pong, sizeof(pong));
-	assert_int_equal(session.row->pings_answered, 1);
+	assert_int_equal(counted_pings(), 1);
 	k.len = 0;
 	assert_in_range(pass_until_heard(&k, 30000), 15000, 30000);
 	assert_int_equal(k.len, 6);
@@ -597,7 +598,7 @@ static void test_reload(void **state)
 	connect_client(&asks);
 	say(&asks, "GET /deaf HTTP/1.1\r\n");
 	assert_non_null(asks.conn->endpoint);
-	reload_worker("max_message = \"2K\"; handshake_timeout = \"1s\";\n"
+	reload_worker("max_message = \"2K\"; handshake_timeout = \"1s\"; drain_time = \"0\";\n"
 		      "endpoints = ( { path = \"/\"; behaviour = \"puppet\"; } );",
 		      all);
 	assert_reloaded(1, 1);
@@ -611,16 +612,35 @@ static void test_reload(void **state)
 	disconnect(&asks);
 }
 
+/* What had no label of its own, and has one from a reload on, counts there. */
+static void test_reload_to_another_label(void **state)
+{
+	struct metrics_cell *own, *other = &metrics_cells[METRICS_OTHER];
+
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	own = k.conn->endpoint->cell;
+	((struct config_endpoint *)k.conn->endpoint)->cell = other;
+	counting_moved(k.conn, own);
+	assert_int_equal(COUNTED_AT("/", open), 0);
+	reload_worker("endpoints = ( { path = \"/\"; behaviour = \"puppet\"; } );", all);
+	assert_reloaded(1, 0);
+	assert_int_equal(COUNTED_AT("/", open), 1);
+	assert_int_equal(atomic_load(&other->open), 0);
+	disconnect(&k);
+	assert_int_equal(COUNTED_AT("/", open), 0);
+}
+
 static void test_stop(void **state)
 {
 	(void)state;
 	upgrade(&k, REQUEST("/") "\r\n");
-	session_stop(0);
+	session_stop(0, 0);
 	turn();
 	ASSERT_HEARD(&k, "\x88\x0a\x03\xe9"
 			 "shutdown");
 	/* who is closing already is left alone */
-	session_stop(0);
+	session_stop(0, 0);
 	turn();
 	ASSERT_HEARD(&k, "");
 	disconnect(&k);
@@ -677,6 +697,7 @@ int main(void)
 		TEST(test_pong_behind_a_blocked_socket),
 		TEST(test_lines_of_a_behaviour),
 		TEST(test_reload),
+		TEST(test_reload_to_another_label),
 		TEST(test_stop),
 		TEST(test_impossible_move),
 	};

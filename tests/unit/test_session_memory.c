@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/account.h"
 #include "failing.h"
 #include "session/registry.h"
 #include "session/worker.h"
@@ -32,6 +33,7 @@ static int begin(void **state)
 		     "compression = { enabled = true; threshold = \"64\";\n"
 		     "  server_context_takeover = true; };\n"
 		     "endpoints = ( { path = \"/\"; behaviour = \"echo\"; },\n"
+		     "  { path = \"/json\"; behaviour = \"notify\"; message = \"{}\"; },\n"
 		     "  { path = \"/room\"; behaviour = \"room\"; } );\n",
 		     NULL);
 	worker.listener->proxy_protocol = true;
@@ -203,6 +205,57 @@ static void test_room(void **state)
 	check_life("/room", true);
 }
 
+/* What has to wait is not to be kept for want of memory, or all is as ever. */
+static void check_waiting(const char *request, const void *bytes, size_t len, size_t answers)
+{
+	bool failed = true;
+	unsigned n, refused = 0;
+
+	worker.listener->proxy_protocol = false;
+	upgrade(&other, REQUEST("/") "\r\n");
+	for (n = 1; failed; n++) {
+		enum reason why;
+
+		upgrade(&k, request);
+		assert_int_equal(write(k.fd, bytes, len), (ssize_t)len);
+		failing_nth(n);
+		turn_short(1);
+		failed = failing_end();
+		turn();
+		/* one that was refused is freed by now */
+		why = session.conns == 2 ? k.conn->reason : REASON_NO_MEMORY;
+		hear(&k);
+		if (why == REASON_NONE)
+			assert_int_equal(k.len, answers);
+		else
+			assert_true(failed && why == REASON_NO_MEMORY);
+		refused += why != REASON_NONE;
+		disconnect(&k);
+		check_others();
+	}
+	assert_true(refused >= 3);
+	assert_int_equal(account_bytes, 0);
+	disconnect(&other);
+}
+
+static void test_input_that_waits(void **state)
+{
+	(void)state;
+	check_waiting(REQUEST("/") "\r\n", "\x81\x81\0\0\0\0x\x81\x81\0\0\0\0y", 14, 6);
+}
+
+static void test_json_that_waits(void **state)
+{
+	static uint8_t frame[50000];
+	static char text[40001];
+
+	(void)state;
+	memset(text, ' ', sizeof(text) - 1);
+	text[sizeof(text) - 2] = '1';
+	check_waiting(REQUEST("/json") "\r\n", frame, client_frame(frame, 0x81, text, strlen(text)),
+		      0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, worker_teardown)
 
 int main(void)
@@ -210,6 +263,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_echo),
 		TEST(test_room),
+		TEST(test_input_that_waits),
+		TEST(test_json_that_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

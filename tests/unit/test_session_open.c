@@ -104,17 +104,22 @@ static void check_refused(const char *request, const char *status, const char *w
 
 static void test_open(void **state)
 {
+	uint64_t took = session.row->handshake.sum;
+
 	(void)state;
+
 	upgrade(&k, REQUEST("/") "\r\n");
 	assert_null(k.conn->opening);
+	assert_true(session.row->handshake.sum > took);
 	assert_int_equal(session.row->open, 1);
-	assert_int_equal(session.row->opened, 1);
+	assert_int_equal(COUNTED(opened), 1);
 	assert_int_equal(session.row->handshakes, 0);
 	assert_int_equal(k.conn->link.bytes, 0);
 	disconnect(&k);
 	assert_true(closed_behaviour);
 	assert_int_equal(session.row->open, 0);
-	assert_int_equal(session.row->ends[REASON_PEER_GONE], 1);
+	assert_int_equal(session.row->abandoned, 0);
+	assert_int_equal(counted_ends(REASON_PEER_GONE), 1);
 }
 
 static void test_refusals(void **state)
@@ -132,8 +137,8 @@ static void test_refusals(void **state)
 	check_refused("bad\r\n", "HTTP/1.1 400 ", "bad-request");
 	/* what the behaviour says, ahead of the 101 */
 	check_refused(REQUEST("/shut") "\r\n", "HTTP/1.1 403 ", "the door is shut");
-	assert_int_equal(session.row->ends[REASON_BAD_ORIGIN], 2);
-	assert_int_equal(session.row->opened, 0);
+	assert_int_equal(session.row->refused[REASON_BAD_ORIGIN], 2);
+	assert_int_equal(COUNTED(opened), 0);
 }
 
 static void test_what_is_agreed(void **state)
@@ -227,7 +232,7 @@ static void test_timeout(void **state)
 	assert_true(lives(&k));
 	pass(200);
 	assert_false(lives(&k));
-	assert_int_equal(session.row->ends[REASON_HANDSHAKE_TIMEOUT], 1);
+	assert_int_equal(session.row->refused[REASON_HANDSHAKE_TIMEOUT], 1);
 	close(k.fd);
 }
 
@@ -302,13 +307,13 @@ static void test_stop(void **state)
 	connect_client(&proxied);
 	connect_client(&k);
 	worker.listener->proxy_protocol = false;
-	session_stop(0);
+	session_stop(0, 0);
 	turn();
 	assert_begins(&asks, "HTTP/1.1 503 ");
 	assert_begins(&checks, "HTTP/1.1 503 ");
 	assert_non_null(strstr((char *)checks.got, "stopping"));
 	assert_true(hear(&proxied) && hear(&k));
-	assert_int_equal(session.row->ends[REASON_SHUTDOWN], 2);
+	assert_int_equal(session.row->refused[REASON_SHUTDOWN], 2);
 	close(proxied.fd);
 	close(k.fd);
 	disconnect(&asks);
@@ -365,14 +370,14 @@ static void test_proxy_header(void **state)
 
 static void check_silent_end(const char *bytes, enum reason reason)
 {
-	uint64_t before = session.row->ends[reason];
+	uint64_t before = session.row->refused[reason];
 
 	connect_client(&k);
 	if (*bytes)
 		say(&k, bytes);
 	assert_true(hear(&k));
 	assert_int_equal(k.len, 0);
-	assert_int_equal(session.row->ends[reason], before + 1);
+	assert_int_equal(session.row->refused[reason], before + 1);
 	close(k.fd);
 }
 
@@ -385,13 +390,13 @@ static void test_bad_proxy_headers(void **state)
 	check_silent_end("GET / HTTP/1.1\r\n", REASON_BAD_PROXY_HEADER);
 	connect_client(&k);
 	disconnect(&k);
-	assert_int_equal(session.row->ends[REASON_PEER_GONE], 1);
+	assert_int_equal(session.row->abandoned, 1);
 	connect_client(&k);
 	say(&k, "PROXY ");
 	pass(10000);
 	assert_true(hear(&k));
 	assert_int_equal(k.len, 0);
-	assert_int_equal(session.row->ends[REASON_HANDSHAKE_TIMEOUT], 1);
+	assert_int_equal(session.row->refused[REASON_HANDSHAKE_TIMEOUT], 1);
 	close(k.fd);
 }
 
@@ -552,7 +557,7 @@ static void test_a_turn_of_handshakes(void **state)
 	/* one ends, and one that was done is not watched in vain */
 	conn_kill(many[39].conn, REASON_RESET);
 	turn();
-	assert_int_equal(session.row->ends[REASON_TLS_HANDSHAKE], 39);
+	assert_int_equal(session.row->refused[REASON_TLS_HANDSHAKE], 39);
 	for (int i = 0; i < 40; i++)
 		disconnect(&many[i]);
 	/* one that is gone is not in the queue any more */

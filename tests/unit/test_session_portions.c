@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
+#include "session/survey.h"
 #include "session/worker.h"
 
 static struct client k;
@@ -226,15 +228,15 @@ static void test_chores_take_turns(void **state)
 	for (int i = 0; i < CROWD / 4; i++)
 		conn_kill(crowd[i].conn, REASON_RESET);
 	session_tick();
-	/* each of the five is first once; three times that is nothing but timers, twice the ends */
-	for (int i = 0; i < 5; i++)
+	/* each of the six is first once; four times that is nothing but timers, twice the ends */
+	for (int i = 0; i < 6; i++)
 		assert_true(end_turn(TURN_END * 3 / 2));
 	conns = session.conns;
 	closing = 0;
 	for (int i = CROWD / 4; i < CROWD; i++)
 		closing += crowd[i].conn->state_now == CONN_CLOSING;
-	assert_int_equal(conns, CROWD - (2 * 2 + 3));
-	assert_int_equal(closing, 3 * (TURN_END * 3 / 2 / (TURN_LOOK + TURN_CALL) + 1) + 2);
+	assert_int_equal(conns, CROWD - (2 * 2 + 4));
+	assert_int_equal(closing, 4 * (TURN_END * 3 / 2 / (TURN_LOOK + TURN_CALL) + 1) + 2);
 	disperse_crowd();
 }
 
@@ -263,7 +265,7 @@ static void test_the_dead_are_silent(void **state)
 	assert_int_equal(dead->len, 0);
 	turn();
 	ASSERT_HEARD(&k, "\x81\x01y");
-	assert_int_equal(session.row->messages_in, 1);
+	assert_int_equal(COUNTED(messages_in), 1);
 	close(crowd[0].fd);
 	close(dead->fd);
 	disconnect(&k);
@@ -273,7 +275,8 @@ static void test_the_dead_are_silent(void **state)
 
 /* What was echoed plainly has a prefix then, and /idle is gone. */
 #define OTHERWISE                                                                                  \
-	LIMITS "endpoints = ( { path = \"/\"; behaviour = \"echo\"; prefix = \"new \"; },\n"       \
+	LIMITS "drain_time = \"0\";\n"                                                             \
+	       "endpoints = ( { path = \"/\"; behaviour = \"echo\"; prefix = \"new \"; },\n"       \
 	       "  { path = \"/room\"; behaviour = \"room\"; } );\n"
 
 static int crowd_moved(void)
@@ -401,6 +404,162 @@ static void test_timers_during_a_reload(void **state)
 	disperse_crowd();
 }
 
+/* --- a survey --- */
+
+static struct {
+	int times;
+	struct survey_answer answer;
+	json_t *list;
+} told;
+
+static void note_survey(const struct survey_answer *a)
+{
+	told.times++;
+	told.answer = *a;
+	json_decref(told.list);
+	told.list = json_loadb(a->json, a->len, 0, NULL);
+	assert_non_null(told.list);
+}
+
+static void ask_worker(const struct survey_question *q)
+{
+	told.times = 0;
+	assert_true(survey_is_sound(q));
+	survey_begin(q, note_survey);
+}
+
+static void forget_survey(void)
+{
+	json_decref(told.list);
+	told.list = NULL;
+}
+
+/* Whether it is told of the connection, once. */
+static bool is_told_of(const struct conn *c)
+{
+	char id[32];
+	json_t *one;
+	size_t i;
+	int n = 0;
+
+	snprintf(id, sizeof(id), "%llx", (unsigned long long)c->id);
+	json_array_foreach(told.list, i, one) n +=
+		strcmp(json_string_value(json_object_get(one, "id")), id) == 0;
+	assert_in_range(n, 0, 1);
+	return n == 1;
+}
+
+/* One is looked at in a turn that has no time. */
+static void test_a_survey_in_portions(void **state)
+{
+	(void)state;
+	gather_crowd(REQUEST("/") "\r\n");
+	ask_worker(&(struct survey_question){ .limit = 1000 });
+	for (int i = 0; i < CROWD; i++) {
+		assert_int_equal(told.times, 0);
+		assert_true(end_turn(0));
+	}
+	turn();
+	assert_int_equal(told.times, 1);
+	assert_int_equal(json_array_size(told.list), CROWD);
+	assert_false(told.answer.more);
+	forget_survey();
+	disperse_crowd();
+}
+
+/* Timers move those that it has not come to behind it, others end, others come. */
+static void test_what_happens_during_a_survey(void **state)
+{
+	static struct client gone, later;
+
+	(void)state;
+	upgrade(&gone, REQUEST("/") "\r\n");
+	gather_crowd(REQUEST("/often") "\r\n");
+	ask_worker(&(struct survey_question){ .limit = 1000 });
+	for (int i = 0; i < 5; i++)
+		end_turn(0);
+	conn_kill(gone.conn, REASON_RESET);
+	conn_kill(crowd[CROWD - 1].conn, REASON_RESET);
+	for (int i = 0; i < 3 * OFTEN && told.times == 0; i++) {
+		session_tick();
+		for (int j = 0; j < 4; j++)
+			end_turn(0);
+	}
+	upgrade(&later, REQUEST("/") "\r\n");
+	turn();
+	assert_int_equal(told.times, 1);
+	for (int i = 0; i < CROWD - 1; i++)
+		assert_true(is_told_of(crowd[i].conn));
+	assert_int_equal(json_array_size(told.list), CROWD - 1);
+	forget_survey();
+	close(gone.fd);
+	close(later.fd);
+	disperse_crowd();
+}
+
+/* Page after page by the lowest ids, whatever the order of timers is. */
+static void test_pages_of_a_survey(void **state)
+{
+	struct survey_question q = { .limit = 7 };
+	size_t all = 0;
+
+	(void)state;
+	gather_crowd(REQUEST("/often") "\r\n");
+	for (int i = 0; i < 3; i++)
+		pass(700);
+	do {
+		ask_worker(&q);
+		turn();
+		assert_int_equal(told.times, 1);
+		for (size_t i = 0; i < json_array_size(told.list); i++)
+			assert_true(is_told_of(crowd[all + i].conn));
+		all += json_array_size(told.list);
+		q.after = told.answer.last;
+	} while (told.answer.more);
+	assert_int_equal(all, CROWD);
+	forget_survey();
+	disperse_crowd();
+}
+
+/* Another one in its place, a reload and timers beside it. */
+static void test_a_survey_beside_others(void **state)
+{
+	(void)state;
+	gather_crowd(REQUEST("/") "\r\n");
+	ask_worker(&(struct survey_question){ .limit = 3 });
+	end_turn(0);
+	ask_worker(&(struct survey_question){ .limit = 1000, .code = 4000, .reason = "bye" });
+	end_turn(0);
+	reload_worker(OTHERWISE, NULL);
+	turn();
+	assert_int_equal(reloaded.times, 1);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.answer.closed, CROWD);
+	assert_int_equal(crowd_in(CONN_CLOSING), CROWD);
+	ASSERT_HEARD(&crowd[0], "\x88\x05\x0f\xa0"
+				"bye");
+	forget_survey();
+	disperse_crowd();
+}
+
+static void test_questions_that_are_none(void **state)
+{
+	struct survey_question q = { .limit = 1 };
+
+	(void)state;
+	assert_true(survey_is_sound(&q));
+	q.code = 1005;
+	assert_false(survey_is_sound(&q));
+	q.code = 65536 + 1000;
+	assert_false(survey_is_sound(&q));
+	q.code = 0;
+	q.limit = 0;
+	assert_false(survey_is_sound(&q));
+	q.limit = 1;
+	memset(q.peer, 'x', sizeof(q.peer));
+	assert_false(survey_is_sound(&q));
+}
+
 /* --- stop --- */
 
 static void test_stop_in_portions(void **state)
@@ -408,7 +567,7 @@ static void test_stop_in_portions(void **state)
 	(void)state;
 	gather_crowd(REQUEST("/") "\r\n");
 	connect_client(&k);
-	session_stop(0);
+	session_stop(0, 0);
 	assert_true(session.stopping);
 	for (int i = 0; i <= CROWD; i++) {
 		assert_int_equal(crowd_in(CONN_CLOSING) + (k.conn->state_now == CONN_ENDING), i);
@@ -430,7 +589,7 @@ static void test_stop_behind_what_was_said(void **state)
 	gather_crowd(REQUEST("/room") "\r\n");
 	assert_int_equal(write(crowd[0].fd, "\x81\x81\0\0\0\0x", 7), 7);
 	take_events();
-	session_stop(10000);
+	session_stop(10000, 0);
 	for (int i = 0; i < CROWD / 2; i++) {
 		end_turn(0);
 		assert_int_equal(crowd_in(CONN_OPEN), CROWD);
@@ -448,7 +607,7 @@ static void test_stop_without_patience(void **state)
 	gather_crowd(REQUEST("/room") "\r\n");
 	assert_int_equal(write(crowd[0].fd, "\x81\x81\0\0\0\0x", 7), 7);
 	take_events();
-	session_stop(200);
+	session_stop(200, 0);
 	session_tick();
 	end_turn(0);
 	assert_int_equal(crowd_in(CONN_OPEN), CROWD);
@@ -467,7 +626,7 @@ static void test_stop_and_reload(void **state)
 	gather_crowd(REQUEST("/") "\r\n");
 	reload_worker(OTHERWISE, NULL);
 	end_turn(0);
-	session_stop(0);
+	session_stop(0, 0);
 	assert_int_equal(reloaded.times, 1);
 	assert_int_equal(reloaded.moved, 1);
 	end_turn(0);
@@ -495,6 +654,11 @@ int main(void)
 		TEST(test_moved_about_during_a_reload),
 		TEST(test_reload_during_a_reload),
 		TEST(test_timers_during_a_reload),
+		TEST(test_a_survey_in_portions),
+		TEST(test_what_happens_during_a_survey),
+		TEST(test_pages_of_a_survey),
+		TEST(test_a_survey_beside_others),
+		TEST(test_questions_that_are_none),
 		TEST(test_stop_in_portions),
 		TEST(test_stop_behind_what_was_said),
 		TEST(test_stop_without_patience),

@@ -20,10 +20,13 @@ static struct client crowd[CROWD];
 static int begin(void **state)
 {
 	(void)state;
-	worker_begin("ping_interval = \"0\"; access_log = false; max_message = \"2M\";\n"
-		     "max_pending = \"8M\"; max_memory = \"1M\"; message_timeout = \"0\";\n"
-		     "endpoints = ( { path = \"/\"; behaviour = \"echo\"; } );\n",
-		     NULL);
+	worker_begin(
+		"ping_interval = \"0\"; access_log = false; max_message = \"2M\";\n"
+		"max_pending = \"8M\"; max_memory = \"1M\"; message_timeout = \"0\";\n"
+		"endpoints = ( { path = \"/\"; behaviour = \"echo\"; },\n"
+		"  { path = \"/takeover\"; behaviour = \"echo\";\n"
+		"    compression = { enabled = true; server_context_takeover = true; }; } );\n",
+		NULL);
 	for (int i = 0; i < CROWD; i++)
 		upgrade(&crowd[i], REQUEST("/") "\r\n");
 	return 0;
@@ -109,7 +112,7 @@ static void test_who_is_told_and_does_not_go(void **state)
 	static uint8_t frame[900 * KIB];
 	struct iovec part = { frame, sizeof(frame) };
 	uint64_t mark = link_mark(sizeof(frame), LINK_MESSAGE);
-	const struct link_run r = { &part, 1, sizeof(frame), &mark, 1, 1, 0, NULL };
+	const struct link_run r = { &part, 1, sizeof(frame), &mark, 1, 1, 0, NULL, 0 };
 	struct client *k = &crowd[1];
 
 	(void)state;
@@ -143,6 +146,63 @@ static void test_round_in_portions(void **state)
 	assert_true(account_bytes <= 600 * KIB);
 }
 
+/* In one turn, if it is long enough, whoever there are. */
+static void test_as_many_as_it_takes(void **state)
+{
+	int told = 0;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		stall(&crowd[i], 224);
+	session.config->max_memory = (int64_t)account_bytes * 5 / 8;
+	session_turn_end();
+	assert_true(account_bytes <= (size_t)session.config->max_memory);
+	for (int i = 0; i < CROWD; i++)
+		told += crowd[i].conn->reason == REASON_MEMORY_PRESSURE;
+	assert_int_equal(told, 2);
+}
+
+/* --- with context takeover: what is not compressed yet --- */
+
+static void join_with_takeover(struct client *c)
+{
+	disconnect(c);
+	upgrade(c, REQUEST("/takeover") "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+	assert_int_equal(compress_class(c->conn), -1);
+}
+
+static void test_what_is_not_compressed(void **state)
+{
+	(void)state;
+	join_with_takeover(&crowd[5]);
+	stall(&crowd[5], 512);
+	/* of which nearly nothing is left */
+	assert_true(link_unsent(&crowd[5].conn->link) < 4 * KIB);
+	stall(&crowd[1], 448);
+	assert_only(NULL, CONN_OPEN);
+	stall(&crowd[2], 128);
+	assert_only(&crowd[5], CONN_CLOSING);
+}
+
+/* Each that waits takes some memory, even if it says nothing. */
+static void test_empty_messages(void **state)
+{
+	enum { MANY = 4000 };
+	size_t before;
+
+	(void)state;
+	join_with_takeover(&crowd[5]);
+	stall(&crowd[5], 32);
+	before = account_bytes;
+	for (int i = 0; i < MANY; i++)
+		say_frame(&crowd[5], 0x81, "");
+	assert_true(account_bytes - before >= MANY * sizeof(struct uncompressed_message));
+	stall(&crowd[1], 128);
+	session.config->max_memory = (int64_t)account_bytes - 1;
+	turn();
+	assert_only(&crowd[5], CONN_CLOSING);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
 
 int main(void)
@@ -152,6 +212,9 @@ int main(void)
 		TEST(test_largest_message),
 		TEST(test_who_is_told_and_does_not_go),
 		TEST(test_round_in_portions),
+		TEST(test_as_many_as_it_takes),
+		TEST(test_what_is_not_compressed),
+		TEST(test_empty_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

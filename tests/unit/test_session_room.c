@@ -18,7 +18,7 @@
 #define ZIP "compression = { enabled = true; threshold = \"64\"; "
 #define ASKS "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
-static struct client a, b, c;
+static struct client a, b, c, joining;
 
 static int begin(void **state)
 {
@@ -27,7 +27,6 @@ static int begin(void **state)
 		     "max_message = \"60K\"; max_pending = \"1M\";\n"
 		     "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
 		     "  { path = \"/two\"; behaviour = \"room\"; },\n"
-		     "  { path = \"/json\"; behaviour = \"notify\"; message = \"{}\"; },\n"
 		     "  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"
 		     "  { path = \"/remembers\"; behaviour = \"room\";\n"
 		     "    " ZIP "server_context_takeover = true; }; },\n"
@@ -57,6 +56,15 @@ static void join_within_the_turn(struct client *k, const char *request)
 	k->len = 0;
 }
 
+static uint64_t members(const char *name)
+{
+	struct bus_room room;
+
+	return bus_find(worker.bus, name, strlen(name), &room) == BUS_OK
+		       ? bus_members(worker.bus, room)
+		       : 0;
+}
+
 /* --- who hears what --- */
 
 static void test_members_come_and_go(void **state)
@@ -65,6 +73,7 @@ static void test_members_come_and_go(void **state)
 	upgrade(&a, REQUEST("/") "\r\n");
 	upgrade(&b, REQUEST("/") "\r\n");
 	upgrade(&c, REQUEST("/") "\r\n");
+	assert_int_equal(members("/"), 3);
 	say_frame(&a, 0x81, "all");
 	ASSERT_HEARD(&a, "\x81\x03"
 			 "all");
@@ -75,14 +84,78 @@ static void test_members_come_and_go(void **state)
 	/* the last one moves to the place of the first, and leaves from there */
 	disconnect(&a);
 	disconnect(&c);
+	assert_int_equal(members("/"), 1);
 	say_frame(&b, 0x81, "me");
 	ASSERT_HEARD(&b, "\x81\x02me");
 	upgrade(&c, REQUEST("/") "\r\n");
+	assert_int_equal(members("/"), 2);
 	say_frame(&b, 0x81, "us");
 	ASSERT_HEARD(&b, "\x81\x02us");
 	ASSERT_HEARD(&c, "\x81\x02us");
 	disconnect(&b);
 	disconnect(&c);
+	assert_int_equal(members("/"), 0);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* How many deliveries there were, over all times that they took since they were published. */
+static uint64_t written(void)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i <= METRICS_BOUNDS; i++)
+		n += session.row->publish_to_write.counts[i];
+	return n;
+}
+
+/* What is delivered to many at once counts as if each had been sent it. */
+static void test_what_is_counted(void **state)
+{
+	char text[201];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/") "\r\n");
+	upgrade(&c, REQUEST("/others") "\r\n");
+	say_frame(&a, 0x81, "one");
+	say_frame(&b, 0x81, text);
+	say_within_the_turn(&a, "and");
+	say_within_the_turn(&b, "two");
+	turn();
+	assert_int_equal(COUNTED_AT("/", messages_in), 4);
+	assert_int_equal(COUNTED_AT("/", payload_in), 209);
+	assert_int_equal(COUNTED_AT("/", bytes_in), 209 + 3 * 6 + 8);
+	assert_int_equal(COUNTED_AT("/", deliveries), 8);
+	assert_int_equal(written(), 8);
+	assert_int_equal(COUNTED_AT("/", messages_out), 8);
+	assert_int_equal(COUNTED_AT("/", bytes_out), 2 * (209 + 3 * 2 + 4));
+	assert_int_equal(metrics_payload_out(worker.metrics, metrics_label_of(worker.metrics, "/")),
+			 2 * 209);
+	/* one that is left out, and joins */
+	join_within_the_turn(&joining, REQUEST("/others") "\r\n");
+	say_within_the_turn(&c, "first");
+	say_within_the_turn(&joining, "second");
+	turn();
+	assert_int_equal(COUNTED_AT("/others", deliveries), 2);
+	assert_int_equal(written(), 10);
+	assert_int_equal(COUNTED_AT("/others", messages_out), 2);
+	disconnect(&a);
+	disconnect(&b);
+	disconnect(&c);
+	disconnect(&joining);
+	assert_int_equal(COUNTED_AT("/", open), 0);
+	assert_int_equal(COUNTED_AT("/", opened), 2);
+	assert_int_equal(COUNTED_AT("/others", opened), 2);
+	assert_int_equal(COUNTED_AT("/two", opened), 0);
 }
 
 /* Who joins hears what is said from then on, also where all of it is delivered at once. */
@@ -151,7 +224,7 @@ static void test_stop(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/") "\r\n");
 	say_within_the_turn(&a, "last");
-	session_stop(1000);
+	session_stop(1000, 0);
 	turn();
 	ASSERT_HEARD(&a, "\x81\x04last\x88\x0a\x03\xe9shutdown");
 	disconnect(&a);
@@ -429,31 +502,6 @@ static void test_who_ends_while_it_waits(void **state)
 	disconnect(&b);
 }
 
-/* A long text that has to be JSON is looked at in one go, but one in a turn. */
-static void test_json_by_shares(void **state)
-{
-	static uint8_t bytes[50100];
-	static char text[50001];
-	size_t len;
-
-	(void)state;
-	memset(text, ' ', sizeof(text) - 1);
-	text[0] = '{';
-	text[sizeof(text) - 2] = '}';
-	text[sizeof(text) - 1] = '\0';
-	len = client_frame(bytes, 0x81, text, strlen(text));
-	upgrade(&a, REQUEST("/json") "\r\n");
-	upgrade(&b, REQUEST("/json") "\r\n");
-	assert_int_equal(write(a.fd, bytes, len), (ssize_t)len);
-	assert_int_equal(write(b.fd, bytes, len), (ssize_t)len);
-	for (uint64_t i = 1; i <= 2; i++) {
-		turn_short(TURN_STEP);
-		assert_int_equal(a.conn->messages_in + b.conn->messages_in, i);
-	}
-	disconnect(&a);
-	disconnect(&b);
-}
-
 /* What one publishes in a turn that is short is its share, whatever it has sent. */
 static void test_publishing_by_shares(void **state)
 {
@@ -503,6 +551,40 @@ static void test_waiting_go_on_by_turns(void **state)
 	for (int i = 0; i < 10; i++)
 		disconnect(&many[i]);
 	disconnect(&a);
+}
+
+/* Where a turn has time for one alone the rooms have it by turns, and not always the same one. */
+static void test_waiting_rooms_go_on_by_turns(void **state)
+{
+	static const char *const rooms[] = { "/", "/two", "/others" };
+	static const char *const requests[] = { REQUEST("/") "\r\n", REQUEST("/two") "\r\n",
+						REQUEST("/others") "\r\n" };
+	static struct client many[3][3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		join_by_another(rooms[i]);
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j < 3; j++)
+			upgrade(&many[i][j], requests[i]);
+		say_until_it_waits(&many[i][0]);
+		for (int j = 1; j < 3; j++)
+			say_frame(&many[i][j], 0x81, "x");
+	}
+	bus_clear_slot(worker.bus, OTHER_SLOT);
+	for (int turns = 1; turns <= 9; turns++) {
+		this_turn = (struct turn){ .began = 1 };
+		assert_int_equal(park_retry(), turns < 9 ? PARK_UNTRIED : PARK_NONE);
+		for (int i = 0; i < 3; i++)
+			for (int j = 0; j < 3; j++)
+				assert_int_equal(many[i][j].conn->parked &&
+							 park_has_message(many[i][j].conn),
+						 3 * j + i >= turns);
+	}
+	turn();
+	for (int i = 0; i < 3; i++)
+		for (int j = 0; j < 3; j++)
+			disconnect(&many[i][j]);
 }
 
 /* --- compressed --- */
@@ -585,14 +667,19 @@ static void test_levels_of_endpoints(void **state)
 
 /* --- what is in the log --- */
 
-static void append(const char *room, uint16_t kind, const char *frame)
+static void append_at(const char *room, uint16_t kind, const char *frame, int64_t time)
 {
-	const struct bus_meta meta = { .kind = kind };
+	const struct bus_meta meta = { .kind = kind, .time = time };
 	const struct bus_part part = { frame, strlen(frame) };
 	enum reason why;
 
 	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, &meta, &part, 1),
 			 BUS_OK);
+}
+
+static void append(const char *room, uint16_t kind, const char *frame)
+{
+	append_at(room, kind, frame, now_ms());
 }
 
 /* What only a newer process understands is passed over and counted, and what is behind it comes. */
@@ -615,12 +702,30 @@ static void test_kinds_that_are_not_known(void **state)
 	disconnect(&b);
 }
 
-static int64_t now_ms(void)
+/* From when it was published, wherever that was. One of another's clock may be of tomorrow. */
+static void test_from_publishing_to_the_write(void **state)
 {
-	struct timespec now;
+	enum { UP_TO_5_S = 14 };
+	const struct metrics_times *t = &session.row->publish_to_write;
+	uint64_t late = t->counts[UP_TO_5_S], sum = t->sum, all = written();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	(void)state;
+	assert_int_equal(metrics_bounds[UP_TO_5_S], 5000000);
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/") "\r\n");
+	append_at("/", BUS_KIND_MESSAGE, "\x81\x01x", now_ms() - 4000);
+	turn();
+	assert_int_equal(t->counts[UP_TO_5_S], late + 2);
+	assert_in_range(t->sum, sum + 2 * 4000000, sum + 2 * 4900000);
+	sum = t->sum;
+	append_at("/", BUS_KIND_MESSAGE, "\x81\x01y", now_ms() + 100000);
+	turn();
+	assert_int_equal(written(), all + 4);
+	assert_int_equal(t->sum, sum);
+	ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
+	ASSERT_HEARD(&b, "\x81\x01x\x81\x01y");
+	disconnect(&a);
+	disconnect(&b);
 }
 
 /* An entry says who sent it and when, whether that one is left out or not. */
@@ -705,6 +810,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_members_come_and_go),
+		TEST(test_what_is_counted),
+		TEST(test_from_publishing_to_the_write),
 		TEST(test_joins_between_two_messages),
 		TEST(test_rooms_of_one_turn),
 		TEST(test_senders_are_left_out),
@@ -715,9 +822,9 @@ int main(void)
 		TEST(test_what_is_behind_waits_too),
 		TEST(test_who_waits_is_not_idle),
 		TEST(test_who_ends_while_it_waits),
-		TEST(test_json_by_shares),
 		TEST(test_publishing_by_shares),
 		TEST(test_waiting_go_on_by_turns),
+		TEST(test_waiting_rooms_go_on_by_turns),
 		TEST(test_threshold_with_takeover),
 		TEST(test_reload_that_turns_it_off),
 		TEST(test_levels_of_endpoints),

@@ -274,6 +274,28 @@ static int numbers_heard(struct client *k, int from)
 	return from;
 }
 
+/* All that has come is read, in a turn that is never over: each has its share, and no more. */
+static void read_without_end(void)
+{
+	this_turn = (struct turn){ .credit = TURN_STEP, .share = UINT32_MAX };
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+}
+
+/* A share has an end, however long the turn is. */
+static void test_a_share_has_an_end(void **state)
+{
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	put_numbers(HEAVY);
+	write_all(&a);
+	read_without_end();
+	assert_true(waits(&a));
+	assert_in_range(a.conn->messages_in, 1, 3 * TURN_STEP / TURN_MESSAGE);
+	turn();
+	assert_int_equal(numbers_heard(&a, 0), HEAVY);
+	disconnect(&a);
+}
+
 /* Who says little is answered in the same turn, however much another one has said before. */
 static void test_the_light_do_not_wait_for_the_heavy(void **state)
 {
@@ -342,6 +364,214 @@ static void test_many_that_are_readable(void **state)
 	}
 	for (int i = 0; i < MANY; i++)
 		disconnect(&many[i]);
+}
+
+/* Who is not served in a turn is ahead of those who were, though these say more meanwhile. */
+static void test_who_was_not_served_is_first(void **state)
+{
+	unsigned answers[MANY] = { 0 };
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		upgrade(&many[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(write(many[i].fd, "\x81\x81\0\0\0\0x", 7), 7);
+	for (int t = 1; t <= 3 * MANY; t++) {
+		assert_true(turn_short(1));
+		for (int i = 0; i < MANY; i++) {
+			hear(&many[i]);
+			if (many[i].len == 0)
+				continue;
+			many[i].len = 0;
+			answers[i]++;
+			assert_int_equal(write(many[i].fd, "\x81\x81\0\0\0\0x", 7), 7);
+		}
+		for (int i = 0; i < MANY; i++)
+			assert_in_range(answers[i], (t - 1) / MANY, (t + MANY - 1) / MANY);
+	}
+	for (int i = 0; i < MANY; i++)
+		disconnect(&many[i]);
+}
+
+/* MANY say much at once, and have had a share; a has said nothing. */
+static void let_many_wait(void)
+{
+	upgrade(&a, REQUEST("/") "\r\n");
+	put_numbers(HEAVY);
+	for (int i = 0; i < MANY; i++)
+		upgrade(&many[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < MANY; i++)
+		write_all(&many[i]);
+	read_without_end();
+	for (int i = 0; i < MANY; i++)
+		assert_true(waits(&many[i]));
+}
+
+/* Some more, up to where the last of MANY was told its last. */
+static void hear_many(void)
+{
+	for (int i = 0; i < MANY; i++) {
+		turn();
+		assert_false(waits(&many[i]));
+		assert_int_equal(numbers_heard(&many[i], 0), HEAVY);
+		disconnect(&many[i]);
+	}
+}
+
+/* Who comes when the turn is over, and has had no share, is served ahead of all who had theirs. */
+static void test_fresh_ones_come_first(void **state)
+{
+	(void)state;
+	let_many_wait();
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(write(a.fd, "\x81\x81\0\0\0\0x\x81\x81\0\0\0\0y", 14), 14);
+		turn_short(1);
+		/* at the latest behind one of the others */
+		if (waits(&a))
+			turn_short(1);
+		ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
+		assert_false(waits(&a));
+	}
+	hear_many();
+	disconnect(&a);
+}
+
+/* But who is so in each turn does not hold them up: every other share is theirs. */
+static void test_fresh_ones_hold_up_nobody(void **state)
+{
+	int had[MANY] = { 0 }, turns = 0;
+
+	(void)state;
+	let_many_wait();
+	for (int i = 0; i < MANY; i++)
+		had[i] = numbers_heard(&many[i], 0);
+	for (; turns < 4 * MANY; turns++) {
+		assert_true(write(a.fd, "\x81\x81\0\0\0\0x\x81\x81\0\0\0\0y", 14) == 14);
+		turn_short(1);
+	}
+	for (int i = 0; i < MANY; i++) {
+		int now = numbers_heard(&many[i], had[i]);
+
+		assert_true(now > had[i]);
+		many[i].len = 0;
+	}
+	turn();
+	for (int i = 0; i < MANY; i++)
+		disconnect(&many[i]);
+	disconnect(&a);
+}
+
+static size_t count_read(const struct client *k, size_t count, uint64_t bytes)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += k[i].conn->bytes_in == bytes;
+	return n;
+}
+
+static unsigned read_of_a_turn_since(struct client *crowd, int count, int64_t began)
+{
+	turn();
+	for (int i = 0; i < count; i++)
+		assert_int_equal(write(crowd[i].fd, "\x82\x80\0\0\0\0", 6), 6);
+	this_turn = (struct turn){ .credit = 0, .share = 0, .began = began };
+	for (int i = 0; i < count; i++)
+		crowd[i].conn->bytes_in = 0;
+	event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	return count_read(crowd, (size_t)count, 6);
+}
+
+/* Of all that are ready at the same time libevent is told once, and not with each turn. */
+static void test_the_next_turn_begins_within_events(void **state)
+{
+	enum { CROWD = 40 };
+	static struct client crowd[CROWD];
+
+	(void)state;
+	for (int i = 0; i < CROWD; i++)
+		upgrade(&crowd[i], REQUEST("/") "\r\n");
+	assert_int_equal(read_of_a_turn_since(crowd, CROWD, session_clock_us()), 1);
+	session_turns_here(true);
+	assert_int_equal(read_of_a_turn_since(crowd, CROWD, session_clock_us()), CROWD);
+	/* but not for so long that nobody else is seen */
+	assert_int_equal(read_of_a_turn_since(crowd, CROWD, session_clock_us() - 20000), 1);
+	session_turns_here(false);
+	for (int i = 0; i < CROWD; i++)
+		disconnect(&crowd[i]);
+}
+
+/* And of many that say a lot each turn reads less from one, so that the round is as short. */
+static void test_many_that_say_a_lot(void **state)
+{
+	enum { CROWD = 40 };
+	static struct client crowd[CROWD];
+	static const uint8_t zeros[50000];
+	unsigned turns = 0;
+
+	(void)state;
+	stream.len = 0;
+	for (int i = 0; i < 3; i++)
+		put_frame(0x82, zeros, sizeof(zeros));
+	for (int i = 0; i < CROWD; i++)
+		upgrade(&crowd[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i].conn->bytes_in = 0;
+		write_all(&crowd[i]);
+	}
+	turn_short(1);
+	assert_int_equal(count_read(crowd, CROWD, stream.len), 1);
+	for (; count_read(crowd, CROWD, 0) > CROWD / 2; turns++)
+		turn_short(1);
+	assert_in_range(turns, CROWD / 2 - 1, CROWD);
+	assert_in_range(count_read(crowd, CROWD, stream.len), 1, CROWD / 4);
+	turn();
+	assert_int_equal(count_read(crowd, CROWD, stream.len), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		disconnect(&crowd[i]);
+}
+
+/* They do not stand ahead of who says little, however many they are; and he does not hold them up. */
+static void test_who_says_little_does_not_wait_for_them(void **state)
+{
+	enum { CROWD = 40 };
+	static struct client crowd[CROWD];
+	static const uint8_t zeros[50000];
+	unsigned turns = 0;
+
+	(void)state;
+	stream.len = 0;
+	for (int i = 0; i < 7; i++)
+		put_frame(0x82, zeros, sizeof(zeros));
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_bytes(&a, "\x81\x82\0\0\0\0hi", 8);
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	for (int i = 0; i < CROWD; i++)
+		upgrade(&crowd[i], REQUEST("/") "\r\n");
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i].conn->bytes_in = 0;
+		write_all(&crowd[i]);
+	}
+	do
+		turn_short(1);
+	while (count_read(crowd, CROWD, 0) > 0);
+	/* enough for all to be seen to have more */
+	do
+		turn_short(CROWD * TURN_CALL);
+	while (event_base_get_num_events(worker.base, EVENT_BASE_COUNT_ACTIVE) > 0);
+	for (; count_read(crowd, CROWD, stream.len) < CROWD; turns++) {
+		assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
+		turn_short(TURN_STEP);
+		hear(&a);
+		/* that it is crowded may have been seen in this one only */
+		if (a.len == 0)
+			turn_short(TURN_STEP);
+		ASSERT_HEARD(&a, "\x81\x02hi");
+	}
+	assert_in_range(turns, CROWD / 4, 8 * CROWD);
+	for (int i = 0; i < CROWD; i++)
+		disconnect(&crowd[i]);
+	disconnect(&a);
 }
 
 /* What is inflated is cut in slices, and the others are served between two of them. */
@@ -440,7 +670,7 @@ static void test_stop_while_it_waits(void **state)
 
 	(void)state;
 	let_it_wait(3);
-	session_stop(0);
+	session_stop(0, 0);
 	end_turn(0);
 	assert_int_equal(a.conn->state_now, CONN_CLOSING);
 	assert_true(waits(&a));
@@ -452,6 +682,19 @@ static void test_stop_while_it_waits(void **state)
 	assert_in_range(n, 1, HEAVY - 1);
 	ASSERT_HEARD(&a, "\x88\x0a\x03\xe9shutdown");
 	assert_int_equal(a.conn->messages_in, n);
+	disconnect(&a);
+}
+
+/* It is found where all keep too much, though nothing is to be sent and no message is incomplete. */
+static void test_what_waits_counts(void **state)
+{
+	(void)state;
+	let_it_wait(1);
+	session.config->max_memory = 4096;
+	this_turn.credit = TURN_STEP;
+	conn_relieve();
+	turn();
+	assert_int_equal(a.conn->reason, REASON_MEMORY_PRESSURE);
 	disconnect(&a);
 }
 
@@ -555,13 +798,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_same_comes_out),
 		TEST(test_the_same_comes_out_inflated),
+		TEST(test_a_share_has_an_end),
 		TEST(test_the_light_do_not_wait_for_the_heavy),
 		TEST(test_the_heavy_take_turns),
 		TEST(test_many_that_are_readable),
+		TEST(test_who_was_not_served_is_first),
+		TEST(test_fresh_ones_come_first),
+		TEST(test_fresh_ones_hold_up_nobody),
+		TEST(test_the_next_turn_begins_within_events),
+		TEST(test_many_that_say_a_lot),
+		TEST(test_who_says_little_does_not_wait_for_them),
 		TEST(test_bombs_do_not_hold_others_up),
 		TEST_TIME(test_who_inflates_for_ever),
 		TEST(test_it_is_not_read_from),
 		TEST(test_stop_while_it_waits),
+		TEST(test_what_waits_counts),
 		TEST(test_reload_while_it_waits),
 		TEST(test_end_while_it_waits),
 		TEST(test_long_ones_are_answered_meanwhile),

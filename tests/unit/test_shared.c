@@ -1,7 +1,7 @@
 /*
  * What the master shares with its children: keys that change in time, and a bus that is made anew.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

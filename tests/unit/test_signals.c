@@ -1,7 +1,7 @@
 /*
  * Which signals come to the master's handler, how often, and what the others do: nothing.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
  * A worker's slot: what its worker tells, what it is told, and what is left when it has ended.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -28,7 +29,8 @@ static struct event_base *base;
 static struct config config;
 static struct control worker; /* slot 0's end of the pair */
 static pid_t child; /* in slot 0 */
-static unsigned ready, moved, closed;
+static unsigned ready, prepared, moved, closed, let_go, late;
+static char unable[256]; /* to prepare, for this reason */
 
 static void note_ready(void)
 {
@@ -41,7 +43,20 @@ static void note_reloaded(unsigned m, unsigned c)
 	closed += c;
 }
 
-static const struct slot_events events = { note_ready, note_reloaded };
+static void note_prepared(const struct slot *s, const char *why)
+{
+	assert_ptr_equal(s, &slots[0]);
+	prepared++;
+	snprintf(unable, sizeof(unable), "%s", why ? why : "");
+}
+
+static void note_drained(unsigned l, unsigned n)
+{
+	let_go += l;
+	late += n;
+}
+
+static const struct slot_events events = { note_ready, note_prepared, note_reloaded, note_drained };
 
 /* Slot 0 has a process, which does nothing, and others have none. */
 static int begin(void **state)
@@ -51,7 +66,7 @@ static int begin(void **state)
 		.generation = GENERATION, .bus_size = 1 << 18, .bus_lag = 1 << 14, .max_rooms = 8
 	};
 	running = (struct running){ .config = &config };
-	ready = moved = closed = 0;
+	ready = prepared = moved = closed = let_go = late = 0;
 	base = event_base_new();
 	if (!base || shared_make(&config) < 0 || slots_init(base, &events) < 0)
 		return -1;
@@ -105,24 +120,98 @@ static void tell_reloaded(uint32_t id)
 	turn();
 }
 
-static void reload(bool retire)
+static void tell_drained(uint32_t id)
+{
+	const struct control_drained d = { .let_go = 5, .late = 3 };
+
+	assert_int_equal(control_send(&worker, CONTROL_DRAINED, id, &d, NULL, 0), 0);
+	turn();
+}
+
+/* Of the last drain alone, and of none that was taken back. */
+static void test_drain(void **state)
+{
+	const struct control_drain on = { .on = 1 }, off = { .on = 0 };
+	uint32_t first, second;
+
+	(void)state;
+	slot_drain(&slots[0], &on);
+	first = slots[0].draining;
+	slot_drain(&slots[0], &on);
+	second = slots[0].draining;
+	assert_true(first != 0 && second != 0 && first != second);
+	tell_drained(first);
+	assert_int_equal(let_go, 0);
+	tell_drained(second);
+	assert_int_equal(let_go, 5);
+	assert_int_equal(late, 3);
+	assert_int_equal(slots[0].draining, 0);
+	slot_drain(&slots[0], &on);
+	slot_drain(&slots[0], &off);
+	assert_int_equal(slots[0].draining, 0);
+	tell_drained(second);
+	assert_int_equal(let_go, 5);
+	/* who has died has done with its part, whether another takes its place or not */
+	slot_drain(&slots[0], &on);
+	slot_ended(&slots[0]);
+	assert_int_equal(slots[0].draining, 0);
+}
+
+static void tell_prepared(uint32_t id, bool able)
+{
+	struct control_prepared p = { .generation = GENERATION, .able = able };
+
+	/* as somebody may who ends no string */
+	if (!able)
+		memset(p.why, 'x', sizeof(p.why));
+	assert_int_equal(control_send(&worker, CONTROL_PREPARED, id, &p, NULL, 0), 0);
+	turn();
+}
+
+static void prepare(bool retire)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	slot_reload(&slots[0], retire, fd);
+	slot_prepare(&slots[0], GENERATION, retire, fd);
 	close(fd);
 }
 
-static void expect_reload(bool retire)
+static void commit(bool retire)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	slot_commit(&slots[0], retire, fd);
+	close(fd);
+}
+
+static uint32_t expect_prepare(bool retire)
 {
 	struct control_frame f;
 
 	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
-	assert_int_equal(f.type, CONTROL_RELOAD);
-	assert_int_equal(f.id, slots[0].asked);
+	assert_int_equal(f.type, CONTROL_PREPARE);
 	assert_int_equal(f.fd_count, 1);
-	assert_int_equal(((const struct control_reload *)f.body)->generation, GENERATION);
-	assert_int_equal(((const struct control_reload *)f.body)->retire, retire);
+	assert_int_equal(((const struct control_prepare *)f.body)->generation, GENERATION);
+	assert_int_equal(((const struct control_prepare *)f.body)->retire, retire);
+	return f.id;
+}
+
+static void expect_commit(void)
+{
+	struct control_frame f;
+
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(f.type, CONTROL_COMMIT);
+	assert_int_equal(f.id, slots[0].asked);
+	assert_int_equal(f.fd_count, 0);
+	assert_int_equal(((const struct control_decision *)f.body)->generation, GENERATION);
+}
+
+/* One that was not asked is told all at once. */
+static void expect_both(bool retire)
+{
+	expect_prepare(retire);
+	expect_commit();
 }
 
 static void test_ready_once(void **state)
@@ -143,8 +232,8 @@ static void test_a_reload_and_its_answer(void **state)
 {
 	(void)state;
 	tell_ready(4);
-	reload(false);
-	expect_reload(false);
+	commit(false);
+	expect_both(false);
 	assert_int_equal(slots[0].state, SLOT_RUNNING);
 	assert_true(slots[0].asked);
 	tell_reloaded(slots[0].asked);
@@ -154,12 +243,64 @@ static void test_a_reload_and_its_answer(void **state)
 	assert_int_equal(closed, 3);
 }
 
+/* Asked, and told when it has said that it can. */
+static void test_prepared_and_decided(void **state)
+{
+	uint32_t id;
+
+	(void)state;
+	tell_ready(4);
+	prepare(false);
+	id = expect_prepare(false);
+	assert_int_equal(id, slots[0].asked);
+	tell_prepared(id + 1, true);
+	assert_int_equal(prepared, 0);
+	tell_prepared(id, true);
+	assert_int_equal(prepared, 1);
+	assert_string_equal(unable, "");
+	assert_int_equal(slots[0].asked, 0);
+	assert_int_equal(slots[0].prepared, GENERATION);
+	/* it has what it had until it is told */
+	assert_int_equal(slots[0].generation, 4);
+	commit(false);
+	expect_commit();
+	/* an answer to the question is none to the decision */
+	tell_prepared(id, true);
+	tell_reloaded(id);
+	assert_true(slots[0].asked);
+	tell_reloaded(slots[0].asked);
+	assert_int_equal(slots[0].generation, GENERATION);
+	assert_int_equal(prepared, 1);
+}
+
+static void test_unable(void **state)
+{
+	struct control_frame f;
+
+	(void)state;
+	tell_ready(4);
+	prepare(true);
+	tell_prepared(expect_prepare(true), false);
+	assert_int_equal(prepared, 1);
+	assert_int_equal(strlen(unable), CONTROL_WHY_MAX);
+	assert_int_equal(slots[0].prepared, 0);
+	slot_abort(&slots[0], GENERATION);
+	assert_int_equal(slots[0].asked, 0);
+	assert_int_equal(slots[0].state, SLOT_RUNNING);
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(f.type, CONTROL_ABORT);
+	/* the next one is asked anew */
+	prepare(false);
+	tell_prepared(expect_prepare(false), true);
+	assert_string_equal(unable, "");
+}
+
 /* Nobody asked, or something else: it counts for nothing. */
 static void test_an_answer_to_nothing(void **state)
 {
 	(void)state;
 	tell_ready(4);
-	reload(false);
+	commit(false);
 	tell_reloaded(slots[0].asked + 1);
 	assert_true(slots[0].asked);
 	assert_int_equal(moved + closed, 0);
@@ -173,15 +314,15 @@ static void test_retired_and_taken_back(void **state)
 {
 	(void)state;
 	tell_ready(4);
-	reload(true);
-	expect_reload(true);
+	commit(true);
+	expect_both(true);
 	assert_int_equal(slots[0].state, SLOT_RETIRING);
-	reload(false);
-	expect_reload(false);
+	commit(false);
+	expect_both(false);
 	assert_int_equal(slots[0].state, SLOT_RUNNING);
 	/* one that has not come up yet is not said to run */
 	slots[0].state = SLOT_STARTING;
-	reload(false);
+	commit(false);
 	assert_int_equal(slots[0].state, SLOT_STARTING);
 }
 
@@ -270,8 +411,11 @@ static void test_a_stop_with_a_store(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_drain),
 		TEST(test_ready_once),
 		TEST(test_a_reload_and_its_answer),
+		TEST(test_prepared_and_decided),
+		TEST(test_unable),
 		TEST(test_an_answer_to_nothing),
 		TEST(test_retired_and_taken_back),
 		TEST(test_what_cannot_be),

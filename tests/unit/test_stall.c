@@ -1,7 +1,7 @@
 /*
  * What stands still, and what follows: workers whose heartbeat stops, a lock that nobody gives back.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/patience.h"
 #include "base/slots.h"
 #include "base/tally.h"
 #include "failing.h"
@@ -493,6 +494,40 @@ static void test_one_that_stands_still(void **state)
 	assert_int_equal(take(9, 1), TALLY_COUNTED);
 }
 
+static bool is_asked_for(uint64_t n)
+{
+	if (take(n, 1) == TALLY_OVER)
+		return true;
+	give_back(n);
+	return false;
+}
+
+/* Who asks again and again meanwhile does not wait as long each time. */
+static void test_nobody_waits_again_and_again(void **state)
+{
+	enum { ASKS = 500 };
+	pid_t pid = start(take_new);
+	uint64_t began;
+
+	(void)state;
+	if (pid < 0)
+		skip();
+#ifdef __SANITIZE_ADDRESS__
+	/* its own instructions are most of those that are stepped through */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	skip();
+#endif
+	for (unsigned at = 0; !is_asked_for(9); at++)
+		assert_true(step(pid, 16) == 16 && at < TOO_MANY_STEPS);
+	began = patience_clock();
+	for (int i = 0; i < ASKS; i++)
+		assert_int_equal(take(9, 1), TALLY_OVER);
+	assert_in_range((patience_clock() - began) / 1000000, 0, ASKS);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
 
 int main(void)
@@ -512,6 +547,7 @@ int main(void)
 		TEST(test_killed_giving_back),
 		TEST(test_killed_giving_one),
 		TEST(test_one_that_stands_still),
+		TEST(test_nobody_waits_again_and_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

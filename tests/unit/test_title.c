@@ -1,7 +1,7 @@
 /*
  * The title is put where the arguments and the environment were, and no further.
  */
-// links: base proto bus config net session behaviours process
+// links: base proto bus config net session behaviours admin process
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

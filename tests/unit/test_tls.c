@@ -7,11 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -231,7 +233,7 @@ static void test_names(void **state)
 	check_shown(s, ".c.example", "own");
 	check_shown(s, "www.b.example", "another");
 	check_shown(s, "x.b.example", "authority");
-	tls_server_free(s);
+	tls_server_unref(s);
 	person_end(&last);
 }
 
@@ -262,7 +264,7 @@ static void test_two_kinds_of_keys(void **state)
 		X509_free(x);
 		part();
 	}
-	tls_server_free(s);
+	tls_server_unref(s);
 	person_end(&edwards);
 }
 
@@ -289,7 +291,7 @@ static void test_protocols(void **state)
 	(void)state;
 	check_protocol(s, "\x02h2\x08http/1.1", "http/1.1");
 	check_protocol(s, "\x02h2", "");
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 static void check_version(struct tls_server *s, int most, const char *described)
@@ -322,10 +324,10 @@ static void test_versions(void **state)
 	check_version(s, TLS1_3_VERSION, "TLSv1.3 TLS_AES_128_GCM_SHA256");
 	check_version(s, TLS1_2_VERSION, "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384");
 	check_version(s, TLS1_1_VERSION, NULL);
-	tls_server_free(s);
+	tls_server_unref(s);
 	s = serve((struct config_tls){ .min_version = 1, .ciphersuites = suites });
 	check_version(s, TLS1_2_VERSION, NULL);
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* Says something else than TLS, or nothing at all. */
@@ -354,7 +356,7 @@ static void test_what_is_no_tls(void **state)
 	assert_int_equal(after(s, "something else altogether", false), TLS_FAILED);
 	assert_true(met.why[0] != '\0');
 	part();
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* Who speaks HTTP can be answered in it. */
@@ -376,7 +378,7 @@ static void test_plain_http(void **state)
 	assert_int_equal(recv(met.peer, got, sizeof(got), 0), 3);
 	assert_memory_equal(got, "400", 3);
 	part();
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* --- who may connect --- */
@@ -422,10 +424,10 @@ static void test_clients(void **state)
 	check_client(must, NULL, NULL, none);
 	check_client(must, &stranger, NULL, unknown);
 	check_client(gone, &friend, NULL, revoked);
-	tls_server_free(never);
-	tls_server_free(may);
-	tls_server_free(must);
-	tls_server_free(gone);
+	tls_server_unref(never);
+	tls_server_unref(may);
+	tls_server_unref(must);
+	tls_server_unref(gone);
 }
 
 static void test_identity_is_cut(void **state)
@@ -442,7 +444,7 @@ static void test_identity_is_cut(void **state)
 	assert_int_equal(tls_peer_identity(&met.t, text, 4), 3);
 	assert_string_equal(text, "CN=");
 	part();
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* --- whose session is resumed --- */
@@ -510,12 +512,12 @@ static void test_sessions(void **state)
 	check_resumed(must, &friend, others, TLS_FAILED, false);
 	check_resumed(must, &friend, gone, TLS_FAILED, false);
 	check_resumed(none, NULL, none, TLS_DONE, false);
-	tls_server_free(may);
-	tls_server_free(must);
-	tls_server_free(same);
-	tls_server_free(others);
-	tls_server_free(gone);
-	tls_server_free(none);
+	tls_server_unref(may);
+	tls_server_unref(must);
+	tls_server_unref(same);
+	tls_server_unref(others);
+	tls_server_unref(gone);
+	tls_server_unref(none);
 }
 
 /* A ticket of the key before is good still, and is renewed; when its key is gone it is not. */
@@ -534,7 +536,7 @@ static void test_sessions_of_old_keys(void **state)
 	assert_int_equal(tickets_rotate(tickets), 0);
 	assert_int_equal(come_back(s, session, &resumed), TLS_FAILED);
 	SSL_SESSION_free(session);
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* --- what cannot be --- */
@@ -585,7 +587,7 @@ static void test_no_memory(void **state)
 	}
 	assert_true(n > 5);
 	check_shown(s, "b.example", "own");
-	tls_server_free(s);
+	tls_server_unref(s);
 }
 
 /* It is then as it was: plain. */
@@ -604,7 +606,45 @@ static void test_no_memory_for_a_connection(void **state)
 	assert_int_equal(t.kind, TRANSPORT_PLAIN);
 	transport_fini(&t);
 	close(fds[1]);
-	tls_server_free(s);
+	tls_server_unref(s);
+}
+
+/* --- for a bufferevent --- */
+
+static unsigned asked, sessions_ended;
+
+static void *no_memory(size_t n)
+{
+	(void)n;
+	asked++;
+	return NULL;
+}
+
+static void session_ended_cb(void *session, void *p, CRYPTO_EX_DATA *data, int index, long l,
+			     void *arg)
+{
+	(void)session;
+	(void)p;
+	(void)data;
+	(void)index;
+	(void)l;
+	(void)arg;
+	sessions_ended++;
+}
+
+/* Where libevent has no memory it ends the session, which it was given: once is enough. */
+static void test_bufferevent_without_memory(void **state)
+{
+	struct tls_server *s = serve((struct config_tls){ 0 });
+
+	(void)state;
+	assert_true(SSL_get_ex_new_index(0, NULL, NULL, NULL, session_ended_cb) >= 0);
+	event_set_mem_functions(no_memory, realloc, free);
+	assert_null(tls_bufferevent(base, s));
+	event_set_mem_functions(malloc, realloc, free);
+	assert_int_equal(asked, 1);
+	assert_int_equal(sessions_ended, 1);
+	tls_server_unref(s);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -625,6 +665,7 @@ int main(void)
 		TEST(test_what_openssl_refuses),
 		TEST(test_no_memory),
 		TEST(test_no_memory_for_a_connection),
+		TEST(test_bufferevent_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,7 @@ static int end(void **state)
 	SSL_CTX_free(client_ctx);
 	close(peer);
 	transport_fini(&t);
-	tls_server_free(server);
+	tls_server_unref(server);
 	tickets_free(tickets);
 	event_base_free(base);
 	return 0;
@@ -142,8 +142,10 @@ static void test_socket_that_takes_little(void **state)
 		if (written < MESSAGE)
 			assert_true(t.want_write);
 		heard += hear(got + heard, MESSAGE - heard < 100 ? MESSAGE - heard : 100);
+		assert_int_equal(transport_held, transport_ops(&t)->held(&t));
 		if (t.want_write)
 			assert_true(transport_ops(&t)->flush(&t, false) == 0 || t.want_write);
+		assert_int_equal(transport_held, transport_ops(&t)->held(&t));
 	}
 	assert_int_equal(heard, MESSAGE);
 	assert_memory_equal(sent, got, MESSAGE);

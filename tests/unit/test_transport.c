@@ -42,6 +42,7 @@ static int end(void **state)
 {
 	(void)state;
 	transport_fini(&t);
+	assert_int_equal(transport_blocked, 0);
 	close(peer);
 	event_base_free(base);
 	return 0;
@@ -64,13 +65,18 @@ static void test_what_it_was_asked_for(void **state)
 	assert_calls(1, 0);
 	assert_int_equal(transport_want(&t, true, true), 0);
 	assert_calls(1, 1);
+	assert_int_equal(transport_blocked, 1);
 	assert_int_equal(transport_want(&t, false, true), 0);
+	assert_int_equal(transport_blocked, 1);
 	assert_calls(0, 1);
 	/* who is not to be read from does not keep the worker busy */
 	assert_int_equal(transport_want(&t, false, false), 0);
 	assert_calls(0, 0);
+	assert_int_equal(transport_blocked, 0);
 	assert_int_equal(transport_want(&t, true, false), 0);
 	assert_calls(1, 0);
+	/* it ends while it is one */
+	assert_int_equal(transport_want(&t, true, true), 0);
 }
 
 /* No event tells of what was taken in already; that call waits until it is read from again. */

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/chronicle.h"
 #include "base/cidr.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -32,9 +33,10 @@ enum { GOT_MAX = 1024 * 1024, WORKER_SLOT = 0, OTHER_SLOT = 1, MAX_ROOMS = 4 };
 static struct {
 	struct event_base *base;
 	struct bus *bus;
-	struct segment counted;
+	struct segment counted, kept;
 	struct metrics *metrics;
 	struct tally *tally;
+	struct chronicle *chronicle;
 	int wakeups[SLOTS];
 	struct listener *listener;
 	struct cidr trusted[2];
@@ -62,6 +64,7 @@ static inline void worker_print_error(bool warning, const char *line, void *arg)
 /* all: NULL-terminated; NULL: those that there are. */
 static inline struct config *worker_config(const char *text, const struct behaviour *const *all)
 {
+	static uint64_t generation;
 	struct config_errors *e = config_errors_new();
 	int fd = memfd_create("test.conf", MFD_CLOEXEC);
 	struct config_source *s;
@@ -72,13 +75,24 @@ static inline struct config *worker_config(const char *text, const struct behavi
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	s = config_load(path, e);
 	if (s)
-		c = config_parse(s, all ? all : behaviours, 1, e);
+		c = config_parse(s, all ? all : behaviours, ++generation, e);
 	config_errors_each(e, worker_print_error, NULL);
 	assert_non_null(c);
 	config_source_free(s);
 	config_errors_free(e);
 	close(fd);
 	return c;
+}
+
+static inline const char *worker_path(size_t i, void *config)
+{
+	return ((const struct config *)config)->endpoints[i].path;
+}
+
+/* As the master does when a configuration comes into force. */
+static inline void worker_label(struct config *c)
+{
+	metrics_label_all(worker.metrics, c->endpoint_count, worker_path, c);
 }
 
 /* endpoints and settings: what the configuration has beside a listener. */
@@ -91,12 +105,14 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 		worker.wakeups[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	worker.base = event_base_new();
 	worker.metrics = metrics_new(&worker.counted);
+	worker_label(c);
 	worker.bus = bus_new(&limits, worker.wakeups);
 	worker.tally = tally_new(0);
+	worker.chronicle = chronicle_new(&worker.kept);
 	assert_non_null(worker.bus);
 	bus_set_slot(worker.bus, WORKER_SLOT);
 	assert_int_equal(session_init(worker.base, worker.bus, worker.metrics, worker.tally,
-				      WORKER_SLOT, c, MAX_ROOMS),
+				      worker.chronicle, WORKER_SLOT, c, MAX_ROOMS),
 			 0);
 	config_unref(c);
 	worker.listener = calloc(1, sizeof(*worker.listener));
@@ -113,6 +129,7 @@ static inline void worker_end(void)
 	assert_int_equal(tally_places_taken(worker.tally), 0);
 	listener_unref(worker.listener);
 	tally_free(worker.tally);
+	segment_free(&worker.kept);
 	bus_free(worker.bus);
 	/* not what it counts in: the next one begins with that */
 	close(worker.counted.fd);
@@ -189,6 +206,7 @@ static inline void reload_worker(const char *text, const struct behaviour *const
 {
 	struct config *c = worker_config(text, all);
 
+	worker_label(c);
 	reloaded.times = 0;
 	session_reload(c, note_reloaded);
 	config_unref(c);
@@ -338,6 +356,46 @@ static inline void upgrade(struct client *k, const char *request)
 	assert_begins(k, "HTTP/1.1 101 ");
 	assert_int_equal(k->conn->state_now, CONN_OPEN);
 	k->len = 0;
+}
+
+/* What is counted in one field of the cells (offsetof) for an endpoint. */
+static inline uint64_t counted_at(const char *path, size_t field)
+{
+	unsigned label = metrics_label_of(worker.metrics, path);
+
+	assert_int_not_equal(label, METRICS_OTHER);
+	return metrics_cell_sum(worker.metrics, label, field);
+}
+#define COUNTED_AT(path, field) counted_at(path, offsetof(struct metrics_cell, field))
+
+/* The same of all together. */
+static inline uint64_t counted(size_t field)
+{
+	uint64_t sum = metrics_cell_sum(worker.metrics, METRICS_OTHER, field);
+
+	for (uint32_t i = 1; i < worker.metrics->labels; i++)
+		sum += metrics_cell_sum(worker.metrics, i, field);
+	return sum;
+}
+#define COUNTED(field) counted(offsetof(struct metrics_cell, field))
+
+/* How many that were open have ended so. */
+static inline uint64_t counted_ends(enum reason reason)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < METRICS_CODES; i++)
+		sum += session.row->ends[i][reason];
+	return sum;
+}
+
+static inline uint64_t counted_pings(void)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i <= METRICS_BOUNDS; i++)
+		sum += session.row->round_trip.counts[i];
+	return sum;
 }
 
 /* From here on the test says how many bytes k is sent, and sees them in `wire`. */

@@ -1,0 +1,348 @@
+/*
+ * plan.c - see plan.h.
+ *
+ * Two endpoints are the same if their behaviour and every row of their tables is, two listeners if
+ * that and what their files hold is; what is at the same path or address is one that changed. The
+ * rows say which settings there are, so a new one is in the plan without a line here.
+ */
+#include "config/plan.h"
+
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "behaviour.h"
+#include "config/alloc.h"
+#include "config/fill.h"
+#include "config/shown.h"
+#include "config/tables.h"
+#include "config/tokens.h"
+#include "config/validity.h"
+
+static struct plan_item *add_item(struct plan *p, enum plan_what what, enum plan_how how)
+{
+	struct plan_item *item;
+
+	p->items = alloc_grow(p->items, p->count, &p->cap, sizeof(*p->items));
+	item = &p->items[p->count++];
+	*item = (struct plan_item){ .what = what, .how = how, .connections = -1 };
+	return item;
+}
+
+static bool same_string(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* --- settings that differ --- */
+
+static void add_value(struct plan_item *item, const char *group, const struct config_key *k,
+		      const void *old, const void *new)
+{
+	struct plan_value *v;
+
+	item->values = alloc_grow(item->values, item->count, &item->cap, sizeof(*v));
+	v = &item->values[item->count++];
+	*v = (struct plan_value){ .key = alloc_format("%s%s", group, k->name),
+				  .old = show_value(k, old),
+				  .new = show_value(k, new) };
+}
+
+/* group: in front of the names, such as "compression.". */
+static void add_values(struct plan_item *item, const char *group, const struct config_key *k,
+		       const void *old, const void *new)
+{
+	for (; k != NULL && k->name != NULL; k++) {
+		if (fill_equal(k, old, new))
+			continue;
+		if (k->type == CONFIG_GROUP) {
+			char *inner = alloc_format("%s%s.", group, k->name);
+
+			add_values(item, inner, k->group->keys, (const char *)old + k->offset,
+				   (const char *)new + k->offset);
+			free(inner);
+		} else {
+			add_value(item, group, k, old, new);
+		}
+	}
+}
+
+static void free_values(struct plan_item *item)
+{
+	for (size_t i = 0; i < item->count; i++) {
+		free(item->values[i].key);
+		json_decref(item->values[i].old);
+		json_decref(item->values[i].new);
+	}
+	free(item->values);
+}
+
+static void plan_setting(struct plan *p, const struct config_key *k, const void *old)
+{
+	struct plan_item *item;
+
+	if (fill_equal(k, old, p->new))
+		return;
+	item = add_item(p, PLAN_SETTING, PLAN_CHANGED);
+	item->restart = k->restart;
+	if (k->type == CONFIG_GROUP)
+		add_values(item, "", (const struct config_key[]){ *k, { 0 } }, old, p->new);
+	else
+		add_value(item, "", k, old, p->new);
+}
+
+/* Their names and scopes, which is all that anybody needs to know. */
+static json_t *show_tokens(const struct config_admin *a)
+{
+	static const char *const scopes[] = { "read", "publish", "manage" };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < a->token_count; i++)
+		json_array_append_new(
+			list, json_sprintf("%s %s", a->tokens[i].name, scopes[a->tokens[i].scope]));
+	return list;
+}
+
+/* What the file holds; that it is another file is a setting that differs. */
+static void plan_tokens(struct plan *p)
+{
+	const struct config_admin *old = &p->old->admin, *new = &p->new->admin;
+	struct plan_item *item;
+	struct plan_value *v;
+
+	if (tokens_same(old, new) || !same_string(old->tokens_file, new->tokens_file))
+		return;
+	item = add_item(p, PLAN_SETTING, PLAN_CHANGED);
+	item->values = alloc_grow(item->values, item->count, &item->cap, sizeof(*v));
+	v = &item->values[item->count++];
+	*v = (struct plan_value){ .key = alloc_string("admin.tokens"),
+				  .old = show_tokens(old),
+				  .new = show_tokens(new) };
+}
+
+static void plan_settings(struct plan *p, const struct config *started)
+{
+	for (const struct config_key *k = table_top.keys; k->name != NULL; k++)
+		if (k->type != CONFIG_GROUPS)
+			plan_setting(p, k, k->restart ? started : p->old);
+	plan_tokens(p);
+}
+
+/* --- endpoints --- */
+
+static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	return a->behaviour == b->behaviour && fill_same(table_endpoint.keys, a, b) &&
+	       (a->opts == NULL || fill_same(a->behaviour->keys, a->opts, b->opts));
+}
+
+static void plan_endpoint(struct plan *p, enum plan_how how, const struct config_endpoint *e)
+{
+	struct plan_item *item = add_item(p, PLAN_ENDPOINT, how);
+
+	item->endpoint = e;
+	item->closes = how == PLAN_REMOVED;
+}
+
+static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
+				  const struct config_endpoint *b)
+{
+	struct plan_item *item;
+
+	if (same_endpoint(a, b))
+		return;
+	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
+	item->endpoint = b;
+	item->closes = a->behaviour != b->behaviour;
+	add_values(item, "", table_endpoint.keys, a, b);
+	if (!item->closes)
+		add_values(item, "", a->behaviour->keys, a->opts, b->opts);
+}
+
+static void plan_endpoints(struct plan *p)
+{
+	const struct config *old = p->old, *new = p->new;
+	size_t i = 0, j = 0;
+
+	/* both are sorted by path */
+	while (i < old->endpoint_count || j < new->endpoint_count) {
+		const struct config_endpoint *a = &old->endpoints[i], *b = &new->endpoints[j];
+		int order = i == old->endpoint_count   ? 1
+			    : j == new->endpoint_count ? -1
+						       : strcmp(a->path, b->path);
+
+		if (order < 0)
+			plan_endpoint(p, PLAN_REMOVED, a);
+		else if (order > 0)
+			plan_endpoint(p, PLAN_ADDED, b);
+		else
+			plan_changed_endpoint(p, a, b);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+/* --- listeners --- */
+
+static bool same_place(const struct config_listener *a, const struct config_listener *b)
+{
+	return a->port == b->port && same_string(a->address, b->address) &&
+	       same_string(a->unix_path, b->unix_path) && same_string(a->systemd, b->systemd);
+}
+
+static bool same_chain(const STACK_OF(X509) * a, const STACK_OF(X509) * b)
+{
+	int n = sk_X509_num(a);
+
+	if (n != sk_X509_num(b))
+		return false;
+	while (n-- > 0)
+		if (X509_cmp(sk_X509_value(a, n), sk_X509_value(b, n)) != 0)
+			return false;
+	return true;
+}
+
+static bool same_lists(const STACK_OF(X509_CRL) * a, const STACK_OF(X509_CRL) * b)
+{
+	int n = sk_X509_CRL_num(a);
+
+	if (n != sk_X509_CRL_num(b))
+		return false;
+	while (n-- > 0)
+		if (X509_CRL_match(sk_X509_CRL_value(a, n), sk_X509_CRL_value(b, n)) != 0)
+			return false;
+	return true;
+}
+
+static bool same_certificate(const struct config_certificate *a, const struct config_certificate *b)
+{
+	return X509_cmp(a->leaf, b->leaf) == 0 && same_chain(a->chain, b->chain);
+}
+
+/* Files of other names are settings that differ. */
+static bool same_files(const struct config_listener *a, const struct config_listener *b)
+{
+	size_t n = a->tls.certificate_count;
+
+	for (size_t i = 0; i < n && i < b->tls.certificate_count; i++)
+		if (!same_certificate(&a->tls.certificates[i], &b->tls.certificates[i]))
+			return false;
+	return n == b->tls.certificate_count &&
+	       same_chain(a->tls.authorities, b->tls.authorities) &&
+	       same_lists(a->tls.revoked, b->tls.revoked);
+}
+
+static const struct config_listener *find_listener(const struct config *c,
+						   const struct config_listener *l)
+{
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (same_place(&c->listeners[i], l))
+			return &c->listeners[i];
+	return NULL;
+}
+
+static void plan_listener(struct plan *p, const struct config_listener *l)
+{
+	const struct config_listener *was = find_listener(p->old, l);
+	struct plan_item *item;
+
+	if (was != NULL && fill_same(table_listen.keys, was, l) && same_files(was, l))
+		return;
+	item = add_item(p, PLAN_LISTENER, was != NULL ? PLAN_CHANGED : PLAN_ADDED);
+	item->listener = l;
+	if (was == NULL)
+		return;
+	add_values(item, "", table_listen.keys, was, l);
+	item->files = !same_files(was, l);
+}
+
+static void plan_listeners(struct plan *p)
+{
+	for (size_t i = 0; i < p->new->listener_count; i++)
+		plan_listener(p, &p->new->listeners[i]);
+	for (size_t i = 0; i < p->old->listener_count; i++)
+		if (find_listener(p->new, &p->old->listeners[i]) == NULL)
+			add_item(p, PLAN_LISTENER, PLAN_REMOVED)->listener = &p->old->listeners[i];
+}
+
+/* --- certificates --- */
+
+static bool has_certificate(const struct config *c, const struct config_certificate *k)
+{
+	const struct config_listener *l;
+
+	for (size_t i = 0; (l = config_any_listener(c, i)) != NULL; i++) {
+		const struct config_tls *t = &l->tls;
+
+		for (size_t j = 0; j < t->certificate_count; j++)
+			if (X509_cmp(t->certificates[j].leaf, k->leaf) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* Those of a that no listener of b has. */
+static void plan_missing(struct plan *p, const struct config *a, const struct config *b,
+			 enum plan_how how)
+{
+	const struct config_listener *l;
+
+	for (size_t i = 0; (l = config_any_listener(a, i)) != NULL; i++) {
+		for (size_t j = 0; j < l->tls.certificate_count; j++) {
+			struct plan_item *item;
+
+			if (has_certificate(b, &l->tls.certificates[j]))
+				continue;
+			item = add_item(p, PLAN_CERTIFICATE, how);
+			item->listener = l;
+			item->certificate = &l->tls.certificates[j];
+		}
+	}
+}
+
+char *plan_subject(const struct config_certificate *c)
+{
+	return validity_name(X509_get_subject_name(c->leaf));
+}
+
+int64_t plan_expiry(const struct config_certificate *c)
+{
+	return validity_end(c->leaf);
+}
+
+/* --- all of it --- */
+
+struct plan *plan_new(struct config *old, const struct config *started, struct config *new)
+{
+	struct plan *p = alloc_zero(1, sizeof(*p));
+
+	p->old = config_ref(old);
+	p->new = config_ref(new);
+	plan_endpoints(p);
+	plan_listeners(p);
+	plan_missing(p, new, old, PLAN_ADDED);
+	plan_missing(p, old, new, PLAN_REMOVED);
+	plan_settings(p, started);
+	return p;
+}
+
+void plan_free(struct plan *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->count; i++)
+		free_values(&p->items[i]);
+	free(p->items);
+	config_unref(p->old);
+	config_unref(p->new);
+	free(p);
+}
+
+unsigned plan_count(const struct plan *p, enum plan_what what, enum plan_how how)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		n += p->items[i].what == what && p->items[i].how == how;
+	return n;
+}
