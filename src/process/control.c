@@ -7,6 +7,11 @@
  * A frame is put in the queue and sent from there, so that one that goes out in pieces needs no
  * memory in between. It has copies of its descriptors, for what it was made of may be closed while
  * it waits.
+ *
+ * Some say how things are to be from now on, and may be said as often as somebody likes: of each kind
+ * only the last waits, so that they never fill the queue of a worker that stands still. Its turn is
+ * that of who comes last, for what it is about may be in between. There is memory for them beforehand:
+ * what was begun so can be taken back whatever has run out.
  */
 #include "process/control.h"
 
@@ -21,8 +26,12 @@
 
 #include "base/log.h"
 
+/* Memory of `newest` ones: of each kind one that waits, and one that has gone out in part. */
+enum { SPARES = 3 };
+
 struct control_waiting {
 	struct control_waiting *next;
+	bool spare; /* not to be freed with the frame */
 	size_t size, sent; /* bytes */
 	size_t fd_count;
 	int fds[CONTROL_FDS_MAX];
@@ -41,6 +50,7 @@ union ancillary {
 static const struct control_kind {
 	const char *name; /* NULL: there is no such type */
 	uint32_t length, fewest, most;
+	bool newest; /* the next one of the type says all that there is to say; no descriptors */
 } kinds[CONTROL_TYPES] = {
 	[CONTROL_PREPARE] = { "prepare", sizeof(struct control_prepare), 1, 1 },
 	[CONTROL_COMMIT] = { "commit", sizeof(struct control_decision), 0, CONFIG_LISTENERS_MAX },
@@ -51,9 +61,9 @@ static const struct control_kind {
 	[CONTROL_ADMIN_RELOAD] = { "admin-reload", sizeof(struct control_admin_reload), 1,
 				   1 + CONFIG_ADMIN_SOCKETS_MAX },
 	[CONTROL_ANSWER] = { "answer", sizeof(struct control_answer), 1, 1 },
-	[CONTROL_LOG_LEVEL] = { "log-level", sizeof(struct control_log_level), 0, 0 },
+	[CONTROL_LOG_LEVEL] = { "log-level", sizeof(struct control_log_level), 0, 0, true },
 	[CONTROL_ASK_LOG_LEVEL] = { "ask-log-level", sizeof(struct control_log_level), 0, 0 },
-	[CONTROL_DRAIN] = { "drain", sizeof(struct control_drain), 0, 0 },
+	[CONTROL_DRAIN] = { "drain", sizeof(struct control_drain), 0, 0, true },
 	[CONTROL_ASK_DRAIN] = { "ask-drain", sizeof(struct control_ask_drain), 0, 0 },
 	[CONTROL_DRAINED] = { "drained", sizeof(struct control_drained), 0, 0 },
 	[CONTROL_ASK_RELOAD] = { "ask-reload", sizeof(struct control_ask_reload), 0, 0 },
@@ -82,6 +92,12 @@ static void close_all(int *fds, size_t *count)
 			close(fds[*count]);
 }
 
+static void keep_spare(struct control *c, struct control_waiting *w)
+{
+	*w = (struct control_waiting){ .spare = true, .next = c->spare };
+	c->spare = w;
+}
+
 /* The first of the queue is done with. */
 static void drop_first(struct control *c)
 {
@@ -92,7 +108,10 @@ static void drop_first(struct control *c)
 		c->last = &c->first;
 	c->waiting--;
 	close_all(w->fds, &w->fd_count);
-	free(w);
+	if (w->spare)
+		keep_spare(c, w);
+	else
+		free(w);
 }
 
 static void drop_all(struct control *c)
@@ -167,12 +186,52 @@ static int keep_fds(struct control_waiting *w, const int *fds, size_t fd_count)
 	return 0;
 }
 
-static struct control_waiting *make_frame(enum control_type type, uint32_t id, const void *body)
+/* Takes out of the queue the one whose place is taken by the next of this type. NULL: none waits. */
+static struct control_waiting *take_needless(struct control *c, enum control_type type)
 {
-	struct control_waiting *w = calloc(1, sizeof(*w));
+	struct control_waiting **at = &c->first, *w;
+
+	while ((w = *at) && (w->bytes.head.type != type || w->sent > 0))
+		at = &w->next;
+	if (!w)
+		return NULL;
+	*at = w->next;
+	if (c->last == &w->next)
+		c->last = at;
+	c->waiting--;
+	return w;
+}
+
+static struct control_waiting *take_spare(struct control *c)
+{
+	struct control_waiting *w = c->spare;
+
+	if (w)
+		c->spare = w->next;
+	return w;
+}
+
+/* NULL: errno is set. */
+static struct control_waiting *take_memory(struct control *c, enum control_type type)
+{
+	struct control_waiting *w = kinds[type].newest ? take_needless(c, type) : NULL;
+
+	if (!w && kinds[type].newest)
+		w = take_spare(c);
+	if (w || c->waiting < CONTROL_QUEUE_MAX)
+		return w ? w : calloc(1, sizeof(*w));
+	errno = ENOBUFS;
+	return NULL;
+}
+
+static struct control_waiting *make_frame(struct control *c, enum control_type type, uint32_t id,
+					  const void *body)
+{
+	struct control_waiting *w = take_memory(c, type);
 
 	if (!w)
 		return NULL;
+	w->next = NULL;
 	w->bytes.head =
 		(struct control_header){ .type = type, .id = id, .length = kinds[type].length };
 	memcpy(w->bytes.body, body, kinds[type].length);
@@ -183,13 +242,8 @@ static struct control_waiting *make_frame(enum control_type type, uint32_t id, c
 int control_send(struct control *c, enum control_type type, uint32_t id, const void *body,
 		 const int *fds, size_t fd_count)
 {
-	struct control_waiting *w;
+	struct control_waiting *w = make_frame(c, type, id, body);
 
-	if (c->waiting >= CONTROL_QUEUE_MAX) {
-		errno = ENOBUFS;
-		return -1;
-	}
-	w = make_frame(type, id, body);
 	if (!w)
 		return -1;
 	w->bytes.head.fd_count = (uint32_t)fd_count;
@@ -350,6 +404,18 @@ static void writable_cb(evutil_socket_t fd, short what, void *arg)
 	control_flush(arg);
 }
 
+static int make_spares(struct control *c)
+{
+	for (int i = 0; i < SPARES; i++) {
+		struct control_waiting *w = malloc(sizeof(*w));
+
+		if (!w)
+			return -1;
+		keep_spare(c, w);
+	}
+	return 0;
+}
+
 int control_watch(struct control *c, struct event_base *base, void (*readable)(void *arg),
 		  void *arg)
 {
@@ -357,7 +423,9 @@ int control_watch(struct control *c, struct event_base *base, void (*readable)(v
 	c->arg = arg;
 	c->readable = event_new(base, c->fd, EV_READ | EV_PERSIST, readable_cb, c);
 	c->writable = event_new(base, c->fd, EV_WRITE, writable_cb, c);
-	return c->readable && c->writable ? event_add(c->readable, NULL) : -1;
+	if (!c->readable || !c->writable || make_spares(c) < 0)
+		return -1;
+	return event_add(c->readable, NULL);
 }
 
 void control_listen(struct control *c, bool on)
@@ -398,7 +466,11 @@ void control_reset(struct control *c, int other)
 
 void control_fini(struct control *c)
 {
+	struct control_waiting *w;
+
 	forget(c);
+	while ((w = take_spare(c)))
+		free(w);
 	if (c->readable)
 		event_free(c->readable);
 	if (c->writable)

@@ -142,10 +142,10 @@ enum {
 	 * Frames that may wait for a worker: a PREPARE, what was decided of the one before it and of
 	 * itself, and a STOP, for there is one of each at a time; for each slot an ADOPT and a RELEASE,
 	 * and the same again with the reload. A worker sends no more than it is sent. What an
-	 * administrator asks for, DRAIN and LOG_LEVEL, may come at any time: to a worker that does not
-	 * read it is not sent any more when the queue is full, and that is logged.
+	 * administrator asks for, DRAIN and LOG_LEVEL, may come at any time: of each the newest waits,
+	 * beside one of them that is on its way in part.
 	 */
-	CONTROL_QUEUE_MAX = 4 + 4 * CONFIG_WORKERS_MAX,
+	CONTROL_QUEUE_MAX = 7 + 4 * CONFIG_WORKERS_MAX,
 
 	/* Frames that are read in a turn of the loop: who never stops sending holds up nobody. */
 	CONTROL_A_TURN = 64
@@ -181,6 +181,7 @@ struct control {
 	size_t fd_count;
 	struct control_waiting *first, **last; /* to be sent */
 	size_t waiting; /* number of them */
+	struct control_waiting *spare; /* memory for some; of one that is watched */
 	struct event *readable, *writable; /* NULL: it is not watched */
 	void (*on_readable)(void *arg);
 	void *arg;
@@ -207,7 +208,8 @@ void control_listen(struct control *c, bool on);
 
 /*
  * Sends a frame, or keeps it until it can be sent; body is the struct of its type, fds stay the
- * caller's. -1: errno is set, and nothing of it will be sent: ENOBUFS when CONTROL_QUEUE_MAX wait;
+ * caller's. A DRAIN or LOG_LEVEL that waits is taken back for the next of its type, which does not fail at
+ * an end that is watched, unless the other side is gone. -1: errno is set, and nothing of it will be sent: ENOBUFS when CONTROL_QUEUE_MAX wait;
  * no memory, no descriptors; the other side is gone.
  */
 int control_send(struct control *c, enum control_type type, uint32_t id, const void *body,

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "failing.h"
 #include "process/control.h"
 
 static int pair[2];
@@ -170,6 +171,86 @@ static void test_many_wait(void **state)
 	}
 	expect_nothing(&worker_end);
 	assert_int_equal(master_end.waiting, 0);
+}
+
+static void send_level(uint64_t level)
+{
+	const struct control_log_level l = { level };
+
+	assert_int_equal(control_send(&master_end, CONTROL_LOG_LEVEL, (uint32_t)level, &l, NULL, 0),
+			 0);
+}
+
+static void send_drain(uint32_t id)
+{
+	const struct control_drain d = { .on = 1, .most = id };
+
+	assert_int_equal(control_send(&master_end, CONTROL_DRAIN, id, &d, NULL, 0), 0);
+}
+
+/* Reads up to the first one that is none of an administrator's, which is a STOP. */
+static uint32_t read_stop(uint32_t *level, uint32_t *drained)
+{
+	struct control_frame f;
+
+	for (;;) {
+		enum control_verdict v;
+
+		while ((v = control_read(&worker_end, &f)) == CONTROL_MORE)
+			control_flush(&master_end);
+		assert_int_equal(v, CONTROL_FRAME);
+		if (f.type == CONTROL_STOP)
+			return f.id;
+		*(f.type == CONTROL_DRAIN ? drained : level) = f.id;
+	}
+}
+
+/* Whoever goes on and on asking a worker that does not read takes the place of nobody. */
+static void test_only_the_newest_waits(void **state)
+{
+	uint32_t level = 0, drained = 0;
+
+	(void)state;
+	hold_little();
+	for (uint32_t i = 1; i <= 3 * CONTROL_QUEUE_MAX; i++) {
+		send_drain(2 * i);
+		send_level(i);
+	}
+	assert_int_equal(master_end.waiting, 2);
+	assert_int_equal(send_stop(1), 0);
+	send_drain(1);
+	assert_int_equal(send_stop(2), 0);
+	assert_int_equal(master_end.waiting, 4);
+	assert_int_equal(read_stop(&level, &drained), 1);
+	assert_int_equal(level, 3 * CONTROL_QUEUE_MAX);
+	/* the last drain comes behind what was sent ahead of it */
+	assert_int_not_equal(drained, 1);
+	assert_int_not_equal(drained, 6 * CONTROL_QUEUE_MAX);
+	assert_int_equal(read_stop(&level, &drained), 2);
+	assert_int_equal(drained, 1);
+	expect_nothing(&worker_end);
+	assert_int_equal(master_end.waiting, 0);
+}
+
+/* Half of it is with the other side: it goes on, and the next one is another. */
+static void test_the_newest_in_pieces(void **state)
+{
+	uint32_t level = 0, drained = 0;
+
+	(void)state;
+	hold_little();
+	piece = 11;
+	for (uint32_t i = 1; i <= 200; i++)
+		send_drain(i);
+	assert_in_range(master_end.waiting, 1, 2);
+	failing_nth(1); /* there is a frame for it already */
+	send_drain(201);
+	failing_end();
+	assert_int_equal(send_stop(1), 0);
+	assert_int_equal(read_stop(&level, &drained), 1);
+	piece = 0;
+	assert_int_equal(drained, 201);
+	expect_nothing(&worker_end);
 }
 
 static int read_count;
@@ -502,6 +583,8 @@ int main(void)
 		TEST(test_both_ways),
 		TEST(test_one_byte_at_a_time),
 		TEST(test_many_wait),
+		TEST(test_only_the_newest_waits),
+		TEST(test_the_newest_in_pieces),
 		TEST(test_loop_sends_what_waits),
 		TEST(test_descriptors_in_order),
 		TEST(test_frame_in_pieces),
