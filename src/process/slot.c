@@ -37,14 +37,22 @@ static void note_ready(struct slot *s, const struct control_frame *f)
 	told->ready();
 }
 
+/* Whether it answers what its worker was asked last. Once: then nothing is asked. */
+static bool is_answer(const struct control_frame *f, uint32_t *asked)
+{
+	if (*asked == 0 || f->id != *asked)
+		return false;
+	*asked = 0;
+	return true;
+}
+
 static void note_prepared(struct slot *s, const struct control_frame *f)
 {
 	const struct control_prepared *p = f->body;
 	char why[CONTROL_WHY_MAX + 1] = "";
 
-	if (f->id != s->asked)
+	if (!is_answer(f, &s->asked))
 		return;
-	s->asked = 0;
 	if (p->able)
 		s->prepared = p->generation;
 	memcpy(why, p->why, CONTROL_WHY_MAX);
@@ -55,9 +63,8 @@ static void note_reloaded(struct slot *s, const struct control_frame *f)
 {
 	const struct control_reloaded *r = f->body;
 
-	if (f->id != s->asked)
+	if (!is_answer(f, &s->asked))
 		return;
-	s->asked = 0;
 	s->generation = r->generation;
 	told->reloaded(r->moved, r->closed);
 }
@@ -66,10 +73,8 @@ static void note_drained(struct slot *s, const struct control_frame *f)
 {
 	const struct control_drained *d = f->body;
 
-	if (f->id != s->draining)
-		return;
-	s->draining = 0;
-	told->drained(d->let_go, d->late);
+	if (is_answer(f, &s->draining))
+		told->drained(d->let_go, d->late);
 }
 
 static void (*const handlers[CONTROL_TYPES])(struct slot *s, const struct control_frame *f) = {

@@ -19,6 +19,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
+#include "failing.h"
 #include "process/running.h"
 #include "process/shared.h"
 #include "process/slot.h"
@@ -310,6 +311,33 @@ static void test_an_answer_to_nothing(void **state)
 	assert_int_equal(slots[0].generation, GENERATION);
 }
 
+/* The number of no question: as if who asks nothing had asked with it. */
+static void test_an_answer_without_a_number(void **state)
+{
+	(void)state;
+	tell_ready(4);
+	tell_reloaded(0);
+	tell_prepared(0, true);
+	tell_drained(0);
+	assert_int_equal(moved + prepared + let_go, 0);
+	assert_int_equal(slots[0].generation, 4);
+	assert_int_equal(slots[0].prepared, 0);
+}
+
+/* What was begun can be taken back without memory, or else this worker would refuse all that come. */
+static void test_no_memory_for_an_undrain(void **state)
+{
+	const struct control_drain off = { .on = 0 };
+	struct control_frame f;
+
+	(void)state;
+	failing_from(1);
+	slot_drain(&slots[0], &off);
+	assert_false(failing_end());
+	assert_int_equal(control_read(&worker, &f), CONTROL_FRAME);
+	assert_int_equal(f.type, CONTROL_DRAIN);
+}
+
 static void test_retired_and_taken_back(void **state)
 {
 	(void)state;
@@ -417,6 +445,8 @@ int main(void)
 		TEST(test_prepared_and_decided),
 		TEST(test_unable),
 		TEST(test_an_answer_to_nothing),
+		TEST(test_an_answer_without_a_number),
+		TEST(test_no_memory_for_an_undrain),
 		TEST(test_retired_and_taken_back),
 		TEST(test_what_cannot_be),
 		TEST(test_one_that_ended),
