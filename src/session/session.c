@@ -212,12 +212,13 @@ void session_stay(void)
 	drain_cancel(LEAVING_ALL);
 }
 
+/* Space is there beforehand: else a worker without memory would take all whom the others refuse. */
 void session_refuse(const char *endpoint)
 {
-	free(session.drained);
-	session.drained = strdup(endpoint ? endpoint : "");
-	if (!session.drained)
-		log_err(NULL, "there is no memory to refuse connections while drained");
+	static char path[UPGRADE_PATH_MAX + 1];
+
+	snprintf(path, sizeof(path), "%s", endpoint ? endpoint : "");
+	session.drained = path;
 }
 
 void session_drain(const struct session_drain *d, session_drained_fn *told)
@@ -238,7 +239,6 @@ void session_drain(const struct session_drain *d, session_drained_fn *told)
 
 void session_undrain(void)
 {
-	free(session.drained);
 	session.drained = NULL;
 	drain_cancel(LEAVING_ASKED);
 }

@@ -43,7 +43,7 @@ struct session {
 	uint32_t ticked_at; /* and by the monotonic clock, modulo 49 days */
 	bool stopping; /* no new connections */
 	bool cutting; /* those that there are end without an answer */
-	char *drained; /* path of the endpoint that takes no new ones, "": all; NULL: none */
+	const char *drained; /* path of the endpoint that takes no new ones, "": all; NULL: none */
 	bool chores; /* something beside bytes is to be done at the end of a turn */
 	size_t conns; /* all there are, in whatever state */
 };

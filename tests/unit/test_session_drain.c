@@ -397,6 +397,24 @@ static void test_new_ones(void **state)
 	assert_ended(0, 0);
 }
 
+/* Whoever comes is refused all the same: the others would send him on to here. */
+static void test_new_ones_without_memory(void **state)
+{
+	struct session_drain d = all(1000);
+
+	(void)state;
+	d.endpoint = "/gone";
+	failing_from(1);
+	session_drain(&d, note_drained);
+	failing_end();
+	assert_refused(REQUEST("/gone") "\r\n");
+	upgrade(&k, REQUEST("/") "\r\n");
+	disconnect(&k);
+	session_undrain();
+	upgrade(&k, REQUEST("/gone") "\r\n");
+	disconnect(&k);
+}
+
 /* In the midst of it, all that are left stay, and nobody is told. */
 static void test_undrain(void **state)
 {
@@ -576,6 +594,7 @@ int main(void)
 		TEST(test_none_of_them),
 		TEST(test_an_endpoint),
 		TEST(test_new_ones),
+		TEST(test_new_ones_without_memory),
 		TEST(test_undrain),
 		TEST(test_another_drain),
 		TEST(test_removal_of_an_endpoint),
