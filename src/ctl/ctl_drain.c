@@ -16,7 +16,8 @@ enum { NUMBER_SIZE = 32 };
 static int tell_begun(struct answer *answer)
 {
 	struct fields f = { .object = json_object_get(answer->json, "drain") };
-	double count = fields_number(&f, "connections");
+	bool counted = json_object_get(f.object, "connections") != NULL;
+	double count = counted ? fields_number(&f, "connections") : 0;
 	bool refuses = fields_true(&f, "refuses");
 	const char *endpoint = fields_text(&f, "endpoint");
 	char over[UNITS_SIZE];
@@ -26,7 +27,9 @@ static int tell_begun(struct answer *answer)
 		answer_is_strange(answer, f.wrong, "/drain");
 		return answer_trouble(answer);
 	}
-	printf("%.0f connections", count);
+	if (counted)
+		printf("%.0f ", count);
+	fputs("connections", stdout);
 	if (endpoint)
 		fputs(" of ", stdout), visible_text(stdout, endpoint);
 	printf(" go within %s; new ones are %s\n", over, refuses ? "refused" : "taken");

@@ -27,6 +27,7 @@
 enum { MILLION = 1000000, OVER_MAX = 24 * 60 * 60 * 1000 };
 
 static struct board_drain state; /* since 0: there is none */
+static unsigned parts; /* of workers that have not told of theirs */
 
 static const char *const orders[LEAVING_ORDERS] = { "oldest", "newest", "random" };
 
@@ -46,7 +47,15 @@ static const char *path_of(const struct control_which *w)
 	return w->endpoint ? running.config->endpoints[w->endpoint - 1].path : NULL;
 }
 
-/* Connections of a worker that it is about. */
+/* The others share a label, and a sum of what they count. */
+static bool has_counts(const struct control_which *w)
+{
+	const char *path = path_of(w);
+
+	return !path || metrics_label_of(shared.metrics, path) != METRICS_OTHER;
+}
+
+/* Connections of a worker that it is about, if they are counted. */
 static uint64_t open_of(const struct slot *s, const char *path)
 {
 	if (!slot_alive(s))
@@ -68,6 +77,7 @@ static uint64_t tell_workers(const struct control_ask_drain *a, int64_t over)
 {
 	uint64_t open = 0, before = 0;
 
+	parts = 0;
 	for (int i = 0; i < CONFIG_WORKERS_MAX; i++) {
 		struct slot *s = &slots[i];
 		struct control_drain d = { .which = a->which,
@@ -83,19 +93,40 @@ static uint64_t tell_workers(const struct control_ask_drain *a, int64_t over)
 		before = part_of(open, a->share);
 		if (slot_alive(s))
 			slot_drain(s, &d);
+		parts += s->draining != 0;
 	}
 	return before;
 }
 
 static void log_begun(const struct control_ask_drain *a, int64_t over, uint64_t count)
 {
+	char many[24] = "";
+
+	if (has_counts(&a->which))
+		snprintf(many, sizeof(many), "%llu ", (unsigned long long)count);
 	log_always(LOG_INFO,
 		   (&(struct log_fields){ .event = LOG_EVENT_DRAIN_BEGUN,
 					  .endpoint = path_of(&a->which) }),
-		   "drain begun: %llu connections%s%s go within %lld.%lld s, %s first; %s",
-		   (unsigned long long)count, *state.endpoint ? " of " : "", state.endpoint,
-		   (long long)over / 1000, (long long)over / 100 % 10, orders[a->order],
+		   "drain begun: %sconnections%s%s go within %lld.%lld s, %s first; %s", many,
+		   *state.endpoint ? " of " : "", state.endpoint, (long long)over / 1000,
+		   (long long)over / 100 % 10, orders[a->order],
 		   a->share ? "new ones are taken" : "new ones are refused");
+}
+
+static char *answer_begun(const struct control_ask_drain *a, int64_t over, uint64_t count)
+{
+	const char *path = path_of(&a->which);
+	json_t *d = json_pack("{s:f, s:b, s:o}", "over", (double)over / 1000, "refuses",
+			      a->share == 0, "endpoint", path ? show_string(path) : json_null()),
+	       *j;
+	char *text;
+
+	if (has_counts(&a->which))
+		json_object_set_new(d, "connections", json_integer((json_int_t)count));
+	j = json_pack("{s:o}", "drain", d);
+	text = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	return text;
 }
 
 static char *begin(const struct control_ask_drain *a, bool *well)
@@ -103,8 +134,6 @@ static char *begin(const struct control_ask_drain *a, bool *well)
 	const char *path = path_of(&a->which);
 	int64_t over = a->over >= 0 ? a->over : running.config->drain_time;
 	uint64_t count;
-	json_t *j;
-	char *text;
 
 	if (a->share == 0 && running_drain(path ? path : "") < 0)
 		return refused("no-memory", "there is no memory for it; try again");
@@ -118,12 +147,7 @@ static char *begin(const struct control_ask_drain *a, bool *well)
 	board_note_drain(shared.board, &state);
 	drain_look();
 	*well = true;
-	j = json_pack("{s:{s:I, s:f, s:b, s:o}}", "drain", "connections", (json_int_t)count, "over",
-		      (double)over / 1000, "refuses", a->share == 0, "endpoint",
-		      path ? show_string(path) : json_null());
-	text = json_dumps(j, JSON_COMPACT);
-	json_decref(j);
-	return text;
+	return answer_begun(a, over, count);
 }
 
 /* One that has ended, and refuses nothing, is history. */
@@ -144,13 +168,6 @@ static char *take_back(bool *well)
 	return strdup(was ? "{\"undrained\":true}" : "{\"undrained\":false}");
 }
 
-static bool has_no_counts(const struct control_ask_drain *a)
-{
-	const char *path = path_of(&a->which);
-
-	return path && a->share != 0 && metrics_label_of(shared.metrics, path) == METRICS_OTHER;
-}
-
 char *drain_ask(const struct control_ask_drain *a, bool *well)
 {
 	const struct config *c = running.config;
@@ -164,7 +181,7 @@ char *drain_ask(const struct control_ask_drain *a, bool *well)
 	    (a->which.generation != c->generation || a->which.endpoint > c->endpoint_count))
 		return refused("config-changed",
 			       "the configuration has changed just now; try again");
-	if (has_no_counts(a))
+	if (a->share != 0 && !has_counts(&a->which))
 		return refused("no-counts", "a share of it cannot be told, for it has no counts");
 	return begin(a, well);
 }
@@ -173,7 +190,21 @@ void drain_note(unsigned let_go, unsigned late)
 {
 	state.let_go += let_go;
 	state.late += late;
+	parts -= parts > 0;
 	drain_look();
+}
+
+/* Workers that have ended have not told how many those were that they let go. */
+static void log_ended(void)
+{
+	char lost[64] = "";
+
+	if (parts > 0)
+		snprintf(lost, sizeof(lost), ", besides those of workers that have ended (%u)",
+			 parts);
+	log_always(LOG_INFO, LOG_OF(DRAIN_ENDED),
+		   "drain ended: %llu connections were let go, %llu of them at its deadline%s",
+		   (unsigned long long)state.let_go, (unsigned long long)state.late, lost);
 }
 
 /* A stop comes ahead of it: workers end then without a word about it, which says nothing. */
@@ -186,7 +217,5 @@ void drain_look(void)
 			return;
 	state.ended = clock_wall_ms();
 	board_note_drain(shared.board, &state);
-	log_always(LOG_INFO, LOG_OF(DRAIN_ENDED),
-		   "drain ended: %llu connections were let go, %llu of them at its deadline",
-		   (unsigned long long)state.let_go, (unsigned long long)state.late);
+	log_ended();
 }
