@@ -96,16 +96,45 @@ static int open_tcp(const union address *a, bool reuse_port)
 	return fd;
 }
 
+static int port_of(const union address *a)
+{
+	if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
+		return 0;
+	return ntohs(a->sa.sa_family == AF_INET ? a->in.sin_port : a->in6.sin6_port);
+}
+
 int socket_port(int fd)
 {
 	union address a;
 	socklen_t len = sizeof(a);
 
-	if (getsockname(fd, &a.sa, &len) < 0)
-		return -1;
-	if (a.sa.sa_family != AF_INET && a.sa.sa_family != AF_INET6)
-		return 0;
-	return ntohs(a.sa.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
+	return getsockname(fd, &a.sa, &len) < 0 ? -1 : port_of(&a);
+}
+
+static bool is_any(const union address *a)
+{
+	return a->sa.sa_family == AF_INET ? a->in.sin_addr.s_addr == htonl(INADDR_ANY)
+					  : IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}
+
+static bool same_host(const union address *a, const union address *b)
+{
+	return a->sa.sa_family == AF_INET
+		       ? a->in.sin_addr.s_addr == b->in.sin_addr.s_addr
+		       : IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr);
+}
+
+bool socket_covers(int fd, const struct config_listener *l)
+{
+	union address a, wanted;
+	socklen_t len = sizeof(a);
+
+	if (l->unix_path || l->systemd || l->port == 0 || fd < 0 ||
+	    make_address(l, (int)l->port, &wanted) == 0 || getsockname(fd, &a.sa, &len) < 0)
+		return false;
+	if (a.sa.sa_family != wanted.sa.sa_family || port_of(&a) != l->port)
+		return false;
+	return is_any(&a) || is_any(&wanted) || same_host(&a, &wanted);
 }
 
 int socket_probe(const struct config_listener *l)

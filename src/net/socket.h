@@ -45,6 +45,12 @@ bool socket_is_shared(const struct config_listener *l);
 /* The port that a socket is bound to, 0 if it has none; -1: errno is set. */
 int socket_port(int fd);
 
+/*
+ * Whether a listening socket has connections that l is for, all or some of them, so that it stands
+ * in the way of a probe. l: any; those of TCP with a port that is not 0 alone can be covered.
+ */
+bool socket_covers(int fd, const struct config_listener *l);
+
 /* When TCP gives up a peer of the connections to come, see config.patience; not for unix sockets. */
 void socket_set_patience(int fd, int64_t ms);
 

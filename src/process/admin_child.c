@@ -128,7 +128,7 @@ void admin_child_fini(void)
 
 int admin_child_open(const struct config *c, struct sockets_fault *fault)
 {
-	if (admin_sockets_open(&child.next, &child.now, c, fault) == 0)
+	if (admin_sockets_open(&child.next, &child.now, &running.sockets, c, fault) == 0)
 		return 0;
 	admin_child_undo();
 	return -1;

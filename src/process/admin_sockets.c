@@ -36,12 +36,10 @@ static void close_one(struct admin_socket *s)
 	close(s->fd);
 }
 
-/* Whether there is one with the port already, if by another address. */
-static bool is_ours(const struct admin_sockets *now, const struct config_listener *l)
+static bool hold(const struct admin_sockets *s, const struct config_listener *l)
 {
-	for (size_t i = 0; i < now->count; i++)
-		if (l->port != 0 && now->rows[i].port == l->port &&
-		    (strchr(now->rows[i].key, '[') != NULL) == (strchr(l->address, ':') != NULL))
+	for (size_t i = 0; i < s->count; i++)
+		if (socket_covers(s->rows[i].fd, l))
 			return true;
 	return false;
 }
@@ -51,7 +49,7 @@ static int open_one(struct admin_socket *s, const struct admin_sockets *now,
 		    const struct config_listener *l)
 {
 	s->is_unix = l->unix_path != NULL;
-	s->port = s->is_unix || is_ours(now, l) ? (int)l->port : socket_probe(l);
+	s->port = s->is_unix || hold(now, l) ? (int)l->port : socket_probe(l);
 	if (s->port < 0)
 		return -1;
 	s->fd = socket_listen(l, s->port, &s->file);
@@ -87,12 +85,39 @@ static void note_fault(struct sockets_fault *fault, const struct config_listener
 		 l->unix_path ? l->unix_path : key, strerror(errno), sockets_advice(errno));
 }
 
+/*
+ * For a while both would take what comes, and one of them would have connections that are not its
+ * own: of a reload that is refused in the end, too.
+ */
+static bool has_moved(const struct admin_sockets *now, const struct sockets *clients,
+		      const struct config *c, struct sockets_fault *fault)
+{
+	for (size_t i = 0; i < c->listener_count; i++) {
+		if (!hold(now, &c->listeners[i]))
+			continue;
+		sockets_note_held(fault, &c->listeners[i], "admin");
+		return true;
+	}
+	for (size_t i = 0; i < config_admin_sockets(c); i++) {
+		const struct config_listener l = config_admin_socket(c, i);
+
+		if (!sockets_hold(clients, &l))
+			continue;
+		sockets_note_held(fault, &l, "listen");
+		return true;
+	}
+	return false;
+}
+
 int admin_sockets_open(struct admin_sockets *next, const struct admin_sockets *now,
-		       const struct config *c, struct sockets_fault *fault)
+		       const struct sockets *clients, const struct config *c,
+		       struct sockets_fault *fault)
 {
 	size_t wanted = config_admin_sockets(c);
 
 	next->count = 0;
+	if (has_moved(now, clients, c, fault))
+		return -1;
 	for (size_t i = 0; i < wanted; i++) {
 		const struct config_listener l = config_admin_socket(c, i);
 

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "net/socket.h"
 
+struct sockets;
 struct sockets_fault;
 
 struct admin_socket {
@@ -31,11 +32,12 @@ struct admin_sockets {
 
 /*
  * Fills next with what c asks for: what now has already, with the rights that c says, and the rest
- * newly opened. -1: *fault says which and why; then, too, admin_sockets_undo is to be called.
+ * newly opened. -1: *fault says which and why; then, too, admin_sockets_undo is to be called. One that
+ * clients have, or that are to have one of now, is such a fault.
  */
 int admin_sockets_open(struct admin_sockets *next, const struct admin_sockets *now,
-		       const struct config *c, struct sockets_fault *fault)
-	__attribute__((warn_unused_result));
+		       const struct sockets *clients, const struct config *c,
+		       struct sockets_fault *fault) __attribute__((warn_unused_result));
 
 /*
  * Closes what was opened for next, which is then empty; now is as c says, which is in force. NULL:

@@ -48,12 +48,10 @@ static void free_row(struct socket_row *l, bool remove_file)
 	free(l);
 }
 
-/* Whether we listen on the port already, if by another address. */
-static bool is_ours(const struct sockets *s, const struct config_listener *c)
+bool sockets_hold(const struct sockets *s, const struct config_listener *l)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (s->rows[i]->port == c->port && c->port != 0 &&
-		    (strchr(s->rows[i]->key, '[') != NULL) == (strchr(c->address, ':') != NULL))
+		if (socket_covers(s->rows[i]->fds[0], l))
 			return true;
 	return false;
 }
@@ -65,7 +63,7 @@ static int find_port(const struct sockets *s, const struct config_listener *c, c
 
 	if (fdstore_find(key, &fd, 1) > 0)
 		return socket_port(fd);
-	return is_ours(s, c) ? (int)c->port : socket_probe(c);
+	return sockets_hold(s, c) ? (int)c->port : socket_probe(c);
 }
 
 static struct socket_row *new_row(const struct sockets *s, const struct config_listener *c)
@@ -158,6 +156,20 @@ const char *sockets_advice(int error)
 		       "remove it";
 	}
 	return "";
+}
+
+void sockets_note_held(struct sockets_fault *fault, const struct config_listener *l, const char *by)
+{
+	char name[SOCKET_NAME_MAX];
+
+	socket_name(l, (int)l->port, name);
+	fault->file = l->file;
+	fault->line = l->line;
+	snprintf(fault->text, sizeof(fault->text),
+		 "cannot listen on %s: ignyxd itself does, for \"%s\"; what is to go from one to "
+		 "the "
+		 "other takes two reloads, one that takes it away and one that adds it",
+		 name, by);
 }
 
 static int open_one(struct sockets *s, const struct config_listener *c, int slots)

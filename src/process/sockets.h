@@ -52,6 +52,13 @@ void sockets_undo(struct sockets *s, const struct config *old);
 /* What may be done about a socket that cannot be listened on: goes on behind strerror, or is "". */
 const char *sockets_advice(int error);
 
+/* Whether one of them has connections that l is for, whatever address it is opened for. */
+bool sockets_hold(const struct sockets *s, const struct config_listener *l);
+
+/* *fault says that l is held by those of another key of the configuration. */
+void sockets_note_held(struct sockets_fault *fault, const struct config_listener *l,
+		       const char *by);
+
 /* Closes the sockets of listeners that c does not have; others are as c says from then on. */
 void sockets_commit(struct sockets *s, const struct config *c);
 

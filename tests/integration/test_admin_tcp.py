@@ -17,7 +17,7 @@ import pytest
 import way
 from asking import Admin
 from certificates import Authority
-from harness import free_port, open_files, wait_until
+from harness import LOCAL, free_port, open_files, wait_until
 from pretend import CTL, ctl
 from raw import Raw
 
@@ -373,6 +373,49 @@ def test_a_listener_that_cannot_be(make_one):
     # a second daemon on it is an error, and no half of the requests
     d = make_one(at(port), start=False)
     d.refuses("Address already in use")
+
+
+def refused_reload(d, *errors):
+    for error in (*errors, "reload refused: "):
+        d.expect_error(error)
+    mark = d.log_size()
+    d.reload(expect=False)
+    for error in errors:
+        assert re.search(error, d.log(mark)), d.log(mark)
+
+
+def test_a_port_that_goes_to_others(make_one):
+    """From clients to administrators, and back: who connects meanwhile would come to the wrong ones."""
+    kept, moved = free_port(), free_port()
+    token = TOKENS[READ][0]
+    d = make_one(at(kept), settings={"listen": [LOCAL, at(moved)]})
+    d.change(listen=[LOCAL], admin=group(at(kept), at(moved)))
+    refused_reload(d, rf'{d.place("admin")}: cannot listen on 127.0.0.1:{moved}: ignyxd itself does, '
+                   'for "listen"; .* two reloads')
+    d.change(admin=group(at(kept)))
+    d.reload()
+    d.change(admin=group(at(kept), at(moved)))
+    d.reload()
+    asker = Asker(moved)
+    wait_until("it listens there", lambda: asker.status("/status", token=token) == 200)
+    d.change(listen=[LOCAL, at(moved)], admin=group(at(kept)))
+    refused_reload(d, f'cannot listen on 127.0.0.1:{moved}: ignyxd itself does, for "admin"; ')
+    assert asker.status("/status", token=token) == 200
+
+
+@pytest.mark.parametrize("whose", ["listen", "admin"])
+def test_the_same_port_of_another_address(make_one, whose):
+    """That we listen on one says nothing of who does on the other."""
+    port = free_port()
+    d = make_one(at(port if whose == "admin" else free_port()),
+                 settings={"listen": [at(port)]} if whose == "listen" else None)
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("127.0.0.2", port))
+        s.listen()
+        both = [at(port), at(port) | {"address": "127.0.0.2"}]
+        d.change(**({"listen": both} if whose == "listen" else {"admin": group(*both)}))
+        refused_reload(d, f"cannot listen on 127.0.0.2:{port}.*: Address already in use")
 
 
 def test_alone_without_a_unix_socket(make_one):

@@ -404,9 +404,40 @@ static void test_one_of_another_user(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* Where a socket listens on row 0, whether one on row 1 would have some of the same. */
+static void test_covers(void **state)
+{
+	static const struct {
+		const char *has, *wanted;
+		bool covers;
+	} rows[] = {
+		{ "127.0.0.1", "127.0.0.1", true }, { "127.0.0.1", "127.0.0.2", false },
+		{ "127.0.0.1", "0.0.0.0", true },   { "0.0.0.0", "127.0.0.2", true },
+		{ "127.0.0.1", "::", false },       { "127.0.0.1", "::1", false },
+	};
+	struct socket_file file;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_listener l = on(rows[i].has), w = on(rows[i].wanted);
+		int port = socket_probe(&l), fd = socket_listen(&l, port, &file);
+
+		assert_true(fd >= 0);
+		assert_false(socket_covers(fd, &w)); /* of any port there is another one */
+		w.port = port;
+		assert_int_equal(socket_covers(fd, &w), rows[i].covers);
+		w.port = port ^ 1;
+		assert_false(socket_covers(fd, &w));
+		w = at(path);
+		assert_false(socket_covers(fd, &w));
+		close(fd);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_covers, begin, end),
 		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_ipv6_is_by_itself),
 		cmocka_unit_test(test_what_is_no_address),
