@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
@@ -50,33 +52,37 @@ static struct metrics_row *row(void)
 	return &shared.metrics->rows[SLOT_ADMIN];
 }
 
-static bool note_reload(const struct control_frame *f)
+/* LONG: it took so long that what else was asked waits for the next turn. */
+enum taken { TAKEN, LONG, WRONG };
+
+/* The file is read and compared for it, even if nothing comes of that. */
+static enum taken note_reload(const struct control_frame *f)
 {
 	const struct control_ask_reload *r = f->body;
 
 	child.questions->reload(f->id, r->dry_run);
-	return true;
+	return LONG;
 }
 
-static bool note_drain(const struct control_frame *f)
+static enum taken note_drain(const struct control_frame *f)
 {
 	child.questions->drain(f->id, f->body);
-	return true;
+	return TAKEN;
 }
 
-static bool note_level(const struct control_frame *f)
+static enum taken note_level(const struct control_frame *f)
 {
 	const struct control_log_level *l = f->body;
 
 	if (l->level < LOG_ERR || l->level > LOG_DEBUG)
-		return false;
+		return WRONG;
 	log_set_level((int)l->level);
 	slots_log_level((int)l->level);
-	return true;
+	return TAKEN;
 }
 
 /* What it may ask. Anything else is of one that is out of its mind. */
-static bool (*const handlers[CONTROL_TYPES])(const struct control_frame *f) = {
+static enum taken (*const handlers[CONTROL_TYPES])(const struct control_frame *f) = {
 	[CONTROL_ASK_RELOAD] = note_reload,
 	[CONTROL_ASK_DRAIN] = note_drain,
 	[CONTROL_ASK_LOG_LEVEL] = note_level,
@@ -86,13 +92,16 @@ static void read_control(void *arg)
 {
 	struct control_frame f;
 	enum control_verdict v = CONTROL_FRAME;
+	enum taken taken = TAKEN;
 
 	(void)arg;
-	for (int i = 0; i < CONTROL_A_TURN && v == CONTROL_FRAME; i++) {
+	for (int i = 0; i < CONTROL_A_TURN && v == CONTROL_FRAME && taken == TAKEN; i++) {
 		v = control_read(&child.control, &f);
-		if (v == CONTROL_FRAME && (!handlers[f.type] || !handlers[f.type](&f)))
-			v = CONTROL_BAD;
+		if (v == CONTROL_FRAME)
+			taken = handlers[f.type] ? handlers[f.type](&f) : WRONG;
 	}
+	if (taken == WRONG)
+		v = CONTROL_BAD;
 	if (v == CONTROL_FRAME || v == CONTROL_MORE)
 		return;
 	control_listen(&child.control, false);
@@ -212,6 +221,21 @@ static int file_of(const char *text)
 	return fd;
 }
 
+/* It may ask as fast as it likes, and read no answer. */
+static void log_unanswered(int error)
+{
+	static const struct bucket_size size = { 4, 10000 };
+	static struct bucket bucket;
+	uint32_t now = (uint32_t)clock_steady_ms(), missed = bucket_missed(&bucket, &size, now);
+
+	if (missed > 0)
+		log_err(LOG_OF(LOG_SUPPRESSED),
+			"%u more suppressed: answers that the admin process could not be given",
+			missed);
+	if (bucket_take(&bucket, &size, now))
+		log_err(NULL, "cannot answer the admin process: %s", strerror(error));
+}
+
 /* Who is left without an answer waits for it no longer than for a master that stands still. */
 void admin_child_answer(uint32_t id, bool well, const char *text)
 {
@@ -219,7 +243,7 @@ void admin_child_answer(uint32_t id, bool well, const char *text)
 	int fd = text ? file_of(text) : -1;
 
 	if (fd < 0 || control_send(&child.control, CONTROL_ANSWER, id, &a, &fd, 1) < 0)
-		log_err(NULL, "cannot answer the admin process: %s", strerror(errno));
+		log_unanswered(errno);
 	if (fd >= 0)
 		close(fd);
 }
