@@ -103,25 +103,23 @@ static bool awaits(struct place *p)
 static void look(struct reader *r, enum chronicle_ring ring, struct heads *h)
 {
 	struct place *p = &r->places[ring];
-	uint64_t next = chronicle_next(admin.chronicle, ring),
-		 oldest = chronicle_oldest(admin.chronicle, ring);
+	struct chronicle_span span = chronicle_span(admin.chronicle, ring);
 
 	h->there[ring] = false;
 	/* nobody who is in his right mind takes numbers back */
-	if (p->at > next)
-		p->at = next;
-	if (p->at < oldest) {
-		r->lost += oldest - p->at;
-		p->at = oldest;
+	if (p->at > span.next)
+		p->at = span.next;
+	if (p->at < span.oldest) {
+		r->lost += span.oldest - p->at;
+		p->at = span.oldest;
 	}
-	for (; p->at < next; p->at++) {
+	for (; p->at < span.next; p->at++) {
 		enum chronicle_found found =
 			chronicle_read(admin.chronicle, ring, p->at, &h->entries[ring]);
 
 		h->there[ring] = found == CHRONICLE_WHOLE;
-		if (found == CHRONICLE_GONE)
-			r->lost++;
-		else if (found == CHRONICLE_WHOLE || awaits(p))
+		/* what is gone is counted with the next look, at once with all that is */
+		if (found != CHRONICLE_TORN || awaits(p))
 			break;
 	}
 }

@@ -68,11 +68,11 @@ static struct {
 static void deaths_look(void)
 {
 	const enum chronicle_ring ring = CHRONICLE_DAEMON;
-	uint64_t next = chronicle_next(admin.chronicle, ring),
-		 n = chronicle_oldest(admin.chronicle, ring);
+	struct chronicle_span span = chronicle_span(admin.chronicle, ring);
 
 	deaths.searches = SEARCHES;
-	for (deaths.count = 0; n < next && deaths.count < CHRONICLE_DAEMON_SIZE; n++) {
+	deaths.count = 0;
+	for (uint64_t n = span.oldest; n < span.next; n++) {
 		struct chronicle_entry *e = &deaths.all[deaths.count];
 
 		deaths.count += chronicle_read(admin.chronicle, ring, n, e) == CHRONICLE_WHOLE &&
@@ -151,7 +151,9 @@ static bool add_past(json_t *list, const struct chronicle_key *k, size_t limit)
 
 static uint64_t kept(enum chronicle_ring ring)
 {
-	return chronicle_next(admin.chronicle, ring) - chronicle_oldest(admin.chronicle, ring);
+	struct chronicle_span span = chronicle_span(admin.chronicle, ring);
+
+	return span.next - span.oldest;
 }
 
 static void answer_nothing(struct request *r)

@@ -142,11 +142,11 @@ uint64_t chronicle_next(const struct chronicle *c, enum chronicle_ring ring)
 	return atomic_load_explicit(&c->rings[ring].next, memory_order_acquire);
 }
 
-uint64_t chronicle_oldest(const struct chronicle *c, enum chronicle_ring ring)
+struct chronicle_span chronicle_span(const struct chronicle *c, enum chronicle_ring ring)
 {
-	uint64_t next = chronicle_next(c, ring);
+	uint64_t next = chronicle_next(c, ring), size = rings[ring].size;
 
-	return next > rings[ring].size ? next - rings[ring].size : 0;
+	return (struct chronicle_span){ .oldest = next > size ? next - size : 0, .next = next };
 }
 
 static bool is_sound(const struct chronicle_entry *e)
@@ -182,7 +182,7 @@ enum chronicle_found chronicle_read(const struct chronicle *c, enum chronicle_ri
 {
 	if (copy(&c->places[place_of(ring, n)], n, e))
 		return CHRONICLE_WHOLE;
-	return n < chronicle_oldest(c, ring) ? CHRONICLE_GONE : CHRONICLE_TORN;
+	return n < chronicle_span(c, ring).oldest ? CHRONICLE_GONE : CHRONICLE_TORN;
 }
 
 /* One word of an entry that may not be whole, as a place has it. */
@@ -218,7 +218,7 @@ bool chronicle_is_cut(const struct chronicle_entry *e)
 bool chronicle_search(const struct chronicle *c, enum chronicle_ring ring,
 		      const struct chronicle_key *k, uint64_t *n, struct chronicle_entry *e)
 {
-	uint64_t oldest = chronicle_oldest(c, ring);
+	uint64_t oldest = chronicle_span(c, ring).oldest;
 
 	/* what is further back has the same places; and *n may be of somebody's invention */
 	for (size_t left = rings[ring].size; left > 0 && *n > oldest; left--) {

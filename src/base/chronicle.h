@@ -65,9 +65,17 @@ void chronicle_put_texts(struct chronicle_entry *e, const char *what, const char
 void chronicle_write(struct chronicle *c, enum chronicle_ring ring,
 		     const struct chronicle_entry *e);
 
-/* The number of the next entry of a ring, and of the oldest one that may be there. */
+/* The number of the next entry of a ring. */
 uint64_t chronicle_next(const struct chronicle *c, enum chronicle_ring ring);
-uint64_t chronicle_oldest(const struct chronicle *c, enum chronicle_ring ring);
+
+/*
+ * Numbers of the oldest entry that may be there and of the next one, both as they are at one moment:
+ * between them there are no more than the ring has, whatever some process has made of them.
+ */
+struct chronicle_span {
+	uint64_t oldest, next;
+};
+struct chronicle_span chronicle_span(const struct chronicle *c, enum chronicle_ring ring);
 
 enum chronicle_found {
 	CHRONICLE_WHOLE,

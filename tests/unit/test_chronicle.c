@@ -5,6 +5,7 @@
 // links: base
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,7 +96,7 @@ static void test_nothing_yet(void **state)
 	for (int r = 0; r < CHRONICLE_RINGS; r++) {
 		n = chronicle_next(all, r);
 		assert_int_equal(n, 0);
-		assert_int_equal(chronicle_oldest(all, r), 0);
+		assert_int_equal(chronicle_span(all, r).oldest, 0);
 		assert_false(
 			chronicle_search(all, r, &(struct chronicle_key){ .conn = 1 }, &n, &e));
 	}
@@ -111,7 +112,7 @@ static void test_round_and_round(void **state)
 	for (uint64_t i = 0; i < count; i++)
 		write_one(i);
 	assert_int_equal(chronicle_next(all, RING), count);
-	assert_int_equal(chronicle_oldest(all, RING), count - CHRONICLE_DAEMON_SIZE);
+	assert_int_equal(chronicle_span(all, RING).oldest, count - CHRONICLE_DAEMON_SIZE);
 	for (uint64_t n = 0; n < count; n++) {
 		if (n < count - CHRONICLE_DAEMON_SIZE) {
 			assert_int_equal(read_one(n, &e), CHRONICLE_GONE);
@@ -184,6 +185,45 @@ static void test_search_from_anywhere(void **state)
 	write_one(0);
 	assert_false(chronicle_search(all, RING, &k, &n, &e));
 	assert_int_equal(far - n, CHRONICLE_DAEMON_SIZE);
+}
+
+/* Where the rings of the memory are: the number of the next entry of ours. */
+static _Atomic uint64_t *next_of_ring(void)
+{
+	uint64_t *words = segment.at;
+
+	for (size_t i = 0; i < 4096 / sizeof(*words); i++)
+		if (words[i] == chronicle_next(all, RING))
+			return (_Atomic uint64_t *)&words[i];
+	return NULL;
+}
+
+/* A process that is out of its mind sets a ring back and forth: nobody goes through what it has not. */
+static void test_a_span_is_of_one_moment(void **state)
+{
+	_Atomic uint64_t *next;
+	pid_t pid;
+
+	(void)state;
+	for (int i = 0; i < 12345; i++)
+		write_one((uint64_t)i);
+	next = next_of_ring();
+	assert_non_null(next);
+	pid = fork();
+	assert_true(pid >= 0);
+	while (pid == 0)
+		for (uint64_t n = 0; n < 64; n++)
+			atomic_store(next, (uint64_t)1 << n);
+	while (chronicle_next(all, RING) == 12345)
+		;
+	for (int i = 0; i < 2000000; i++) {
+		struct chronicle_span s = chronicle_span(all, RING);
+
+		if (s.next - s.oldest > CHRONICLE_DAEMON_SIZE)
+			fail_msg("from %#jx to %#jx", (uintmax_t)s.oldest, (uintmax_t)s.next);
+	}
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void test_texts(void **state)
@@ -269,7 +309,7 @@ static size_t read_all(void)
 	uint64_t next = chronicle_next(all, RING);
 	size_t whole = 0;
 
-	for (uint64_t n = chronicle_oldest(all, RING); n < next; n++)
+	for (uint64_t n = chronicle_span(all, RING).oldest; n < next; n++)
 		if (read_one(n, &e) == CHRONICLE_WHOLE) {
 			assert_is(&e, e.conn);
 			whole++;
@@ -390,7 +430,7 @@ static void test_slept_for_a_round(void **state)
 		for (uint64_t n = before; n < chronicle_next(all, RING); n++)
 			if (read_one(n, &e) == CHRONICLE_WHOLE)
 				assert_is(&e, e.conn);
-			else if (n >= chronicle_oldest(all, RING))
+			else if (n >= chronicle_span(all, RING).oldest)
 				mixed++;
 	}
 	assert_true(mixed > 10);
@@ -404,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rings_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_search, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_search_from_anywhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_span_is_of_one_moment, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bit_turned, set_up, tear_down),
