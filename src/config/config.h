@@ -62,6 +62,11 @@ struct config_limits {
 	struct config_compression compression;
 };
 
+/* What holds in each room of an endpoint. */
+struct config_room {
+	int64_t max_members; /* over all workers; 0: any number */
+};
+
 /* A certificate with its chain and key. The objects are OpenSSL's. */
 struct config_certificate {
 	char *certificate, *key; /* names of the files, as configured */
@@ -159,6 +164,7 @@ struct config_endpoint {
 	int64_t max_connections_per_address; /* to it; 0: any number */
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
+	struct config_room room; /* the presets where it has none */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
 	const char *file;

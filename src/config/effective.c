@@ -193,8 +193,16 @@ static size_t count_of(const struct level *l, const struct config_key *k)
 	return count;
 }
 
+/* A row of rooms stands in the table of endpoints alone. */
+static bool is_of_no_room(const struct level *l, const struct config_key *k)
+{
+	return k->rooms && !((const struct config_endpoint *)(const void *)l->object)->has_room;
+}
+
 static bool walk_row(struct walk *w, const struct level *l, const struct config_key *k)
 {
+	if (is_of_no_room(l, k))
+		return true;
 	if (k->type == CONFIG_GROUP && !is_absent(l, k))
 		return walk_group(w, l, k);
 	if (k->type == CONFIG_GROUPS && count_of(l, k) > 0)

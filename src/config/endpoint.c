@@ -181,6 +181,17 @@ static void report_unknown_of_any(struct config_report *r)
 	free(keys);
 }
 
+/* Said rather than ignored: who limits a room that there is none of has meant something else. */
+static void check_rooms(struct config_report *r, const struct config_endpoint *e)
+{
+	for (const struct config_key *k = table_endpoint.keys; k->name != NULL; k++)
+		if (k->rooms && !e->has_room &&
+		    config_setting_get_member(r->group, k->name) != NULL)
+			config_report_error(r, k->name,
+					    "is of rooms, and behaviour \"%s\" has none",
+					    e->behaviour_name);
+}
+
 static void check_settings(struct config_report *r, struct config_endpoint *e)
 {
 	if (e->path != NULL)
@@ -189,6 +200,7 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 	check_subprotocols(r, &e->limits);
 	if (e->behaviour == NULL)
 		return;
+	check_rooms(r, e);
 	if (e->has_room && !r->parse->bus_is_wrong)
 		check_bus(r, &e->limits);
 	if (e->has_room || e->behaviour->message != NULL)

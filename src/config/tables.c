@@ -145,6 +145,9 @@ static const struct config_list listeners = {
 	.empty = "a reload closes all listeners, and no daemon starts with it",
 };
 
+#define ROOM(field, ...)                                                                           \
+	ROW(struct config_endpoint, #field, room.field, .rooms = true, .own = true, __VA_ARGS__)
+
 static const struct config_key endpoint_keys[] = {
 	ROW(struct config_endpoint, "path", path, .type = CONFIG_STRING, .required = true, .min = 1,
 	    .max = UPGRADE_PATH_MAX),
@@ -152,6 +155,7 @@ static const struct config_key endpoint_keys[] = {
 	    .required = true),
 	ROW(struct config_endpoint, "max_connections_per_address", max_connections_per_address,
 	    PER_ADDRESS, .own = true),
+	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT

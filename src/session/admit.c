@@ -3,8 +3,8 @@
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
  * opening.c), the path (404), method (405), upgrade and version (426), origin (403),
- * subprotocol (400), what the behaviour says, whether its address has too many connections (429),
- * and whether there is room (503).
+ * subprotocol (400), what the behaviour says, whether its room is full (503), whether its address has
+ * too many connections (429), and whether there is space (503).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +87,37 @@ static enum reason count(struct conn *c)
 	return r;
 }
 
+/* Where its members are limited it is in the room from here on, so that nobody is told of it too late. */
+static enum reason enter_room(struct conn *c)
+{
+	const int64_t most = c->endpoint->room.max_members;
+	enum reason why = REASON_NO_MEMORY;
+	struct room *r;
+	bool full = false;
+
+	if (!c->endpoint->has_room || most == 0)
+		return REASON_NONE;
+	r = registry_enter(c->admission->room, &why);
+	if (r && registry_add_within(r, c, &c->admission->member, (uint64_t)most, &full))
+		return REASON_NONE;
+	if (!r)
+		return why;
+	return full ? REASON_ROOM_FULL : REASON_NO_MEMORY;
+}
+
+/* Who is not let in is no member. */
+static enum reason count_member(struct conn *c)
+{
+	enum reason r = enter_room(c);
+
+	if (r != REASON_NONE)
+		return r;
+	r = count(c);
+	if (r != REASON_NONE && c->admission)
+		registry_remove(&c->admission->member);
+	return r;
+}
+
 /* An administrator lets connections go, and wants no new ones. */
 static bool is_drained(const struct conn *c)
 {
@@ -105,7 +136,7 @@ static enum reason prepare(struct conn *c, const char *room, const struct http_h
 		return REASON_NO_MEMORY;
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
-	return count(c);
+	return count_member(c);
 }
 
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)

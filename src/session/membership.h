@@ -16,7 +16,7 @@ struct conn;
 struct verdict;
 
 /*
- * Makes c, which is in no room, a member of its own. False: it is to be closed as *v says (with
+ * Makes c a member of its room, unless its admission did. False: it is to be closed as *v says (with
  * 1013: there are max_rooms already, or there is no memory, or the bus is blocked).
  */
 bool room_join(struct conn *c, struct verdict *v) __attribute__((warn_unused_result));

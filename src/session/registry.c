@@ -7,6 +7,7 @@
 #include "session/registry.h"
 
 #include <search.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,4 +175,21 @@ void registry_remove(struct room_member *m)
 		drop(r);
 	else
 		bus_set_members(session.bus, r->bus, (uint32_t)r->count);
+}
+
+/*
+ * Counts first and looks then, so that workers together never exceed it: behind the fence at least
+ * one of two sees both.
+ */
+bool registry_add_within(struct room *r, struct conn *c, struct room_member *m, uint64_t most,
+			 bool *full)
+{
+	*full = false;
+	if (!registry_add(r, c, m))
+		return false;
+	atomic_thread_fence(memory_order_seq_cst);
+	*full = bus_members(session.bus, r->bus) > most;
+	if (*full)
+		registry_remove(m);
+	return !*full;
 }

@@ -64,6 +64,12 @@ bool registry_is_empty(void);
 
 /* Makes c a member, from the next message on. False: no memory; an empty room is left. */
 bool registry_add(struct room *r, struct conn *c, struct room_member *m);
+/*
+ * The same unless the room had more than `most` members then, in all workers: false also then, and
+ * *full says so. Of two workers that take the last place at the same moment one, or neither, gets it.
+ */
+bool registry_add_within(struct room *r, struct conn *c, struct room_member *m, uint64_t most,
+			 bool *full);
 /* The opposite; of the last member it leaves the room. Nothing happens if m is in none. */
 void registry_remove(struct room_member *m);
 
