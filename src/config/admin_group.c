@@ -53,7 +53,7 @@ static void report_token(unsigned line, const char *what, void *arg)
 	const config_setting_t *at = config_setting_get_member(t->report->group, "tokens");
 	const struct config_place place = { t->file, line, report_line(at) };
 
-	errors_add(t->report->errors, false, place, "the line %s", what);
+	errors_add(t->report->errors, false, place, "%s", what);
 }
 
 static void read_tokens(struct config_report *r, struct config_admin *a)

@@ -91,15 +91,22 @@ static void plan_setting(struct plan *p, const struct config_key *k, const void 
 		add_value(item, "", k, old, p->new);
 }
 
-/* Their names and scopes, which is all that anybody needs to know. */
-static json_t *show_tokens(const struct config_admin *a)
+/*
+ * Their names and scopes, which is all that anybody needs to know; and with a mark those that others
+ * have not, for one that takes the place of another may have the same of both.
+ */
+static json_t *show_tokens(const struct config_admin *a, const struct config_admin *others,
+			   const char *mark)
 {
 	static const char *const scopes[] = { "read", "publish", "manage" };
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < a->token_count; i++)
-		json_array_append_new(
-			list, json_sprintf("%s %s", a->tokens[i].name, scopes[a->tokens[i].scope]));
+	for (size_t i = 0; i < a->token_count; i++) {
+		const struct config_token *t = &a->tokens[i];
+
+		json_array_append_new(list, json_sprintf("%s %s%s", t->name, scopes[t->scope],
+							 tokens_have(others, t) ? "" : mark));
+	}
 	return list;
 }
 
@@ -116,8 +123,8 @@ static void plan_tokens(struct plan *p)
 	item->values = alloc_grow(item->values, item->count, &item->cap, sizeof(*v));
 	v = &item->values[item->count++];
 	*v = (struct plan_value){ .key = alloc_string("admin.tokens"),
-				  .old = show_tokens(old),
-				  .new = show_tokens(new) };
+				  .old = show_tokens(old, new, " (goes)"),
+				  .new = show_tokens(new, old, " (new)") };
 }
 
 static void plan_settings(struct plan *p, const struct config *started)

@@ -7,7 +7,10 @@
  */
 #include "config/tokens.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { WRONG_TOLD = 20 }; /* of a file that is no file of tokens each line may be wrong */
 
 enum { NAME, SCOPE, HASH, WORDS };
 
@@ -108,23 +111,50 @@ static const char *read_line(const struct word words[WORDS], int n, struct confi
 	if (!read_hash(&words[HASH], t.hash))
 		return "has a HASH that is not of 64 digits 0 to f: a line with it is made by "
 		       "\"ignyxctl token make\"";
-	if (is_known(tokens, count, t.hash))
-		return "has the HASH of a line before it";
 	if (count == CONFIG_TOKENS_MAX)
 		return "is one more than the 256 that are possible";
+	if (is_known(tokens, count, t.hash))
+		return "has the HASH of a line before it";
 	memcpy(t.name, words[NAME].p, words[NAME].len);
 	tokens[count] = t;
 	return NULL;
+}
+
+struct wrongs {
+	tokens_wrong_fn *tell;
+	void *arg;
+	size_t count;
+};
+
+static void note_wrong(struct wrongs *w, unsigned line, const char *what)
+{
+	char text[128];
+
+	if (++w->count > WRONG_TOLD)
+		return;
+	snprintf(text, sizeof(text), "the line %s", what);
+	w->tell(line, text, w->arg);
+}
+
+static void tell_rest(const struct wrongs *w)
+{
+	char text[64];
+
+	if (w->count <= WRONG_TOLD)
+		return;
+	snprintf(text, sizeof(text), "and %zu more lines that are wrong", w->count - WRONG_TOLD);
+	w->tell(0, text, w->arg);
 }
 
 size_t tokens_parse(const char *text, size_t len, struct config_token *tokens,
 		    tokens_wrong_fn *wrong, void *arg)
 {
 	const char *end = text + len;
+	struct wrongs w = { wrong, arg, 0 };
 	unsigned line = 0;
 	size_t count = 0;
 
-	for (const char *p = text, *stop; p < end; p = stop + 1) {
+	for (const char *p = text, *stop; p < end; p = stop < end ? stop + 1 : end) {
 		struct word words[WORDS] = { { "", 0 } };
 		const char *what;
 		int n;
@@ -138,23 +168,31 @@ size_t tokens_parse(const char *text, size_t len, struct config_token *tokens,
 			continue;
 		what = read_line(words, n, tokens, count);
 		if (what != NULL)
-			wrong(line, what, arg);
+			note_wrong(&w, line, what);
 		else
 			count++;
 	}
+	tell_rest(&w);
 	return count;
 }
 
+bool tokens_have(const struct config_admin *a, const struct config_token *t)
+{
+	for (size_t i = 0; i < a->token_count; i++) {
+		const struct config_token *x = &a->tokens[i];
+
+		if (strcmp(x->name, t->name) == 0 && x->scope == t->scope &&
+		    memcmp(x->hash, t->hash, CONFIG_TOKEN_HASH) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* None is in a file twice. */
 bool tokens_same(const struct config_admin *a, const struct config_admin *b)
 {
-	if (a->token_count != b->token_count)
-		return false;
-	for (size_t i = 0; i < a->token_count; i++) {
-		const struct config_token *x = &a->tokens[i], *y = &b->tokens[i];
-
-		if (strcmp(x->name, y->name) != 0 || x->scope != y->scope ||
-		    memcmp(x->hash, y->hash, CONFIG_TOKEN_HASH) != 0)
+	for (size_t i = 0; i < a->token_count; i++)
+		if (!tokens_have(b, &a->tokens[i]))
 			return false;
-	}
-	return true;
+	return a->token_count == b->token_count;
 }

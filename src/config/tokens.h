@@ -12,7 +12,10 @@
 
 #include "config/config.h"
 
-/* Called with the number of a line, from 1, and what is wrong with it: "has ...". */
+/*
+ * Called with the number of a line, from 1, and what is wrong: "the line has ...". Of many it is called
+ * for the first 20, then with 0 and how many more there are.
+ */
 typedef void tokens_wrong_fn(unsigned line, const char *what, void *arg);
 
 /*
@@ -22,7 +25,10 @@ typedef void tokens_wrong_fn(unsigned line, const char *what, void *arg);
 size_t tokens_parse(const char *text, size_t len, struct config_token *tokens,
 		    tokens_wrong_fn *wrong, void *arg);
 
-/* Whether they are the same, in the same order. */
+/* Whether one of that name, scope and hash is among them. */
+bool tokens_have(const struct config_admin *a, const struct config_token *t);
+
+/* Whether they are the same, in whatever order. */
 bool tokens_same(const struct config_admin *a, const struct config_admin *b);
 
 #endif

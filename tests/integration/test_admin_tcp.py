@@ -253,6 +253,10 @@ def test_tokens_are_exchanged_by_a_reload(plain):
     d.reload(expect=False)
     assert re.search(rf"{re.escape(path)}:2: the line has to be", d.log())
     assert asker.status("/status", token=old) == 200
+    # one in place of another of the same name and scope is not said to be the same
+    write_tokens(d, TOKENS[READ][1], make("the-reader", "read")[1], TOKENS[MANAGE][1])
+    text, plan = Admin(d).ask("/reload?dry-run", "POST")[1], '"the-reader read'
+    assert (f'{plan} (goes)"' in json.dumps(text)) and (f'{plan} (new)"' in json.dumps(text)), text
     # and then the old one is gone, on a connection that it was used on, too
     write_tokens(d, new[1])
     d.reload()

@@ -26,7 +26,7 @@ static struct config_token tokens[CONFIG_TOKENS_MAX];
 
 struct told {
 	unsigned line;
-	char what[128];
+	char what[128], last[128]; /* the first, and the last */
 	int count;
 };
 
@@ -34,6 +34,7 @@ static void note(unsigned line, const char *what, void *arg)
 {
 	struct told *t = arg;
 
+	snprintf(t->last, sizeof(t->last), "%u: %s", line, what);
 	if (t->count++ > 0)
 		return;
 	t->line = line;
@@ -108,7 +109,8 @@ static void test_wrong(void **state)
 		assert_int_equal(parse(text, &t), 1);
 		assert_int_equal(t.count, 1);
 		assert_int_equal(t.line, 2);
-		assert_true(strncmp(t.what, rows[i].what, strlen(rows[i].what)) == 0);
+		assert_memory_equal(t.what, "the line ", 9);
+		assert_true(strncmp(t.what + 9, rows[i].what, strlen(rows[i].what)) == 0);
 		assert_string_equal(tokens[0].name, "b");
 	}
 }
@@ -135,6 +137,28 @@ static void test_too_many(void **state)
 	assert_int_equal(parse(text, &t), CONFIG_TOKENS_MAX);
 	assert_int_equal(t.count, 1);
 	assert_int_equal(t.line, CONFIG_TOKENS_MAX + 1);
+	free(text);
+}
+
+/* As many as there are lines in a file that somebody has mistaken for one of tokens. */
+static void test_a_long_wrong_file(void **state)
+{
+	enum { LINES = 200000 };
+	char *text = malloc(2 * LINES + 1);
+	struct told t;
+
+	(void)state;
+	for (int i = 0; i < LINES; i++)
+		memcpy(text + 2 * i, "x\n", 2);
+	text[40] = '\0';
+	assert_int_equal(parse(text, &t), 0);
+	assert_int_equal(t.count, 20);
+	assert_memory_equal(t.last, "20: the line has", 16);
+	text[40] = 'x';
+	text[2 * LINES] = '\0';
+	assert_int_equal(parse(text, &t), 0);
+	assert_int_equal(t.count, 21);
+	assert_string_equal(t.last, "0: and 199980 more lines that are wrong");
 	free(text);
 }
 
@@ -181,6 +205,10 @@ static void test_same(void **state)
 	assert_true(tokens_same(&a, &b));
 	others[1].scope = SCOPE_READ;
 	assert_false(tokens_same(&a, &b));
+	/* in another order they say the same */
+	others[1] = tokens[0];
+	others[0] = tokens[1];
+	assert_true(tokens_same(&a, &b));
 	memcpy(others, tokens, sizeof(others));
 	others[1].hash[31] ^= 1;
 	assert_false(tokens_same(&a, &b));
@@ -194,9 +222,13 @@ static void test_same(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),           cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_the_same_twice), cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_bearer),         cmocka_unit_test(test_same),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_the_same_twice),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_a_long_wrong_file),
+		cmocka_unit_test(test_bearer),
+		cmocka_unit_test(test_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
