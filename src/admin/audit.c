@@ -103,21 +103,38 @@ static void later_cb(evutil_socket_t fd, short what, void *arg)
 	wait_for_later();
 }
 
+/* Whether a line is to be written about one more. */
+static bool passes(const struct caller *c)
+{
+	metrics_add(&metrics_own->admin_refused, 1);
+	tell_missed();
+	if (bucket_take(&strangers.bucket, &size, now()))
+		return true;
+	distinct_add(&strangers.from, net_peer_network(&c->address));
+	wait_for_later();
+	return false;
+}
+
 void audit_stranger(const struct request *r)
 {
 	const struct log_fields f = { .event = LOG_EVENT_ADMIN_REFUSED, .peer = r->caller.peer };
 	const char *uri = evhttp_request_get_uri(r->http);
 
-	metrics_add(&metrics_own->admin_refused, 1);
-	tell_missed();
-	if (bucket_take(&strangers.bucket, &size, now())) {
+	if (passes(&r->caller))
 		log_notice(&f, "%s %.*s refused: %s", method_of(r), path_length(uri), uri,
 			   r->caller.has_guessed ? "its token is none of those in force"
 						 : "it has no token");
-		return;
-	}
-	distinct_add(&strangers.from, net_peer_network(&r->caller.address));
-	wait_for_later();
+}
+
+void audit_cut(int fd)
+{
+	struct caller c;
+
+	caller_know(&c, fd, NULL);
+	if (passes(&c))
+		log_notice(
+			(&(struct log_fields){ .event = LOG_EVENT_ADMIN_REFUSED, .peer = c.peer }),
+			"a request of more than 64 KiB cut off: it has no token that is in force");
 }
 
 int audit_begin(void)

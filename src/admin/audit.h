@@ -14,6 +14,9 @@ void audit_done(const struct request *r, enum right right);
 /* A stranger was sent away. Anybody can cause that: it is counted, and some are logged. */
 void audit_stranger(const struct request *r);
 
+/* The same of one that was not read to its end, by the descriptor of its connection. */
+void audit_cut(int fd);
+
 /* -1: no memory. */
 int audit_begin(void);
 void audit_end(void);

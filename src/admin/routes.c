@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "admin/arrival.h"
 #include "admin/audit.h"
 #include "admin/request.h"
 #include "admin/resources.h"
@@ -216,16 +217,20 @@ static bool is_framed_twice(struct request *r)
 	return true;
 }
 
+static struct bufferevent *buffers_of(struct evhttp_request *http)
+{
+	return evhttp_connection_get_bufferevent(evhttp_request_get_connection(http));
+}
+
 static void hold_back(struct evhttp_request *http, size_t most)
 {
-	struct evhttp_connection *c = evhttp_request_get_connection(http);
-
-	bufferevent_setwatermark(evhttp_connection_get_bufferevent(c), EV_READ, 0, most);
+	bufferevent_setwatermark(buffers_of(http), EV_READ, 0, most);
 }
 
 static void answered_cb(struct evhttp_request *http, void *arg)
 {
 	(void)arg;
+	arrival_answered(buffers_of(http));
 	hold_back(http, 0);
 }
 
@@ -237,6 +242,7 @@ void routes_answer(struct evhttp_request *http)
 {
 	struct request r = { .http = http };
 
+	arrival_whole(buffers_of(http));
 	hold_back(http, AHEAD_MAX);
 	evhttp_request_set_on_complete_cb(http, answered_cb, NULL);
 	if (read_target(&r) && !is_framed_twice(&r))

@@ -2,7 +2,7 @@
  * server.c - HTTP on a unix socket and over TCP, see admin.h.
  *
  * libevent reads requests and writes answers. What one client may take is bounded here: the head,
- * the body, the time, that of a TLS handshake too; and how many clients there are by the descriptors
+ * the body, the time (arrival.c), that of a TLS handshake too; and how many clients there are by the descriptors
  * that this process may have. When these are used up the rest waits in the queue of the socket.
  * Descriptors are given from the lowest number on: those who come over TCP, which may be anybody,
  * get none from admin.tcp_files on, so there is always space for who comes by the unix socket.
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
+#include "admin/arrival.h"
 #include "admin/audit.h"
 #include "admin/inquire.h"
 #include "admin/resources.h"
@@ -93,10 +94,14 @@ static void pause_tcp(void)
 static struct bufferevent *new_connection(struct event_base *base, void *arg)
 {
 	const struct door *d = arg;
+	struct bufferevent *b;
 
 	if (d->tcp && tcp_is_full())
 		pause_tcp();
-	return d->tls ? tls_bufferevent(base, d->tls) : NULL;
+	b = d->tls ? tls_bufferevent(base, d->tls) : bufferevent_socket_new(base, -1, 0);
+	if (b)
+		arrival_watch(b, d->tcp);
+	return b;
 }
 
 /* Accept fails, most likely for want of descriptors. It would at once fail again. */

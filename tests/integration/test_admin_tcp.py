@@ -641,21 +641,70 @@ def test_bad_requests_over_tls(make_one, authority):
     wait_until("all is given back", lambda: open_files(d.admin()) <= files)
 
 
+HALF = b"POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx"
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls"])
+def test_a_stranger_sends_little(make_one, authority, kind):
+    """Of who has no token a long body is not read, whatever else he has in his head."""
+    port, tls = free_port(), tls_of(authority.pair("DNS:a.test")) if kind == "tls" else None
+    d = make_one(at(port, **({"tls": tls} if tls else {})))
+    asker = Asker(port, trusting(authority) if tls else None)
+    body = b"x" * 500_000
+    for headers in ({}, {"Authorization": "Bearer " + "0" * 64}, {"X-Authorization": f"Bearer {TOKENS[PUBLISH][0]}"}):
+        assert asker.ask("/publish/chat", "POST", body=body[:30000], **headers)[0] == 401
+        mark = d.log_size()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            asker.ask("/publish/chat", "POST", body=body, **headers)
+        d.log_contains("a request of more than 64 KiB cut off: .* event=admin-refused", mark)
+    # who has one sends what he likes, in one piece or in several, twice on a connection
+    kept = asker.connection()
+    for _ in range(2):
+        status, answer, _ = asker.ask("/publish/chat", "POST", TOKENS[PUBLISH][0], body, kept)
+        assert (status, answer["error"]) == (413, "message-too-big")
+    kept.close()
+    kept = asker.connection()
+    kept.connect()
+    text = (f"POST /publish/chat HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            f"authorization:Bearer {TOKENS[PUBLISH][0]}\r\nX: y\r\n\r\n").encode()
+    for i in range(0, len(text), 7):
+        kept.sock.sendall(text[i:i + 7])
+    kept.sock.sendall(body)
+    assert kept.sock.recv(100).startswith(b"HTTP/1.1 413 ")
+    kept.close()
+
+
 def test_who_is_slow_is_ended(make_one, authority):
-    """Silent ones, half a head, half a body, half a handshake: 30 s."""
+    """Silent ones, half a head, half a body, half a handshake, and some that send on and on: 30 s."""
     port, tls = free_port(), free_port()
-    make_one(at(port), at(tls, tls=tls_of(authority.pair("DNS:a.test"))))
+    pair = authority.pair("DNS:a.test")
+    d = make_one(at(port), at(tls, tls=tls_of(pair)))
     begun = time.monotonic()
     waiting = {}
+    for where, text in ((port, b"GET /live HTTP/1.1\r\nX-"), (tls, HALF), (None, HALF)):
+        if where is None:
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(Admin(d).path)
+        else:
+            s = socket.create_connection(("127.0.0.1", where))
+        if where == tls:
+            s = trusting(authority).wrap_socket(s, server_hostname="a.test")
+        s.sendall(text)
+        waiting[s] = (where, text, "goes on")
+    going_on = list(waiting)
     for where, text in ((port, b""), (port, b"GET /live HTTP/1.1\r\nX-"),
-                        (port, b"POST /publish HTTP/1.1\r\nContent-Length: 100\r\n\r\nx"),
+                        (port, HALF),
                         (tls, b""), (tls, b"\x16\x03\x01\x02\x00\x01\x00\x01")):
         s = socket.create_connection(("127.0.0.1", where))
         s.sendall(text)
         waiting[s] = (where == tls, text)
     while waiting and time.monotonic() < begun + 90:
+        for s in going_on:
+            if s in waiting:
+                with contextlib.suppress(OSError):
+                    s.sendall(b"x")
         for s in select.select(list(waiting), [], [], 1)[0]:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 while s.recv(1000):
                     pass
             assert time.monotonic() - begun > 25, waiting[s]
