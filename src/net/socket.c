@@ -10,24 +10,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "config/config.h"
-
-/*
- * Bytes that the kernel takes beyond what it may send at once. Without it a peer that does not read
- * makes it keep 4 MiB, on top of what we keep. What is on its way does not count, so that a path
- * with a long delay is filled all the same.
- */
-enum { UNSENT_MAX = 256 * 1024 };
 
 union address {
 	struct sockaddr sa;
@@ -76,11 +71,23 @@ static int set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+int socket_set_unsent(int fd, int bytes)
+{
+	return set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+size_t socket_unsent(int fd)
+{
+	int n;
+
+	return ioctl(fd, SIOCOUTQNSD, &n) == 0 ? (size_t)n : 0;
+}
+
 static int set_tcp(int fd)
 {
 	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
 		return -1;
-	return set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
+	return socket_set_unsent(fd, SOCKET_UNSENT_MAX);
 }
 
 static int open_tcp(const union address *a, bool reuse_port)

@@ -54,6 +54,18 @@ bool socket_covers(int fd, const struct config_listener *l);
 /* When TCP gives up a peer of the connections to come, see config.patience; not for unix sockets. */
 void socket_set_patience(int fd, int64_t ms);
 
+/*
+ * Bytes that the kernel takes beyond what it may send at once. Without it a peer that does not read
+ * makes it keep 4 MiB, on top of what we keep. What is on its way does not count, so that a path
+ * with a long delay is filled all the same.
+ */
+enum { SOCKET_UNSENT_MAX = 256 * 1024 };
+
+/* Lets a TCP socket take so many of them. -1: errno is set; it is no TCP socket. */
+int socket_set_unsent(int fd, int bytes);
+/* How many there are. */
+size_t socket_unsent(int fd);
+
 /* Gives the file of a unix socket its mode and group. -1: errno is set; ENOENT: it is gone. */
 int socket_set_rights(const struct config_listener *l, const struct socket_file *file)
 	__attribute__((warn_unused_result));

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/wide.h"
+
 const struct transport_ops *transport_kinds[TRANSPORT_KINDS] = {
 	[TRANSPORT_PLAIN] = &transport_plain,
 	[TRANSPORT_TLS] = &transport_tls,
@@ -19,7 +21,7 @@ int transport_init(struct transport *t, struct event_base *base, int fd, event_c
 	t->tls = NULL;
 	t->kind = TRANSPORT_PLAIN;
 	t->fd = fd;
-	t->want_write = t->again = false;
+	t->want_write = t->again = t->wide = false;
 	if (event_assign(&t->event, base, fd, EV_READ | EV_PERSIST, cb, arg) < 0)
 		return -1;
 	return event_add(&t->event, NULL);
@@ -34,6 +36,7 @@ void transport_fini(struct transport *t)
 {
 	transport_blocked -= (wanted(t) & EV_WRITE) != 0;
 	event_del(&t->event);
+	wide_forget(t);
 	transport_ops(t)->fini(t);
 	close(t->fd);
 }

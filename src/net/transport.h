@@ -47,6 +47,7 @@ struct transport {
 	uint8_t kind; /* enum transport_kind */
 	bool want_write : 1; /* the last call waits until it can be written */
 	bool again : 1; /* it is to be read once more, whatever the socket says */
+	bool wide : 1; /* of wide.h */
 	uint16_t stamp; /* of who uses it, and nothing to what is here */
 };
 

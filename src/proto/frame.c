@@ -36,6 +36,7 @@ enum {
 	LENGTH = 0x7f,
 	SCRATCH_KEPT = 64 * 1024, /* bytes that the buffer below keeps */
 	INFLATE_CHUNK = 4096, /* that are unmasked together: more of them is more than a slice */
+	SPACE_MIN = 64 * 1024, /* bytes; for fewer a read of their own is not worth it */
 };
 
 struct header {
@@ -392,6 +393,15 @@ static const struct fault *take_compressed(const struct ws_decoder *d, uint8_t *
 	return inflate_fault(r);
 }
 
+/* n bytes that may lie there already (ws_decoder_space). False: no memory. */
+static bool add_data(struct ws_partial *s, const uint8_t *p, size_t n)
+{
+	if (s->data.size - s->data.len < n || p != s->data.p + s->data.len)
+		return reserve_ahead(s, n) && buffer_append(&s->data, p, n);
+	s->data.len += n;
+	return true;
+}
+
 /* Unmasks n bytes of the message under way and takes them into its buffer. */
 static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, size_t n)
 {
@@ -404,7 +414,7 @@ static const struct fault *take_data(const struct ws_decoder *d, uint8_t *p, siz
 		ws_mask(p, n, s->current.key, offset);
 	if (s->utf8 == UTF8_INVALID)
 		return &NOT_UTF8;
-	return reserve_ahead(s, n) && buffer_append(&s->data, p, n) ? NULL : &MEMORY;
+	return add_data(s, p, n) ? NULL : &MEMORY;
 }
 
 /* Takes payload bytes of the current frame off the input. */
@@ -584,6 +594,22 @@ enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct
 	else if (ws_unmask_text(b + SHORT_HEADER, len, key, 0, UTF8_BOUNDARY) != UTF8_BOUNDARY)
 		return failed(&NOT_UTF8, code, reason);
 	return WS_EVENT;
+}
+
+/* No more at once than has come already: nobody gets memory for what he only claims. */
+uint8_t *ws_decoder_space(struct ws_decoder *d, size_t *n)
+{
+	struct ws_partial *s = d->partial;
+	uint64_t left;
+
+	if (!s || !s->in_frame || s->compressed || is_control(s->current.opcode))
+		return NULL;
+	left = s->current.payload_len - s->done;
+	if (left < *n)
+		*n = (size_t)left;
+	if (s->data.len < *n)
+		*n = s->data.len;
+	return *n >= SPACE_MIN && reserve_ahead(s, *n) ? s->data.p + s->data.len : NULL;
 }
 
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)

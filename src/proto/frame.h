@@ -85,6 +85,14 @@ enum ws_result {
 enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
 			 uint16_t *code, enum reason *reason) __attribute__((warn_unused_result));
 
+/*
+ * Where the next bytes of a long message are to lie that is not compressed: at most *n of them, on
+ * return as many as there is space for. Who reads them to there gives just them to ws_decode next,
+ * which then copies nothing. NULL: no such message is under way, or a copy costs less than a read
+ * of its own; *n is then worth nothing.
+ */
+uint8_t *ws_decoder_space(struct ws_decoder *d, size_t *n);
+
 /* Starts a decoder without inflate; ws_decoder_fini frees what it, and inflate, holds. */
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);

@@ -82,11 +82,26 @@ static size_t share_of_round(void)
 	return left.share;
 }
 
+/* Where at most *most bytes are read to: a long message's rest to its place at once. */
+static inline uint8_t *space_for(struct conn *c, size_t *most)
+{
+	size_t n = *most;
+	uint8_t *space = c->decoder.partial && conn_input(c) == READ_FRAMES
+				 ? ws_decoder_space(&c->decoder, &n)
+				 : NULL;
+
+	if (space)
+		*most = n;
+	return space;
+}
+
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[READ_MOST];
-	const size_t most = share_of_round();
-	ssize_t n = link_read(&c->link, buffer, most);
+	size_t most = share_of_round();
+	uint8_t *space = space_for(c, &most);
+	uint8_t *to = space ? space : buffer;
+	ssize_t n = link_read(&c->link, to, most);
 
 	if (n < 0) {
 		if (!transport_is_temporary(errno))
@@ -100,9 +115,9 @@ static void read_some(struct conn *c)
 	c->last_rx = session.now;
 	c->bytes_in += (uint64_t)n;
 	charge(c, (size_t)n);
-	take_bytes(c, buffer, buffer + n);
+	take_bytes(c, to, to + n);
 	/* a message that is not whole was copied */
-	if (c->decoder.partial)
+	if (c->decoder.partial && !space)
 		turn_spend_on((uint64_t)n, TURN_KEEP);
 	if (c->link.filled)
 		conn_read_rest(c);

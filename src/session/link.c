@@ -18,12 +18,16 @@
 
 #include "base/bytes.h"
 #include "base/metrics.h"
+#include "config/config.h"
+#include "net/wide.h"
 #include "session/unsent.h"
 #include "session/session.h"
 #include "session/turn.h"
 
 /* No frame is shorter than its header, of two bytes. */
 enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
+
+enum { WIDE_MIN = 64 * 1024, WIDE_PART = 8 /* of max_memory */ };
 
 enum { SHARE_MIN = 4 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
 
@@ -119,6 +123,41 @@ void link_fini(struct link *l)
 
 /* --- sending --- */
 
+/*
+ * The socket has taken `sent` bytes of a long message. Where the rest would be copied for this link
+ * alone, that is asked to take more: how many bytes it took, or -1 with errno.
+ */
+static ssize_t write_more(struct link *l, const struct link_run *r, size_t sent, bool last)
+{
+	struct iovec rest[WRITE_PARTS];
+	int count = 0;
+
+	if (r->copy || r->count > WRITE_PARTS || r->len - sent < WIDE_MIN ||
+	    !wide_ask(&l->transport, (size_t)session.config->max_memory / WIDE_PART))
+		return 0;
+	for (int i = 0; i < r->count; i++) {
+		size_t len = r->parts[i].iov_len, skip = sent < len ? sent : len;
+
+		sent -= skip;
+		if (skip < len)
+			rest[count++] = (struct iovec){ (uint8_t *)r->parts[i].iov_base + skip,
+							len - skip };
+	}
+	return transport_ops(&l->transport)->write(&l->transport, rest, count, last);
+}
+
+/* As write of a transport. */
+static ssize_t write_run(struct link *l, const struct link_run *r, bool last)
+{
+	ssize_t n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last),
+		more;
+
+	if (n < 0 || (size_t)n == r->len)
+		return n;
+	more = write_more(l, r, (size_t)n, last);
+	return more > 0 ? n + more : n;
+}
+
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
 {
 	ssize_t n;
@@ -126,7 +165,7 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	*sent = 0;
 	if (l->pending || l->verdict != LINK_TAKEN)
 		return l->verdict < LINK_OVER ? LINK_KEPT : (enum link_verdict)l->verdict;
-	n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
+	n = write_run(l, r, last);
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*sent = (size_t)n;

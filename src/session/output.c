@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "config/config.h"
+#include "net/wide.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
@@ -48,6 +49,15 @@ static inline void note_sent(struct conn *c, const struct link_run *r)
 		c->last_data = session.now;
 }
 
+/* What a wide socket has taken beyond what others take is as if it waited here. */
+static size_t space_of(const struct conn *c)
+{
+	size_t max = (size_t)c->endpoint->limits.max_pending;
+	size_t excess = wide_excess(&c->link.transport);
+
+	return excess < max ? max - excess : 0;
+}
+
 /* Not inline: what it needs is not to be paid for by what is taken at once. */
 static __attribute__((noinline)) enum link_verdict keep(struct conn *c, const struct link_run *r,
 							size_t sent)
@@ -60,7 +70,7 @@ static __attribute__((noinline)) enum link_verdict keep(struct conn *c, const st
 	/* Of HTTP nothing is dropped, and there may be no endpoint yet. */
 	if (r->http == r->len)
 		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE, &n);
-	v = link_keep(&c->link, r, sent, (size_t)c->endpoint->limits.max_pending, policy_of(c), &n);
+	v = link_keep(&c->link, r, sent, space_of(c), policy_of(c), &n);
 	counting_sent(c->endpoint->cell, &n);
 	if (v == LINK_DROPPED || v == LINK_OVER)
 		compress_forget(c);

@@ -1,6 +1,7 @@
 """Limits of a connection: sizes, pings, idleness, the end that a peer does not answer."""
 
 import os
+import re
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ import way
 from apart import option_of_listening
 from harness import DEADLINE, LOCAL, ROOMY, SLOW, stand_still, wait_until_asleep
 from raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, close, close_parts, frame, text
-from way import PROXIED
+from way import PROXIED, directly, in_the_clear
 
 ECHO = {"path": "/ws", "behaviour": "echo"}
 
@@ -360,6 +361,24 @@ def test_to_read_is_a_sign_of_life(daemon):
                 ended = time.monotonic() + ms(2000)[1]
         # the one that was given up was not this one
         d.log_count("reason=ping-timeout", 1)
+
+
+@directly("the proxy takes much for a client that does not read")
+@in_the_clear("TLS holds back what is not taken, and encrypts no more")
+def test_what_waits_in_the_kernel_counts(daemon):
+    """A socket may take more of long messages than others do; that is as if it waited with us."""
+    d = daemon({**ROOMY, "workers": 1, "max_pending": "4M", "close_timeout": ms(200)[0]})
+    with Raw(d.address, rcvbuf=4096) as c:
+        c.upgrade("/ws").send(frame(BINARY, bytes(900000)))
+        message = frame(BINARY, bytes(100000))
+        with pytest.raises(OSError):
+            while True:
+                c.socket.sendall(message)
+    line = d.log_contains("closed /.*reason=slow-consumer").group()
+    count, sent = map(int, re.search(r"; (\d+) messages, .*messages, (\d+) bytes sent", line).groups())
+    assert sent >= 900000, "its socket did not take more"
+    # 256 KiB that each socket takes, max_pending, and the message that was too much
+    assert 4000000 <= 800000 + count * 100000 <= 4700000, line
 
 
 # --- close_timeout ---

@@ -17,7 +17,7 @@
 #include "proto/frame.h"
 #include "proto/mask.h"
 
-enum { MAX = 1000, EVENTS_MAX = 4096 };
+enum { MAX = 1000, EVENTS_MAX = 4096, LONG = 1 << 20 };
 
 /* A frame of a case; opcode below 0x10, or'ed with FIN and RSV bits. */
 struct piece {
@@ -627,6 +627,69 @@ static void test_claims_cost_nothing(void **state)
 	assert_string_equal(out, "");
 }
 
+/*
+ * A frame of `len` bytes, of which at most `share` come at a time, each time to where the decoder
+ * wants them: how many were read to their place at once.
+ */
+static size_t read_to_its_place(uint8_t first, size_t len, size_t share, struct ws_decoder *d)
+{
+	static uint8_t wire[LONG], input[LONG];
+	const uint32_t key = 0x3d21fa37;
+	size_t at = 0, placed = 0, n = sizeof(input);
+	enum ws_result r = WS_NEED_MORE;
+	enum reason reason;
+	struct ws_message m;
+	uint16_t code;
+	uint8_t *p;
+
+	assert_null(ws_decoder_space(d, &n));
+	input[0] = first;
+	input[1] = 0x80 | 127;
+	for (int i = 0; i < 8; i++)
+		input[2 + i] = (uint8_t)(len >> (56 - 8 * i));
+	memcpy(input + 10, &key, 4);
+	for (size_t i = 0; i < len; i++)
+		wire[i] = (uint8_t)('a' + i % 26);
+	ws_mask(wire, len, key, 0);
+	p = input;
+	assert_int_equal(ws_decode(d, &p, input + 14, &m, &code, &reason), WS_NEED_MORE);
+	while (at < len) {
+		n = share < len - at ? share : len - at;
+		p = ws_decoder_space(d, &n);
+		if (p) {
+			assert_true(n > 0 && n <= share && n <= at && n <= len - at);
+			placed += n;
+		} else {
+			p = input;
+			n = share < len - at ? share : len - at;
+		}
+		memcpy(p, wire + at, n);
+		at += n;
+		r = ws_decode(d, &p, p + n, &m, &code, &reason);
+	}
+	assert_int_equal(r, WS_EVENT);
+	assert_int_equal(m.len, len);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(m.data[i], 'a' + i % 26);
+	assert_int_equal(ws_decode(d, &p, p, &m, &code, &reason), WS_NEED_MORE);
+	return placed;
+}
+
+static void test_read_to_its_place(void **state)
+{
+	struct ws_decoder d;
+
+	(void)state;
+	ws_decoder_init(&d, LONG);
+	assert_int_equal(read_to_its_place(FIN_TEXT, 1000000, 250000, &d), 750000);
+	assert_int_equal(read_to_its_place(FIN_BINARY, 1000000, 70001, &d), 910013);
+	/* nobody gets space for what has not come, and little is copied */
+	assert_int_equal(read_to_its_place(FIN_BINARY, 1000000, 1000000, &d), 0);
+	assert_int_equal(read_to_its_place(FIN_BINARY, 1000000, 60000, &d), 0);
+	assert_int_equal(read_to_its_place(FIN_BINARY, 120000, 70000, &d), 0);
+	ws_decoder_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +708,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_since_when_incomplete),
 		cmocka_unit_test(test_claims_cost_nothing),
+		cmocka_unit_test(test_read_to_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
