@@ -4,8 +4,9 @@
  * A connection is known by its descriptor, for nobody is told when libevent ends one: the place of a
  * descriptor begins anew with the first byte of a connection, which has a callback of its own.
  *
- * Whether there is a token is looked for in each line that comes, be it of a head or of a body: where
- * one is found there is somebody who has it. What he may do is decided when all has come (routes.c).
+ * Whether there is a token is looked for in the lines of a head, of which libevent has taken some out
+ * already: where one is found there is somebody who has it, and what he may do is decided when all has
+ * come (routes.c). Bodies are not searched, for a stranger could have a hash made of each of their lines.
  */
 #include "admin/arrival.h"
 
@@ -33,6 +34,7 @@ static const char HEADER[] = "Authorization:";
 
 static struct place {
 	enum { NOTHING, COMING, ANSWERED } stage;
+	bool in_body; /* the head has come */
 	bool known; /* over the unix socket, or with a token; up to the end of the connection */
 	int64_t since; /* ms: when the first byte came */
 	size_t bytes; /* that have come since */
@@ -62,21 +64,29 @@ static const char *value_of(const char *line, size_t len)
 	return value + strspn(value, " \t");
 }
 
-static bool has_token(struct evbuffer *in)
+static bool is_blank(const char *line, size_t len)
 {
-	size_t len = evbuffer_get_length(in);
-	const char *p, *end, *stop;
+	return len == 0 || (len == 1 && *line == '\r');
+}
 
-	if (len > LINE_MAX_BYTES)
-		len = LINE_MAX_BYTES;
-	p = (const char *)evbuffer_pullup(in, (ssize_t)len);
-	for (end = p + len; p && (stop = memchr(p, '\n', (size_t)(end - p))); p = stop + 1) {
-		const char *value = value_of(p, (size_t)(stop - p));
+/* Its lines that are whole. */
+static void look_at_head(struct place *p, struct evbuffer *in)
+{
+	size_t left = evbuffer_get_length(in);
+	const char *at, *stop;
 
-		if (value && bearer_find(&admin.config->admin, value))
-			return true;
+	if (left > LINE_MAX_BYTES)
+		left = LINE_MAX_BYTES;
+	at = (const char *)evbuffer_pullup(in, (ssize_t)left);
+	while (at && !p->known && !p->in_body && (stop = memchr(at, '\n', left))) {
+		size_t len = (size_t)(stop - at);
+		const char *value = value_of(at, len);
+
+		p->in_body = is_blank(at, len);
+		p->known = value && bearer_find(&admin.config->admin, value);
+		at = stop + 1;
+		left -= len + 1;
 	}
-	return false;
 }
 
 /* --- what comes --- */
@@ -97,11 +107,12 @@ static void note(struct evbuffer *in, size_t n, struct bufferevent *b)
 		return;
 	if (p->stage == NOTHING) {
 		p->stage = COMING;
+		p->in_body = false;
 		p->since = now;
 		p->bytes = 0;
 	}
 	p->bytes += n;
-	p->known = p->known || has_token(in);
+	look_at_head(p, in);
 	if (!p->known && p->bytes > STRANGERS_MAX) {
 		audit_cut(bufferevent_getfd(b));
 		cut(b, p);

@@ -657,6 +657,10 @@ def test_a_stranger_sends_little(make_one, authority, kind):
         with pytest.raises((OSError, http.client.HTTPException)):
             asker.ask("/publish/chat", "POST", body=body, **headers)
         d.log_contains("a request of more than 64 KiB cut off: .* event=admin-refused", mark)
+    # what stands in a body is no header
+    with pytest.raises((OSError, http.client.HTTPException)):
+        line = f"\r\nAuthorization: Bearer {TOKENS[PUBLISH][0]}\r\n".encode()
+        asker.ask("/publish/chat", "POST", body=line + body)
     # who has one sends what he likes, in one piece or in several, twice on a connection
     kept = asker.connection()
     for _ in range(2):
