@@ -89,6 +89,8 @@ static bool find_room(const char *path, struct message *m, struct objection *o)
 	m->room = route.room;
 	if (!route.room)
 		return object(o, 404, "no-such-room", "no endpoint with a room has this path");
+	if (route.endpoint->room.publish == PUBLISH_NONE)
+		return object(o, 403, "not-allowed", "publish there is \"none\": nobody may");
 	if (m->len > (size_t)route.endpoint->limits.max_message)
 		return object(o, 413, "message-too-big",
 			      "it has %zu bytes, and max_message there is %lld", m->len,

@@ -62,8 +62,12 @@ struct config_limits {
 	struct config_compression compression;
 };
 
+/* Who publishes in a room: its members, too; the admin interface alone; or nobody. */
+enum config_publish { PUBLISH_MEMBERS, PUBLISH_BACKEND, PUBLISH_NONE };
+
 /* What holds in each room of an endpoint. */
 struct config_room {
+	int publish; /* enum config_publish */
 	int64_t max_members; /* over all workers; 0: any number */
 };
 

@@ -17,6 +17,8 @@
 static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 /* In the order of enum log_time. */
 static const char *const log_times[] = { "auto", "always", "never", NULL };
+/* In the order of enum config_publish. */
+static const char *const publishers[] = { "members", "backend", "none", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)
@@ -155,6 +157,7 @@ static const struct config_key endpoint_keys[] = {
 	    .required = true),
 	ROW(struct config_endpoint, "max_connections_per_address", max_connections_per_address,
 	    PER_ADDRESS, .own = true),
+	ROOM(publish, .type = CONFIG_CHOICE, .preset = "members", .choices = publishers),
 	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"

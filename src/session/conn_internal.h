@@ -11,6 +11,7 @@
  *	per_address.c		how many connections an address has
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
+ *	unheard.c		what a client says and may not
  *	uncompressed.c, compress.c, output.c	frames out
  *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
@@ -78,6 +79,7 @@ struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
+	uint64_t unheard; /* messages of its own that were not taken */
 	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
@@ -239,6 +241,8 @@ void entry_refused(const struct conn *c, enum reason reason, int status, const c
 		   const char *why);
 /* The first message that a slow consumer does not get. */
 void entry_dropping(const struct conn *c);
+/* The first message of c's that is not taken. */
+void entry_unheard(const struct conn *c, enum reason reason);
 /* Its state changes, or would have, if it could. */
 void entry_move(const struct conn *c, const char *from, const char *to);
 void entry_impossible(const struct conn *c, const char *from, const char *to);

@@ -165,15 +165,23 @@ static void write_duration(char *out, size_t size, uint32_t ms)
 		snprintf(out, size, "%u.%u", ms / 1000, ms % 1000 / 100);
 }
 
+static size_t write_number(char *out, size_t size, uint64_t number, const char *what)
+{
+	if (number == 0)
+		return 0;
+	return (size_t)snprintf(out, size, "; %llu messages %s", (unsigned long long)number, what);
+}
+
 /* What not every connection has: "; 7 messages dropped; round trip 0.125 ms". */
 static void write_rest(char *out, size_t size, const struct conn *c)
 {
 	size_t n = 0;
 
 	*out = '\0';
-	if (c->extra && c->extra->dropped > 0)
-		n = (size_t)snprintf(out, size, "; %llu messages dropped",
-				     (unsigned long long)c->extra->dropped);
+	if (c->extra) {
+		n = write_number(out, size, c->extra->dropped, "dropped");
+		n += write_number(out + n, size - n, c->extra->unheard, "not taken");
+	}
 	if (c->ping_state == PING_ANSWERED)
 		snprintf(out + n, size - n, "; round trip %u.%03u ms", c->ping / 1000,
 			 c->ping % 1000);
@@ -182,7 +190,7 @@ static void write_rest(char *out, size_t size, const struct conn *c)
 void entry_closed(const struct conn *c)
 {
 	struct texts texts;
-	char duration[24], rest[96];
+	char duration[24], rest[160];
 	enum kind kind = reason_is_fault(c->reason) ? AT_FAULT : OPENED_OR_CLOSED;
 	struct log_fields f;
 
@@ -252,6 +260,18 @@ void entry_dropping(const struct conn *c)
 		"(%lld bytes) is reached%s",
 		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending,
 		c->endpoint->limits.access_log ? "; the entry at its end has the number" : "");
+}
+
+void entry_unheard(const struct conn *c, enum reason reason)
+{
+	struct texts texts;
+	struct log_fields f;
+
+	if (!passes(OPENED_OR_CLOSED, c))
+		return;
+	f = fields(c, LOG_EVENT_CONN_UNHEARD, &texts);
+	f.reason = reason;
+	log_info(&f, "not taking messages of %s %s: %s", f.endpoint, f.peer, reason_text(reason));
 }
 
 void entry_move(const struct conn *c, const char *from, const char *to)

@@ -9,6 +9,7 @@
 #include "session/registry.h"
 #include "session/session.h"
 #include "session/turn.h"
+#include "session/unheard.h"
 #include "session/verdict.h"
 
 bool room_join(struct conn *c, struct verdict *v)
@@ -42,6 +43,10 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 		.not_to_sender = leave_out_sender,
 	};
 
+	if (c->endpoint->room.publish != PUBLISH_MEMBERS) {
+		unheard_message(c, REASON_NOT_ALLOWED);
+		return true;
+	}
 	switch (bus_append(session.bus, room->bus, &meta, parts, 3)) {
 	case BUS_OK:
 		metrics_add(&session.row->publishes, 1);

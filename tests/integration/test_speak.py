@@ -2,9 +2,9 @@
 
 import threading
 
-from asking import ask as admin
+from asking import ask as admin, scrape
 from harness import wait_until
-from raw import Raw, request, text
+from raw import Raw, close, request, text
 
 
 def room(**settings):
@@ -79,3 +79,50 @@ def test_not_where_there_is_no_room(daemon):
     d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "max_members": 3}]}, start=False)
     d.refuses(r'endpoint "/ws": "max_members" is of rooms, and behaviour "echo" has none',
               r"not started: .* has errors \(1\)")
+
+
+# --- publish ---
+
+NOTIFY = {"path": "/notes", "behaviour": "notify", "message": "hello"}
+
+
+def publish(d, path, payload):
+    return admin(d, f"/publish{path}", "POST", payload, **{"Content-Type": "text/plain"})
+
+
+def test_a_backend_alone_publishes(daemon):
+    d = daemon({"workers": 2, "endpoints": [room(publish="backend"), {**NOTIFY, "publish": "backend"}]})
+    with Raw(d.address) as a, Raw(d.address) as b, Raw(d.address) as n:
+        for c in (a, b):
+            c.upgrade("/chat", behind=text("mine") + text("and mine"))
+        n.upgrade("/notes").text()
+        n.send(text('{"content": "logged as ever"}'))
+        d.log_contains("Received JSON: logged as ever")
+        d.log_count(r"not taking messages of /chat .*: a client may not publish there "
+                    r"event=conn-unheard .* reason=not-allowed", 2)
+        for path, members in (("/chat", (a, b)), ("/notes", (n,))):
+            assert publish(d, path, "news")[0] == 200
+            assert [c.text() for c in members] == len(members) * ["news"]
+        assert scrape(d)["ignyxd_messages_not_allowed_total", 'endpoint="/chat"'] == 4
+        assert scrape(d)["ignyxd_messages_not_allowed_total", 'endpoint="/notes"'] == 0
+        a.send(close(1000))
+        a.closing()
+    d.log_contains("closed /chat .*; 2 messages not taken")
+
+
+def test_nobody_publishes(daemon):
+    d = daemon({"endpoints": [room(publish="none"), {**NOTIFY, "publish": "none"}, {**NOTIFY, "path": "/x"}]})
+    with Raw(d.address) as a:
+        a.upgrade("/chat", behind=text("mine"))
+        for path in ("/chat", "/notes"):
+            status, body = publish(d, path, "news")
+            assert (status, body["error"]) == (403, "not-allowed")
+        # none of a batch where one is refused
+        batch = '[{"path": "/x", "data": "a"}, {"path": "/chat", "data": "b"}]'
+        status, body = admin(d, "/publish", "POST", batch, **{"Content-Type": "application/json"})
+        assert (status, body["error"]) == (403, "not-allowed")
+        assert admin(d, "/rooms/x")[0] == 404
+        d.change(endpoints=[room()])
+        d.reload()
+        a.send(text("now"))
+        assert a.text() == "now"

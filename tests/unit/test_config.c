@@ -689,9 +689,9 @@ static void test_tables(void **state)
 	config_each_key(test_behaviours, check_row, &rows);
 	/*
 	 * admin has 8, its listeners 3 with those of tls; the limits are 15 and the 8 of compression; a
-	 * listener's 12, 10 of tls, and 2; rooms have 1
+	 * listener's 12, 10 of tls, and 2; rooms have 2
 	 */
-	assert_int_equal(rows, 20 + 8 + 15 + 23 + 24 + 3 + 23 + 10 + 1);
+	assert_int_equal(rows, 20 + 8 + 15 + 23 + 24 + 3 + 23 + 10 + 2);
 }
 
 /* --- anything at all --- */

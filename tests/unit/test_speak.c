@@ -104,12 +104,60 @@ static void test_place_is_given_back(void **state)
 	assert_int_equal(members(), 0);
 }
 
+/* --- publish --- */
+
+static int begin_backend(void **state)
+{
+	(void)state;
+	worker_begin(ROOM("publish = \"backend\";"), NULL);
+	return 0;
+}
+
+/* Neither heard nor the end of who says it; who is not asked may go on. */
+static void test_members_may_not_publish(void **state)
+{
+	struct bus_room room;
+	const struct bus_meta meta = { .kind = BUS_KIND_MESSAGE };
+	const struct bus_part frame = { "\x81\x02hi", 4 };
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	upgrade(&b, REQUEST("/") "\r\n");
+	say_frame(&a, 0x81, "one");
+	say_frame(&a, 0x82, "two");
+	say_frame(&a, 0x89, "ping");
+	ASSERT_HEARD(&a, "\x8a\x04ping");
+	ASSERT_HEARD(&b, "");
+	assert_int_equal(COUNTED_AT("/", not_allowed), 2);
+	assert_int_equal(a.conn->extra->unheard, 2);
+	assert_int_equal(bus_open(worker.bus, "/", 1, &room), BUS_OK);
+	assert_int_equal(bus_append(worker.bus, room, &meta, &frame, 1), BUS_OK);
+	turn();
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	ASSERT_HEARD(&b, "\x81\x02hi");
+	/* a reload applies it to those who are there */
+	reload_worker(ROOM(""), NULL);
+	assert_reloaded(2, 0);
+	say_frame(&a, 0x81, "now");
+	ASSERT_HEARD(&b, "\x81\x03now");
+	assert_int_equal(COUNTED_AT("/", not_allowed), 2);
+	reload_worker(ROOM("publish = \"none\";"), NULL);
+	assert_reloaded(2, 0);
+	say_frame(&b, 0x81, "no");
+	ASSERT_HEARD(&b, "");
+	assert_int_equal(COUNTED_AT("/", not_allowed), 3);
+	disconnect(&a);
+	disconnect(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_more_members, begin_two, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_members_elsewhere, begin_two, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_place_is_given_back, begin_two,
+						worker_teardown),
+		cmocka_unit_test_setup_teardown(test_members_may_not_publish, begin_backend,
 						worker_teardown),
 	};
 
