@@ -277,6 +277,7 @@ define INSTALLED
 0644 man/ignyxd.conf.5 $(mandir)/man5/ignyxd.conf.5
 0644 man/ignyxd-api.7 $(mandir)/man7/ignyxd-api.7
 0644 man/ignyxd-metrics.7 $(mandir)/man7/ignyxd-metrics.7
+0644 man/ignyxd-protocol.7 $(mandir)/man7/ignyxd-protocol.7
 0644 conf/ignyxd.conf $(docdir)/ignyxd.conf.sample
 0644 conf/ignyxd.rules.yml $(docdir)/ignyxd.rules.yml
 0644 conf/ignyxd.dashboard.json $(docdir)/ignyxd.dashboard.json

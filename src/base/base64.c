@@ -11,12 +11,17 @@
 
 enum { ENCODED_MAX = 1 << 30 };
 
+void base64_write(char *out, const void *bytes, size_t len)
+{
+	EVP_EncodeBlock((unsigned char *)out, bytes, (int)len);
+}
+
 char *base64_encode(const void *bytes, size_t len)
 {
-	char *text = len <= ENCODED_MAX ? malloc(len / 3 * 4 + 5) : NULL;
+	char *text = len <= ENCODED_MAX ? malloc(base64_size(len) + 1) : NULL;
 
 	if (text)
-		EVP_EncodeBlock((unsigned char *)text, bytes, (int)len);
+		base64_write(text, bytes, len);
 	return text;
 }
 

@@ -64,11 +64,16 @@ struct config_limits {
 
 /* Who publishes in a room: its members, too; the admin interface alone; or nobody. */
 enum config_publish { PUBLISH_MEMBERS, PUBLISH_BACKEND, PUBLISH_NONE };
+enum config_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_BOTH /* whichever the client asks for */ };
+
+/* Who asks for this subprotocol gets the format "json", where it may be had. */
+#define CONFIG_ROOM_SUBPROTOCOL "ignyx.room.v1"
 
 /* What holds in each room of an endpoint. */
 struct config_room {
 	int publish; /* enum config_publish */
 	int64_t max_members; /* over all workers; 0: any number */
+	int format; /* enum config_format */
 };
 
 /* A certificate with its chain and key. The objects are OpenSSL's. */

@@ -19,6 +19,8 @@ static const char *const log_levels[] = { "error", "warning", "notice", "info", 
 static const char *const log_times[] = { "auto", "always", "never", NULL };
 /* In the order of enum config_publish. */
 static const char *const publishers[] = { "members", "backend", "none", NULL };
+/* In the order of enum config_format. */
+static const char *const formats[] = { "text", "json", "both", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)
@@ -159,6 +161,7 @@ static const struct config_key endpoint_keys[] = {
 	    PER_ADDRESS, .own = true),
 	ROOM(publish, .type = CONFIG_CHOICE, .preset = "members", .choices = publishers),
 	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
+	ROOM(format, .type = CONFIG_CHOICE, .preset = "text", .choices = formats),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT

@@ -20,9 +20,23 @@
 
 const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
 {
+	static const char *const room[] = { CONFIG_ROOM_SUBPROTOCOL, NULL };
 	const struct config_limits *l = &c->endpoint->limits;
+	const char *agreed = NULL;
 
-	return upgrade_subprotocol(h, (const char *const *)l->subprotocols);
+	if (c->endpoint->room.format != FORMAT_TEXT)
+		agreed = upgrade_subprotocol(h, room);
+	return agreed ? agreed : upgrade_subprotocol(h, (const char *const *)l->subprotocols);
+}
+
+static bool wants_json(const struct conn *c, const struct http_head *h)
+{
+	const char *agreed;
+
+	if (c->endpoint->room.format != FORMAT_BOTH)
+		return c->endpoint->room.format == FORMAT_JSON;
+	agreed = opening_subprotocol(c, h);
+	return agreed && strcmp(agreed, CONFIG_ROOM_SUBPROTOCOL) == 0;
 }
 
 /* What the endpoint asks of a client that knows how to ask. */
@@ -134,6 +148,8 @@ static enum reason prepare(struct conn *c, const char *room, const struct http_h
 		return REASON_DRAINED;
 	if (!make_admission(c, room))
 		return REASON_NO_MEMORY;
+	if (room)
+		c->admission->member.json = wants_json(c, h);
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
 	return count_member(c);

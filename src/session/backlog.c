@@ -40,13 +40,15 @@ static void account(struct backlog *b, size_t taken, size_t given)
 static size_t memory_of(const struct backlog_batch *w)
 {
 	return sizeof(*w) + w->size * sizeof(*w->entries) +
-	       (w->batch.frames ? w->batch.frames->size : 0);
+	       (w->batch.frames ? w->batch.frames->size : 0) + edition_memory(&w->edition);
 }
 
 static void free_batch(struct backlog *b, struct backlog_batch *w)
 {
 	account(b, 0, memory_of(w));
 	renditions_end(&w->renditions);
+	renditions_end(&w->of_edition);
+	edition_end(&w->edition);
 	counted_release(w->batch.frames);
 	free(w->entries);
 	free(w);
@@ -166,6 +168,15 @@ struct backlog_batch *backlog_begin(struct backlog *b)
 	if (!w->begun)
 		seal(w);
 	return w;
+}
+
+bool backlog_need_edition(struct backlog *b, struct backlog_batch *w, const struct envelope *v)
+{
+	size_t had = memory_of(w);
+	bool made = edition_make(&w->edition, &w->batch, v, true);
+
+	account(b, memory_of(w), had);
+	return made;
 }
 
 void backlog_end(struct backlog *b)

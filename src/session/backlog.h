@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
+#include "session/edition.h"
 #include "session/rendition.h"
 #include "session/turn_counters.h"
 
@@ -21,6 +22,8 @@ struct backlog_batch {
 	struct batched *entries;
 	size_t size; /* of entries, the array */
 	struct renditions renditions;
+	struct edition edition; /* for members of the format "json" */
+	struct renditions of_edition;
 	bool begun; /* somebody has got it: nothing more is put in */
 };
 
@@ -37,6 +40,9 @@ struct backlog {
  * False: no memory, and nothing has changed.
  */
 bool backlog_put(struct backlog *b, const struct batch *batch, bool begun);
+
+/* Makes a batch's edition, unless it is made. False: no memory. */
+bool backlog_need_edition(struct backlog *b, struct backlog_batch *w, const struct envelope *v);
 
 /* The batch that is to be delivered next, from now on as it is; b has one. */
 struct backlog_batch *backlog_begin(struct backlog *b);

@@ -19,6 +19,7 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
+#include "session/edition.h"
 #include "session/registry.h"
 #include "session/rendition.h"
 #include "session/session.h"
@@ -31,11 +32,24 @@
  */
 enum { QUANTUM = 64, ROOM_MAX = 256 * 1024, BACKLOG_MAX = 4 * 1024 * 1024 };
 
+/* Behind the classes of the text's: see rendition.h. */
+enum { JSON_KIND = DEFLATE_BITS_MAX + 1 };
+
 /* As many entries are a burst. */
 enum { BURST = 8 };
 
 static struct batched entries[BATCH_ENTRIES];
-static struct renditions from_log;
+static struct renditions from_log, of_edition_from_log;
+static struct edition edition_from_log;
+
+/* What is delivered to members of one format. */
+struct issue {
+	const struct batch *batch; /* NULL: there was no memory for it */
+	struct renditions *all;
+};
+struct issues {
+	struct issue text, json; /* json: where the room has members of it */
+};
 
 /* Entries that were not for the members whose turn it was, since that was counted. */
 static uint64_t left_out;
@@ -46,6 +60,8 @@ static int64_t leaves;
 void delivery_fini(void)
 {
 	renditions_end(&from_log);
+	renditions_end(&of_edition_from_log);
+	edition_end(&edition_from_log);
 }
 
 static bool is_for(const struct batched *e, const struct place *p)
@@ -144,11 +160,21 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 	return true;
 }
 
+static void count_takers(struct metrics_cell *cell, struct renditions *all)
+{
+	for (unsigned made = all->made; made; made &= made - 1) {
+		struct rendition *v = all->by_class[__builtin_ctz(made)];
+
+		counting_run(cell, &v->run, v->takers);
+		v->takers = 0;
+	}
+}
+
 /* So many members had their turn. All are of one endpoint, as a room's name leads to one. */
-static void count(const struct room *r, const struct batch *b, struct renditions *all,
-		  size_t members)
+static void count(const struct room *r, const struct issues *is, size_t members)
 {
 	struct metrics_cell *cell = r->places[0].conn->endpoint->cell;
+	const struct batch *b = is->text.batch;
 	const int64_t took = leaves - b->first->e.meta.time;
 	uint64_t deliveries;
 
@@ -158,38 +184,58 @@ static void count(const struct room *r, const struct batch *b, struct renditions
 	/* the oldest tells of all, which differ by less than a turn */
 	metrics_times(&session.row->publish_to_write, deliveries,
 		      took > 0 ? deliveries * (uint64_t)took * 1000 : 0);
-	for (unsigned made = all->made; made; made &= made - 1) {
-		struct rendition *v = all->by_class[__builtin_ctz(made)];
+	count_takers(cell, is->text.all);
+	if (r->in_json > 0)
+		count_takers(cell, is->json.all);
+}
 
-		counting_run(cell, &v->run, v->takers);
-		v->takers = 0;
-	}
+/* A member whose messages could not be made. */
+static bool fail_place(const struct batch *b, const struct place *p)
+{
+	if (is_for_any(b, p))
+		link_fail(&p->conn->link, ENOMEM);
+	conn_settle(p->conn);
+	return true;
+}
+
+static bool deliver_issue(const struct room *r, const struct issues *is, size_t i, bool selective)
+{
+	const struct place *p = &r->places[i];
+
+	if (r->in_json == 0 || !p->member->json)
+		return deliver_to(is->text.batch, is->text.all, p, selective);
+	if (!is->json.batch)
+		return fail_place(is->text.batch, p);
+	turn_spend_on(is->json.batch->bytes - is->text.batch->bytes, TURN_COPY);
+	return deliver_to(is->json.batch, is->json.all, p, selective);
 }
 
 /*
  * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members
  * are not added or removed meanwhile: what ends here is reaped later.
  */
-static bool walk(struct room *r, const struct batch *b, struct renditions *all, size_t most)
+static bool walk(struct room *r, const struct issues *is, size_t most)
 {
+	const struct batch *b = is->text.batch;
 	const bool selective = b->selective || r->newest_after >= b->first->e.sequence;
 	const uint32_t cost = turn_cost_of(b->bytes, TURN_COPY) + TURN_CALL;
 	const size_t end = r->count - r->reached > most ? r->reached + most : r->count;
 	size_t i = r->reached;
 
-	all->shelf = &r->shelf;
+	is->text.all->shelf = is->json.all->shelf = &r->shelf;
+	is->json.all->kind = JSON_KIND;
 	while (i < end) {
 		/* The next one comes from memory while this one's bytes go out. */
 		if (i + 1 < r->count)
 			__builtin_prefetch(&r->places[i + 1].conn->link.pending);
-		if (!deliver_to(b, all, &r->places[i], selective))
+		if (!deliver_issue(r, is, i, selective))
 			break;
 		i++;
 		turn_spend(cost);
 		if (turn_is_over())
 			break;
 	}
-	count(r, b, all, i - r->reached);
+	count(r, is, i - r->reached);
 	r->reached = i < r->count ? i : 0;
 	return i == r->count;
 }
@@ -197,13 +243,8 @@ static bool walk(struct room *r, const struct batch *b, struct renditions *all, 
 /* There is no memory for what those from this place on are still to get. */
 static void fail_rest(struct room *r, const struct batch *b, size_t from)
 {
-	for (size_t i = from; i < r->count; i++) {
-		struct conn *c = r->places[i].conn;
-
-		if (is_for_any(b, &r->places[i]))
-			link_fail(&c->link, ENOMEM);
-		conn_settle(c);
-	}
+	for (size_t i = from; i < r->count; i++)
+		fail_place(b, &r->places[i]);
 }
 
 /* reached: how many places have got it already. */
@@ -221,6 +262,15 @@ static void set_aside(struct room *r, const struct batch *b, size_t reached)
 	}
 }
 
+static bool walk_from_log(struct room *r)
+{
+	struct issues is = { { &r->batch, &from_log }, { NULL, &of_edition_from_log } };
+
+	if (r->in_json > 0 && edition_make(&edition_from_log, &r->batch, &r->envelope, false))
+		is.json.batch = &edition_from_log.batch;
+	return walk(r, &is, SIZE_MAX);
+}
+
 /* What is new in the log, for one room. */
 static void deliver(struct room *r)
 {
@@ -228,9 +278,13 @@ static void deliver(struct room *r)
 
 	if (!backlog_is_empty(&r->backlog) || turn_is_over())
 		set_aside(r, b, 0);
-	else if (!walk(r, b, &from_log, SIZE_MAX))
+	else if (!walk_from_log(r))
 		set_aside(r, b, r->reached);
 	renditions_forget(&from_log);
+	if (r->in_json > 0) {
+		renditions_forget(&of_edition_from_log);
+		edition_forget(&edition_from_log);
+	}
 	r->batch = (struct batch){ 0 };
 }
 
@@ -244,9 +298,12 @@ static bool go_on(struct backlog *b)
 {
 	struct backlog_batch *w = backlog_begin(b);
 	struct room *r = room_with(b);
+	struct issues is = { { &w->batch, &w->renditions }, { NULL, &w->of_edition } };
 	size_t before = r->reached;
 
-	if (!walk(r, &w->batch, &w->renditions, QUANTUM))
+	if (r->in_json > 0 && backlog_need_edition(b, w, &r->envelope))
+		is.json.batch = &w->edition.batch;
+	if (!walk(r, &is, QUANTUM))
 		return r->reached > before;
 	backlog_end(b);
 	if (r->behind && b->bytes < ROOM_MAX / 2) {

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "proto/deflate.h"
 #include "session/conn_internal.h"
+#include "session/requests.h"
 #include "session/session.h"
 #include "session/turn.h"
 #include "session/verdict.h"
@@ -128,6 +129,10 @@ static enum input_event handle_data(struct conn *c, const struct ws_message *m, 
 	c->messages_in++;
 	*payload += m->len;
 	c->last_data = session.now;
+	if (m->opcode == WS_TEXT && c->endpoint->has_room && request_is(m)) {
+		request_answer(c, m);
+		return INPUT_MORE;
+	}
 	if (c->endpoint->behaviour->json && m->opcode == WS_TEXT)
 		return take_json(c, m, v);
 	return tell(c, m, NULL, v);

@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/joined.h"
 #include "session/registry.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -15,15 +16,15 @@
 bool room_join(struct conn *c, struct verdict *v)
 {
 	enum reason why = REASON_NO_MEMORY;
-	struct room *r = c->admission->member.room;
+	struct room_member *m = &c->admission->member;
+	/* from the door on (admit.c) */
+	struct room *r = m->room ? m->room : registry_enter(c->admission->room, &why);
 
-	if (r) /* from the door on (admit.c) */
-		return true;
-	r = registry_enter(c->admission->room, &why);
-
-	if (r && registry_add(r, c, &c->admission->member))
-		return true;
-	return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, r ? REASON_NO_MEMORY : why);
+	if (!r || (!m->room && !registry_add(r, c, m)))
+		return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, r ? REASON_NO_MEMORY : why);
+	if (m->json)
+		joined_send(c, "joined");
+	return true;
 }
 
 bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,

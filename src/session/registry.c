@@ -60,6 +60,7 @@ static void drop(struct room *r)
 	backlog_forget(&r->backlog);
 	chunk_shelf_clear(&r->shelf);
 	free(r->places);
+	free((char *)r->envelope.room);
 	free(r->name);
 	free(r);
 }
@@ -131,9 +132,25 @@ static bool has_place(struct room *r)
 	return true;
 }
 
+static bool need_envelope(struct room *r)
+{
+	size_t len = strlen(r->name), size = envelope_escaped_size(r->name, len);
+	char *name = r->envelope.room ? NULL : malloc(size + 1);
+
+	if (r->envelope.room)
+		return true;
+	if (!name)
+		return false;
+	envelope_escape((uint8_t *)name, r->name, len);
+	r->envelope.room = name;
+	r->envelope.room_len = size;
+	r->envelope.epoch = bus_epoch(session.bus);
+	return true;
+}
+
 bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 {
-	if (!has_place(r)) {
+	if (!has_place(r) || (m->json && !need_envelope(r))) {
 		if (r->count == 0)
 			drop(r);
 		return false;
@@ -142,6 +159,7 @@ bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 	r->places[r->count] = (struct place){ c, m, r->newest_after };
 	m->room = r;
 	m->index = r->count++;
+	r->in_json += m->json;
 	bus_set_members(session.bus, r->bus, (uint32_t)r->count);
 	return true;
 }
@@ -166,6 +184,7 @@ void registry_remove(struct room_member *m)
 	if (!r)
 		return;
 	m->room = NULL;
+	r->in_json -= m->json;
 	if (gap < r->reached) {
 		move_place(r, --r->reached, gap);
 		gap = r->reached;

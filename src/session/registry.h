@@ -15,6 +15,7 @@
 #include "base/reason.h"
 #include "bus/bus.h"
 #include "session/backlog.h"
+#include "session/envelope.h"
 #include "session/rendition.h"
 
 struct conn;
@@ -24,6 +25,7 @@ struct conn_parked;
 struct room_member {
 	struct room *room;
 	size_t index; /* of its place there */
+	bool json; /* its messages come in envelopes */
 };
 
 /* What delivery looks at of each member. */
@@ -40,6 +42,8 @@ struct room {
 	struct bus_room bus;
 	uint64_t newest_after; /* of all members */
 	size_t count, size;
+	size_t in_json; /* members whose messages come in envelopes, */
+	struct envelope envelope; /* and what these begin with; made for the first of them */
 	struct place *places;
 	struct chunk_shelf shelf; /* what its slow members wait for */
 	size_t reached; /* places that have the batch which is being delivered; 0: none is */

@@ -134,7 +134,7 @@ __attribute__((noinline)) enum rendition_result rendition_make(struct renditions
 	else
 		result = render(v, b, class, k);
 	if (result == RENDITION_MADE) {
-		v->copy = (struct chunk_copy){ .shelf = all->shelf, .kind = class };
+		v->copy = (struct chunk_copy){ .shelf = all->shelf, .kind = all->kind + class };
 		all->made |= 1u << class;
 	}
 	return result;

@@ -58,6 +58,7 @@ struct renditions {
 	struct rendition *by_class[DEFLATE_BITS_MAX + 1];
 	unsigned made; /* a bit for each that is whole */
 	struct chunk_shelf *shelf; /* the room's */
+	int kind; /* what is first of theirs there: those of other batches of the room have others */
 };
 
 enum rendition_result {
