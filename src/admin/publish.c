@@ -81,20 +81,20 @@ static void answer_objection(struct request *r, const struct objection *o)
 
 /* --- one message --- */
 
-/* Where its path leads; the name of the room is the configuration's. */
+/* path is the name of the room, if it is one. */
 static bool find_room(const char *path, struct message *m, struct objection *o)
 {
-	const struct config_route route = config_route(admin.config, path);
+	const struct config_endpoint *e = config_route_name(admin.config, path);
 
-	m->room = route.room;
-	if (!route.room)
+	m->room = path;
+	if (!e || !e->has_room)
 		return object(o, 404, "no-such-room", "no endpoint with a room has this path");
-	if (route.endpoint->room.publish == PUBLISH_NONE)
+	if (e->room.publish == PUBLISH_NONE)
 		return object(o, 403, "not-allowed", "publish there is \"none\": nobody may");
-	if (m->len > (size_t)route.endpoint->limits.max_message)
+	if (m->len > (size_t)e->limits.max_message)
 		return object(o, 413, "message-too-big",
 			      "it has %zu bytes, and max_message there is %lld", m->len,
-			      (long long)route.endpoint->limits.max_message);
+			      (long long)e->limits.max_message);
 	return true;
 }
 

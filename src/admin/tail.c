@@ -267,12 +267,19 @@ static bool begin(struct request *r, struct follower *f)
 	return true;
 }
 
+static bool is_room(const char *name)
+{
+	const struct config_endpoint *e = config_route_name(admin.config, name);
+
+	return e && e->has_room;
+}
+
 void tail_get(struct request *r)
 {
-	const char *room = config_route(admin.config, r->rest).room;
-	struct follower *f = room ? follower_of(room) : NULL;
+	bool exists = is_room(r->rest);
+	struct follower *f = exists ? follower_of(r->rest) : NULL;
 
-	if (!room)
+	if (!exists)
 		answer_error(r, 404, "no-such-room", "no endpoint with a room has this path");
 	else if (!f || !begin_reading())
 		answer_error(r, 503, "no-memory", "there is no memory for it");
@@ -289,7 +296,7 @@ void tail_reload(void)
 
 	for (; f; f = next) {
 		next = TAILQ_NEXT(f, entry);
-		if (config_route(admin.config, f->name).room)
+		if (is_room(f->name))
 			continue;
 		stream_end(&f->stream);
 		forget(f);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *checked(void *p)
+void *alloc_checked(void *p)
 {
 	if (p == NULL) {
 		fputs("ignyxd: out of memory while reading the configuration\n", stderr);
@@ -21,7 +21,7 @@ static void *checked(void *p)
 void *alloc_zero(size_t count, size_t size)
 {
 	/* calloc may answer NULL for nothing, which is no shortage */
-	return checked(calloc(count != 0 ? count : 1, size != 0 ? size : 1));
+	return alloc_checked(calloc(count != 0 ? count : 1, size != 0 ? size : 1));
 }
 
 void *alloc_grow(void *array, size_t count, size_t *cap, size_t size)
@@ -31,7 +31,7 @@ void *alloc_grow(void *array, size_t count, size_t *cap, size_t size)
 	*cap = *cap != 0 ? *cap * 2 : 16;
 	if (*cap <= count)
 		*cap = count + 1;
-	return checked(reallocarray(array, *cap, size));
+	return alloc_checked(reallocarray(array, *cap, size));
 }
 
 void alloc_free_secret(void *p, size_t len)
@@ -43,7 +43,7 @@ void alloc_free_secret(void *p, size_t len)
 
 char *alloc_string(const char *s)
 {
-	return checked(strdup(s));
+	return alloc_checked(strdup(s));
 }
 
 char *alloc_bytes(const void *p, size_t len)
@@ -61,7 +61,7 @@ char *alloc_vformat(const char *fmt, va_list ap)
 
 	if (vasprintf(&s, fmt, ap) < 0)
 		s = NULL;
-	return checked(s);
+	return alloc_checked(s);
 }
 
 char *alloc_format(const char *fmt, ...)

@@ -11,6 +11,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+/* p; NULL: there was no memory for it. */
+void *alloc_checked(void *p);
+
 /* Zeroed memory for count objects of size bytes. */
 void *alloc_zero(size_t count, size_t size);
 

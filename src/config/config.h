@@ -15,7 +15,9 @@
 
 #include "base/cidr.h"
 #include "base/slots.h"
+#include "bus/bus.h"
 #include "config/key.h"
+#include "proto/http.h"
 
 struct behaviour;
 struct metrics_cell;
@@ -57,6 +59,7 @@ struct config_limits {
 	int64_t close_timeout, stall_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
+	char *room_names; /* what each segment that a placeholder takes has to match, see pattern.h */
 	bool require_subprotocol;
 	bool access_log;
 	struct config_compression compression;
@@ -164,9 +167,14 @@ struct config_admin {
 };
 
 struct config;
+struct pattern;
+struct routes;
+struct upgrade;
 
 struct config_endpoint {
-	char *path; /* decoded; begins with "/" */
+	char *path; /* decoded; begins with "/"; with placeholders a pattern, see path.h */
+	bool placeholders; /* it has some: connections come by paths of their own */
+	struct pattern *names; /* its own room_names; NULL: those at the top count */
 	char *behaviour_name; /* as written */
 	const struct behaviour *behaviour;
 	void *opts;
@@ -203,9 +211,11 @@ struct config {
 	struct config_admin admin;
 	int64_t patience; /* ms until TCP gives up a silent peer; 0: until it does by itself */
 	struct config_limits limits; /* the defaults; used before the endpoint is known */
+	struct pattern *names; /* room_names */
 	size_t listener_count, endpoint_count;
 	struct config_listener *listeners;
 	struct config_endpoint *endpoints; /* sorted by path */
+	struct routes *routes; /* to them */
 };
 
 /* All errors and warnings of one load, in order of file and line. */
@@ -258,14 +268,35 @@ struct config *config_parse(struct config_source *s, const struct behaviour *con
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
-/* Where a path leads. */
+/*
+ * Where a request's path leads. Of an endpoint with placeholders each path is a room of its own, and
+ * what is asked for has to be split as it came, so that "%2F" is never a "/".
+ */
 struct config_route {
 	const struct config_endpoint *endpoint; /* NULL: nowhere */
-	const char
-		*room; /* the name of the room there, as long as the snapshot; NULL: it has none */
+	/*
+	 * The path that matched, its segments decoded: the name of the room, where there is one. It is
+	 * in text, or the endpoint's. NULL: there is no endpoint.
+	 */
+	const char *name;
+	char text[BUS_ROOM_NAME_MAX + 1];
 };
-/* path: decoded. */
-struct config_route config_route(const struct config *c, const char *path);
+
+/* up: with its path and target; lent. *out is filled in, and is not to be copied. */
+void config_route(const struct config *c, const struct upgrade *up, struct config_route *out);
+
+/*
+ * The same by such a name, as who is connected, an administrator or a reload has it. NULL: it leads
+ * nowhere.
+ */
+const struct config_endpoint *config_route_name(const struct config *c, const char *name);
+
+/*
+ * What a placeholder took, of the path that led to an endpoint: a view of it. name: of the name of
+ * it. False: it has no such placeholder.
+ */
+bool config_route_value(const struct config_endpoint *e, const char *name, const char *placeholder,
+			struct http_text *value);
 
 /* The file that it was read from, as it was named. */
 const char *config_file(const struct config *c);

@@ -6,6 +6,7 @@
  * then. It fills an object of the behaviour's.
  */
 #include <ctype.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "config/alloc.h"
 #include "config/errors.h"
 #include "config/parse.h"
+#include "config/path.h"
+#include "config/pattern.h"
 #include "config/source.h"
 #include "config/suggest.h"
 #include "config/tables.h"
@@ -91,6 +94,59 @@ static void check_path(struct config_report *r, const char *key, const char *pat
 			       "\"%s\" is taken literally, \"%%\" included: write the characters "
 			       "themselves",
 			       key);
+}
+
+/* --- placeholders --- */
+
+/* The first endpoint of a shape (path.h). */
+struct shaped {
+	char *shape;
+	const struct config_endpoint *endpoint;
+};
+
+static int by_shape(const void *a, const void *b)
+{
+	return strcmp(((const struct shaped *)a)->shape, ((const struct shaped *)b)->shape);
+}
+
+static void free_shaped(void *p)
+{
+	free(((struct shaped *)p)->shape);
+	free(p);
+}
+
+/* Which one a path would lead to could not be said. Two that are the same have been reported. */
+static void check_conflict(struct config_report *r, const struct config_endpoint *e)
+{
+	struct shaped *s = alloc_zero(1, sizeof(*s));
+	const struct config_endpoint *first;
+
+	*s = (struct shaped){ path_shape(e->path), e };
+	first = (*(struct shaped **)alloc_checked(tsearch(s, &r->parse->shapes, by_shape)))
+			->endpoint;
+	if (first == e)
+		return;
+	free_shaped(s);
+	if (strcmp(first->path, e->path) != 0)
+		config_report_error(
+			r, "path",
+			"matches the same requests as \"%s\" at %s:%d: say which one it "
+			"is with a segment that differs",
+			first->path, first->file, first->line);
+}
+
+static void check_placeholders(struct config_report *r, struct config_endpoint *e)
+{
+	char why[PATH_WHY_MAX];
+
+	e->placeholders = path_has_placeholders(e->path);
+	e->names = limits_names(r, &e->limits);
+	if (!e->placeholders || *e->path != '/')
+		return;
+	if (path_placeholders_good(e->path, why))
+		check_conflict(r, e);
+	else
+		config_report_error(r, "path", "%s", why);
 }
 
 /* --- what a message needs on its way --- */
@@ -194,8 +250,10 @@ static void check_rooms(struct config_report *r, const struct config_endpoint *e
 
 static void check_settings(struct config_report *r, struct config_endpoint *e)
 {
-	if (e->path != NULL)
+	if (e->path != NULL) {
 		check_path(r, "path", e->path);
+		check_placeholders(r, e);
+	}
 	limits_check(r, &e->limits);
 	check_subprotocols(r, &e->limits);
 	if (e->behaviour == NULL)
@@ -231,6 +289,7 @@ void endpoint_end(void *endpoint)
 	if (e->opts != NULL)
 		fill_free((struct key_object){ e->behaviour->keys, e->opts });
 	free(e->opts);
+	pattern_free(e->names);
 }
 
 /* --- all of them --- */
@@ -266,6 +325,7 @@ void endpoints_finish(struct parse *p)
 {
 	struct config *c = p->config;
 
+	tdestroy(p->shapes, free_shaped);
 	check_health(p);
 	if (c->endpoint_count != 0)
 		qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/parse.h"
+#include "config/pattern.h"
 #include "proto/upgrade.h"
 #include "proto/web_origin.h"
 
@@ -75,6 +76,21 @@ static void check_origins(struct config_report *r, char *const *origins)
 static bool is_any(char *const *origins)
 {
 	return origins != NULL && strcmp(origins[0], "*") == 0 && origins[1] == NULL;
+}
+
+/* At the top, where what is not set is the default, it is there in any case. */
+struct pattern *limits_names(struct config_report *r, const struct config_limits *l)
+{
+	char why[PATTERN_WHY_MAX];
+	struct pattern *names;
+
+	if (report_is_wrong(r, "room_names") ||
+	    (r != &r->parse->top && config_setting_get_member(r->group, "room_names") == NULL))
+		return NULL;
+	names = pattern_new(l->room_names, why);
+	if (names == NULL)
+		config_report_error(r, "room_names", "%s", why);
+	return names;
 }
 
 void limits_check(struct config_report *r, struct config_limits *l)

@@ -5,21 +5,101 @@
 #include <string.h>
 
 #include "behaviour.h"
+#include "config/alloc.h"
 #include "config/config.h"
+#include "config/parse.h"
+#include "config/path.h"
+#include "config/pattern.h"
+#include "config/route.h"
 #include "config/tables.h"
+#include "proto/upgrade.h"
 
-static int compare_path(const void *path, const void *endpoint)
+/* --- paths --- */
+
+void lookup_prepare(struct config *c)
 {
-	return strcmp(path, ((const struct config_endpoint *)endpoint)->path);
+	const char **paths = alloc_zero(c->endpoint_count + 1, sizeof(*paths));
+
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		paths[i] = c->endpoints[i].path;
+	c->routes = routes_new(paths, c->endpoint_count);
+	free(paths);
 }
 
-struct config_route config_route(const struct config *c, const char *path)
+static const struct config_endpoint *endpoint_at(const struct config *c, int i)
 {
-	const struct config_endpoint *e =
-		bsearch(path, c->endpoints, c->endpoint_count, sizeof(*c->endpoints), compare_path);
-
-	return (struct config_route){ .endpoint = e, .room = e && e->has_room ? e->path : NULL };
+	return i == ROUTE_NONE ? NULL : &c->endpoints[i];
 }
+
+/* Whether all segments that e's placeholders take are as room_names says. */
+static bool values_match(const struct config_endpoint *e, const struct path_split *s)
+{
+	const struct pattern *names = e->names ? e->names : e->config->names;
+	const char *at = e->path;
+	struct path_segment segment = { .kind = PATH_LITERAL };
+
+	for (unsigned i = 0; i < s->count; i++) {
+		size_t len;
+		const char *p = path_segment_of(s, i, &len);
+
+		/* behind its last segment that one goes on */
+		path_next(&at, &segment);
+		if (segment.kind != PATH_LITERAL && !pattern_matches(names, p, len))
+			return false;
+	}
+	return true;
+}
+
+static const struct config_endpoint *route_by_split(const struct config *c,
+						    const struct path_split *s)
+{
+	const struct config_endpoint *e = endpoint_at(c, route_split(c->routes, s));
+
+	return e && values_match(e, s) ? e : NULL;
+}
+
+void config_route(const struct config *c, const struct upgrade *up, struct config_route *out)
+{
+	struct path_split s;
+
+	out->endpoint = endpoint_at(c, route_literal(c->routes, up->path));
+	out->name = out->endpoint ? out->endpoint->path : NULL;
+	if (out->endpoint || !*up->path || !route_has_placeholders(c->routes) ||
+	    !path_split(&s, up->raw.p, up->raw.len, true))
+		return;
+	out->endpoint = route_by_split(c, &s);
+	if (out->endpoint)
+		out->name = memcpy(out->text, s.text, s.at[s.count] + 1u);
+}
+
+const struct config_endpoint *config_route_name(const struct config *c, const char *name)
+{
+	const struct config_endpoint *e = endpoint_at(c, route_literal(c->routes, name));
+	struct path_split s;
+
+	if (e || !route_has_placeholders(c->routes) || !path_split(&s, name, strlen(name), false))
+		return e;
+	return route_by_split(c, &s);
+}
+
+bool config_route_value(const struct config_endpoint *e, const char *name, const char *placeholder,
+			struct http_text *value)
+{
+	const char *at = e->path;
+	struct path_segment s;
+
+	while (*name == '/' && path_next(&at, &s)) {
+		value->p = ++name;
+		value->len = s.kind == PATH_REST ? strlen(name) : strcspn(name, "/");
+		if (s.kind != PATH_LITERAL && strlen(placeholder) == s.len &&
+		    memcmp(s.p, placeholder, s.len) == 0)
+			return true;
+		name += value->len;
+	}
+	return false;
+}
+
+/* --- the rest --- */
 
 const char *config_file(const struct config *c)
 {

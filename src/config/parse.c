@@ -13,6 +13,8 @@
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/errors.h"
+#include "config/pattern.h"
+#include "config/route.h"
 #include "config/source.h"
 #include "config/syntax.h"
 #include "config/tables.h"
@@ -71,6 +73,7 @@ void top_check(struct config_report *r, void *holder, void *snapshot)
 	(void)holder;
 	(void)snapshot;
 	limits_check(r, &r->parse->config->limits);
+	r->parse->config->names = limits_names(r, &r->parse->config->limits);
 	r->parse->config->drain_set = config_setting_get_member(r->group, "drain_time") != NULL;
 	check_bus(r->parse);
 	machine_resolve(r->parse);
@@ -137,6 +140,8 @@ static struct snapshot *snapshot_new(const struct config_source *s, uint64_t gen
 static void snapshot_free(struct snapshot *n)
 {
 	fill_end(&table_top, n);
+	routes_free(n->config.routes);
+	pattern_free(n->config.names);
 	places_free(&n->places);
 	free(n->config.runtime_dir);
 	for (size_t i = 0; n->files[i] != NULL; i++)
@@ -164,8 +169,10 @@ struct config *config_parse(struct config_source *s, const struct behaviour *con
 		parse_tree(&p);
 	}
 	config_destroy(&lib);
-	if (config_errors_count(e) == before)
+	if (config_errors_count(e) == before) {
+		lookup_prepare(&n->config);
 		return &n->config;
+	}
 	snapshot_free(n);
 	return NULL;
 }

@@ -19,6 +19,7 @@ struct parse {
 	struct config *config; /* of the snapshot */
 	const struct config_group *tables; /* of the top level, and so of all below */
 	unsigned elements; /* of lists, so far */
+	void *shapes; /* of paths with placeholders: a tsearch tree, see endpoint.c */
 	bool bus_is_wrong; /* which is reported: endpoints are not compared with it */
 	struct config_report top;
 };
@@ -69,8 +70,14 @@ void admin_group_resolve(struct parse *p);
 /* When all endpoints are there: puts them in the order that they are looked up in. */
 void endpoints_finish(struct parse *p);
 
+/* When all of that is right: makes the endpoints ready to be looked up. */
+void lookup_prepare(struct config *c);
+
 /* The checks of limits at the top (p->top) or of an endpoint. */
 void limits_check(struct config_report *r, struct config_limits *l);
+
+/* room_names of r's group, compiled. NULL: it is not set there, or wrong and reported. */
+struct pattern *limits_names(struct config_report *r, const struct config_limits *l);
 
 /* What depends on the machine: numbers that stand for "as many as there are", the user. */
 void machine_resolve(struct parse *p);

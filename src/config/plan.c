@@ -143,12 +143,24 @@ static bool same_endpoint(const struct config_endpoint *a, const struct config_e
 	       (a->opts == NULL || fill_same(a->behaviour->keys, a->opts, b->opts));
 }
 
+/* Those that are connected are looked up again, each by the path that it came by. */
+static void plan_removed_endpoint(const struct plan *p, struct plan_item *item,
+				  const struct config_endpoint *e)
+{
+	const struct config_endpoint *other =
+		e->placeholders ? NULL : config_route_name(p->new, e->path);
+
+	item->by_path = e->placeholders;
+	item->closes = !e->placeholders && (!other || other->behaviour != e->behaviour);
+}
+
 static void plan_endpoint(struct plan *p, enum plan_how how, const struct config_endpoint *e)
 {
 	struct plan_item *item = add_item(p, PLAN_ENDPOINT, how);
 
 	item->endpoint = e;
-	item->closes = how == PLAN_REMOVED;
+	if (how == PLAN_REMOVED)
+		plan_removed_endpoint(p, item, e);
 }
 
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
@@ -161,6 +173,8 @@ static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
+	item->by_path = !item->closes && b->placeholders &&
+			strcmp(a->limits.room_names, b->limits.room_names) != 0;
 	add_values(item, "", table_endpoint.keys, a, b);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);

@@ -28,6 +28,7 @@ struct plan_item {
 	const struct config_listener *listener; /* of LISTENER; CERTIFICATE: it has it */
 	const struct config_certificate *certificate; /* of CERTIFICATE */
 	bool closes; /* ENDPOINT: its connections are closed, for it has another behaviour or is gone */
+	bool by_path; /* the same, but of those whose path leads to one of its behaviour, which stay */
 	int64_t connections; /* ENDPOINT that there was: of it, open now; -1: not known; see changes.h */
 	bool files; /* LISTENER: a file that it names has another content */
 	bool restart; /* SETTING: it is as it was until a restart */

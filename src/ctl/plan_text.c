@@ -77,7 +77,8 @@ static void print_then(FILE *out, struct fields *f)
 		fprintf(out, " %s closed with %.0f", known && n == 1 ? "is" : "are",
 			fields_number(f, "code"));
 	else
-		fputs(n == 1 ? " stays" : " stay", out);
+		fprintf(out, " %s%s", n == 1 ? "stays" : "stay",
+			*then == 'b' ? " where the path leads to the same behaviour" : "");
 }
 
 static void print_expiry(FILE *out, const json_t *seconds)

@@ -148,7 +148,7 @@ static void add_values(char line[LINE_SIZE], const struct plan_item *item, const
 
 static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
 {
-	if (item->how == PLAN_ADDED || (item->connections < 0 && !item->closes))
+	if (item->how == PLAN_ADDED || (item->connections < 0 && !item->closes && !item->by_path))
 		return;
 	if (item->connections < 0)
 		add(line, LINE_SIZE, "; its connections");
@@ -157,6 +157,8 @@ static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
 	if (item->closes)
 		add(line, LINE_SIZE, " are closed with %d (%s)", WS_CLOSE_SERVICE_RESTART,
 		    reason_word(REASON_ENDPOINT_CHANGED));
+	else if (item->by_path)
+		add(line, LINE_SIZE, " stay where their paths lead to the same behaviour");
 	else
 		add(line, LINE_SIZE, " stay");
 }
@@ -257,8 +259,8 @@ static json_t *endpoint_json(const struct plan_item *item)
 		json_object_update_new(j, json_pack("{s:s, s:i, s:s}", "then", "close", "code",
 						    WS_CLOSE_SERVICE_RESTART, "reason",
 						    reason_word(REASON_ENDPOINT_CHANGED)));
-	else if (item->how == PLAN_CHANGED)
-		json_object_set_new(j, "then", json_string("stay"));
+	else if (item->how != PLAN_ADDED)
+		json_object_set_new(j, "then", json_string(item->by_path ? "by-path" : "stay"));
 	return j;
 }
 

@@ -142,9 +142,18 @@ static void copy_path(struct http_text t, char out[UPGRADE_PATH_MAX + 1])
 	out[n] = '\0';
 }
 
+/* Up to its query. */
+static struct http_text without_query(struct http_text t)
+{
+	const char *query = memchr(t.p, '?', t.len);
+
+	return (struct http_text){ t.p, query ? (size_t)(query - t.p) : t.len };
+}
+
 static void begin(struct upgrade *up, struct http_text method)
 {
 	*up->path = '\0';
+	up->raw = (struct http_text){ "", 0 };
 	up->websocket = up->version13 = false;
 	up->origin = (struct http_text){ NULL, 0 };
 	up->get = method.len == 3 && memcmp(method.p, "GET", 3) == 0;
@@ -176,7 +185,10 @@ void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 		target.p = method.p + method.len + 1;
 		target.len = (size_t)(end - target.p) - (end[-1] == '\r' ? 1 : 0);
 	}
-	if (find_path(&target) == 0 && upgrade_decode_path(target, up->path, &why) < 0)
+	if (find_path(&target) < 0)
+		return;
+	up->raw = without_query(target);
+	if (upgrade_decode_path(target, up->path, &why) < 0)
 		copy_path(target, up->path);
 }
 
@@ -262,6 +274,7 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 		*up->path = '\0';
 		return -1;
 	}
+	up->raw = without_query(target);
 	return 0;
 }
 

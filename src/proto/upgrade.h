@@ -23,6 +23,7 @@ enum {
 
 struct upgrade {
 	char path[UPGRADE_PATH_MAX + 1]; /* percent-decoded, without the query, NUL-terminated */
+	struct http_text raw; /* the same as it came; of no use where path is "" */
 	bool get, head; /* the method */
 	bool websocket; /* asks for an upgrade to WebSocket */
 	bool version13;

@@ -6,7 +6,6 @@
  * subprotocol (400), what the behaviour says, whether its room is full (503), whether its address has
  * too many connections (429), and whether there is space (503).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "behaviour.h"
@@ -71,23 +70,6 @@ static enum reason count_open(void)
 	return REASON_TOO_MANY_CONNECTIONS;
 }
 
-/* One piece of memory: the admission, the behaviour's state, the name of the room. */
-static bool make_admission(struct conn *c, const char *room)
-{
-	size_t state = c->endpoint->behaviour->state_size, name = room ? strlen(room) + 1 : 0;
-	struct admission *a;
-
-	if (state == 0 && !room)
-		return true;
-	a = calloc(1, sizeof(*a) + state + name);
-	if (!a)
-		return false;
-	if (room)
-		a->room = memcpy((char *)a->state + state, room, name);
-	c->admission = a;
-	return true;
-}
-
 /* One that must not be open counts for nobody, and it may take its peer a while to end. */
 static enum reason count(struct conn *c)
 {
@@ -111,7 +93,7 @@ static enum reason enter_room(struct conn *c)
 
 	if (!c->endpoint->has_room || most == 0)
 		return REASON_NONE;
-	r = registry_enter(c->admission->room, &why);
+	r = registry_enter(c->admission->name, &why);
 	if (r && registry_add_within(r, c, &c->admission->member, (uint64_t)most, &full))
 		return REASON_NONE;
 	if (!r)
@@ -140,15 +122,15 @@ static bool is_drained(const struct conn *c)
 	return of && (!*of || strcmp(of, c->endpoint->path) == 0);
 }
 
-static enum reason prepare(struct conn *c, const char *room, const struct http_head *h)
+static enum reason prepare(struct conn *c, const char *name, const struct http_head *h)
 {
 	if (session.stopping)
 		return REASON_SHUTDOWN;
 	if (is_drained(c))
 		return REASON_DRAINED;
-	if (!make_admission(c, room))
+	if (!conn_admit(c, c->endpoint, name))
 		return REASON_NO_MEMORY;
-	if (room)
+	if (c->endpoint->has_room)
 		c->admission->member.json = wants_json(c, h);
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
@@ -157,9 +139,10 @@ static enum reason prepare(struct conn *c, const char *room, const struct http_h
 
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
 {
-	const struct config_route route = config_route(session.config, rq->up.path);
+	struct config_route route;
 	enum reason r = upgrade_check(&rq->up);
 
+	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
@@ -168,7 +151,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = prepare(c, route.room, &rq->head);
+		r = prepare(c, route.name, &rq->head);
 	if (r == REASON_NONE)
 		return OPENING_GO;
 	refusal_plain(why, r);

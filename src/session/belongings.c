@@ -3,7 +3,9 @@
  * what it was let in, and what few need.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "behaviour.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 
@@ -16,6 +18,47 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
 	c->endpoint = e;
 	if (old)
 		config_unref((struct config *)old->config);
+}
+
+/* One piece of memory: the admission, the behaviour's state, the name. */
+static struct admission *make_admission(size_t state, const char *name)
+{
+	size_t size = name ? strlen(name) + 1 : 0;
+	struct admission *a = calloc(1, sizeof(*a) + state + size);
+
+	if (a && name)
+		a->name = memcpy((char *)a->state + state, name, size);
+	return a;
+}
+
+/* Who has no name is in no room, and nothing points to its admission. */
+bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name)
+{
+	const size_t state = e->behaviour->state_size;
+	struct admission *a = c->admission, *made;
+
+	if (!e->has_room && !e->placeholders)
+		name = NULL;
+	if (a ? a->name || !name : state == 0 && !name)
+		return true;
+	made = make_admission(state, name);
+	if (!made)
+		return false;
+	if (a)
+		memcpy(made->state, a->state, state);
+	free(a);
+	c->admission = made;
+	return true;
+}
+
+const char *conn_name(const struct conn *c)
+{
+	return c->admission && c->admission->name ? c->admission->name : c->endpoint->path;
+}
+
+const char *conn_room(const struct conn *c)
+{
+	return c->endpoint && c->endpoint->has_room && c->admission ? c->admission->name : NULL;
 }
 
 struct conn_extra *conn_need_extra(struct conn *c)

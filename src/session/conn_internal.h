@@ -89,7 +89,11 @@ struct conn_extra {
 /* As what it was let in. */
 struct admission {
 	struct room_member member;
-	const char *room; /* the name of its room, kept here, too; NULL: its endpoint has none */
+	/*
+	 * Where its path led, which is the name of its room, kept here, too; NULL: its endpoint has neither
+	 * rooms nor placeholders, and the path is the endpoint's.
+	 */
+	const char *name;
 	max_align_t state[]; /* the behaviour's */
 };
 
@@ -124,7 +128,7 @@ struct conn {
 
 	struct ws_decoder decoder;
 	const struct config_endpoint *endpoint; /* NULL before it is open; holds its snapshot */
-	struct admission *admission; /* NULL: it is not open yet, or has no room and no state */
+	struct admission *admission; /* NULL: it is not open yet, or has no name and no state */
 	uint64_t id;
 	uint64_t messages_in, bytes_in;
 	uint32_t last_rx; /* tick of the last sign of life: a byte, or pending ones that went */
@@ -142,6 +146,16 @@ struct conn {
 /* belongings.c */
 /* A connection keeps the snapshot of its endpoint alive. */
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
+/*
+ * Makes c's admission to an endpoint, by a path that led there (config_route), with state for its
+ * behaviour; where nothing is needed none is made. One that has been let in keeps the admission
+ * that it has, but for a name that it had no use for at an endpoint before. False: no memory.
+ */
+bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name);
+/* The path that it came by, as it matched. It is open, or was. */
+const char *conn_name(const struct conn *c);
+/* The same where it is the name of a room that it may be in; NULL: it is not. */
+const char *conn_room(const struct conn *c);
 /* Makes c->extra if it is not there. NULL: no memory. */
 struct conn_extra *conn_need_extra(struct conn *c);
 void conn_free_belongings(struct conn *c);

@@ -132,10 +132,9 @@ static struct log_fields fields(const struct conn *c, enum log_event event, stru
 	struct log_fields f = { .event = event,
 				.conn = c->id,
 				.peer = net_peer_format(&c->peer, texts->peer),
-				.endpoint = c->endpoint ? c->endpoint->path : NULL };
+				.endpoint = c->endpoint ? c->endpoint->path : NULL,
+				.room = conn_room(c) };
 
-	if (c->admission)
-		f.room = c->admission->room;
 	if (c->extra)
 		f.client = c->extra->client;
 	if (c->extra && c->extra->proxy.family != 0)

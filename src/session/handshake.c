@@ -40,7 +40,7 @@ static void answer_refusal(struct conn *c, const struct refusal *why, const stru
 	const char *path;
 
 	if (!c->endpoint)
-		conn_set_endpoint(c, config_route(session.config, up->path).endpoint);
+		opening_route(c, up);
 	path = c->endpoint || !*up->path ? NULL : up->path;
 	entry_refused(c, why->reason, status, path, refusal_text(why));
 	noted_refused(c, why->reason, status, path);

@@ -178,6 +178,14 @@ struct opening_head *opening_take_head(struct conn *c)
 	return head;
 }
 
+void opening_route(struct conn *c, const struct upgrade *up)
+{
+	struct config_route route;
+
+	config_route(session.config, up, &route);
+	conn_set_endpoint(c, route.endpoint);
+}
+
 /* Once the request line has come, its endpoint's handshake_timeout is the one that counts. */
 static void note_endpoint(struct conn *c, const struct http_head *h)
 {
@@ -187,7 +195,7 @@ static void note_endpoint(struct conn *c, const struct http_head *h)
 	/* What is wrong with it is told when the head is whole. */
 	if (upgrade_parse_line(h, &up, &why) < 0)
 		return;
-	conn_set_endpoint(c, config_route(session.config, up.path).endpoint);
+	opening_route(c, &up);
 	if (c->endpoint)
 		timer_update(c);
 }

@@ -86,6 +86,9 @@ enum opening_step opening_read_head(struct conn *c, uint8_t *p, uint8_t *end,
 				    struct opening_request *rq, struct refusal *why);
 /* The head as it was gathered is the caller's from here on, to be freed; NULL: it was not. */
 struct opening_head *opening_take_head(struct conn *c);
+/* Its endpoint is where that leads in the configuration of now, or none. */
+void opening_route(struct conn *c, const struct upgrade *up);
+
 /* What is known of a head that will not come whole. */
 void opening_peek(const struct conn *c, struct upgrade *up);
 

@@ -96,13 +96,6 @@ static void note(enum activity activity)
 
 /* --- reload --- */
 
-static struct config_route route_again(const struct conn *c)
-{
-	const char *room = c->admission ? c->admission->room : NULL;
-
-	return config_route(session.config, room ? room : c->endpoint->path);
-}
-
 /*
  * An open one keeps its endpoint's snapshot until it is moved, and so does a request's. One whose
  * endpoint is gone keeps it up to its end, and is noted among those that leave.
@@ -126,10 +119,11 @@ static void close_removed(struct conn *c)
 
 static void move_open(struct conn *c)
 {
-	const struct config_endpoint *e = route_again(c).endpoint;
+	const struct config_endpoint *e = config_route_name(session.config, conn_name(c));
 	struct metrics_cell *cell = c->endpoint->cell;
 
-	if (!e || e->behaviour != c->endpoint->behaviour) {
+	/* Without memory for its name it would not be found again. */
+	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c))) {
 		reload.closed++;
 		close_removed(c);
 		return;
@@ -141,6 +135,15 @@ static void move_open(struct conn *c)
 	c->decoder.max_message = (uint32_t)e->limits.max_message;
 }
 
+/* What has come of its request leads to an endpoint; that may be another one now. */
+static void move_opening(struct conn *c)
+{
+	struct upgrade up;
+
+	opening_peek(c, &up);
+	opening_route(c, &up);
+}
+
 static void reload_conn(struct conn *c)
 {
 	turn_spend(TURN_LOOK);
@@ -149,7 +152,7 @@ static void reload_conn(struct conn *c)
 	else if (c->state_now == CONN_OPEN)
 		move_open(c);
 	else
-		conn_set_endpoint(c, route_again(c).endpoint);
+		move_opening(c);
 	if (!c->opening && c->state_now != CONN_DEAD)
 		per_address_recount(c);
 	timer_update(c);

@@ -43,11 +43,6 @@ static uint32_t age_ms(const struct conn *c)
 	return (uint32_t)session_clock() - c->opened;
 }
 
-static const char *room_of(const struct conn *c)
-{
-	return c->admission ? c->admission->room : NULL;
-}
-
 static bool is_of_peer(const struct conn *c, const char *wanted)
 {
 	char text[NET_PEER_TEXT_MAX];
@@ -71,7 +66,7 @@ static bool is_behind(const struct conn *c)
 static bool is_wanted(const struct conn *c)
 {
 	const struct survey_question *q = &survey.question;
-	const char *room = room_of(c);
+	const char *room = conn_room(c);
 
 	return is_open(c) && c->id > q->after && (q->id == 0 || c->id == q->id) &&
 	       (q->older == 0 || age_ms(c) / 1000 >= q->older) && (!q->slow || is_behind(c)) &&
@@ -183,7 +178,7 @@ static json_t *describe(const struct conn *c)
 		return NULL;
 	put_address(o, "peer", &c->peer);
 	put_text(o, "endpoint", c->endpoint->path);
-	put_text(o, "room", room_of(c));
+	put_text(o, "room", conn_room(c));
 	put_waiting(o, c);
 	put_ping(o, c);
 	put_extra(o, c);

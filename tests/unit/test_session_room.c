@@ -759,8 +759,8 @@ static void test_room_over_a_reload(void **state)
 		      "  { path = \"/two\"; behaviour = \"echo\"; } );\n",
 		      NULL);
 	assert_reloaded(1, 1);
-	assert_string_equal(a.conn->admission->room, "/");
-	assert_string_equal(b.conn->admission->room, "/two");
+	assert_string_equal(a.conn->admission->name, "/");
+	assert_string_equal(b.conn->admission->name, "/two");
 	upgrade(&c, REQUEST("/") "\r\n");
 	say_frame(&c, 0x81, "x");
 	ASSERT_HEARD(&a, "\x81\x01x");
