@@ -50,9 +50,10 @@ static int map(struct bus *b)
 	size_t rooms_at = round_up(sizeof(struct bus_shared) + chains * sizeof(uint32_t), BUS_LINE);
 	size_t names = b->max_rooms * sizeof(struct bus_dir_name);
 	size_t counts = b->max_rooms * SLOTS * sizeof(*b->counts);
+	size_t owners = sizeof(struct bus_owners) + b->max_rooms * sizeof(uint64_t);
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 3,
+		.version = 4,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -61,7 +62,7 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	l.size = b->meta + b->size + names + counts + sizeof(*b->keys);
+	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + owners;
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -74,6 +75,7 @@ static int map(struct bus *b)
 	b->names = (struct bus_dir_name *)(b->ring + 2 * b->size);
 	b->counts = (_Atomic uint32_t *)(b->ring + 2 * b->size + names);
 	b->keys = (struct bus_keys *)(b->ring + 2 * b->size + names + counts);
+	b->owners = (struct bus_owners *)(b->keys + 1);
 	return 0;
 }
 

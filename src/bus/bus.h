@@ -128,6 +128,16 @@ void bus_catch_up(struct bus *b, struct bus_room room);
  */
 void bus_set_members(struct bus *b, struct bus_room room, uint32_t members);
 
+/*
+ * Worker: a room, of which it is a reader, counts for an owner (not 0) from now on, as long as it has
+ * any reader, and once whoever they are. An owner has at most `most` rooms; those that count already
+ * are not looked at again. BUS_OK; BUS_ROOMS_FULL: it has as many, or BUS_OWNERS others have rooms, and
+ * the room counts for nobody; BUS_GONE: there is no such room; BUS_FULL, BUS_CORRUPT: as of bus_join.
+ */
+enum { BUS_OWNERS = 1024 };
+enum bus_result bus_count_for(struct bus *b, struct bus_room room, uint64_t owner, uint32_t most)
+	__attribute__((warn_unused_result));
+
 /* The last sequence number given in a room; 0: none was, or it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 

@@ -4,7 +4,7 @@
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
  * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
- * each slot, and the keys of bus_append_once. Zeroes are a valid empty directory, and no keys. What
+ * each slot, the keys of bus_append_once, and the owners of rooms. Zeroes are a valid empty directory, and no keys. What
  * is behind the ring is not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
@@ -95,6 +95,20 @@ struct bus_keys {
 	struct bus_answer answers[BUS_KEY_ANSWERS];
 };
 
+/* For whom rooms count, see owners.c. Written under the lock, but for doubts. */
+struct bus_owner {
+	_Atomic uint64_t id; /* 0: nobody's yet */
+	_Atomic uint64_t believed; /* the count is as good as it was with so many doubts */
+	_Atomic uint32_t rooms;
+};
+
+struct bus_owners {
+	_Alignas(BUS_LINE) _Atomic uint64_t doubts;
+	struct bus_owner all[BUS_OWNERS];
+	/* For each place of the directory: the room's id times BUS_OWNERS, and the owner's place. 0: none */
+	_Atomic uint64_t marks[];
+};
+
 struct bus_shared {
 	struct segment_header header;
 
@@ -151,6 +165,7 @@ struct bus {
 	struct bus_dir_name *names;
 	_Atomic uint32_t *counts; /* see bus_count_of */
 	struct bus_keys *keys;
+	struct bus_owners *owners;
 	uint8_t *ring;
 	size_t meta; /* bytes before the ring */
 	size_t size;
@@ -243,6 +258,12 @@ bool bus_head_credible(const struct bus *b, const struct bus_head *head, uint64_
 
 /* What a head says of its entry, of which frame is the frame. */
 struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, const uint8_t *frame);
+
+/* The room in a place may have no readers any more: then it counts for nobody. */
+void bus_uncount(struct bus *b, uint32_t index);
+
+/* Any process: rooms may count for somebody that have no readers. */
+void bus_doubt(struct bus *b);
 
 /* Takes the slot's bit out of every room. Any process, at any time. */
 void bus_directory_clear(struct bus *b, int slot);

@@ -283,6 +283,7 @@ void bus_leave(struct bus *b, struct bus_room room)
 	if (--b->joined == 0)
 		STORE(b->shared->slots[b->slot].cursor, BUS_NO_CURSOR);
 	bus_release(b, b->slot);
+	bus_uncount(b, room.index);
 }
 
 void bus_fall_behind(struct bus *b, struct bus_room room)
@@ -313,6 +314,7 @@ void bus_directory_clear(struct bus *b, int slot)
 		if (LOAD(b->rooms[i].members) & bit)
 			atomic_fetch_and(&b->rooms[i].members, ~bit);
 	atomic_fetch_add(&b->shared->freed, 1);
+	bus_doubt(b);
 }
 
 uint64_t bus_sequence(const struct bus *b, struct bus_room room)
