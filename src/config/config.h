@@ -72,8 +72,9 @@ enum config_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_BOTH /* whichever the clie
 /* Who asks for this subprotocol gets the format "json", where it may be had. */
 #define CONFIG_ROOM_SUBPROTOCOL "ignyx.room.v1"
 
-/* What holds in each room of an endpoint. */
+/* What holds of the rooms of an endpoint, and in each. */
 struct config_room {
+	int64_t max_rooms; /* over all workers; 0: any number */
 	int publish; /* enum config_publish */
 	int64_t max_members; /* over all workers; 0: any number */
 	int format; /* enum config_format */
@@ -184,6 +185,7 @@ struct config_endpoint {
 	struct config_room room; /* the presets where it has none */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
+	uint64_t key; /* of its path, never 0: the same in all snapshots and processes */
 	const char *file;
 	int line;
 	unsigned element; /* of all elements of lists, in the order of the text */

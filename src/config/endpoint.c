@@ -115,6 +115,16 @@ static void free_shaped(void *p)
 	free(p);
 }
 
+/* FNV-1a. Paths are the operator's: nobody makes two that meet. */
+static uint64_t hash_path(const char *path)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *path; path++)
+		h = (h ^ (uint8_t)*path) * 0x100000001b3;
+	return h;
+}
+
 /* Which one a path would lead to could not be said. Two that are the same have been reported. */
 static void check_conflict(struct config_report *r, const struct config_endpoint *e)
 {
@@ -253,6 +263,7 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 	if (e->path != NULL) {
 		check_path(r, "path", e->path);
 		check_placeholders(r, e);
+		e->key = hash_path(e->path) | 1;
 	}
 	limits_check(r, &e->limits);
 	check_subprotocols(r, &e->limits);
@@ -321,12 +332,27 @@ static void check_health(struct parse *p)
 	}
 }
 
+/* The bus counts for no more. */
+static void check_owners(struct parse *p)
+{
+	const struct config *c = p->config;
+	size_t owners = 0;
+
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		owners += c->endpoints[i].has_room && c->endpoints[i].room.max_rooms > 0;
+	if (owners > BUS_OWNERS / 2)
+		config_report_error(&p->top, "endpoints",
+				    "has %zu that have \"max_rooms\"; at most %d are possible",
+				    owners, BUS_OWNERS / 2);
+}
+
 void endpoints_finish(struct parse *p)
 {
 	struct config *c = p->config;
 
 	tdestroy(p->shapes, free_shaped);
 	check_health(p);
+	check_owners(p);
 	if (c->endpoint_count != 0)
 		qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
 }

@@ -160,6 +160,7 @@ static const struct config_key endpoint_keys[] = {
 	ROW(struct config_endpoint, "max_connections_per_address", max_connections_per_address,
 	    PER_ADDRESS, .own = true),
 	ROOM(publish, .type = CONFIG_CHOICE, .preset = "members", .choices = publishers),
+	ROOM(max_rooms, .type = CONFIG_INT, .preset = "0", .max = MIB),
 	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
 	ROOM(format, .type = CONFIG_CHOICE, .preset = "text", .choices = formats),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)

@@ -83,18 +83,21 @@ static enum reason count(struct conn *c)
 	return r;
 }
 
-/* Where its members are limited it is in the room from here on, so that nobody is told of it too late. */
+/* It is in its room from here on, so that nobody is told too late that there is none for it. */
 static enum reason enter_room(struct conn *c)
 {
 	const int64_t most = c->endpoint->room.max_members;
+	struct room_member *m;
 	enum reason why = REASON_NO_MEMORY;
 	struct room *r;
 	bool full = false;
 
-	if (!c->endpoint->has_room || most == 0)
+	if (!c->endpoint->has_room)
 		return REASON_NONE;
-	r = registry_enter(c->admission->name, &why);
-	if (r && registry_add_within(r, c, &c->admission->member, (uint64_t)most, &full))
+	m = &c->admission->member;
+	r = registry_enter(c->endpoint, c->admission->name, &why);
+	if (r && (most == 0 ? registry_add(r, c, m)
+			    : registry_add_within(r, c, m, (uint64_t)most, &full)))
 		return REASON_NONE;
 	if (!r)
 		return why;

@@ -18,7 +18,7 @@ bool room_join(struct conn *c, struct verdict *v)
 	enum reason why = REASON_NO_MEMORY;
 	struct room_member *m = &c->admission->member;
 	/* from the door on (admit.c) */
-	struct room *r = m->room ? m->room : registry_enter(c->admission->name, &why);
+	struct room *r = m->room ? m->room : registry_enter(c->endpoint, c->admission->name, &why);
 
 	if (!r || (!m->room && !registry_add(r, c, m)))
 		return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, r ? REASON_NO_MEMORY : why);

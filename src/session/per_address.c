@@ -21,21 +21,11 @@ static const enum count counts[] = { OF_ALL, OF_ENDPOINT };
 
 enum { COUNTS = sizeof(counts) / sizeof(*counts) };
 
-/* FNV-1a. Paths are the operator's: nobody makes two that meet. */
-static uint64_t hash_path(const char *path)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (; *path; path++)
-		h = (h ^ (uint8_t)*path) * 0x100000001b3;
-	return h;
-}
-
-/* Of all: 0, which is no hash of a path. */
+/* Of all: 0, which is no endpoint's. */
 static struct tally_key key_of(const struct conn *c, enum count which)
 {
 	return (struct tally_key){ { net_peer_network(&c->peer),
-				     which == OF_ALL ? 0 : hash_path(c->endpoint->path) | 1 } };
+				     which == OF_ALL ? 0 : c->endpoint->key } };
 }
 
 /* 0: there is none. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "session/session.h"
 
 static struct {
@@ -77,8 +78,23 @@ static enum reason why_not(enum bus_result result)
 	}
 }
 
+/* Makes this worker a reader; where its endpoint has a limit the room counts, or it is left again. */
+static enum bus_result join(struct room *r, const struct config_endpoint *e)
+{
+	enum bus_result result =
+		bus_join(session.bus, r->name, strlen(r->name), &r->bus, &r->newest_after);
+
+	if (result != BUS_OK || r->bus.index >= registry.index_count)
+		return result == BUS_OK ? BUS_CORRUPT : result;
+	if (e->room.max_rooms > 0)
+		result = bus_count_for(session.bus, r->bus, e->key, (uint32_t)e->room.max_rooms);
+	if (result != BUS_OK)
+		bus_leave(session.bus, r->bus);
+	return result;
+}
+
 /* NULL: *why says why not. */
-static struct room *make_room(const char *name, enum reason *why)
+static struct room *make_room(const struct config_endpoint *e, const char *name, enum reason *why)
 {
 	struct room *r = calloc(1, sizeof(*r));
 	enum bus_result result;
@@ -86,8 +102,8 @@ static struct room *make_room(const char *name, enum reason *why)
 	*why = REASON_NO_MEMORY;
 	if (!r || !(r->name = strdup(name)) || !tsearch(r, &registry.by_name, compare))
 		goto out;
-	result = bus_join(session.bus, name, strlen(name), &r->bus, &r->newest_after);
-	if (result != BUS_OK || r->bus.index >= registry.index_count) {
+	result = join(r, e);
+	if (result != BUS_OK) {
 		tdelete(r, &registry.by_name, compare);
 		*why = why_not(result);
 		goto out;
@@ -103,11 +119,19 @@ out:
 	return NULL;
 }
 
-struct room *registry_enter(const char *name, enum reason *why)
+struct room *registry_enter(const struct config_endpoint *e, const char *name, enum reason *why)
 {
 	struct room *r = find(name);
 
-	return r ? r : make_room(name, why);
+	return r ? r : make_room(e, name, why);
+}
+
+/* Without the lock it counts where it did, which the next reload tries again. */
+void registry_move(const struct room *r, const struct config_endpoint *e)
+{
+	if (e->room.max_rooms > 0 &&
+	    bus_count_for(session.bus, r->bus, e->key, UINT32_MAX) == BUS_CORRUPT)
+		session_bus_corrupt();
 }
 
 struct room *registry_at(struct bus_room room)

@@ -18,6 +18,7 @@
 #include "session/envelope.h"
 #include "session/rendition.h"
 
+struct config_endpoint;
 struct conn;
 struct conn_parked;
 
@@ -59,8 +60,13 @@ struct room {
 int registry_init(size_t max_rooms);
 void registry_fini(void);
 
-/* The room of that name, of which this worker is a reader from now on. NULL: *why says why not. */
-struct room *registry_enter(const char *name, enum reason *why);
+/*
+ * The room of that name at an endpoint, of which this worker is a reader from now on. NULL: *why says
+ * why not.
+ */
+struct room *registry_enter(const struct config_endpoint *e, const char *name, enum reason *why);
+/* It is of that endpoint now, by a reload, and counts among its rooms, however many there are. */
+void registry_move(const struct room *r, const struct config_endpoint *e);
 /* The room that an entry names. NULL: this worker is not in it. */
 struct room *registry_at(struct bus_room room);
 /* Whether this worker is in no room at all. */

@@ -131,6 +131,8 @@ static void move_open(struct conn *c)
 	leaving_remove(LEAVING_REMOVED, c);
 	reload.moved++;
 	conn_set_endpoint(c, e);
+	if (c->admission && c->admission->member.room)
+		registry_move(c->admission->member.room, e);
 	counting_moved(c, cell);
 	c->decoder.max_message = (uint32_t)e->limits.max_message;
 }

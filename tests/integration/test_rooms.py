@@ -12,7 +12,7 @@ import pytest
 
 import stock
 from harness import DEADLINE, ROOMY, wait_until
-from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, run, split_frame, text
+from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, request, run, split_frame, text
 from way import HAPROXY, OPENED
 
 FOUR = {"workers": 4}
@@ -379,7 +379,8 @@ def test_max_rooms(daemon):
         a.upgrade("/r0", behind=text("hi"))
         assert a.text() == "hi"
         b.upgrade("/r1")
-        c.upgrade("/r2").closed(1013, "rooms-full")
+        r = c.send(request("/r2")).response()
+        assert (r.status, r.header("Retry-After")) == (503, "5") and r.body.startswith(b"rooms-full:")
         a.send(text("still"))
         assert a.text() == "still"
 

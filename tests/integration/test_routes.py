@@ -1,13 +1,15 @@
 """Rooms by path: endpoints with placeholders, over several workers, reloads and the admin interface."""
 
 import contextlib
+import os
+import signal
 import urllib.parse
 
 import pytest
 
 from asking import ask, scrape
 from harness import wait_until
-from raw import Raw, client_of, request, text
+from raw import Raw, client_of, close, request, text
 
 CHAT = {"path": "/chat/{room}", "behaviour": "room", "prefix": "User: "}
 FILES = {"path": "/files/{rest...}", "behaviour": "room"}
@@ -156,3 +158,46 @@ def test_admin_by_path(daemon):
         assert refused(d, "/chat/c") == (503, "drained")
         say(f, "still")
         hears_only(f, "still")
+
+
+# --- how many ---
+
+
+def test_max_rooms_of_an_endpoint(daemon):
+    d = daemon({"workers": 2, "endpoints": [{**CHAT, "max_rooms": 2}, FILES]})
+    with contextlib.ExitStack() as opened:
+        def open_at(slot, path):
+            return opened.enter_context(client_of(d, slot, path))
+
+        a, b = open_at(0, "/chat/a"), open_at(1, "/chat/b")
+        for _ in range(8):
+            assert refused(d, "/chat/c") == (503, "rooms-full")
+        # those that there are stay open, to others as well, in the other worker too
+        also = open_at(1, "/chat/a")
+        open_at(1, "/files/a")
+        say(also, "x")
+        assert a.text() == also.text() == "User: x"
+        # one of two members leaves, then the other one
+        a.send(close(1000)).closed(1000)
+        assert refused(d, "/chat/c") == (503, "rooms-full")
+        also.send(close(1000)).closed(1000)
+        wait_until("there is a place", lambda: status(d, "/chat/c") == 101)
+        open_at(0, "/chat/d")
+        assert refused(d, "/chat/e") == (503, "rooms-full")
+        # what the dead had counts for nobody
+        d.expect_error("was ended by signal 9")
+        os.kill(ask(d, "/status")[1]["status"]["workers"][0]["pid"], signal.SIGKILL)
+        wait_until("there is a place", lambda: status(d, "/chat/e") == 101)
+        say(b, "y")
+        assert b.text() == "User: y"
+
+
+def test_a_reload_counts_what_there_is(daemon):
+    d = daemon({"workers": 2, "endpoints": [CHAT]})
+    with client_of(d, 0, "/chat/a"), client_of(d, 1, "/chat/b"), client_of(d, 1, "/chat/c"):
+        d.change(endpoints=[{**CHAT, "max_rooms": 2}])
+        mark = d.log_size()
+        d.reload()
+        d.log_contains("3 connections kept, 0 closed", mark)
+        assert refused(d, "/chat/d") == (503, "rooms-full")
+        assert status(d, "/chat/c") == 101

@@ -437,8 +437,11 @@ static void append(const char *room, const char *text, size_t len)
 					  { text, len } };
 	enum reason why;
 
-	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, &meta, parts, 2),
-			 BUS_OK);
+	assert_int_equal(
+		bus_append(worker.bus,
+			   registry_enter(config_route_name(session.config, room), room, &why)->bus,
+			   &meta, parts, 2),
+		BUS_OK);
 }
 
 /* A long message is compressed a slice a turn, once for all, and others go by meanwhile. */

@@ -671,10 +671,12 @@ static void append_at(const char *room, uint16_t kind, const char *frame, int64_
 {
 	const struct bus_meta meta = { .kind = kind, .time = time };
 	const struct bus_part part = { frame, strlen(frame) };
+	const struct config_endpoint *e = config_route_name(session.config, room);
 	enum reason why;
 
-	assert_int_equal(bus_append(worker.bus, registry_enter(room, &why)->bus, &meta, &part, 1),
-			 BUS_OK);
+	assert_int_equal(
+		bus_append(worker.bus, registry_enter(e, room, &why)->bus, &meta, &part, 1),
+		BUS_OK);
 }
 
 static void append(const char *room, uint16_t kind, const char *frame)
