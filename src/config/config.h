@@ -182,6 +182,7 @@ struct config_endpoint {
 	int64_t max_connections_per_address; /* to it; 0: any number */
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
+	bool reads_texts; /* what they say may be a request, or is to be JSON: not for echo */
 	struct config_room room; /* the presets where it has none */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */

@@ -283,6 +283,7 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 	e->config = config;
 	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
+	e->reads_texts = e->has_room || (e->behaviour != NULL && e->behaviour->json != NULL);
 	if (e->behaviour != NULL) {
 		parse_opts(r, e);
 	} else {

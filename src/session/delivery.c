@@ -44,7 +44,7 @@ static struct edition edition_from_log;
 
 /* What is delivered to members of one format. */
 struct issue {
-	const struct batch *batch; /* NULL: there was no memory for it */
+	const struct batch *batch;
 	struct renditions *all;
 };
 struct issues {
@@ -139,8 +139,8 @@ static bool is_put_off(const struct batch *b, const struct conn *c)
 }
 
 /* False: the turn is not long enough for what has to be made first. */
-static bool deliver_to(const struct batch *b, struct renditions *all, const struct place *p,
-		       bool selective)
+static inline __attribute__((always_inline)) bool
+deliver_to(const struct batch *b, struct renditions *all, const struct place *p, bool selective)
 {
 	struct conn *c = p->conn;
 	int class = output_waits(c) ? -1 : compress_class(c);
@@ -160,7 +160,7 @@ static bool deliver_to(const struct batch *b, struct renditions *all, const stru
 	return true;
 }
 
-static void count_takers(struct metrics_cell *cell, struct renditions *all)
+static inline void count_takers(struct metrics_cell *cell, struct renditions *all)
 {
 	for (unsigned made = all->made; made; made &= made - 1) {
 		struct rendition *v = all->by_class[__builtin_ctz(made)];
@@ -171,7 +171,7 @@ static void count_takers(struct metrics_cell *cell, struct renditions *all)
 }
 
 /* So many members had their turn. All are of one endpoint, as a room's name leads to one. */
-static void count(const struct room *r, const struct issues *is, size_t members)
+static inline void count(const struct room *r, const struct issues *is, size_t members)
 {
 	struct metrics_cell *cell = r->places[0].conn->endpoint->cell;
 	const struct batch *b = is->text.batch;
@@ -189,46 +189,33 @@ static void count(const struct room *r, const struct issues *is, size_t members)
 		count_takers(cell, is->json.all);
 }
 
-/* A member whose messages could not be made. */
-static bool fail_place(const struct batch *b, const struct place *p)
-{
-	if (is_for_any(b, p))
-		link_fail(&p->conn->link, ENOMEM);
-	conn_settle(p->conn);
-	return true;
-}
-
-static bool deliver_issue(const struct room *r, const struct issues *is, size_t i, bool selective)
-{
-	const struct place *p = &r->places[i];
-
-	if (r->in_json == 0 || !p->member->json)
-		return deliver_to(is->text.batch, is->text.all, p, selective);
-	if (!is->json.batch)
-		return fail_place(is->text.batch, p);
-	turn_spend_on(is->json.batch->bytes - is->text.batch->bytes, TURN_COPY);
-	return deliver_to(is->json.batch, is->json.all, p, selective);
-}
-
-/*
- * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members
- * are not added or removed meanwhile: what ends here is reaped later.
- */
-static bool walk(struct room *r, const struct issues *is, size_t most)
+/* As walk. mixed: whether there are members of both formats. */
+static inline __attribute__((always_inline)) bool walk_some(struct room *r, const struct issues *is,
+							    size_t most, bool mixed)
 {
 	const struct batch *b = is->text.batch;
+	struct renditions *all = is->text.all;
 	const bool selective = b->selective || r->newest_after >= b->first->e.sequence;
 	const uint32_t cost = turn_cost_of(b->bytes, TURN_COPY) + TURN_CALL;
 	const size_t end = r->count - r->reached > most ? r->reached + most : r->count;
 	size_t i = r->reached;
 
-	is->text.all->shelf = is->json.all->shelf = &r->shelf;
-	is->json.all->kind = JSON_KIND;
+	all->shelf = &r->shelf;
+	if (mixed) {
+		is->json.all->shelf = &r->shelf;
+		is->json.all->kind = JSON_KIND;
+	}
 	while (i < end) {
+		struct issue to = { b, all };
+
 		/* The next one comes from memory while this one's bytes go out. */
 		if (i + 1 < r->count)
 			__builtin_prefetch(&r->places[i + 1].conn->link.pending);
-		if (!deliver_issue(r, is, i, selective))
+		if (mixed && r->places[i].member->json) {
+			to = is->json;
+			turn_spend_on(to.batch->bytes, TURN_COPY);
+		}
+		if (!deliver_to(to.batch, to.all, &r->places[i], selective))
 			break;
 		i++;
 		turn_spend(cost);
@@ -240,18 +227,35 @@ static bool walk(struct room *r, const struct issues *is, size_t most)
 	return i == r->count;
 }
 
-/* There is no memory for what those from this place on are still to get. */
-static void fail_rest(struct room *r, const struct batch *b, size_t from)
+/*
+ * Goes on with a room's members, up to so many, at least with one. Whether all have it. Members
+ * are not added or removed meanwhile: what ends here is reaped later. Twice, so that plain
+ * members do not pay for a look at what they get.
+ */
+static bool walk(struct room *r, const struct issues *is, size_t most)
 {
-	for (size_t i = from; i < r->count; i++)
-		fail_place(b, &r->places[i]);
+	return r->in_json > 0 ? walk_some(r, is, most, true) : walk_some(r, is, most, false);
+}
+
+/* There is no memory for what those from this place on are still to get, or of them those in JSON. */
+static void fail_rest(struct room *r, const struct batch *b, size_t from, bool in_json)
+{
+	for (size_t i = from; i < r->count; i++) {
+		struct conn *c = r->places[i].conn;
+
+		if (in_json && !r->places[i].member->json)
+			continue;
+		if (is_for_any(b, &r->places[i]))
+			link_fail(&c->link, ENOMEM);
+		conn_settle(c);
+	}
 }
 
 /* reached: how many places have got it already. */
 static void set_aside(struct room *r, const struct batch *b, size_t reached)
 {
 	if (!backlog_put(&r->backlog, b, reached > 0)) {
-		fail_rest(r, b, reached);
+		fail_rest(r, b, reached, false);
 		if (reached > 0)
 			r->reached = 0;
 		return;
@@ -298,11 +302,12 @@ static bool go_on(struct backlog *b)
 {
 	struct backlog_batch *w = backlog_begin(b);
 	struct room *r = room_with(b);
-	struct issues is = { { &w->batch, &w->renditions }, { NULL, &w->of_edition } };
+	const struct issues is = { { &w->batch, &w->renditions },
+				   { &w->edition.batch, &w->of_edition } };
 	size_t before = r->reached;
 
-	if (r->in_json > 0 && backlog_need_edition(b, w, &r->envelope))
-		is.json.batch = &w->edition.batch;
+	if (r->in_json > 0 && !backlog_need_edition(b, w, &r->envelope))
+		fail_rest(r, &w->batch, r->reached, true);
 	if (!walk(r, &is, QUANTUM))
 		return r->reached > before;
 	backlog_end(b);

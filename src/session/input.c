@@ -75,8 +75,7 @@ static enum input_event keep_text(struct conn *c, struct ws_message m, struct ve
 	return INPUT_CLOSE;
 }
 
-static __attribute__((noinline)) enum input_event
-take_json(struct conn *c, const struct ws_message *m, struct verdict *v)
+static enum input_event take_json(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
 	const char *member = member_of(c);
 	struct json_scan s;
@@ -118,6 +117,16 @@ static __attribute__((noinline)) enum input_event check_text(struct conn *c, str
 	return end_text(c, true, v);
 }
 
+static __attribute__((noinline)) enum input_event
+take_text(struct conn *c, const struct ws_message *m, struct verdict *v)
+{
+	if (c->endpoint->has_room && request_is(m)) {
+		request_answer(c, m);
+		return INPUT_MORE;
+	}
+	return c->endpoint->behaviour->json ? take_json(c, m, v) : tell(c, m, NULL, v);
+}
+
 /* --- events --- */
 
 static enum input_event handle_data(struct conn *c, const struct ws_message *m, struct verdict *v,
@@ -129,12 +138,8 @@ static enum input_event handle_data(struct conn *c, const struct ws_message *m, 
 	c->messages_in++;
 	*payload += m->len;
 	c->last_data = session.now;
-	if (m->opcode == WS_TEXT && c->endpoint->has_room && request_is(m)) {
-		request_answer(c, m);
-		return INPUT_MORE;
-	}
-	if (c->endpoint->behaviour->json && m->opcode == WS_TEXT)
-		return take_json(c, m, v);
+	if (m->opcode == WS_TEXT && c->endpoint->reads_texts)
+		return take_text(c, m, v);
 	return tell(c, m, NULL, v);
 }
 

@@ -124,38 +124,32 @@ void link_fini(struct link *l)
 /* --- sending --- */
 
 /*
- * The socket has taken `sent` bytes of a long message. Where the rest would be copied for this link
- * alone, that is asked to take more: how many bytes it took, or -1 with errno.
+ * The socket has taken `sent` bytes, and no more. Where the rest is long, and would be copied for
+ * this link alone, it is asked to take more. Returns how many it has then. Apart, for what it needs
+ * on the stack is not to be paid for by all others.
  */
-static ssize_t write_more(struct link *l, const struct link_run *r, size_t sent, bool last)
+static __attribute__((noinline)) size_t send_rest(struct link *l, const struct link_run *r,
+						  bool last, size_t sent)
 {
 	struct iovec rest[WRITE_PARTS];
+	size_t skip = sent;
 	int count = 0;
+	ssize_t n;
 
 	if (r->copy || r->count > WRITE_PARTS || r->len - sent < WIDE_MIN ||
 	    !wide_ask(&l->transport, (size_t)session.config->max_memory / WIDE_PART))
-		return 0;
+		return sent;
 	for (int i = 0; i < r->count; i++) {
-		size_t len = r->parts[i].iov_len, skip = sent < len ? sent : len;
+		const struct iovec *p = &r->parts[i];
+		size_t gone = skip < p->iov_len ? skip : p->iov_len;
 
-		sent -= skip;
-		if (skip < len)
-			rest[count++] = (struct iovec){ (uint8_t *)r->parts[i].iov_base + skip,
-							len - skip };
+		skip -= gone;
+		if (gone < p->iov_len)
+			rest[count++] =
+				(struct iovec){ (uint8_t *)p->iov_base + gone, p->iov_len - gone };
 	}
-	return transport_ops(&l->transport)->write(&l->transport, rest, count, last);
-}
-
-/* As write of a transport. */
-static ssize_t write_run(struct link *l, const struct link_run *r, bool last)
-{
-	ssize_t n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last),
-		more;
-
-	if (n < 0 || (size_t)n == r->len)
-		return n;
-	more = write_more(l, r, (size_t)n, last);
-	return more > 0 ? n + more : n;
+	n = transport_ops(&l->transport)->write(&l->transport, rest, count, last);
+	return n > 0 ? sent + (size_t)n : sent;
 }
 
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
@@ -165,7 +159,7 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	*sent = 0;
 	if (l->pending || l->verdict != LINK_TAKEN)
 		return l->verdict < LINK_OVER ? LINK_KEPT : (enum link_verdict)l->verdict;
-	n = write_run(l, r, last);
+	n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*sent = (size_t)n;
@@ -175,6 +169,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 			note(l, LINK_KEPT);
 	}
 	if ((size_t)n < r->len)
+		*sent = send_rest(l, r, last, (size_t)n);
+	if (*sent < r->len)
 		return LINK_KEPT;
 	l->bytes += r->len - r->http;
 	l->messages += r->messages;
