@@ -148,7 +148,8 @@ static enum bus_result open_rooms(const struct message *m, struct bus_item *item
 		if (i > 0 && strcmp(m[i].room, m[i - 1].room) == 0)
 			items[i].room = items[i - 1].room;
 		else
-			result = bus_open(admin.bus, m[i].room, strlen(m[i].room), &items[i].room);
+			result = bus_open(admin.bus, m[i].room, strlen(m[i].room), NULL,
+					  &items[i].room);
 	}
 	return result;
 }

@@ -150,11 +150,11 @@ static void read_news(struct follower *f)
 	tell(f, past.entries + past.first, past.most - past.first);
 }
 
-/* A room that nobody is in may be given up, and made anew with numbers that begin again. */
+/* A room that nobody is in may be given up, and made anew: its numbers begin above those of then. */
 static void open_again(struct follower *f)
 {
 	struct bus_room room;
-	enum bus_result result = bus_open(admin.bus, f->name, strlen(f->name), &room);
+	enum bus_result result = bus_open(admin.bus, f->name, strlen(f->name), NULL, &room);
 
 	if (result == BUS_CORRUPT)
 		session_bus_corrupt();
@@ -162,7 +162,7 @@ static void open_again(struct follower *f)
 		return;
 	f->lost += f->last - f->told;
 	f->room = room;
-	f->last = f->told = 0;
+	f->last = f->told = bus_beginning(admin.bus, room);
 }
 
 static void look(struct follower *f)
@@ -224,9 +224,10 @@ static bool read_since(struct request *r, struct follower *f)
 		answer_error(r, 400, "bad-parameter", "since has to be the position of a message");
 		return false;
 	}
-	f->unknown = p.epoch != bus_epoch(admin.bus);
+	f->unknown =
+		p.epoch != bus_epoch(admin.bus) || p.sequence < bus_beginning(admin.bus, f->room);
 	if (f->unknown)
-		f->told = 0;
+		f->told = bus_beginning(admin.bus, f->room);
 	else if (p.sequence < f->last)
 		f->told = p.sequence;
 	return true;
@@ -234,7 +235,7 @@ static bool read_since(struct request *r, struct follower *f)
 
 static bool open_room(struct request *r, struct follower *f)
 {
-	switch (bus_open(admin.bus, f->name, strlen(f->name), &f->room)) {
+	switch (bus_open(admin.bus, f->name, strlen(f->name), NULL, &f->room)) {
 	case BUS_OK:
 		return true;
 	case BUS_CORRUPT:

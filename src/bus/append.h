@@ -3,7 +3,8 @@
  *
  * In this order, between bus_lock and bus_unlock: bus_has_space, bus_reserve, bus_write_entry,
  * bus_publish, bus_note_entry; for why see entries.c. They are inline so that a single message pays
- * for no call.
+ * for no call. Where any room keeps anything (bus_is_kept) it is bus_has_space, bus_make_way,
+ * bus_has_space again; bus_link_entry before bus_publish, and bus_keep_note as the last.
  */
 #ifndef BUS_APPEND_H
 #define BUS_APPEND_H
@@ -74,6 +75,27 @@ static inline void bus_write_entry(struct bus *b, uint64_t position, const struc
 	to += sizeof(*head);
 	for (int i = 0; i < count; i++)
 		to = bytes_copy(to, parts[i].p, parts[i].len);
+}
+
+/* Whether any room keeps anything: if not, nobody has to pay for it. */
+static inline bool bus_is_kept(const struct bus *b)
+{
+	return __builtin_expect(LOAD(b->keeping->keepers) != 0, 0);
+}
+
+/*
+ * The entry before a new one in its room leads to it, if it is there: it is beyond the tail too, or
+ * it is kept.
+ */
+static inline void bus_link_entry(struct bus *b, uint32_t index, uint64_t previous, uint64_t tail,
+				  uint64_t position)
+{
+	const struct bus_dir_keep *k = &b->keeping->rooms[index];
+
+	if (LOAD(k->limits) == 0 || previous % BUS_ALIGN != 0)
+		return;
+	if (previous >= tail || LOAD(k->count) > 0)
+		STORE(((struct bus_head *)bus_ring_at(b, previous))->next, position);
 }
 
 /* keys: as of struct bus_redo. */

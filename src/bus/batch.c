@@ -51,6 +51,17 @@ static enum bus_result look(struct bus *b, const struct batch *a, uint64_t tail)
 	return result;
 }
 
+/* The tail may be another after it. */
+static enum bus_result find_space(struct bus *b, const struct batch *a)
+{
+	enum bus_result result = look(b, a, LOAD(b->shared->tail));
+
+	if (result != BUS_OK || !bus_is_kept(b))
+		return result;
+	result = bus_make_way(b, a->size, a->items[0].meta.time);
+	return result == BUS_OK ? look(b, a, LOAD(b->shared->tail)) : result;
+}
+
 /* The item before this one that went to its room, or NULL. */
 static const struct bus_item *earlier(const struct batch *a, size_t i, const struct bus_dir_room *r)
 {
@@ -61,7 +72,7 @@ static const struct bus_item *earlier(const struct batch *a, size_t i, const str
 	return NULL;
 }
 
-static void write_item(struct bus *b, const struct batch *a, size_t i)
+static void write_item(struct bus *b, const struct batch *a, size_t i, uint64_t tail)
 {
 	struct bus_item *item = &a->items[i];
 	struct bus_dir_room *r = &b->rooms[item->room.index];
@@ -72,51 +83,66 @@ static void write_item(struct bus *b, const struct batch *a, size_t i)
 	head.sequence = 1 + (before ? before->sequence : LOAD(r->sequence));
 	head.check = (uint32_t)item->position;
 	bus_write_entry(b, item->position, &head, item->parts, item->count);
+	if (bus_is_kept(b))
+		bus_link_entry(b, head.index, head.previous, tail, item->position);
 	item->sequence = head.sequence;
 	STORE(r->batched, (uint32_t)i);
 }
 
 static void write_all(struct bus *b, const struct batch *a, uint64_t tail)
 {
+	uint64_t position = tail;
+
 	bus_reserve(b, tail + a->size);
 	for (size_t i = 0; i < a->count; i++) {
-		a->items[i].position = tail;
-		write_item(b, a, i);
-		tail += bus_entry_size(a->items[i].frame_len);
+		a->items[i].position = position;
+		write_item(b, a, i, tail);
+		position += bus_entry_size(a->items[i].frame_len);
 	}
 }
 
-static void note_all(struct bus *b, const struct batch *a)
+static bool note_item(struct bus *b, const struct bus_item *item)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		const struct bus_item *item = &a->items[i];
-		struct bus_dir_room *r = &b->rooms[item->room.index];
+	struct bus_dir_room *r = &b->rooms[item->room.index];
+	struct bus_head head = bus_head_of(item->room, &item->meta, item->frame_len);
 
-		bus_note_entry(r, item->position, item->sequence);
-		b->to_wake |= LOAD(r->members);
-	}
+	bus_note_entry(r, item->position, item->sequence);
+	b->to_wake |= LOAD(r->members);
+	head.sequence = item->sequence;
+	return !bus_is_kept(b) || bus_keep_note(b, head.index, item->position, &head);
+}
+
+static bool note_all(struct bus *b, const struct batch *a)
+{
+	bool true_so_far = true;
+
+	for (size_t i = 0; i < a->count; i++)
+		true_so_far &= note_item(b, &a->items[i]);
+	return true_so_far;
 }
 
 static enum bus_result append_locked(struct bus *b, const struct batch *a)
 {
-	uint64_t tail = LOAD(b->shared->tail), keys = 0;
 	enum bus_result result = BUS_OK;
+	uint64_t tail, keys = 0;
+	bool credible;
 
 	if (a->once)
 		result = bus_key_look(b, a->once, a->items, a->count);
 	if (result == BUS_OK)
-		result = tail % BUS_ALIGN == 0 ? look(b, a, tail) : BUS_CORRUPT;
+		result = LOAD(b->shared->tail) % BUS_ALIGN == 0 ? find_space(b, a) : BUS_CORRUPT;
 	if (result != BUS_OK)
 		return result;
+	tail = LOAD(b->shared->tail);
 	write_all(b, a, tail);
 	if (a->once)
 		keys = bus_key_write(b, a->once, a->items, a->count);
 	bus_publish(b, tail, tail + a->size, keys);
-	note_all(b, a);
+	credible = note_all(b, a);
 	bus_key_finish(b, keys);
 	if (tail >= LOAD(b->shared->mark_at))
 		bus_mark(b, tail, a->items[0].meta.time);
-	return BUS_OK;
+	return credible ? BUS_OK : BUS_CORRUPT;
 }
 
 static enum bus_result append(struct bus *b, struct batch *a)

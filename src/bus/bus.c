@@ -51,9 +51,10 @@ static int map(struct bus *b)
 	size_t names = b->max_rooms * sizeof(struct bus_dir_name);
 	size_t counts = b->max_rooms * SLOTS * sizeof(*b->counts);
 	size_t owners = sizeof(struct bus_owners) + b->max_rooms * sizeof(uint64_t);
+	size_t keeping = sizeof(struct bus_keeping) + b->max_rooms * sizeof(struct bus_dir_keep);
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 4,
+		.version = 5,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -62,7 +63,7 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + owners;
+	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners;
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -75,7 +76,9 @@ static int map(struct bus *b)
 	b->names = (struct bus_dir_name *)(b->ring + 2 * b->size);
 	b->counts = (_Atomic uint32_t *)(b->ring + 2 * b->size + names);
 	b->keys = (struct bus_keys *)(b->ring + 2 * b->size + names + counts);
-	b->owners = (struct bus_owners *)(b->keys + 1);
+	b->keeping = (struct bus_keeping *)(b->keys + 1);
+	b->keeping_words = keeping / sizeof(uint64_t);
+	b->owners = (struct bus_owners *)((uint8_t *)b->keeping + keeping);
 	return 0;
 }
 
@@ -100,6 +103,7 @@ static void make_log(struct bus *b)
 {
 	atomic_init(&b->shared->tail, b->size);
 	atomic_init(&b->shared->reserve, b->size);
+	atomic_init(&b->keeping->edge, BUS_NO_EDGE);
 	for (int i = 0; i < SLOTS; i++)
 		atomic_init(&b->shared->slots[i].cursor, BUS_NO_CURSOR);
 	bus_scan(b, b->size);

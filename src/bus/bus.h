@@ -29,8 +29,8 @@ struct bus_limits {
 	size_t size; /* bytes of the ring, to BUS_SIZE_MAX; made a power of two >= 64 KiB */
 	size_t lag; /* bytes a room's slowest reader may be behind; at most size / 4 */
 	/*
-	 * That the directory can hold, at most 2^24: 64 bytes each; those that are ever used a name,
-	 * too, and 4 bytes for each slot that was ever in one.
+	 * That the directory can hold, at most 2^24: 64 bytes each; those that are ever used a name
+	 * and what they keep (64 bytes), too, and 4 bytes for each slot that was ever in one.
 	 */
 	uint32_t max_rooms;
 };
@@ -40,7 +40,7 @@ enum bus_result {
 	BUS_EMPTY, /* of a read: there is nothing more yet */
 	BUS_FULL, /* back-pressure: try again when woken (bus_want_space) */
 	BUS_TOO_BIG, /* the entry is over a quarter of the ring, or the room's name too long */
-	BUS_ROOMS_FULL, /* the directory has max_rooms rooms in use */
+	BUS_ROOMS_FULL, /* the directory has max_rooms rooms, and each of them readers */
 	BUS_GONE, /* a room without readers was given up: open it again */
 	BUS_REPEATED, /* of bus_append_once: it was published before, and this is the answer */
 	BUS_CONFLICT, /* the same: its key was given before, for something else */
@@ -65,14 +65,30 @@ struct bus_meta {
 /* One entry, lent: valid until the cursor is moved past it (bus_advance). */
 struct bus_entry {
 	struct bus_room room;
-	uint64_t sequence; /* in its room, from 1 */
+	uint64_t sequence; /* in its room, from 1; of one that was gone, from a larger one */
 	struct bus_meta meta;
 	const uint8_t *frame; /* a whole unmasked WebSocket frame */
 	size_t frame_len;
 	uint64_t end; /* the position behind it, for bus_advance */
 };
 
-enum { BUS_KIND_MESSAGE = 1 };
+/*
+ * BUS_KIND_KEPT: not new, but an older entry of its room, whatever its kind, that is in the log
+ * again for the sake of history. All other numbers are for who publishes.
+ */
+enum { BUS_KIND_MESSAGE = 1, BUS_KIND_KEPT = UINT16_MAX };
+
+/*
+ * What a room keeps of what is said from then on: its newest entries, as many as all of these
+ * allow. They stay in the log however much is written, until the daemon ends or, for the sake of
+ * others, what all rooms keep is over a quarter of the ring (see bus_group).
+ */
+struct bus_keep {
+	uint32_t messages; /* entries, of any kind; 0: none, and what was kept is not any more */
+	uint32_t bytes; /* that these have in the ring, 64 to 71 beside the frame each; 0: none */
+	uint32_t ttl; /* seconds that each of them is kept; 0: for ever */
+	uint16_t group; /* of rooms for which bus_group counts, and which have to share */
+};
 
 /*
  * Master: makes a new, empty log with a random epoch. wakeups: one non-blocking eventfd per slot,
@@ -92,22 +108,35 @@ void bus_set_slot(struct bus *b, int slot);
 /*
  * Worker: makes this worker a reader of the room (name: bytes, at most
  * BUS_ROOM_NAME_MAX), creating it if need be, and notes in *sequence the last
- * message that is not for new members. With the worker's first room its cursor
+ * message that is not for new members. keep: what the room keeps from now on; NULL: what it did
+ * before, a new one nothing; bytes are at most a quarter of lag. With the worker's first room its cursor
  * is registered at the tail; bus_leave with its last drops the cursor. One join
  * and one leave per worker and room: counting members is the caller's. Join may
  * be BUS_FULL when the lock is held for over 200 ms; a leave only clears bits.
  */
-enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
-			 uint64_t *sequence) __attribute__((warn_unused_result));
+enum bus_result bus_join(struct bus *b, const char *name, size_t len, const struct bus_keep *keep,
+			 struct bus_room *room, uint64_t *sequence)
+	__attribute__((warn_unused_result));
 void bus_leave(struct bus *b, struct bus_room room);
 
 /*
  * Finds the room of that name, or makes it, without becoming its reader: what is appended to it
- * goes to those who are. A room that has none stays as long as its last entry is in the ring;
- * then it may be gone. Results as of bus_join.
+ * goes to those who are. A room that has none stays as long as it keeps something, or its last
+ * entry is in the ring; then it may be gone. In a full directory it may be before: the one that was
+ * quiet longest goes first (of the next thousand places or so). Results and keep as of bus_join.
  */
-enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus_room *room)
+enum bus_result bus_open(struct bus *b, const char *name, size_t len, const struct bus_keep *keep,
+			 struct bus_room *room) __attribute__((warn_unused_result));
+
+/*
+ * What a room keeps from now on, as of bus_join; of what it keeps already, no more. BUS_OK;
+ * BUS_GONE: there is no such room; BUS_FULL, BUS_CORRUPT: as of bus_open.
+ */
+enum bus_result bus_set_keep(struct bus *b, struct bus_room room, const struct bus_keep *keep)
 	__attribute__((warn_unused_result));
+
+/* What a room keeps it keeps no more; what is said from now on, it does. Results as of bus_set_keep. */
+enum bus_result bus_forget(struct bus *b, struct bus_room room) __attribute__((warn_unused_result));
 
 /*
  * The name of a room, out of memory that all processes share. Returns its length, or -1: the room
@@ -138,15 +167,22 @@ enum { BUS_OWNERS = 1024 };
 enum bus_result bus_count_for(struct bus *b, struct bus_room room, uint64_t owner, uint32_t most)
 	__attribute__((warn_unused_result));
 
-/* The last sequence number given in a room; 0: none was, or it is gone. */
+/* The last sequence number given in a room (none: as of bus_beginning); 0 also: it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
+
+/*
+ * The numbers of a room are above this one: 0, or for a room that takes the place of one that is
+ * gone, a number that no such room ever came to. 0 also: it is gone.
+ */
+uint64_t bus_beginning(const struct bus *b, struct bus_room room);
 
 /*
  * Appends one message to a room that was joined or opened: the parts (head: the
  * frame's header and prefix; body: the rest) together are the frame. Never
  * waits beyond a short bound (2 ms). BUS_FULL as long as one of the room's readers is more than lag
  * behind and has not read the room's last message, or has fallen behind (bus_fall_behind); as long as any cursor at all is more than
- * three quarters of the ring behind; or when the lock could not be had.
+ * three quarters of the ring behind; when the lock could not be had; or when too much has to be
+ * carried out of its way that rooms keep: it is then at the next try, or the one after it.
  */
 struct bus_part {
 	const void *p;
@@ -162,7 +198,7 @@ enum bus_result bus_append(struct bus *b, struct bus_room room, const struct bus
  * them. On BUS_OK each item has its number, and how many members its room had shortly before.
  *
  * BUS_TOO_BIG: a frame is larger than bus_append takes, or (of more than one) all of them together,
- * with 56 to 63 bytes for each, are over lag. BUS_FULL: one of the rooms is, as of bus_append; wait
+ * with 64 to 71 bytes for each, are over lag. BUS_FULL: one of the rooms is, as of bus_append; wait
  * as behind that. BUS_GONE: one of the rooms is.
  */
 struct bus_item {
@@ -230,10 +266,10 @@ enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entr
 /*
  * Copies the last entries of a room, those of every kind, back from the one numbered newest (all
  * there are: UINT64_MAX) and without the lock. Each entry above newest costs one step. Whole
- * entries alone are kept, and none is left out between two:
+ * entries alone are copied, and none is left out between two:
  *
- *	BUS_OK		as many as were asked for, or all since the room's first
- *	BUS_EMPTY	what was before them is overwritten
+ *	BUS_OK		as many as were asked for, or all above `after`
+ *	BUS_EMPTY	some above `after` are gone, or not kept any more, that were before them
  *	BUS_TOO_BIG	there is no more space for the next
  *	BUS_GONE	there is no such room, and no entry
  *
@@ -247,9 +283,25 @@ struct bus_past {
 	uint8_t *space; /* the caller's, for frames; on return they are its last bytes, in order */
 	size_t size;
 	size_t used; /* bytes of it */
+	uint64_t after; /* no entry with this number, nor one below it; 0: from the room's first */
+	/*
+	 * Wall time in milliseconds: of what the room keeps (struct bus_keep), and of nothing
+	 * else. 0: of all that is still in the log, whether it is kept or not.
+	 */
+	int64_t now;
 };
 enum bus_result bus_history(const struct bus *b, struct bus_room room, uint64_t newest,
 			    struct bus_past *past) __attribute__((warn_unused_result));
+
+/*
+ * Worker, once a tick: one of all that call it, the one in the lowest slot or the next after it was
+ * silent for a second, carries what rooms keep ahead of being overwritten, and lets go what was kept
+ * for its time; a bounded step. now: wall time; clock: one that all processes share and that never
+ * goes back; both in milliseconds. BUS_OK, also: it is another's to do; BUS_FULL: not now;
+ * BUS_CORRUPT. Nothing depends on it but how long an append takes, and bus_look's figures.
+ */
+enum bus_result bus_carry(struct bus *b, int64_t now, int64_t clock)
+	__attribute__((warn_unused_result));
 
 /*
  * Gives up everything before position; wakes others who wait for that. Nothing happens when the
@@ -312,7 +364,7 @@ uint64_t bus_epoch(const struct bus *b);
 /* How many members the room has, in all workers; 0 also: it is gone. */
 uint64_t bus_members(const struct bus *b, struct bus_room room);
 
-/* A room that is in use: it has readers, or its last message is still in the log. */
+/* A room that is in use: it has readers, it keeps something, or its last entry is in the log. */
 struct bus_listed {
 	struct bus_room room;
 	uint64_t sequence; /* as of bus_sequence */
@@ -340,6 +392,7 @@ struct bus_figures {
 	size_t size, lag; /* bytes; as of struct bus_limits, with the size as it was made */
 	uint64_t used; /* bytes that some reader has still to read */
 	uint64_t behind[SLOTS]; /* the same of each slot's reader; 0 also: it is none */
+	uint64_t kept; /* bytes of what all rooms keep */
 	int64_t oldest; /* bus_meta's time of what is still in the log, see below; 0: nothing is */
 	uint32_t rooms, max_rooms; /* in use, and possible */
 };
@@ -349,5 +402,16 @@ struct bus_figures {
  * batch (bus_append_all), behind it. Goes over all places of the directory, 64 bytes each, to count rooms.
  */
 void bus_look(const struct bus *b, struct bus_figures *f);
+
+/*
+ * What the rooms of a group keep. When all rooms keep over a quarter of the ring and it is needed,
+ * the group that keeps most loses its oldest: they are evicted. So are those of a room that gives
+ * way in a full directory.
+ */
+struct bus_group {
+	uint64_t kept; /* bytes */
+	uint64_t evicted; /* entries, ever */
+};
+struct bus_group bus_look_at_group(const struct bus *b, uint16_t group);
 
 #endif

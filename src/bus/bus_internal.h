@@ -4,8 +4,8 @@
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
  * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
- * each slot, the keys of bus_append_once, and the owners of rooms. Zeroes are a valid empty directory, and no keys. What
- * is behind the ring is not touched before it is needed.
+ * each slot, the keys of bus_append_once, what is kept, and the owners of rooms. Zeroes are a valid
+ * empty directory, and no keys. What is behind the ring is not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -109,6 +109,52 @@ struct bus_owners {
 	_Atomic uint64_t marks[];
 };
 
+/* Words of struct bus_keeping that are stored all or none, see ledger.c. */
+enum { BUS_LEDGER_WORDS = 12 };
+
+struct bus_ledger {
+	_Atomic uint64_t count; /* of words that are being stored, 0: none */
+	struct {
+		_Atomic uint64_t at; /* counted from the first of struct bus_keeping */
+		_Atomic uint64_t value;
+	} words[BUS_LEDGER_WORDS];
+};
+
+/*
+ * What the room at the same place of the directory keeps: its newest entries, count of them,
+ * numbered up to upto. See keep.c. Written under the lock.
+ */
+struct bus_dir_keep {
+	_Alignas(
+		BUS_LINE) _Atomic uint64_t limits; /* messages << 32 | bytes, 0: it keeps nothing */
+	_Atomic uint64_t terms; /* ttl << 32 | group */
+	_Atomic uint64_t from; /* position of the oldest, 0: there is none */
+	_Atomic uint64_t upto; /* the last number that is accounted for */
+	_Atomic uint64_t count;
+	_Atomic uint64_t size; /* bytes in the ring */
+	_Atomic uint64_t said; /* with limits: where its newest was written when it was new */
+	_Atomic uint64_t start; /* the room's numbers are above it */
+};
+
+_Static_assert(sizeof(struct bus_dir_keep) == BUS_LINE, "the manual says how large a room is");
+
+enum { BUS_GROUPS = UINT16_MAX + 1 };
+#define BUS_NO_EDGE ((uint64_t)1 << 63)
+
+struct bus_keeping {
+	_Alignas(BUS_LINE) _Atomic uint64_t keepers; /* rooms that have limits */
+	_Atomic uint64_t size; /* bytes that all rooms keep */
+	_Atomic uint64_t edge; /* nothing that is kept is before it; BUS_NO_EDGE: nothing is */
+	_Atomic uint64_t groups; /* all that ever kept something are below */
+	_Atomic uint64_t floor; /* no room that is gone came to a larger number */
+	_Alignas(BUS_LINE) _Atomic uint64_t cleaner; /* its slot + 1, 0: there was none */
+	_Atomic int64_t beat; /* when it last called */
+	_Atomic uint64_t sweep; /* the place at which the look for what is too old goes on */
+	_Alignas(BUS_LINE) struct bus_ledger ledger;
+	_Alignas(BUS_LINE) _Atomic uint64_t kept[BUS_GROUPS], evicted[BUS_GROUPS];
+	struct bus_dir_keep rooms[];
+};
+
 struct bus_shared {
 	struct segment_header header;
 
@@ -132,13 +178,17 @@ struct bus_shared {
 	struct bus_slot slots[SLOTS];
 };
 
-enum bus_flags { BUS_NOT_TO_SENDER = 1 };
+enum bus_flags {
+	BUS_NOT_TO_SENDER = 1,
+	BUS_KEPT = 2, /* it was carried; readers of what is new see BUS_KIND_KEPT */
+};
 
 /* The head of an entry in the ring; the frame follows, then up to seven bytes of nothing. */
 struct bus_head {
 	uint64_t id;
 	uint64_t sequence;
 	uint64_t previous; /* position of the room's entry before this one, 0: none */
+	_Atomic uint64_t next; /* of the one behind it, if both are kept and that is there */
 	uint64_t sender;
 	int64_t time;
 	uint32_t index;
@@ -166,6 +216,8 @@ struct bus {
 	_Atomic uint32_t *counts; /* see bus_count_of */
 	struct bus_keys *keys;
 	struct bus_owners *owners;
+	struct bus_keeping *keeping;
+	uint64_t keeping_words; /* of 64 bits */
 	uint8_t *ring;
 	size_t meta; /* bytes before the ring */
 	size_t size;
@@ -187,8 +239,7 @@ struct bus {
 	struct bus_held held; /* since the last bus_want_space */
 	uint64_t asked; /* slots that know that this one waits for them */
 	struct patience patience[2]; /* with who holds the lock, by enum bus_patience */
-	uint64_t full_freed; /* the directory was full when `freed` was this ... */
-	uint64_t full_until; /* ... and stays so up to this reserve */
+	uint64_t full_freed; /* all rooms had members when `freed` was this */
 };
 
 /* The keyed 128-bit hash (SipHash-2-4) under which a room is found. */
@@ -224,10 +275,19 @@ static inline _Atomic uint32_t *bus_count_of(const struct bus *b, int slot, uint
 void bus_mark(struct bus *b, uint64_t position, int64_t time);
 
 /*
- * Free is a room without members and with no entry that could still be read as history. Returns
- * 0 if it is, or the `reserve` up to which it is not (UINT64_MAX: it has members).
+ * Whether the room at a place has members, keeps something, or has an entry that can be read. If
+ * not, it is free.
  */
-uint64_t bus_busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve);
+bool bus_in_use(const struct bus *b, uint32_t index);
+
+/*
+ * Under the lock: finds a place for a new room, and takes the one that has it out of the directory.
+ * BUS_OK, BUS_ROOMS_FULL or BUS_CORRUPT.
+ */
+enum bus_result bus_take_place(struct bus *b, uint32_t *index);
+
+/* Under the lock: takes a room out of its chain. False: that is none. */
+bool bus_unlink_room(struct bus *b, struct bus_dir_room *r);
 
 /*
  * Under the lock, the steps of an append with a key, see once.c. bus_key_look: BUS_OK, or what is
@@ -239,6 +299,49 @@ enum bus_result bus_key_look(struct bus *b, const struct bus_once *once, struct 
 uint64_t bus_key_write(struct bus *b, const struct bus_once *once, const struct bus_item *items,
 		       size_t count);
 bool bus_key_finish(struct bus *b, uint64_t keys);
+
+/*
+ * Under the lock, see ledger.c. bus_ledger_put: a word of struct bus_keeping is to be stored, the
+ * n-th. bus_ledger_commit: now all n are. bus_ledger_redo: what who died had committed. False: that
+ * cannot be.
+ */
+void bus_ledger_put(struct bus *b, unsigned *n, _Atomic uint64_t *word, uint64_t value);
+void bus_ledger_commit(struct bus *b, unsigned n);
+bool bus_ledger_redo(struct bus *b);
+
+/* What a room keeps, apart from its limits. */
+struct bus_window {
+	uint64_t from, upto, count, size; /* as of struct bus_dir_keep */
+};
+
+/*
+ * Under the lock, see keep.c. bus_keep_set: what the room at this place keeps from now on.
+ * bus_keep_note: it has an entry more, of so many bytes in the ring, which is published.
+ * bus_keep_drop: it loses its oldest, which counts as evicted or not. bus_keep_move: all of it is
+ * at this position now. bus_keep_end: the room is about to go, with all that it keeps. False: what
+ * is in the memory cannot be true.
+ */
+void bus_keep_set(struct bus *b, uint32_t index, const struct bus_keep *keep);
+bool bus_keep_note(struct bus *b, uint32_t index, uint64_t position, const struct bus_head *head);
+bool bus_keep_drop(struct bus *b, uint32_t index, bool evicted);
+void bus_keep_move(struct bus *b, uint32_t index, uint64_t position);
+void bus_keep_end(struct bus *b, uint32_t index);
+
+/* The oldest entry of a window; false: it cannot be one. */
+bool bus_keep_oldest(const struct bus *b, uint32_t index, const struct bus_window *w,
+		     struct bus_head *head);
+struct bus_window bus_keep_window(const struct bus_dir_keep *k);
+
+/* Whether a window is more than the limits allow, and an entry older than its room's ttl. */
+bool bus_keep_is_over(const struct bus_dir_keep *k, const struct bus_window *w);
+bool bus_keep_is_old(const struct bus_dir_keep *k, int64_t time, int64_t now);
+
+/*
+ * Under the lock, see carry.c: carries what is kept out of the way of n bytes more, and what then
+ * has to be carried out of the way of that; the tail may be another after it. BUS_OK: there is
+ * nothing more in the way. BUS_FULL: there is, try again.
+ */
+enum bus_result bus_make_way(struct bus *b, size_t n, int64_t now);
 
 /* The directory's room of this handle, or NULL if the handle and the directory disagree. */
 struct bus_dir_room *bus_room_at(const struct bus *b, struct bus_room room);
@@ -282,6 +385,9 @@ void bus_scan(struct bus *b, uint64_t tail);
  * b->held now. BUS_CORRUPT: a cursor cannot be true.
  */
 enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail);
+
+/* The same for what is nobody's message: whether the slowest cursor allows it. */
+enum bus_result bus_look_at_ring(struct bus *b, uint64_t tail);
 
 /* A slot is reader of a room less, or its cursor is gone: those that wait for it try again. */
 void bus_release(struct bus *b, int slot);

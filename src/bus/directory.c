@@ -5,15 +5,12 @@
  * its room by the index in the handle. Nothing here needs a redo record, because each step is a
  * single store and the table is sound between any two of them:
  *
- *	a room is taken from the unused ones	  `used` grows first, so that it cannot be taken
- *						  twice; it is in no chain yet
- *	or out of its chain, when it is free	  one store in the room (or head) before it
+ *	it has a place (vacancy.c)		  that no room has any more: it is in no chain
  *	it gets its new id, numbers and name	  nobody can find it meanwhile
  *	it is put at the head of its new chain	  one store
  *
  * A worker that dies on the way leaves a room in no chain, without members or entries. That is
- * what a free room looks like too, so the search for one finds it; taking a room out of a chain
- * that does not have it does nothing.
+ * what a free room looks like too, so the search for one finds it.
  *
  * Ids come from a counter that moves before the id is used, so no two rooms ever have the same.
  */
@@ -64,7 +61,7 @@ static _Atomic uint32_t *find_link(const struct bus *b, const uint64_t hash[2],
 	return NULL;
 }
 
-static bool unlink_room(struct bus *b, struct bus_dir_room *r)
+bool bus_unlink_room(struct bus *b, struct bus_dir_room *r)
 {
 	uint64_t hash[2] = { LOAD(r->hash[0]), LOAD(r->hash[1]) };
 	_Atomic uint32_t *link = find_link(b, hash, r);
@@ -74,60 +71,6 @@ static bool unlink_room(struct bus *b, struct bus_dir_room *r)
 	if (LOAD(*link) != 0)
 		STORE(*link, LOAD(r->next));
 	return true;
-}
-
-uint64_t bus_busy_until(const struct bus *b, const struct bus_dir_room *r, uint64_t reserve)
-{
-	uint64_t last = LOAD(r->last);
-
-	if (LOAD(r->members) != 0)
-		return UINT64_MAX;
-	return last == 0 || last + b->size < reserve ? 0 : last + b->size;
-}
-
-/*
- * The hand goes round once. When there is no free room it remembers what has to happen first, so
- * that a crowd of refused joins does not go over the whole directory each time.
- */
-static enum bus_result find_free(struct bus *b, uint32_t *index)
-{
-	uint64_t reserve = LOAD(b->shared->reserve);
-	uint64_t freed = atomic_load(&b->shared->freed);
-	uint64_t earliest = UINT64_MAX;
-	uint32_t hand = LOAD(b->shared->hand);
-
-	if (freed == b->full_freed && reserve <= b->full_until)
-		return BUS_ROOMS_FULL;
-	for (uint32_t n = 0; n < b->max_rooms; n++, hand++) {
-		uint64_t until;
-
-		if (hand >= b->max_rooms)
-			hand = 0;
-		until = bus_busy_until(b, &b->rooms[hand], reserve);
-		if (until == 0) {
-			STORE(b->shared->hand, hand + 1);
-			*index = hand;
-			return unlink_room(b, &b->rooms[hand]) ? BUS_OK : BUS_CORRUPT;
-		}
-		if (until < earliest)
-			earliest = until;
-	}
-	b->full_freed = freed;
-	b->full_until = earliest;
-	return BUS_ROOMS_FULL;
-}
-
-static enum bus_result take_index(struct bus *b, uint32_t *index)
-{
-	uint32_t used = LOAD(b->shared->used);
-
-	if (used > b->max_rooms)
-		return BUS_CORRUPT;
-	if (used == b->max_rooms)
-		return find_free(b, index);
-	STORE(b->shared->used, used + 1);
-	*index = used;
-	return BUS_OK;
 }
 
 /* A name as it is looked for: under its hash. */
@@ -150,15 +93,17 @@ static void write_name(struct bus_dir_name *n, const struct key *k, uint64_t id)
 static enum bus_result create(struct bus *b, const struct key *k, uint32_t *index)
 {
 	_Atomic uint32_t *chain = chain_of(b, k->hash[0]);
-	enum bus_result result = take_index(b, index);
+	enum bus_result result = bus_take_place(b, index);
 	struct bus_dir_room *r = &b->rooms[*index];
 	uint64_t id = LOAD(b->shared->last_id) + 1;
+	uint64_t floor = LOAD(b->keeping->floor);
 
 	if (result != BUS_OK)
 		return result;
 	STORE(b->shared->last_id, id);
 	STORE(r->id, id);
-	STORE(r->sequence, 0);
+	STORE(r->sequence, floor);
+	STORE(b->keeping->rooms[*index].start, floor);
 	STORE(r->last, 0);
 	STORE(r->hash[0], k->hash[0]);
 	STORE(r->hash[1], k->hash[1]);
@@ -168,7 +113,8 @@ static enum bus_result create(struct bus *b, const struct key *k, uint32_t *inde
 	return BUS_OK;
 }
 
-static enum bus_result open_locked(struct bus *b, const struct key *k, struct bus_room *room)
+static enum bus_result open_locked(struct bus *b, const struct key *k, const struct bus_keep *keep,
+				   struct bus_room *room)
 {
 	_Atomic uint32_t *link = find_link(b, k->hash, NULL);
 	enum bus_result result = BUS_OK;
@@ -181,6 +127,8 @@ static enum bus_result open_locked(struct bus *b, const struct key *k, struct bu
 	else
 		room->index = LOAD(*link) - 1;
 	room->id = LOAD(b->rooms[room->index].id);
+	if (result == BUS_OK && keep)
+		bus_keep_set(b, room->index, keep);
 	return result;
 }
 
@@ -194,14 +142,15 @@ static enum bus_result begin(struct bus *b, const char *name, size_t len, struct
 	return bus_lock(b, BUS_PATIENTLY);
 }
 
-enum bus_result bus_open(struct bus *b, const char *name, size_t len, struct bus_room *room)
+enum bus_result bus_open(struct bus *b, const char *name, size_t len, const struct bus_keep *keep,
+			 struct bus_room *room)
 {
 	struct key k;
 	enum bus_result result = begin(b, name, len, &k);
 
 	if (result != BUS_OK)
 		return result;
-	result = open_locked(b, &k, room);
+	result = open_locked(b, &k, keep, room);
 	bus_unlock(b);
 	return result;
 }
@@ -214,7 +163,7 @@ static enum bus_result find_locked(const struct bus *b, const struct key *k, str
 
 	if (!link)
 		return BUS_CORRUPT;
-	if (next == 0 || bus_busy_until(b, &b->rooms[next - 1], LOAD(b->shared->reserve)) == 0)
+	if (next == 0 || !bus_in_use(b, next - 1))
 		return BUS_GONE;
 	room->index = next - 1;
 	room->id = LOAD(b->rooms[room->index].id);
@@ -237,10 +186,10 @@ enum bus_result bus_find(struct bus *b, const char *name, size_t len, struct bus
  * The cursor comes before the bit: a worker that dies between them is cleared by the master
  * like any other, and one that is slow between them is already waited for.
  */
-static enum bus_result join_locked(struct bus *b, const struct key *k, struct bus_room *room,
-				   uint64_t *sequence)
+static enum bus_result join_locked(struct bus *b, const struct key *k, const struct bus_keep *keep,
+				   struct bus_room *room, uint64_t *sequence)
 {
-	enum bus_result result = open_locked(b, k, room);
+	enum bus_result result = open_locked(b, k, keep, room);
 	struct bus_dir_room *r = &b->rooms[room->index];
 
 	if (result != BUS_OK)
@@ -256,8 +205,8 @@ static enum bus_result join_locked(struct bus *b, const struct key *k, struct bu
 	return BUS_OK;
 }
 
-enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus_room *room,
-			 uint64_t *sequence)
+enum bus_result bus_join(struct bus *b, const char *name, size_t len, const struct bus_keep *keep,
+			 struct bus_room *room, uint64_t *sequence)
 {
 	struct key k;
 	enum bus_result result;
@@ -266,7 +215,7 @@ enum bus_result bus_join(struct bus *b, const char *name, size_t len, struct bus
 	result = begin(b, name, len, &k);
 	if (result != BUS_OK)
 		return result;
-	result = join_locked(b, &k, room, sequence);
+	result = join_locked(b, &k, keep, room, sequence);
 	bus_unlock(b);
 	return result;
 }
@@ -322,6 +271,17 @@ uint64_t bus_sequence(const struct bus *b, struct bus_room room)
 	const struct bus_dir_room *r = bus_room_at(b, room);
 
 	return r ? atomic_load_explicit(&r->sequence, memory_order_acquire) : 0;
+}
+
+uint64_t bus_beginning(const struct bus *b, struct bus_room room)
+{
+	uint64_t start;
+
+	if (!bus_room_at(b, room))
+		return 0;
+	start = LOAD(b->keeping->rooms[room.index].start);
+	atomic_thread_fence(memory_order_acquire);
+	return bus_room_at(b, room) ? start : 0;
 }
 
 ssize_t bus_name(const struct bus *b, struct bus_room room, char out[BUS_ROOM_NAME_MAX])

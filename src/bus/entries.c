@@ -31,6 +31,9 @@
  * room's waiting for as long as they like: it may have one entry unread in any case. As lag is at
  * most a quarter of the ring, these bounds are never at odds.
  *
+ * What rooms keep is in the ring as well, and is carried out of the way first (carry.c); what an
+ * entry changes of it comes behind the directory, and is repeated with it (keep.c).
+ *
  * A worker that has read a room's entries and cannot pass them on as fast says so of that room alone
  * (`behind`): its cursor goes on, for the sake of all others.
  */
@@ -38,34 +41,51 @@
 
 #include "bus/append.h"
 
-_Static_assert(sizeof(struct bus_head) == 56, "the head of an entry has no holes");
+_Static_assert(sizeof(struct bus_head) == 64, "the head of an entry has no holes");
+
+/* The tail may be another after it. */
+static enum bus_result find_space(struct bus *b, const struct bus_dir_room *r,
+				  const struct bus_head *head)
+{
+	enum bus_result result = bus_has_space(b, r, LOAD(b->shared->tail));
+
+	if (result != BUS_OK || !bus_is_kept(b))
+		return result;
+	result = bus_make_way(b, bus_entry_size(head->frame_len), head->time);
+	return result == BUS_OK ? bus_has_space(b, r, LOAD(b->shared->tail)) : result;
+}
 
 static enum bus_result append_locked(struct bus *b, struct bus_head *head,
 				     const struct bus_part *parts, int count)
 {
 	struct bus_room room = { .id = head->id, .index = head->index };
 	struct bus_dir_room *r = bus_room_at(b, room);
-	uint64_t tail = LOAD(b->shared->tail);
-	uint64_t end = tail + bus_entry_size(head->frame_len);
 	enum bus_result result;
+	uint64_t tail, end;
 
 	if (!r)
 		return BUS_GONE;
-	if (tail % BUS_ALIGN != 0)
+	if (LOAD(b->shared->tail) % BUS_ALIGN != 0)
 		return BUS_CORRUPT;
-	result = bus_has_space(b, r, tail);
+	result = find_space(b, r, head);
 	if (result != BUS_OK)
 		return result;
+	tail = LOAD(b->shared->tail);
+	end = tail + bus_entry_size(head->frame_len);
 	head->sequence = LOAD(r->sequence) + 1;
 	head->previous = LOAD(r->last);
 	head->check = (uint32_t)tail;
 	bus_reserve(b, end);
 	bus_write_entry(b, tail, head, parts, count);
+	if (bus_is_kept(b))
+		bus_link_entry(b, head->index, head->previous, tail, tail);
 	bus_publish(b, tail, end, 0);
 	bus_note_entry(r, tail, head->sequence);
 	if (tail >= LOAD(b->shared->mark_at))
 		bus_mark(b, tail, head->time);
 	b->to_wake |= LOAD(r->members);
+	if (bus_is_kept(b) && !bus_keep_note(b, head->index, tail, head))
+		return BUS_CORRUPT;
 	return BUS_OK;
 }
 
@@ -132,49 +152,68 @@ struct bus_entry bus_entry_of(const struct bus_head *head, uint64_t position, co
 
 /* In both callers, or the one on the path of a message pays for a call. */
 static inline __attribute__((always_inline)) enum bus_result
-read_at(const struct bus *b, uint64_t position, struct bus_entry *e)
+copy_at(const struct bus *b, uint64_t position, struct bus_head *head)
 {
 	uint64_t tail = atomic_load_explicit(&b->shared->tail, memory_order_acquire);
-	struct bus_head head;
 
 	if (position == tail)
 		return BUS_EMPTY;
 	if (position % BUS_ALIGN != 0 || position > tail || tail - position > b->size ||
-	    tail - position < sizeof(head))
+	    tail - position < sizeof(*head))
 		return BUS_CORRUPT;
-	bus_copy_head(b, position, &head);
-	if (!bus_head_credible(b, &head, position, tail - position))
-		return BUS_CORRUPT;
-	*e = bus_entry_of(&head, position, bus_ring_at(b, position) + sizeof(head));
-	return BUS_OK;
+	bus_copy_head(b, position, head);
+	return bus_head_credible(b, head, position, tail - position) ? BUS_OK : BUS_CORRUPT;
 }
 
 enum bus_result bus_read(const struct bus *b, uint64_t position, struct bus_entry *e)
 {
-	return read_at(b, position, e);
+	struct bus_head head;
+	enum bus_result result = copy_at(b, position, &head);
+
+	if (result != BUS_OK)
+		return result;
+	*e = bus_entry_of(&head, position, bus_ring_at(b, position) + sizeof(head));
+	if (head.flags & BUS_KEPT)
+		e->meta.kind = BUS_KIND_KEPT;
+	return BUS_OK;
 }
 
-/* What the author had noted already stays: a room never goes back, for others look at it. */
+/*
+ * What the author had noted already stays: a room never goes back, for others look at it. What was
+ * carried is all that its room keeps, from the record's position on.
+ */
+static bool redo_entry(struct bus *b, uint64_t position, const struct bus_head *head)
+{
+	struct bus_room room = { .id = head->id, .index = head->index };
+	struct bus_dir_room *r = bus_room_at(b, room);
+
+	if (!r)
+		return false;
+	if (head->sequence >= LOAD(r->sequence))
+		bus_note_entry(r, position, head->sequence);
+	if (!(head->flags & BUS_KEPT))
+		return bus_keep_note(b, head->index, position, head);
+	if (head->previous == 0)
+		bus_keep_move(b, head->index, position);
+	return true;
+}
+
 bool bus_redo_newest(struct bus *b)
 {
 	const struct bus_redo *redo = &b->shared->redo;
 	uint64_t tail = LOAD(b->shared->tail);
 	uint64_t position = LOAD(redo->position);
 	enum bus_result result;
-	struct bus_entry e;
+	struct bus_head head;
 
-	if (tail % BUS_ALIGN != 0 || tail < b->size)
+	if (tail % BUS_ALIGN != 0 || tail < b->size || !bus_ledger_redo(b))
 		return false;
 	if (LOAD(redo->new_tail) != tail)
 		return true;
-	while ((result = read_at(b, position, &e)) == BUS_OK) {
-		struct bus_dir_room *r = bus_room_at(b, e.room);
-
-		if (!r)
+	while ((result = copy_at(b, position, &head)) == BUS_OK) {
+		if (!redo_entry(b, position, &head))
 			return false;
-		if (e.sequence >= LOAD(r->sequence))
-			bus_note_entry(r, position, e.sequence);
-		position = e.end;
+		position += bus_entry_size(head.frame_len);
 	}
 	return result == BUS_EMPTY && bus_key_finish(b, LOAD(redo->keys));
 }

@@ -64,11 +64,6 @@ uint32_t bus_places(const struct bus *b)
 	return used < b->max_rooms ? used : b->max_rooms;
 }
 
-static bool in_use(const struct bus *b, uint32_t place)
-{
-	return bus_busy_until(b, &b->rooms[place], LOAD(b->shared->reserve)) != 0;
-}
-
 bool bus_list(const struct bus *b, uint32_t place, struct bus_listed *r)
 {
 	ssize_t len;
@@ -76,7 +71,7 @@ bool bus_list(const struct bus *b, uint32_t place, struct bus_listed *r)
 	if (place >= bus_places(b))
 		return false;
 	r->room = (struct bus_room){ .id = LOAD(b->rooms[place].id), .index = place };
-	if (!in_use(b, place))
+	if (!bus_in_use(b, place))
 		return false;
 	len = bus_name(b, r->room, r->name);
 	if (len < 0)
@@ -154,6 +149,13 @@ void bus_look(const struct bus *b, struct bus_figures *f)
 	*f = (struct bus_figures){ .size = b->size, .lag = b->lag, .max_rooms = b->max_rooms };
 	look_at_cursors(b, f);
 	f->oldest = oldest(b);
+	f->kept = LOAD(b->keeping->size);
 	for (uint32_t i = 0; i < places; i++)
-		f->rooms += in_use(b, i);
+		f->rooms += bus_in_use(b, i);
+}
+
+struct bus_group bus_look_at_group(const struct bus *b, uint16_t group)
+{
+	return (struct bus_group){ .kept = LOAD(b->keeping->kept[group]),
+				   .evicted = LOAD(b->keeping->evicted[group]) };
 }

@@ -174,22 +174,44 @@ static void hold_until_told(struct bus *b, uint64_t slots)
 	}
 }
 
-enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
+static enum bus_result look_at_ring(struct bus *b, uint64_t tail)
 {
-	uint64_t behind_last = LOAD(r->last) + BUS_ALIGN;
-	uint64_t members, told;
-	int slowest;
-
-	if (b->held.slots == 0)
-		b->held.freed = atomic_load(&b->shared->freed);
-	members = atomic_load(&r->members);
 	bus_scan(b, tail);
 	if (tail - b->floor > b->size)
 		return BUS_CORRUPT;
-	if (tail - b->floor > reach(b)) {
-		hold(b, UINT64_MAX, tail - b->size / 2);
-		return BUS_FULL;
-	}
+	if (tail - b->floor <= reach(b))
+		return BUS_OK;
+	hold(b, UINT64_MAX, tail - b->size / 2);
+	return BUS_FULL;
+}
+
+/* From here on is told what held up an append. */
+static void begin_to_look(struct bus *b)
+{
+	if (b->held.slots == 0)
+		b->held.freed = atomic_load(&b->shared->freed);
+}
+
+enum bus_result bus_look_at_ring(struct bus *b, uint64_t tail)
+{
+	if (tail <= b->open_until)
+		return BUS_OK;
+	begin_to_look(b);
+	return look_at_ring(b, tail);
+}
+
+enum bus_result bus_look_for_space(struct bus *b, const struct bus_dir_room *r, uint64_t tail)
+{
+	uint64_t behind_last = LOAD(r->last) + BUS_ALIGN;
+	enum bus_result result;
+	uint64_t members, told;
+	int slowest;
+
+	begin_to_look(b);
+	members = atomic_load(&r->members);
+	result = look_at_ring(b, tail);
+	if (result != BUS_OK)
+		return result;
 	told = members & atomic_load(&r->behind);
 	hold_until_told(b, told);
 	if (who_is_before(b, members & b->far, behind_last, &slowest) == 0)

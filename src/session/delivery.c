@@ -359,6 +359,8 @@ static struct room *room_of(const struct bus_entry *e)
 	switch (e->meta.kind) {
 	case BUS_KIND_MESSAGE:
 		return registry_at(e->room);
+	case BUS_KIND_KEPT:
+		return NULL;
 	default: /* made by a process that knows more than this one */
 		metrics_add(&session.row->passed_over, 1);
 		return NULL;

@@ -82,7 +82,7 @@ static enum reason why_not(enum bus_result result)
 static enum bus_result join(struct room *r, const struct config_endpoint *e)
 {
 	enum bus_result result =
-		bus_join(session.bus, r->name, strlen(r->name), &r->bus, &r->newest_after);
+		bus_join(session.bus, r->name, strlen(r->name), NULL, &r->bus, &r->newest_after);
 
 	if (result != BUS_OK || r->bus.index >= registry.index_count)
 		return result == BUS_OK ? BUS_CORRUPT : result;

@@ -36,10 +36,11 @@ static int set_up(void **state)
 	f->reader = *f->author;
 	bus_set_slot(&f->reader, 0);
 	bus_set_slot(f->author, SLOTS_WORKERS);
-	assert_int_equal(bus_join(&f->reader, "0", 1, &f->rooms[0], &sequence), BUS_OK);
+	assert_int_equal(bus_join(&f->reader, "0", 1, NULL, &f->rooms[0], &sequence), BUS_OK);
 	bus_set_members(&f->reader, f->rooms[0], 7);
 	for (char name[] = "1"; name[0] < '0' + ROOMS; name[0]++)
-		assert_int_equal(bus_open(f->author, name, 1, &f->rooms[name[0] - '0']), BUS_OK);
+		assert_int_equal(bus_open(f->author, name, 1, NULL, &f->rooms[name[0] - '0']),
+				 BUS_OK);
 	*state = f;
 	return 0;
 }
@@ -132,7 +133,7 @@ static void test_links_of_many(void **state)
 			assert_int_equal(f->items[i].sequence, ++said[f->items[i].room.index]);
 		bus_advance(&f->reader, f->reader.shared->tail);
 		for (unsigned i = 0; i < ROOMS; i++) {
-			struct bus_past past = { entries, MANY, 0, space, sizeof(space), 0 };
+			struct bus_past past = { entries, MANY, 0, space, sizeof(space), 0, 0, 0 };
 
 			assert_int_equal(bus_sequence(f->author, f->rooms[i]), said[i]);
 			assert_in_range(bus_history(f->author, f->rooms[i], UINT64_MAX, &past),

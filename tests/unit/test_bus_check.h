@@ -67,4 +67,57 @@ static inline const char *bus_check_directory(const struct bus *b)
 	return wrong;
 }
 
+/* Whether the links of a window lead through as many entries and bytes as it says. */
+static inline bool bus_check_window(const struct bus *b, uint32_t index, struct bus_window w)
+{
+	while (w.count > 0) {
+		struct bus_head head;
+
+		if (!bus_keep_oldest(b, index, &w, &head))
+			return false;
+		w.count--;
+		w.size -= bus_entry_size(head.frame_len);
+		w.from = head.next;
+	}
+	return w.size == 0;
+}
+
+/*
+ * All that is kept is where the rooms say, ahead of what is about to be overwritten, and the sums
+ * are the sums. NULL, or what is wrong.
+ */
+static inline const char *bus_check_keeping(const struct bus *b)
+{
+	static uint64_t kept[BUS_GROUPS];
+	const struct bus_keeping *all = b->keeping;
+	uint64_t size = 0, keepers = 0;
+
+	if (all->groups > BUS_GROUPS)
+		return "there are more groups than there can be";
+	memset(kept, 0, all->groups * sizeof(kept[0]));
+	for (uint32_t i = 0; i < b->shared->used; i++) {
+		struct bus_window w = bus_keep_window(&all->rooms[i]);
+
+		keepers += all->rooms[i].limits != 0;
+		kept[(uint16_t)all->rooms[i].terms] += w.size;
+		size += w.size;
+		if (all->rooms[i].limits != 0 && w.upto != b->rooms[i].sequence)
+			return "an entry is not accounted for";
+		if (w.count != 0 && (w.from < all->edge || w.from + b->size < b->shared->reserve))
+			return "an entry that is kept is about to be overwritten";
+		if (!bus_check_window(b, i, w))
+			return "what is kept is not where its links lead";
+	}
+	if (all->size != size || all->keepers != keepers)
+		return "the sum of all rooms is wrong";
+	for (uint64_t g = 0; g < all->groups; g++)
+		if (all->kept[g] != kept[g])
+			return "the sum of a group is wrong";
+	if ((all->edge == BUS_NO_EDGE) != (size == 0))
+		return "there is an edge and nothing kept, or none";
+	if (all->edge + b->size < b->shared->tail + size)
+		return "the edge is not far enough ahead";
+	return NULL;
+}
+
 #endif

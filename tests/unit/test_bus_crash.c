@@ -57,6 +57,7 @@ struct player {
 	uint32_t sent;
 	uint32_t to_send; /* UINT32_MAX: until told to stop */
 	bool churn; /* joins and leaves other rooms as well */
+	const struct bus_keep *keep; /* of all rooms that it is in */
 	bool batches; /* publishes several at a time, too */
 	bool everything; /* was there from the start: knows each room's first entry */
 	struct bus_room room;
@@ -222,8 +223,13 @@ static void check_entry(struct player *p, const struct bus_entry *e)
 	struct payload head;
 
 	check_bytes(e, &head);
+	if (e->meta.kind == BUS_KIND_KEPT)
+		return;
 	if (p->everything) {
 		require(e->room.id < IDS, "room id", e->room.id, 0);
+		/* what is made anew begins anywhere */
+		if (last_in_room[e->room.id] == 0)
+			last_in_room[e->room.id] = e->sequence - 1;
 		check_next(&last_in_room[e->room.id], e->sequence, "sequence in a room");
 		check_next(&last_of_life[head.life], head.number, "number of an author");
 		if (e->meta.kind == KIND_BATCH)
@@ -261,7 +267,7 @@ static void join_main(struct player *p)
 	enum bus_result result;
 
 	do
-		result = bus_join(p->b, "main", 4, &p->room, &p->last);
+		result = bus_join(p->b, "main", 4, p->keep, &p->room, &p->last);
 	while (result == BUS_FULL);
 	require(result == BUS_OK, "join", result, 0);
 }
@@ -275,13 +281,16 @@ static void visit(struct player *p)
 	enum bus_result result;
 	int len = snprintf(name, sizeof(name), "room %d", rand_r(&p->seed) % NAMES);
 
-	result = bus_join(p->b, name, (size_t)len, &room, &sequence);
+	result = bus_join(p->b, name, (size_t)len, p->keep, &room, &sequence);
 	require(result != BUS_CORRUPT && result != BUS_TOO_BIG, "visit", result, 0);
 	if (result != BUS_OK)
 		return;
 	if (rand_r(&p->seed) % 4 == 0)
 		send_one(p, room);
 	bus_leave(p->b, room);
+	/* time stands still, and so each of them is the cleaner when no lower one is there */
+	if (p->keep && rand_r(&p->seed) % 8 == 0)
+		require(bus_carry(p->b, 0, 0) != BUS_CORRUPT, "carry", 0, 0);
 }
 
 /* As a worker does when a turn left nothing to do. */
@@ -408,10 +417,10 @@ static void play_in_two_rooms(struct player *p)
 
 	p->room.id = 0;
 	for (int i = 0; i < 2; i++)
-		require(bus_open(p->b, names[i], strlen(names[i]), &rooms[i]) == BUS_OK, "open", 0,
-			0);
-	require(bus_join(p->b, names[p->slot % 2], strlen(names[p->slot % 2]), &rooms[p->slot % 2],
-			 &p->last) == BUS_OK,
+		require(bus_open(p->b, names[i], strlen(names[i]), NULL, &rooms[i]) == BUS_OK,
+			"open", 0, 0);
+	require(bus_join(p->b, names[p->slot % 2], strlen(names[p->slot % 2]), NULL,
+			 &rooms[p->slot % 2], &p->last) == BUS_OK,
 		"join", 0, 0);
 	while (atomic_load(&board->ready) < PLAYERS) {
 		bool idle = publish_to_both(p, rooms);
@@ -475,9 +484,13 @@ static void play_witness(struct player *p)
 
 enum { WITNESS = 0, VICTIMS = 3, KILL_MS = 1500, KILLS_AT_LEAST = 200, MS_AT_MOST = 30000 };
 
+static const struct bus_keep some = { .messages = 20, .bytes = LAG / 16 };
+
 static void start_victim(int slot)
 {
-	struct player p = { .slot = slot, .to_send = UINT32_MAX, .to_receive = UINT64_MAX };
+	struct player p = {
+		.slot = slot, .keep = &some, .to_send = UINT32_MAX, .to_receive = UINT64_MAX
+	};
 
 	assert_true(lives < LIVES - 1);
 	p.life = ++lives;
@@ -522,6 +535,29 @@ static void await_moment(int slot, unsigned n)
 			break;
 }
 
+/* The newest are there, as many as are kept by their number or by their bytes. */
+static void check_main_is_kept(struct bus_room room)
+{
+	static struct bus_entry entries[100];
+	static uint8_t bytes[LAG];
+	struct bus_past past = { entries, 100, 0, bytes, sizeof(bytes), 0, 0, 1 };
+	uint64_t number = bus_sequence(master, room), size = 0;
+	struct payload head;
+
+	assert_null(bus_check_keeping(master));
+	assert_int_equal(bus_history(master, room, UINT64_MAX, &past), BUS_EMPTY);
+	for (size_t i = past.most; i-- > past.first;) {
+		assert_int_equal(entries[i].sequence, number--);
+		check_bytes(&entries[i], &head);
+		size += bus_entry_size(entries[i].frame_len);
+	}
+	assert_false(board->failed);
+	print_message("%zu entries kept, %llu bytes\n", past.most - past.first,
+		      (unsigned long long)size);
+	assert_true(past.most - past.first == some.messages ||
+		    size + bus_entry_size(sizeof(struct message)) > some.bytes);
+}
+
 /* All rooms can be used again, once the log has gone round. */
 static void check_rooms_are_free(void)
 {
@@ -533,16 +569,21 @@ static void check_rooms_are_free(void)
 
 	assert_null(bus_check_directory(master));
 	bus_set_slot(master, WITNESS);
-	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_OK);
-	for (int n = 0; n < SIZE / (LAG / 2) + 2; n++) {
-		assert_int_equal(bus_append(master, room, &message, &part, 1), BUS_OK);
+	assert_int_equal(bus_join(master, "main", 4, NULL, &room, &sequence), BUS_OK);
+	check_main_is_kept(room);
+	for (int n = 0; n < SIZE / (LAG / 2) + 2;) {
+		enum bus_result result = bus_append(master, room, &message, &part, 1);
+
+		assert_true(result == BUS_OK || (result == BUS_FULL && bus_want_space(master)));
+		n += result == BUS_OK;
 		bus_advance(master, master->shared->tail);
 	}
 	for (int n = 0; n < ROOMS - 1; n++) {
 		snprintf(name, sizeof(name), "fresh %d", n);
-		assert_int_equal(bus_join(master, name, strlen(name), &room, &sequence), BUS_OK);
+		assert_int_equal(bus_join(master, name, strlen(name), NULL, &room, &sequence),
+				 BUS_OK);
 	}
-	assert_int_equal(bus_join(master, "many", 4, &room, &sequence), BUS_ROOMS_FULL);
+	assert_int_equal(bus_join(master, "many", 4, NULL, &room, &sequence), BUS_ROOMS_FULL);
 	assert_null(bus_check_directory(master));
 }
 
@@ -602,7 +643,7 @@ static void test_stopped_owner(void **state)
 
 	(void)state;
 	bus_set_slot(master, 1);
-	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(master, "main", 4, NULL, &room, &sequence), BUS_OK);
 	start(&p, hold_the_lock);
 	assert_int_equal(waitpid(pids[5], &status, WUNTRACED), pids[5]);
 	assert_true(WIFSTOPPED(status));
@@ -615,13 +656,13 @@ static void test_stopped_owner(void **state)
 	}
 	/* A hundred publishers do not wait a hundred times 2 ms. */
 	assert_true(elapsed_ms(&begin) < 150);
-	assert_int_equal(bus_join(master, "other", 5, &room, &sequence), BUS_FULL);
+	assert_int_equal(bus_join(master, "other", 5, NULL, &room, &sequence), BUS_FULL);
 	assert_int_equal(bus_lock_owner(master, &after), pids[5]);
 	assert_int_equal(before, after);
 
 	kill_one(5);
 	assert_int_equal(bus_lock_owner(master, &after), 0);
-	assert_int_equal(bus_join(master, "other", 5, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(master, "other", 5, NULL, &room, &sequence), BUS_OK);
 	assert_int_equal(bus_lock_owner(master, &after), 0);
 	assert_true(after > before);
 	assert_int_equal(master->shared->recoveries, 1);
@@ -656,9 +697,9 @@ static void check_recovery_of_nonsense(void (*die)(struct player *p))
 	pids[5] = 0;
 	bus_set_slot(master, 0);
 	bus_set_slot(&other, 1);
-	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_CORRUPT);
-	assert_int_equal(bus_join(&other, "main", 4, &room, &sequence), BUS_CORRUPT);
-	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_CORRUPT);
+	assert_int_equal(bus_join(master, "main", 4, NULL, &room, &sequence), BUS_CORRUPT);
+	assert_int_equal(bus_join(&other, "main", 4, NULL, &room, &sequence), BUS_CORRUPT);
+	assert_int_equal(bus_join(master, "main", 4, NULL, &room, &sequence), BUS_CORRUPT);
 }
 
 static void test_recovery_of_nonsense(void **state)
@@ -674,7 +715,7 @@ static void test_recovery_of_another_room(void **state)
 
 	(void)state;
 	bus_set_slot(master, 0);
-	assert_int_equal(bus_join(master, "main", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(master, "main", 4, NULL, &room, &sequence), BUS_OK);
 	assert_int_equal(room.index, 0);
 	assert_int_equal(bus_append(master, room, &message, NULL, 0), BUS_OK);
 	check_recovery_of_nonsense(die_with_another_room);

@@ -107,7 +107,7 @@ static void say(struct fixture *f, unsigned room, size_t len)
 static void open_rooms(struct fixture *f)
 {
 	for (unsigned i = 0; i < NAMES; i++)
-		assert_int_equal(bus_open(f->bus, (const char *)&i, sizeof(i), &f->rooms[i]),
+		assert_int_equal(bus_open(f->bus, (const char *)&i, sizeof(i), NULL, &f->rooms[i]),
 				 BUS_OK);
 }
 
@@ -237,7 +237,7 @@ static enum bus_result ask_plainly(struct bus *b, struct bus_room room)
 {
 	static struct bus_entry entries[10];
 	static uint8_t bytes[SIZE];
-	struct bus_past past = { entries, 10, 0, bytes, sizeof(bytes), 0 };
+	struct bus_past past = { entries, 10, 0, bytes, sizeof(bytes), 0, 0, 0 };
 
 	return bus_history(b, room, UINT64_MAX, &past);
 }
@@ -250,7 +250,7 @@ static void test_a_room_that_is_gone(void **state)
 	open_rooms(f);
 	assert_int_equal(ask_plainly(f->bus, f->rooms[0]), BUS_OK);
 	for (int n = 0; n < 2 * ROOMS; n++)
-		assert_int_equal(bus_open(f->bus, (const char *)&n, 3, &room), BUS_OK);
+		assert_int_equal(bus_open(f->bus, (const char *)&n, 3, NULL, &room), BUS_OK);
 	assert_int_equal(ask_plainly(f->bus, f->rooms[0]), BUS_GONE);
 	room.index = UINT32_MAX;
 	assert_int_equal(ask_plainly(f->bus, room), BUS_GONE);
@@ -358,7 +358,7 @@ static void test_while_others_write(void **state)
 	while (f->bus->shared->tail < 4 * SIZE)
 		usleep(100);
 	for (int n = 0; n < LOOKS; n++) {
-		struct bus_past past = { entries, 100, 0, bytes, sizeof(bytes), 0 };
+		struct bus_past past = { entries, 100, 0, bytes, sizeof(bytes), 0, 0, 0 };
 		uint64_t before = bus_sequence(f->bus, f->rooms[n % 2]);
 
 		assert_int_not_equal(bus_history(f->bus, f->rooms[n % 2], UINT64_MAX, &past),

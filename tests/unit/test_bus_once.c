@@ -11,7 +11,7 @@
 
 #include "test_bus_check.h"
 
-enum { SIZE = 65536, LAG = 16384, ROOMS = 4, ITEMS = BUS_KEY_ITEMS + 1 };
+enum { SIZE = 131072, LAG = 32768, ROOMS = 4, ITEMS = BUS_KEY_ITEMS + 1 };
 
 /* A publisher that is in no room, and a worker that reads; the memory is one. */
 struct fixture {
@@ -37,7 +37,7 @@ static int set_up(void **state)
 	f->reader = *f->author;
 	bus_set_slot(&f->reader, 0);
 	bus_set_slot(f->author, SLOTS_WORKERS);
-	assert_int_equal(bus_join(&f->reader, "room", 4, &f->room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(&f->reader, "room", 4, NULL, &f->room, &sequence), BUS_OK);
 	f->part = (struct bus_part){ "x", 1 };
 	f->now = 1000;
 	*state = f;

@@ -46,7 +46,7 @@ static struct bus_room join(int number)
 	char name[16];
 	int len = snprintf(name, sizeof(name), "/%d", number);
 
-	assert_int_equal(bus_join(bus, name, (size_t)len, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(bus, name, (size_t)len, NULL, &room, &sequence), BUS_OK);
 	return room;
 }
 

@@ -18,130 +18,18 @@
 
 #include <cmocka.h>
 
-#include "step.h"
-#include "test_bus_check.h"
+#include "bus_step.h"
 
-enum { SIZE = 65536, LAG = 8192, ROOMS = 3, OTHER = 1 };
-/* Where the process that is killed is: among the workers, or a role that publishes beside them. */
-enum { A_WORKER = 0, A_ROLE = SLOTS_WORKERS };
-enum { KILLS = 200, MEDDLINGS = 60, TOO_MANY_STEPS = 100000 };
-
-struct fixture {
-	struct bus *victim; /* the master's struct, which the traced process inherits */
-	int slot; /* of the victim */
-	struct bus other;
-	struct bus_room room;
-	int wakeups[SLOTS];
-	uint64_t last; /* sequence that the other has read */
-	unsigned number;
-	struct bus_room held[ROOMS]; /* by the victim, before it is traced */
-	uint64_t answers[2]; /* to what was published with a key */
-};
-
-static int set_up_in(void **state, int slot)
-{
-	struct bus_limits l = { .size = SIZE, .lag = LAG, .max_rooms = ROOMS };
-	struct fixture *f = calloc(1, sizeof(*f));
-	uint64_t sequence;
-
-	assert_non_null(f);
-	f->slot = slot;
-	bus_check_open(f->wakeups);
-	f->victim = bus_new(&l, f->wakeups);
-	assert_non_null(f->victim);
-	f->other = *f->victim;
-	bus_set_slot(&f->other, OTHER);
-	assert_int_equal(bus_join(&f->other, "room", 4, &f->room, &sequence), BUS_OK);
-	*state = f;
-	return 0;
-}
+enum { LAG = 8192, ROOMS = 3 };
 
 static int set_up(void **state)
 {
-	return set_up_in(state, A_WORKER);
+	return set_up_in(state, A_WORKER, LAG, ROOMS);
 }
 
 static int set_up_role(void **state)
 {
-	return set_up_in(state, A_ROLE);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	bus_free(f->victim);
-	bus_check_close(f->wakeups);
-	free(f);
-	return 0;
-}
-
-/* Starts a process that stops, makes the call, stops and ends. -1: it cannot be traced. */
-static pid_t start(struct fixture *f, void (*prepare)(struct fixture *),
-		   void (*call)(struct fixture *))
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		bus_set_slot(f->victim, f->slot);
-		if (prepare)
-			prepare(f);
-		/* so that the call has not to look at all cursors first */
-		bus_scan(f->victim, f->victim->shared->tail);
-		step_begin();
-		call(f);
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	return step_ready(pid) ? pid : -1;
-}
-
-/* As the master does. */
-static void end(struct fixture *f, pid_t pid)
-{
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	bus_clear_slot(f->victim, f->slot);
-}
-
-static void skip_for(const char *why)
-{
-	print_message("SKIPPED: %s\n", why);
-	skip();
-}
-
-/*
- * Kills after 0, 1, 2 ... instructions of the call, or in strides that make about KILLS of them;
- * check looks at what is left each time. Returns how many they were.
- */
-static unsigned kill_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
-				void (*call)(struct fixture *), void (*check)(struct fixture *))
-{
-	unsigned seed = bus_check_seed(), length, stride, n = 0, kills = 0;
-	pid_t pid = start(f, prepare, call);
-
-	if (pid < 0)
-		skip_for("needs ptrace, which is not allowed here");
-	length = step(pid, TOO_MANY_STEPS);
-	end(f, pid);
-	check(f);
-	if (length == TOO_MANY_STEPS)
-		skip_for("needs a processor on which a lock that is traced ends");
-	stride = length / KILLS + 1;
-	/* Until one comes to its end: later calls may be longer, as the log is fuller. */
-	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {
-		f->number++;
-		pid = start(f, prepare, call);
-		assert_true(pid > 0);
-		n = at + (unsigned)rand_r(&seed) % stride;
-		more = step(pid, n) == n;
-		end(f, pid);
-		check(f);
-		kills++;
-	}
-	print_message("%u kills in %u instructions, %llu with the lock\n", kills, n,
-		      (unsigned long long)f->victim->shared->recoveries);
-	return kills;
+	return set_up_in(state, A_ROLE, LAG, ROOMS);
 }
 
 /* The other worker's own entry follows what the dead one may have left, without a gap. */
@@ -176,13 +64,13 @@ static void join_room(struct fixture *f)
 {
 	uint64_t sequence;
 
-	if (bus_join(f->victim, "room", 4, &f->room, &sequence) != BUS_OK)
+	if (bus_join(f->victim, "room", 4, NULL, &f->room, &sequence) != BUS_OK)
 		_exit(1);
 }
 
 static void open_room(struct fixture *f)
 {
-	if (bus_open(f->victim, "room", 4, &f->room) != BUS_OK)
+	if (bus_open(f->victim, "room", 4, NULL, &f->room) != BUS_OK)
 		_exit(1);
 }
 
@@ -195,11 +83,6 @@ static void append(struct fixture *f)
 	memset(bytes, (int)f->number, sizeof(bytes));
 	if (bus_append(f->victim, f->room, &own, &part, 1) != BUS_OK)
 		_exit(1);
-}
-
-static void assert_some_with_the_lock(const struct fixture *f, unsigned kills)
-{
-	assert_true(f->victim->shared->recoveries > kills / 10);
 }
 
 static uint64_t whole, absent;
@@ -258,7 +141,7 @@ static void append_batch(struct fixture *f)
 static void open_two(struct fixture *f)
 {
 	open_room(f);
-	if (bus_open(f->victim, "second", 6, &f->held[0]) != BUS_OK)
+	if (bus_open(f->victim, "second", 6, NULL, &f->held[0]) != BUS_OK)
 		_exit(1);
 }
 
@@ -288,7 +171,7 @@ static void check_batch(struct fixture *f)
 	struct bus_room room;
 	uint64_t entries = go_on(f), now;
 
-	assert_int_equal(bus_open(&f->other, "second", 6, &room), BUS_OK);
+	assert_int_equal(bus_open(&f->other, "second", 6, NULL, &room), BUS_OK);
 	if (f->number == 0)
 		second = 0;
 	now = bus_sequence(&f->other, room);
@@ -452,13 +335,14 @@ static void check_join(struct fixture *f)
 		char name[32];
 		int len = snprintf(name, sizeof(name), "fresh %u %u", f->number, i);
 
-		assert_int_equal(bus_join(&f->other, name, (size_t)len, &rooms[i], &sequence),
+		assert_int_equal(bus_join(&f->other, name, (size_t)len, NULL, &rooms[i], &sequence),
 				 BUS_OK);
 		assert_int_equal(sequence, 0);
 		assert_true(rooms[i].id > newest);
 		newest = rooms[i].id;
 	}
-	assert_int_equal(bus_join(&f->other, "many", 4, &rooms[0], &sequence), BUS_ROOMS_FULL);
+	assert_int_equal(bus_join(&f->other, "many", 4, NULL, &rooms[0], &sequence),
+			 BUS_ROOMS_FULL);
 	assert_null(bus_check_directory(f->victim));
 	for (uint32_t i = 0; i < ROOMS; i++)
 		if (i != f->room.index)
@@ -473,7 +357,7 @@ static void join_new(struct fixture *f)
 	uint64_t sequence;
 
 	memcpy(name + 3, &f->number, sizeof(f->number));
-	if (bus_join(f->victim, name, 3 + sizeof(f->number), &room, &sequence) != BUS_OK)
+	if (bus_join(f->victim, name, 3 + sizeof(f->number), NULL, &room, &sequence) != BUS_OK)
 		_exit(1);
 }
 
@@ -493,7 +377,7 @@ static void check_open(struct fixture *f)
 	for (unsigned i = 0; i < 2 * ROOMS; i++) {
 		int len = snprintf(name, sizeof(name), "fresh %u %u", f->number, i);
 
-		assert_int_equal(bus_open(&f->other, name, (size_t)len, &room), BUS_OK);
+		assert_int_equal(bus_open(&f->other, name, (size_t)len, NULL, &room), BUS_OK);
 	}
 	assert_null(bus_check_directory(f->victim));
 }
@@ -504,7 +388,7 @@ static void open_new(struct fixture *f)
 	struct bus_room room;
 
 	memcpy(name + 3, &f->number, sizeof(f->number));
-	if (bus_open(f->victim, name, 3 + sizeof(f->number), &room) != BUS_OK)
+	if (bus_open(f->victim, name, 3 + sizeof(f->number), NULL, &room) != BUS_OK)
 		_exit(1);
 }
 
@@ -522,7 +406,7 @@ static void check_members(struct fixture *f)
 
 	bus_set_slot(&next, f->slot);
 	assert_int_equal(bus_members(&f->other, f->room), 3);
-	assert_int_equal(bus_join(&next, "room", 4, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(&next, "room", 4, NULL, &room, &sequence), BUS_OK);
 	assert_int_equal(bus_members(&f->other, f->room), 3);
 	bus_leave(&next, room);
 	go_on(f);
@@ -576,44 +460,6 @@ static void test_owner_is_named_wherever_it_stands(void **state)
 	assert_true(held > 50);
 }
 
-/*
- * Stops after 0, 1, 2 ... instructions of the call, meddles, and lets it go on. The call ends the
- * process when it got what it must not get; check, unless it is NULL, looks at what came of it.
- */
-static void meddle_everywhere(struct fixture *f, void (*prepare)(struct fixture *),
-			      void (*call)(struct fixture *), void (*meddle)(struct fixture *),
-			      void (*check)(struct fixture *))
-{
-	unsigned seed = bus_check_seed(), stride, n = 0;
-	pid_t pid;
-	int status;
-
-	prepare(f);
-	pid = start(f, NULL, call);
-	if (pid < 0)
-		skip_for("needs ptrace, which is not allowed here");
-	stride = step(pid, TOO_MANY_STEPS) / MEDDLINGS + 1;
-	end(f, pid);
-	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {
-		f->number++;
-		prepare(f);
-		pid = start(f, NULL, call);
-		assert_true(pid > 0);
-		n = at + (unsigned)rand_r(&seed) % stride;
-		more = step(pid, n) == n;
-		if (more) {
-			meddle(f);
-			assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
-			assert_int_equal(waitpid(pid, &status, 0), pid);
-			assert_true(WIFSTOPPED(status));
-			if (check)
-				check(f);
-		}
-		end(f, pid);
-	}
-	print_message("meddled with %u instructions\n", n);
-}
-
 /* All bytes of an entry are the low ones of its number. */
 static void say_some(struct fixture *f)
 {
@@ -642,7 +488,7 @@ static void look_back(struct fixture *f)
 {
 	static struct bus_entry entries[3];
 	static uint8_t bytes[SIZE];
-	struct bus_past past = { entries, 3, 0, bytes, sizeof(bytes), 0 };
+	struct bus_past past = { entries, 3, 0, bytes, sizeof(bytes), 0, 0, 0 };
 
 	enum bus_result result = bus_history(f->victim, f->room, UINT64_MAX, &past);
 
@@ -671,7 +517,7 @@ static void open_one(struct fixture *f, char letter, struct bus_room *room)
 
 	memset(name, letter, sizeof(name));
 	memcpy(name, &f->number, sizeof(f->number));
-	assert_int_equal(bus_open(&f->other, name, sizeof(name), room), BUS_OK);
+	assert_int_equal(bus_open(&f->other, name, sizeof(name), NULL, room), BUS_OK);
 }
 
 static void open_a(struct fixture *f)
@@ -709,7 +555,7 @@ static void join_one(struct fixture *f, char letter, uint32_t number)
 	struct bus_part part = { "x", 1 };
 	uint64_t sequence;
 
-	assert_int_equal(bus_join(&f->other, &letter, 1, &f->held[2], &sequence), BUS_OK);
+	assert_int_equal(bus_join(&f->other, &letter, 1, NULL, &f->held[2], &sequence), BUS_OK);
 	for (uint32_t i = 0; i < number; i++)
 		assert_int_equal(bus_append(&f->other, f->held[2], &meta, &part, 1), BUS_OK);
 	bus_set_members(&f->other, f->held[2], number);
@@ -722,11 +568,14 @@ static void join_a(struct fixture *f)
 	uint64_t sequence;
 
 	if (f->held[1].id == 0)
-		assert_int_equal(bus_join(&f->other, "stays", 5, &f->held[1], &sequence), BUS_OK);
+		assert_int_equal(bus_join(&f->other, "stays", 5, NULL, &f->held[1], &sequence),
+				 BUS_OK);
 	bus_leave(&f->other, f->held[2]);
 	fill_the_log(f);
 	join_one(f, 'a', 1);
 	f->held[0] = f->held[2];
+	/* what comes in its place begins there */
+	f->answers[0] = bus_sequence(&f->other, f->held[0]);
 }
 
 static void join_b_instead(struct fixture *f)
@@ -745,7 +594,8 @@ static void list_it(struct fixture *f)
 	if (!bus_list(f->victim, f->held[0].index, &r))
 		return;
 	number = r.name[0] == 'a' ? 1 : 2;
-	if (r.name_len != 1 || r.name[0] != "?ab"[number] || r.sequence > number ||
+	if (r.name_len != 1 || r.name[0] != "?ab"[number] ||
+	    (number == 1 ? r.sequence > f->answers[0] : r.sequence < f->answers[0]) ||
 	    (r.members != 0 && r.members != number))
 		_exit(1);
 }
@@ -798,9 +648,10 @@ static void hold_up(struct fixture *f)
 
 	bus_advance(&f->other, f->other.shared->tail);
 	if (!(f->victim->rooms[f->room.index].members & 1 << OTHER))
-		assert_int_equal(bus_join(&f->other, "room", 4, &f->room, &sequence), BUS_OK);
+		assert_int_equal(bus_join(&f->other, "room", 4, NULL, &f->room, &sequence), BUS_OK);
 	if (f->other.joined == 1)
-		assert_int_equal(bus_join(&f->other, "more", 4, &f->held[0], &sequence), BUS_OK);
+		assert_int_equal(bus_join(&f->other, "more", 4, NULL, &f->held[0], &sequence),
+				 BUS_OK);
 	while (say(f, &f->other) == BUS_OK)
 		continue;
 	while (is_told(f, f->slot))
@@ -849,8 +700,8 @@ static void victim_holds_up(struct fixture *f)
 	f->victim->joined = 0;
 	bus_set_slot(f->victim, f->slot);
 	bus_advance(&f->other, f->other.shared->tail);
-	assert_int_equal(bus_join(f->victim, "room", 4, &f->room, &sequence), BUS_OK);
-	assert_int_equal(bus_join(f->victim, "more", 4, &f->held[0], &sequence), BUS_OK);
+	assert_int_equal(bus_join(f->victim, "room", 4, NULL, &f->room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(f->victim, "more", 4, NULL, &f->held[0], &sequence), BUS_OK);
 	do
 		bus_advance(&f->other, f->other.shared->tail);
 	while (say(f, &f->other) == BUS_OK);

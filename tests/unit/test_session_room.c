@@ -243,7 +243,8 @@ static void join_by_another(const char *room)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		bus_set_slot(worker.bus, OTHER_SLOT);
-		_exit(bus_join(worker.bus, room, strlen(room), &r, &sequence) == BUS_OK ? 0 : 1);
+		_exit(bus_join(worker.bus, room, strlen(room), NULL, &r, &sequence) == BUS_OK ? 0
+											      : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -324,7 +325,7 @@ static void another_is_in(const char *room, struct bus_room *r)
 {
 	uint64_t sequence;
 
-	assert_int_equal(bus_join(&other_bus, room, strlen(room), r, &sequence), BUS_OK);
+	assert_int_equal(bus_join(&other_bus, room, strlen(room), NULL, r, &sequence), BUS_OK);
 }
 
 /* The bus is full for one room and has space for another, which does not wait for that. */
@@ -396,7 +397,7 @@ static void test_bursts_are_gathered(void **state)
 	other_bus = *worker.bus;
 	bus_set_slot(&other_bus, OTHER_SLOT);
 	upgrade(&a, REQUEST("/") "\r\n");
-	assert_int_equal(bus_open(&other_bus, "/", 1, &room), BUS_OK);
+	assert_int_equal(bus_open(&other_bus, "/", 1, NULL, &room), BUS_OK);
 
 	/* its own alone, and the others' alone: nothing to wait for, up to here */
 	for (int i = 0; i < 3; i++) {
@@ -695,7 +696,9 @@ static void test_kinds_that_are_not_known(void **state)
 	append("/", BUS_KIND_MESSAGE + 1, "\x81\x01?");
 	say_within_the_turn(&a, "x");
 	append("/", 0, "not a frame");
-	append("/", UINT16_MAX, "\x88");
+	append("/", BUS_KIND_KEPT - 1, "\x88");
+	/* this one is known, and nothing new */
+	append("/", BUS_KIND_KEPT, "\x81\x01z");
 	say_frame(&b, 0x81, "y");
 	ASSERT_HEARD(&a, "\x81\x01x\x81\x01y");
 	ASSERT_HEARD(&b, "\x81\x01x\x81\x01y");

@@ -77,7 +77,7 @@ static void test_members_elsewhere(void **state)
 	(void)state;
 	assert_int_equal(ask(&a), 101);
 	bus_set_slot(worker.bus, OTHER_SLOT);
-	assert_int_equal(bus_join(worker.bus, "/", 1, &room, &sequence), BUS_OK);
+	assert_int_equal(bus_join(worker.bus, "/", 1, NULL, &room, &sequence), BUS_OK);
 	bus_set_members(worker.bus, room, 1);
 	bus_set_slot(worker.bus, WORKER_SLOT);
 	check_full(&c);
@@ -130,7 +130,7 @@ static void test_members_may_not_publish(void **state)
 	ASSERT_HEARD(&b, "");
 	assert_int_equal(COUNTED_AT("/", not_allowed), 2);
 	assert_int_equal(a.conn->extra->unheard, 2);
-	assert_int_equal(bus_open(worker.bus, "/", 1, &room), BUS_OK);
+	assert_int_equal(bus_open(worker.bus, "/", 1, NULL, &room), BUS_OK);
 	assert_int_equal(bus_append(worker.bus, room, &meta, &frame, 1), BUS_OK);
 	turn();
 	ASSERT_HEARD(&a, "\x81\x02hi");
