@@ -402,11 +402,19 @@ static void note_unsent(void)
 	atomic_store_explicit(&session.row->slow, transport_blocked, memory_order_relaxed);
 }
 
+/* Ahead of what would be overwritten. */
+static void carry_what_is_kept(void)
+{
+	if (bus_carry(session.bus, session.ticked, session_clock()) == BUS_CORRUPT)
+		session_bus_corrupt();
+}
+
 void session_tick(void)
 {
 	session.now++;
 	note_time();
 	note_unsent();
+	carry_what_is_kept();
 	turn_tick();
 	turn_counters_tick();
 	block_tick();
