@@ -30,6 +30,7 @@ enum { MESSAGES_MAX = 4096, TRIES = 2, RETRY_AFTER = 1, KEY_RETRY_AFTER = 10 };
 
 struct message {
 	const char *room;
+	struct bus_keep keep; /* what that room keeps */
 	enum ws_opcode opcode;
 	const void *data;
 	size_t len;
@@ -89,6 +90,7 @@ static bool find_room(const char *path, struct message *m, struct objection *o)
 	m->room = path;
 	if (!e || !e->has_room)
 		return object(o, 404, "no-such-room", "no endpoint with a room has this path");
+	m->keep = config_keep(e);
 	if (e->room.publish == PUBLISH_NONE)
 		return object(o, 403, "not-allowed", "publish there is \"none\": nobody may");
 	if (m->len > (size_t)e->limits.max_message)
@@ -148,7 +150,7 @@ static enum bus_result open_rooms(const struct message *m, struct bus_item *item
 		if (i > 0 && strcmp(m[i].room, m[i - 1].room) == 0)
 			items[i].room = items[i - 1].room;
 		else
-			result = bus_open(admin.bus, m[i].room, strlen(m[i].room), NULL,
+			result = bus_open(admin.bus, m[i].room, strlen(m[i].room), &m[i].keep,
 					  &items[i].room);
 	}
 	return result;

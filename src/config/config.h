@@ -69,6 +69,9 @@ struct config_limits {
 enum config_publish { PUBLISH_MEMBERS, PUBLISH_BACKEND, PUBLISH_NONE };
 enum config_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_BOTH /* whichever the client asks for */ };
 
+/* Messages that a room keeps, at most. */
+enum { CONFIG_HISTORY_MAX = 10000 };
+
 /* Who asks for this subprotocol gets the format "json", where it may be had. */
 #define CONFIG_ROOM_SUBPROTOCOL "ignyx.room.v1"
 
@@ -78,6 +81,9 @@ struct config_room {
 	int publish; /* enum config_publish */
 	int64_t max_members; /* over all workers; 0: any number */
 	int format; /* enum config_format */
+	int64_t history; /* messages that are kept of each room; 0: none */
+	int64_t history_bytes, history_ttl; /* and how long at most, in ms; ttl 0: for ever */
+	int64_t replay; /* of these, how many a new member gets */
 };
 
 /* A certificate with its chain and key. The objects are OpenSSL's. */
@@ -293,6 +299,9 @@ void config_route(const struct config *c, const struct upgrade *up, struct confi
  * nowhere.
  */
 const struct config_endpoint *config_route_name(const struct config *c, const char *name);
+
+/* What the rooms of an endpoint keep. */
+struct bus_keep config_keep(const struct config_endpoint *e);
 
 /*
  * What a placeholder took, of the path that led to an endpoint: a view of it. name: of the name of

@@ -258,6 +258,34 @@ static void check_rooms(struct config_report *r, const struct config_endpoint *e
 					    e->behaviour_name);
 }
 
+/* What is carried out of one append's way, in one piece (bus.h), and what goes out to who joins. */
+static void check_history(struct config_report *r, struct config_endpoint *e)
+{
+	const int64_t most = r->parse->snapshot->written.bus_lag / 4;
+	const config_setting_t *written = config_setting_get_member(r->group, "history_bytes");
+	struct config_room *k = &e->room;
+	char bytes[48], quarter[48];
+
+	if (k->replay > k->history)
+		config_report_error(r, "replay",
+				    "is %lld, and \"history\" is %lld: no more than is kept can be "
+				    "replayed",
+				    (long long)k->replay, (long long)k->history);
+	if (written == NULL && k->history_bytes > most)
+		k->history_bytes = most;
+	value_format_size(k->history_bytes, bytes, sizeof(bytes));
+	value_format_size(most, quarter, sizeof(quarter));
+	if (k->history_bytes > most)
+		config_report_error(r, "history_bytes",
+				    "is %s, more than a quarter of \"bus_lag\", which is %s", bytes,
+				    quarter);
+	else if (k->history > 0 && k->history_bytes > e->limits.max_pending)
+		report_warning(
+			r, written ? written : limit_setting(r),
+			"\"history_bytes\" is more than \"max_pending\": who gets all of it may be "
+			"ended as slow-consumer");
+}
+
 static void check_settings(struct config_report *r, struct config_endpoint *e)
 {
 	if (e->path != NULL) {
@@ -270,8 +298,10 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 	if (e->behaviour == NULL)
 		return;
 	check_rooms(r, e);
-	if (e->has_room && !r->parse->bus_is_wrong)
+	if (e->has_room && !r->parse->bus_is_wrong) {
 		check_bus(r, &e->limits);
+		check_history(r, e);
+	}
 	if (e->has_room || e->behaviour->message != NULL)
 		check_pending(r, &e->limits);
 }

@@ -123,6 +123,16 @@ bool config_uses_bus(const struct config *c)
 	return false;
 }
 
+struct bus_keep config_keep(const struct config_endpoint *e)
+{
+	return (struct bus_keep){
+		.messages = (uint32_t)e->room.history,
+		.bytes = (uint32_t)e->room.history_bytes,
+		.ttl = (uint32_t)((e->room.history_ttl + 999) / 1000),
+		.group = (uint16_t)e->key,
+	};
+}
+
 static void each_row(const char *scope, const struct config_key *k,
 		     void (*fn)(const char *scope, const struct config_key *k, void *arg),
 		     void *arg)

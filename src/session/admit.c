@@ -15,6 +15,7 @@
 #include "session/conn_internal.h"
 #include "session/opening.h"
 #include "session/per_address.h"
+#include "session/replay.h"
 #include "session/session.h"
 
 const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
@@ -125,8 +126,12 @@ static bool is_drained(const struct conn *c)
 	return of && (!*of || strcmp(of, c->endpoint->path) == 0);
 }
 
-static enum reason prepare(struct conn *c, const char *name, const struct http_head *h)
+/* What it asked for of the room's past is there from the moment on at which it is a member. */
+static enum reason prepare(struct conn *c, const char *name, const struct http_head *h,
+			   const struct replay_wish *wish)
 {
+	enum reason r;
+
 	if (session.stopping)
 		return REASON_SHUTDOWN;
 	if (is_drained(c))
@@ -137,13 +142,19 @@ static enum reason prepare(struct conn *c, const char *name, const struct http_h
 		c->admission->member.json = wants_json(c, h);
 	if (compress_agree(c, h) < 0)
 		return REASON_NO_MEMORY;
-	return count_member(c);
+	r = count_member(c);
+	if (r == REASON_NONE && c->endpoint->has_room)
+		replay_take(c, wish);
+	return r;
 }
 
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
 {
 	struct config_route route;
+	struct replay_wish wish;
 	enum reason r = upgrade_check(&rq->up);
+
+	replay_forget();
 
 	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
@@ -153,8 +164,10 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 		r = check_limits(c, rq);
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
+	if (r == REASON_NONE && !replay_read(rq->head.target, &wish, why))
+		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = prepare(c, route.name, &rq->head);
+		r = prepare(c, route.name, &rq->head, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
 	refusal_plain(why, r);

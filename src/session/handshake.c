@@ -18,6 +18,7 @@
 #include "session/listener.h"
 #include "session/noted.h"
 #include "session/opening.h"
+#include "session/replay.h"
 #include "session/session.h"
 
 /* What a client's messages are inflated to between two looks whether the turn is over. */
@@ -168,15 +169,16 @@ bool handshake_go_on(struct conn *c)
 static void become_open(struct conn *c, const struct opening_request *rq, size_t rest,
 			int64_t began)
 {
-	char response[UPGRADE_RESPONSE_MAX], extensions[DEFLATE_HEADER_MAX] = "";
+	char response[UPGRADE_RESPONSE_MAX], headers[DEFLATE_HEADER_MAX + REPLAY_HEADERS_MAX];
+	size_t n = replay_write_headers(c, headers);
 	const struct config_limits *l = &c->endpoint->limits;
 	const int64_t now = session_clock_us();
 
 	if (c->deflate)
-		deflate_write_header(extensions, &c->deflate->params);
+		deflate_write_header(headers + n, &c->deflate->params);
 	output_http(c, response,
 		    upgrade_write_accept(response, &rq->up, opening_subprotocol(c, &rq->head),
-					 extensions));
+					 headers));
 	conn_set_state(c, CONN_OPEN);
 	c->opened = (uint32_t)(now / 1000);
 	c->bytes_in = rest;

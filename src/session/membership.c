@@ -8,6 +8,7 @@
 #include "session/conn_internal.h"
 #include "session/joined.h"
 #include "session/registry.h"
+#include "session/replay.h"
 #include "session/session.h"
 #include "session/turn.h"
 #include "session/unheard.h"
@@ -24,6 +25,7 @@ bool room_join(struct conn *c, struct verdict *v)
 		return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, r ? REASON_NO_MEMORY : why);
 	if (m->json)
 		joined_send(c, "joined");
+	replay_send(c);
 	return true;
 }
 

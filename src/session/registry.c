@@ -81,9 +81,11 @@ static enum reason why_not(enum bus_result result)
 /* Makes this worker a reader; where its endpoint has a limit the room counts, or it is left again. */
 static enum bus_result join(struct room *r, const struct config_endpoint *e)
 {
-	enum bus_result result =
-		bus_join(session.bus, r->name, strlen(r->name), NULL, &r->bus, &r->newest_after);
+	enum bus_result result;
 
+	r->keep = config_keep(e);
+	result = bus_join(session.bus, r->name, strlen(r->name), &r->keep, &r->bus,
+			  &r->newest_after);
 	if (result != BUS_OK || r->bus.index >= registry.index_count)
 		return result == BUS_OK ? BUS_CORRUPT : result;
 	if (e->room.max_rooms > 0)
@@ -127,11 +129,19 @@ struct room *registry_enter(const struct config_endpoint *e, const char *name, e
 }
 
 /* Without the lock it counts where it did, which the next reload tries again. */
-void registry_move(const struct room *r, const struct config_endpoint *e)
+void registry_move(struct room *r, const struct config_endpoint *e)
 {
-	if (e->room.max_rooms > 0 &&
-	    bus_count_for(session.bus, r->bus, e->key, UINT32_MAX) == BUS_CORRUPT)
+	const struct bus_keep keep = config_keep(e);
+	enum bus_result counted = BUS_OK, kept = BUS_OK;
+
+	if (e->room.max_rooms > 0)
+		counted = bus_count_for(session.bus, r->bus, e->key, UINT32_MAX);
+	if (memcmp(&keep, &r->keep, sizeof(keep)) != 0)
+		kept = bus_set_keep(session.bus, r->bus, &keep);
+	if (counted == BUS_CORRUPT || kept == BUS_CORRUPT)
 		session_bus_corrupt();
+	if (kept == BUS_OK)
+		r->keep = keep;
 }
 
 struct room *registry_at(struct bus_room room)

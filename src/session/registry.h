@@ -41,6 +41,7 @@ TAILQ_HEAD(parked_list, conn_parked);
 struct room {
 	char *name;
 	struct bus_room bus;
+	struct bus_keep keep; /* what it keeps of its messages */
 	uint64_t newest_after; /* of all members */
 	size_t count, size;
 	size_t in_json; /* members whose messages come in envelopes, */
@@ -66,7 +67,7 @@ void registry_fini(void);
  */
 struct room *registry_enter(const struct config_endpoint *e, const char *name, enum reason *why);
 /* It is of that endpoint now, by a reload, and counts among its rooms, however many there are. */
-void registry_move(const struct room *r, const struct config_endpoint *e);
+void registry_move(struct room *r, const struct config_endpoint *e);
 /* The room that an entry names. NULL: this worker is not in it. */
 struct room *registry_at(struct bus_room room);
 /* Whether this worker is in no room at all. */

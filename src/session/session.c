@@ -21,6 +21,7 @@
 #include "session/opening.h"
 #include "session/per_address.h"
 #include "session/registry.h"
+#include "session/replay.h"
 #include "session/survey.h"
 #include "session/turn.h"
 #include "session/unsent.h"
@@ -79,6 +80,7 @@ void session_fini(void)
 	entry_fini();
 	registry_fini();
 	delivery_fini();
+	replay_fini();
 	output_fini();
 	opening_fini();
 	crowd_fini();
