@@ -8,7 +8,7 @@ set -u
 : "${CC:=cc}"
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcurl4-openssl-dev"
-check="libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
+check="curl libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
 browser="chromium"
 bench="valgrind openssl python3"
 peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
@@ -34,7 +34,7 @@ present() {
         gcc) command -v "${CC%% *}";;
         g++) command -v c++;;
         libc6-dev) echo '#include <stdio.h>' | $CC -E - ;;
-        pkg-config|autoconf|mandoc|clang-format|clang|npm|valgrind|openssl|python3|git) command -v "$1";;
+        pkg-config|autoconf|mandoc|curl|clang-format|clang|npm|valgrind|openssl|python3|git) command -v "$1";;
         libevent-dev) pkg-config --exists libevent_core libevent_extra libevent_openssl;;
         zlib1g-dev) pkg-config --exists zlib;;
         libssl-dev) pkg-config --exists libcrypto;;
