@@ -75,9 +75,10 @@ static json_t *bus_log(void)
 	struct bus_figures f;
 
 	bus_look(admin.bus, &f);
-	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:i}", "size", (json_int_t)f.size, "lag",
-			 (json_int_t)f.lag, "used", (json_int_t)f.used, "age", age_of(f.oldest),
-			 "rooms", (int)f.rooms, "max_rooms", (int)f.max_rooms);
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:i, s:i}", "size", (json_int_t)f.size, "lag",
+			 (json_int_t)f.lag, "used", (json_int_t)f.used, "kept", (json_int_t)f.kept,
+			 "age", age_of(f.oldest), "rooms", (int)f.rooms, "max_rooms",
+			 (int)f.max_rooms);
 }
 
 static uint64_t leaving(void)

@@ -25,6 +25,7 @@ static void add_bus(struct metrics_facts *f)
 	bus_look(admin.bus, &bus);
 	f->bus_capacity = bus.size;
 	f->bus_used = bus.used;
+	f->bus_kept = bus.kept;
 	f->rooms = bus.rooms;
 	f->max_rooms = bus.max_rooms;
 	if (bus.oldest > 0)

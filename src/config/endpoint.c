@@ -377,6 +377,38 @@ static void check_owners(struct parse *p)
 				    owners, BUS_OWNERS / 2);
 }
 
+/* In the worst case, in bytes: as many rooms as there may be, each of which keeps all it may. */
+static double worst_of(const struct config *c, const struct config_endpoint *e)
+{
+	int64_t rooms = !e->placeholders ? 1 : e->room.max_rooms ? e->room.max_rooms : c->max_rooms;
+	int64_t bytes = e->room.history * (e->limits.max_message + CONFIG_ENTRY_SPACE);
+
+	if (!e->has_room || e->room.history == 0)
+		return 0;
+	return (double)rooms *
+	       (double)(bytes < e->room.history_bytes ? bytes : e->room.history_bytes);
+}
+
+/* More than what all rooms may keep is no error: the oldest goes then. */
+static void check_kept(struct parse *p)
+{
+	const struct config *c = p->config;
+	char quarter[48];
+	double sum = 0;
+
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		sum += worst_of(c, &c->endpoints[i]);
+	if (sum <= (double)c->bus_size / 4)
+		return;
+	value_format_size(c->bus_size / 4, quarter, sizeof(quarter));
+	report_warning(
+		&p->top, config_setting_get_member(p->top.group, "endpoints"),
+		"rooms may have up to %.0f MiB of history, and a quarter of \"bus_size\" is %s: "
+		"beyond that the endpoint that keeps most loses its oldest; \"max_rooms\" and "
+		"\"history_bytes\" bound it",
+		sum / (1024 * 1024), quarter);
+}
+
 void endpoints_finish(struct parse *p)
 {
 	struct config *c = p->config;
@@ -384,6 +416,7 @@ void endpoints_finish(struct parse *p)
 	tdestroy(p->shapes, free_shaped);
 	check_health(p);
 	check_owners(p);
+	check_kept(p);
 	if (c->endpoint_count != 0)
 		qsort(c->endpoints, c->endpoint_count, sizeof(*c->endpoints), by_path);
 }

@@ -54,7 +54,7 @@ def test_status_of_the_log(daemon):
     def log():
         return ask(d, "/status")[1]["status"]["log"]
 
-    assert log() == {"size": 1 << 20, "lag": log()["lag"], "used": 0, "age": None, "rooms": 0, "max_rooms": 77}
+    assert log() == {"size": 1 << 20, "lag": log()["lag"], "used": 0, "kept": 0, "age": None, "rooms": 0, "max_rooms": 77}
     assert publish(d, "/chat", b"x")[0] == 200
     before = time.time()
     wait_until("it has an age", lambda: log()["age"] > 0)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from asking import Admin
+from asking import Admin, scrape
 from asking import ask as admin
 from harness import wait_until
 from raw import Raw, frame, BINARY, request, text
@@ -259,6 +259,21 @@ def test_who_comes_back_misses_nothing(daemon):
         writer.join()
     assert seen == list(range(len(seen)))
     d.log_contains("event=worker-died")
+
+
+def test_what_could_be_too_much(daemon):
+    """A warning with what it may come to; and how much it is now can be seen."""
+    d = daemon({"bus_size": "4M", "max_rooms": 100, "endpoints": [
+        room(path="/r/{x}", history=1000, history_bytes="32K"), room()]})
+    d.log_contains(r'rooms may have up to 3 MiB of history, and a quarter of "bus_size" is "1M"')
+    assert admin(d, "/status")[1]["status"]["log"]["kept"] == 0
+    publish(d, "x" * 1000)
+    assert 1000 < admin(d, "/status")[1]["status"]["log"]["kept"] < 1200
+    assert 1000 < scrape(d)["ignyxd_bus_kept_bytes", ""] < 1200
+    d.change(endpoints=[room(path="/r/{x}", history=1000, history_bytes="32K", max_rooms=10)])
+    mark = d.log_size()
+    d.reload()
+    assert "of history" not in d.log(mark)
 
 
 @pytest.mark.parametrize("settings, error", [
