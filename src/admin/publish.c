@@ -31,6 +31,7 @@ enum { MESSAGES_MAX = 4096, TRIES = 2, RETRY_AFTER = 1, KEY_RETRY_AFTER = 10 };
 struct message {
 	const char *room;
 	struct bus_keep keep; /* what that room keeps */
+	const struct config_endpoint *endpoint;
 	enum ws_opcode opcode;
 	const void *data;
 	size_t len;
@@ -88,6 +89,7 @@ static bool find_room(const char *path, struct message *m, struct objection *o)
 	const struct config_endpoint *e = config_route_name(admin.config, path);
 
 	m->room = path;
+	m->endpoint = e;
 	if (!e || !e->has_room)
 		return object(o, 404, "no-such-room", "no endpoint with a room has this path");
 	m->keep = config_keep(e);
@@ -156,6 +158,33 @@ static enum bus_result open_rooms(const struct message *m, struct bus_item *item
 	return result;
 }
 
+static void give_tokens(const struct message *m, const struct bus_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		bus_give_token(admin.bus, items[i].room, &m[i].endpoint->room_rate);
+}
+
+/* One for each message, or none. */
+static bool take_tokens(const struct message *m, const struct bus_item *items, size_t count,
+			struct objection *o)
+{
+	const int64_t now = session_clock_us() * 1000;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t ns =
+			bus_take_token(admin.bus, items[i].room, &m[i].endpoint->room_rate, now);
+
+		if (ns == 0)
+			continue;
+		give_tokens(m, items, i);
+		object(o, 429, "rate-limited", "more than room_rate of %s allows",
+		       m[i].endpoint->path);
+		o->retry_after = (unsigned)(ns / 1000000000) + 1;
+		return false;
+	}
+	return true;
+}
+
 static void make_item(struct message *m, struct bus_item *item)
 {
 	m->parts[0] =
@@ -191,9 +220,14 @@ static bool append(struct message *m, struct bus_item *items, size_t count, cons
 		make_item(&m[i], &items[i]);
 	for (int i = 0; i < TRIES && result == BUS_GONE; i++) {
 		result = open_rooms(m, items, count);
-		if (result == BUS_OK)
-			result = key->given ? bus_append_once(admin.bus, items, count, &key->once)
-					    : bus_append_all(admin.bus, items, count);
+		if (result != BUS_OK)
+			break;
+		if (!take_tokens(m, items, count, o))
+			return false;
+		result = key->given ? bus_append_once(admin.bus, items, count, &key->once)
+				    : bus_append_all(admin.bus, items, count);
+		if (result != BUS_OK)
+			give_tokens(m, items, count);
 	}
 	bus_wake_readers(admin.bus);
 	if (result == BUS_REPEATED)

@@ -54,7 +54,7 @@ static int map(struct bus *b)
 	size_t keeping = sizeof(struct bus_keeping) + b->max_rooms * sizeof(struct bus_dir_keep);
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 5,
+		.version = 6,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -63,7 +63,8 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners;
+	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners +
+		 b->max_rooms * sizeof(*b->rates);
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -79,6 +80,7 @@ static int map(struct bus *b)
 	b->keeping = (struct bus_keeping *)(b->keys + 1);
 	b->keeping_words = keeping / sizeof(uint64_t);
 	b->owners = (struct bus_owners *)((uint8_t *)b->keeping + keeping);
+	b->rates = (struct rate *)((uint8_t *)b->owners + owners);
 	return 0;
 }
 

@@ -167,6 +167,16 @@ enum { BUS_OWNERS = 1024 };
 enum bus_result bus_count_for(struct bus *b, struct bus_room room, uint64_t owner, uint32_t most)
 	__attribute__((warn_unused_result));
 
+/*
+ * Takes a token of the room's bucket, which all workers share (rate_take): 0, or nanoseconds until there
+ * is one. now: of the clock of all others who do. bus_give_token gives one back. A room that is gone
+ * has no limit.
+ */
+struct rate_size;
+int64_t bus_take_token(const struct bus *b, struct bus_room room, const struct rate_size *size,
+		       int64_t now);
+void bus_give_token(const struct bus *b, struct bus_room room, const struct rate_size *size);
+
 /* The last sequence number given in a room (none: as of bus_beginning); 0 also: it is gone. */
 uint64_t bus_sequence(const struct bus *b, struct bus_room room);
 

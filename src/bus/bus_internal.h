@@ -4,8 +4,8 @@
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
  * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
- * each slot, the keys of bus_append_once, what is kept, and the owners of rooms. Zeroes are a valid
- * empty directory, and no keys. What is behind the ring is not touched before it is needed.
+ * each slot, the keys of bus_append_once, what is kept, the owners of rooms, and their buckets. Zeroes
+ * are a valid empty directory, and no keys. What is behind the ring is not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/patience.h"
+#include "base/rate.h"
 #include "base/segment.h"
 #include "bus/bus.h"
 
@@ -214,6 +215,7 @@ struct bus {
 	struct bus_dir_room *rooms;
 	struct bus_dir_name *names;
 	_Atomic uint32_t *counts; /* see bus_count_of */
+	struct rate *rates; /* one for each room */
 	struct bus_keys *keys;
 	struct bus_owners *owners;
 	struct bus_keeping *keeping;

@@ -102,6 +102,9 @@ static enum bus_result create(struct bus *b, const struct key *k, uint32_t *inde
 		return result;
 	STORE(b->shared->last_id, id);
 	STORE(r->id, id);
+	/* it is not its predecessor's: but untouched memory stays so */
+	if (LOAD(b->rates[*index].full_at) != 0)
+		STORE(b->rates[*index].full_at, 0);
 	STORE(r->sequence, floor);
 	STORE(b->keeping->rooms[*index].start, floor);
 	STORE(r->last, 0);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/cidr.h"
+#include "base/rate.h"
 #include "base/slots.h"
 #include "bus/bus.h"
 #include "config/key.h"
@@ -40,6 +41,9 @@ enum {
 
 enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
 
+/* What becomes of a message that is more than a rate allows. */
+enum config_over_rate { OVER_RATE_DELAY, OVER_RATE_DROP, OVER_RATE_CLOSE };
+
 /* permessage-deflate (RFC 7692). */
 struct config_compression {
 	bool enabled;
@@ -54,6 +58,9 @@ struct config_limits {
 	int64_t max_message; /* bytes */
 	int64_t max_pending; /* bytes */
 	int slow_consumer; /* enum config_slow_consumer */
+	int64_t rate,
+		burst; /* of messages of one client: as of struct rate_size, and rate_size_of */
+	int over_rate; /* enum config_over_rate */
 	/* ms; 0: off */
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
 	int64_t close_timeout, stall_timeout;
@@ -79,6 +86,7 @@ enum { CONFIG_HISTORY_MAX = 10000 };
 struct config_room {
 	int64_t max_rooms; /* over all workers; 0: any number */
 	int publish; /* enum config_publish */
+	int64_t room_rate; /* of messages, as of struct rate_size */
 	int64_t max_members; /* over all workers; 0: any number */
 	int format; /* enum config_format */
 	int64_t history; /* messages that are kept of each room; 0: none */
@@ -188,8 +196,10 @@ struct config_endpoint {
 	int64_t max_connections_per_address; /* to it; 0: any number */
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
-	bool reads_texts; /* what they say may be a request, or is to be JSON: not for echo */
+	bool looks; /* at what they say: for a rate, a request, JSON; not for a plain echo */
 	struct config_room room; /* the presets where it has none */
+	struct rate_size rate; /* resolved: of messages of one client, */
+	struct rate_size room_rate; /* and of a room */
 	struct config_limits limits;
 	const struct config *config; /* the snapshot that it belongs to */
 	uint64_t key; /* of its path, never 0: the same in all snapshots and processes */

@@ -22,6 +22,9 @@
 #include "config/value.h"
 #include "proto/utf8.h"
 
+/* Nanoseconds. */
+static const int64_t TWO_TICKS = 200000000, SLOWEST_DELAY = INT64_C(60) * 1000000000;
+
 static const struct behaviour *find_behaviour(const struct parse *p, const char *name)
 {
 	for (size_t i = 0; name != NULL && p->behaviours[i] != NULL; i++) {
@@ -247,6 +250,41 @@ static void report_unknown_of_any(struct config_report *r)
 	free(keys);
 }
 
+/*
+ * Who is held up goes on with a tick of the session (SESSION_TICK), so what comes in two of them is not
+ * too much at once: else the ticks would be the limit.
+ */
+static struct rate_size size_of(const struct config_limits *l, int64_t every, int64_t burst)
+{
+	struct rate_size size = rate_size_of(every, burst);
+
+	if (every > 0 && l->over_rate == OVER_RATE_DELAY && size.depth < TWO_TICKS)
+		size.depth = every < TWO_TICKS ? TWO_TICKS : every;
+	return size;
+}
+
+/* Nobody hears from who is not read from, not even that it goes. */
+static void check_rate(struct config_report *r, struct config_endpoint *e, const char *key,
+		       int64_t every)
+{
+	if (every > SLOWEST_DELAY && e->limits.over_rate == OVER_RATE_DELAY)
+		report_warning(
+			r, r->group,
+			"\"%s\" is less than one a minute, and so long a client that says more "
+			"is not read from: better set \"over_rate\" to \"drop\" or \"close\"",
+			key);
+}
+
+static void resolve_rates(struct config_report *r, struct config_endpoint *e)
+{
+	const struct config_limits *l = &e->limits;
+
+	e->rate = size_of(l, l->rate, l->burst);
+	e->room_rate = size_of(l, e->has_room ? e->room.room_rate : 0, 0);
+	check_rate(r, e, "rate", e->rate.every);
+	check_rate(r, e, "room_rate", e->room_rate.every);
+}
+
 /* Said rather than ignored: who limits a room that there is none of has meant something else. */
 static void check_rooms(struct config_report *r, const struct config_endpoint *e)
 {
@@ -295,6 +333,7 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 	}
 	limits_check(r, &e->limits);
 	check_subprotocols(r, &e->limits);
+	resolve_rates(r, e);
 	if (e->behaviour == NULL)
 		return;
 	check_rooms(r, e);
@@ -313,7 +352,8 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 	e->config = config;
 	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
-	e->reads_texts = e->has_room || (e->behaviour != NULL && e->behaviour->json != NULL);
+	e->looks = e->has_room || e->limits.rate > 0 ||
+		   (e->behaviour != NULL && e->behaviour->json != NULL);
 	if (e->behaviour != NULL) {
 		parse_opts(r, e);
 	} else {

@@ -21,6 +21,8 @@ static const char *const log_times[] = { "auto", "always", "never", NULL };
 static const char *const publishers[] = { "members", "backend", "none", NULL };
 /* In the order of enum config_format. */
 static const char *const formats[] = { "text", "json", "both", NULL };
+/* In the order of enum config_over_rate. */
+static const char *const over_rates[] = { "delay", "drop", "close", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)
@@ -161,6 +163,7 @@ static const struct config_key endpoint_keys[] = {
 	    PER_ADDRESS, .own = true),
 	ROOM(publish, .type = CONFIG_CHOICE, .preset = "members", .choices = publishers),
 	ROOM(max_rooms, .type = CONFIG_INT, .preset = "0", .max = MIB),
+	ROOM(room_rate, .type = CONFIG_RATE, .preset = "0"),
 	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
 	ROOM(history, .type = CONFIG_INT, .preset = "0", .max = CONFIG_HISTORY_MAX),
 	ROOM(history_ttl, .type = CONFIG_DURATION, .preset = "5m", .max = 366 * 24 * HOUR),

@@ -254,6 +254,13 @@ static const struct type types[] = {
 			  .number = value_size,
 			  .format = value_format_size,
 			  .storage = &storage_number },
+	[CONFIG_RATE] = { .expected = "a rate in quotes such as \"20/s\", \"100/m\" or \"5/h\", at "
+				      "most \"1000000/s\"",
+			  .from_text = number_from_text,
+			  .from_setting = string_from_setting,
+			  .number = value_rate,
+			  .format = value_format_rate,
+			  .storage = &storage_number },
 	[CONFIG_MODE] = { .expected = "a file mode in quotes such as \"0660\"",
 			  .from_text = number_from_text,
 			  .from_setting = string_from_setting,

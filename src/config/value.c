@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Nanoseconds from one to the next, of the highest rate that there is. */
+enum { RATE_LEAST = 1000 };
+
 struct unit {
 	const char *name;
 	int64_t factor;
@@ -24,6 +27,12 @@ static const struct unit durations[] = {
 static const struct unit sizes[] = {
 	{ "G", INT64_C(1) << 30 }, { "M", 1 << 20 }, { "K", 1 << 10 }, { "", 1 }, { NULL, 0 }
 };
+
+/* From small to large: a rate is written by the first that makes it a whole number. */
+static const struct unit periods[] = { { "/s", 1000000000 },
+				       { "/m", 60 * INT64_C(1000000000) },
+				       { "/h", 3600 * INT64_C(1000000000) },
+				       { NULL, 0 } };
 
 /* Reads digits of a base. Returns what follows them, NULL if there are none. */
 static const char *take_digits(const char *p, unsigned base, int64_t *v)
@@ -69,6 +78,23 @@ bool value_size(const char *text, int64_t *v)
 	return with_unit(text, sizes, v);
 }
 
+bool value_rate(const char *text, int64_t *v)
+{
+	const char *name = take_digits(text, 10, v);
+
+	if (name == NULL || (*v == 0 && *name != '\0'))
+		return false;
+	if (*v == 0)
+		return true;
+	for (const struct unit *u = periods; u->name != NULL; u++) {
+		if (strcasecmp(name, u->name) == 0) {
+			*v = u->factor / *v;
+			return *v >= RATE_LEAST;
+		}
+	}
+	return false;
+}
+
 bool value_mode(const char *text, int64_t *v)
 {
 	const char *end = take_digits(text, 8, v);
@@ -103,6 +129,20 @@ void value_format_duration(int64_t v, char *out, size_t size)
 void value_format_size(int64_t v, char *out, size_t size)
 {
 	format_unit(sizes, v, out, size);
+}
+
+/* Nanoseconds were cut when it was read, so the number is the nearest one. */
+void value_format_rate(int64_t v, char *out, size_t size)
+{
+	const struct unit *u = periods;
+
+	if (v == 0) {
+		snprintf(out, size, "\"0\"");
+		return;
+	}
+	while (u[1].name != NULL && (u->factor < v || u->factor / (u->factor / v) != v))
+		u++;
+	snprintf(out, size, "\"%" PRId64 "%s\"", u->factor / v, u->name);
 }
 
 void value_format_mode(int64_t v, char *out, size_t size)

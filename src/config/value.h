@@ -10,16 +10,19 @@
 
 /*
  * Reads a whole text of that form into *v. false: it is not of that form. A
- * number too large is INT64_MAX, which no key allows.
+ * number too large is INT64_MAX, which no key allows; a rate of more than a million a second is not of
+ * that form.
  */
 bool value_duration(const char *text, int64_t *v); /* "250ms", "30s", "5m", "1h", "0" */
 bool value_size(const char *text, int64_t *v); /* "512", "64K", "1M", "1G" */
+bool value_rate(const char *text, int64_t *v); /* "20/s", "100/m", "5/h", "0" */
 bool value_mode(const char *text, int64_t *v); /* octal digits: "660", "0660" */
 bool value_int(const char *text, int64_t *v);
 
 /* Write a value as a user would: in the largest unit that it is a multiple of, and in quotes. */
 void value_format_duration(int64_t v, char *out, size_t size);
 void value_format_size(int64_t v, char *out, size_t size);
+void value_format_rate(int64_t v, char *out, size_t size);
 void value_format_mode(int64_t v, char *out, size_t size);
 void value_format_int(int64_t v, char *out, size_t size); /* has neither */
 

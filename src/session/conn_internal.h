@@ -39,6 +39,7 @@
 #include "base/bucket.h"
 #include "base/buffer.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "base/reason.h"
 #include "bus/bus.h"
 #include "net/peer.h"
@@ -79,6 +80,7 @@ struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (drop_newest) */
+	struct rate rate; /* of its messages */
 	uint64_t unheard; /* messages of its own that were not taken */
 	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
@@ -301,8 +303,11 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 			    uint64_t *payload);
 
 /* park.c */
-/* A text that is checked in slices, before the behaviour gets it. */
+/* A message that the behaviour gets later: a text that is checked in slices, or one over its rate. */
 struct conn_text {
+	uint8_t opcode;
+	bool early; /* it is over the rate, and waits for a token first */
+	uint32_t due; /* that is there with this tick, then; 0: it may be there */
 	struct buffer bytes; /* counted; the memory is its own */
 	struct json_scan scan;
 	uint64_t generation; /* of the settings that it is checked by */
@@ -311,14 +316,17 @@ struct conn_text {
 bool park_text(struct conn *c, struct conn_text *t);
 /* That of c, or NULL; of one that goes on (park_take) the second gives it back, for the third to free. */
 struct conn_text *park_text_of(const struct conn *c);
+/* Whether c's waits for a token, and up to which tick; and it has come. */
+bool park_is_early(const struct conn *c, uint32_t *due);
+void park_due(struct conn *c);
 struct conn_text *park_take_text(struct conn *c);
 void park_free_text(struct conn_text *t);
 /*
- * Keeps a message until the bus has space for it in c's room; c is not read from meanwhile, and is
- * in the room as long as it is kept. -1: no memory.
+ * Keeps a message until the bus has space for it in c's room, and the room's rate, if it owes a token;
+ * c is not read from meanwhile, and is in the room as long as it is kept. -1: no memory.
  */
 int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
-		 const struct bus_part *parts, int count);
+		 const struct bus_part *parts, int count, bool owes);
 /* Bytes of memory that c has for input that waits. */
 size_t park_bytes(const struct conn *c);
 /* Of one that is parked: whether it has a message that waits so. */
@@ -410,6 +418,7 @@ enum timer_due {
 	DUE_MESSAGE,
 	DUE_IDLE,
 	DUE_STALL,
+	DUE_TOKEN, /* input goes on */
 	DUE_PING, /* is to be sent */
 	DUE_PONG, /* has not come */
 	DUE_CLOSE,

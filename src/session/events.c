@@ -363,6 +363,9 @@ static void act(struct conn *c, enum timer_due due)
 	case DUE_STALL:
 		conn_close_slow(c, REASON_SLOW_CONSUMER);
 		break;
+	case DUE_TOKEN:
+		park_due(c);
+		break;
 	case DUE_PONG:
 		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
 		break;

@@ -16,6 +16,7 @@
 #include "session/requests.h"
 #include "session/session.h"
 #include "session/turn.h"
+#include "session/unheard.h"
 #include "session/verdict.h"
 
 /* Bytes of JSON that are gone through in one piece. */
@@ -41,6 +42,41 @@ static inline enum input_event tell(struct conn *c, const struct ws_message *m,
 	return c->parked && park_has_message(c) ? INPUT_PARKED : INPUT_MORE;
 }
 
+/* --- what waits --- */
+
+/*
+ * What is not for this turn is kept as a whole, and input behind it with it. early: it is over the
+ * rate. NULL: no memory, as *v says.
+ */
+static struct conn_text *keep(struct conn *c, struct ws_message m, bool early, uint32_t due,
+			      struct verdict *v)
+{
+	struct conn_text *t = calloc(1, sizeof(*t));
+
+	turn_spend_on(m.len, TURN_KEEP);
+	if (t) {
+		t->opcode = (uint8_t)m.opcode;
+		t->early = early;
+		t->due = due;
+	}
+	if (t && ws_decoder_keep(&c->decoder, &m, &t->bytes) && park_text(c, t))
+		return t;
+	park_free_text(t);
+	verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
+	return NULL;
+}
+
+static struct ws_message message_of(const struct conn_text *t)
+{
+	return (struct ws_message){ .opcode = t->opcode, .data = t->bytes.p, .len = t->bytes.len };
+}
+
+/* For the daemon, and no message (requests.h). */
+static inline bool is_request(const struct conn *c, const struct ws_message *m)
+{
+	return m->opcode == WS_TEXT && c->endpoint->has_room && request_is(m);
+}
+
 /* --- JSON --- */
 
 static const char *member_of(const struct conn *c)
@@ -60,19 +96,15 @@ static bool begin_text(const struct conn *c, struct conn_text *t)
 }
 
 /* What is longer than a slice is no matter of what is left of this turn's part, but waits in line. */
-static enum input_event keep_text(struct conn *c, struct ws_message m, struct verdict *v)
+static enum input_event keep_text(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
-	struct conn_text *t = calloc(1, sizeof(*t));
+	struct conn_text *t = keep(c, *m, false, 0, v);
 
-	turn_spend_on(m.len, TURN_KEEP);
-	if (t && ws_decoder_keep(&c->decoder, &m, &t->bytes) && park_text(c, t)) {
-		begin_text(c, t);
-		memory_note(c);
-		return INPUT_PARKED;
-	}
-	park_free_text(t);
-	verdict_close_word(v, WS_CLOSE_INTERNAL, REASON_NO_MEMORY);
-	return INPUT_CLOSE;
+	if (!t)
+		return INPUT_CLOSE;
+	begin_text(c, t);
+	memory_note(c);
+	return INPUT_PARKED;
 }
 
 static enum input_event take_json(struct conn *c, const struct ws_message *m, struct verdict *v)
@@ -83,7 +115,7 @@ static enum input_event take_json(struct conn *c, const struct ws_message *m, st
 	if (!member)
 		return tell(c, m, NULL, v);
 	if (m->len > JSON_SLICE)
-		return keep_text(c, *m, v);
+		return keep_text(c, m, v);
 	turn_spend_on(m->len, TURN_JSON);
 	json_begin(&s, m->data, m->len, member);
 	while (json_go_on(&s, JSON_SLICE) == JSON_MORE)
@@ -95,7 +127,7 @@ static enum input_event take_json(struct conn *c, const struct ws_message *m, st
 static enum input_event end_text(struct conn *c, bool checked, struct verdict *v)
 {
 	struct conn_text *t = park_take_text(c);
-	struct ws_message m = { .opcode = WS_TEXT, .data = t->bytes.p, .len = t->bytes.len };
+	const struct ws_message m = message_of(t);
 	enum input_event e = tell(c, &m, checked ? &t->scan : NULL, v);
 
 	park_free_text(t);
@@ -117,17 +149,104 @@ static __attribute__((noinline)) enum input_event check_text(struct conn *c, str
 	return end_text(c, true, v);
 }
 
-static __attribute__((noinline)) enum input_event
-take_text(struct conn *c, const struct ws_message *m, struct verdict *v)
+/* --- the rate --- */
+
+/* Nanoseconds until c may say one more; 0: it does now. */
+static int64_t ahead_of_rate(struct conn *c)
 {
-	if (c->endpoint->has_room && request_is(m)) {
-		request_answer(c, m);
+	const struct rate_size *size = &c->endpoint->rate;
+
+	/* Without memory to count in it is not held up. */
+	return conn_need_extra(c) ? rate_take(&c->extra->rate, size, turn_time()) : 0;
+}
+
+/* With which tick so many nanoseconds are over; never 0, which stands for none. */
+static uint32_t tick_after(int64_t ns)
+{
+	uint32_t tick = session.now + timer_ticks(ns / 1000000 + 1);
+
+	return tick ? tick : 1;
+}
+
+static bool takes_json(const struct conn *c, unsigned opcode)
+{
+	return c->endpoint->behaviour->json && opcode == WS_TEXT;
+}
+
+static enum input_event delay(struct conn *c, const struct ws_message *m, int64_t ns,
+			      struct verdict *v)
+{
+	if (!keep(c, *m, true, tick_after(ns), v))
+		return INPUT_CLOSE;
+	metrics_add(&c->endpoint->cell->rate_limited, 1);
+	memory_note(c);
+	timer_update(c);
+	return INPUT_PARKED;
+}
+
+/* A message is over the rate, by so much. */
+static enum input_event over_rate(struct conn *c, const struct ws_message *m, int64_t ns,
+				  struct verdict *v)
+{
+	switch (c->endpoint->limits.over_rate) {
+	case OVER_RATE_DELAY:
+		return delay(c, m, ns, v);
+	case OVER_RATE_DROP:
+		unheard_message(c, REASON_RATE_LIMITED);
 		return INPUT_MORE;
+	default:
+		metrics_add(&c->endpoint->cell->rate_limited, 1);
+		verdict_close_word(v, WS_CLOSE_POLICY, REASON_RATE_LIMITED);
+		return INPUT_CLOSE;
 	}
-	return c->endpoint->behaviour->json ? take_json(c, m, v) : tell(c, m, NULL, v);
+}
+
+/* One that was over it may have its token now; then it is as if it came now. */
+static enum input_event try_again(struct conn *c, struct verdict *v)
+{
+	struct conn_text *t = park_text_of(c);
+	int64_t ns = c->endpoint->rate.every ? ahead_of_rate(c) : 0;
+	struct ws_message m;
+
+	c->last_data = session.now;
+	if (ns > 0) {
+		t->due = tick_after(ns);
+		timer_update(c);
+		return INPUT_PARKED;
+	}
+	t->early = false;
+	m = message_of(t);
+	if (is_request(c, &m)) {
+		request_answer(c, &m);
+		park_free_text(park_take_text(c));
+		return c->link.verdict >= LINK_OVER ? INPUT_UNHEARD : INPUT_MORE;
+	}
+	if (takes_json(c, t->opcode) && begin_text(c, t))
+		return check_text(c, v);
+	return end_text(c, false, v);
+}
+
+static enum input_event go_on_with_text(struct conn *c, struct verdict *v)
+{
+	return park_text_of(c)->early ? try_again(c, v) : check_text(c, v);
 }
 
 /* --- events --- */
+
+/* Not inline: most messages are for the behaviour as they are. */
+static __attribute__((noinline)) enum input_event take(struct conn *c, const struct ws_message *m,
+						       struct verdict *v)
+{
+	int64_t ns = c->endpoint->rate.every != 0 ? ahead_of_rate(c) : 0;
+
+	if (ns > 0)
+		return over_rate(c, m, ns, v);
+	if (is_request(c, m)) {
+		request_answer(c, m);
+		return INPUT_MORE;
+	}
+	return takes_json(c, m->opcode) ? take_json(c, m, v) : tell(c, m, NULL, v);
+}
 
 static enum input_event handle_data(struct conn *c, const struct ws_message *m, struct verdict *v,
 				    uint64_t *payload)
@@ -138,9 +257,7 @@ static enum input_event handle_data(struct conn *c, const struct ws_message *m, 
 	c->messages_in++;
 	*payload += m->len;
 	c->last_data = session.now;
-	if (m->opcode == WS_TEXT && c->endpoint->reads_texts)
-		return take_text(c, m, v);
-	return tell(c, m, NULL, v);
+	return c->endpoint->looks ? take(c, m, v) : tell(c, m, NULL, v);
 }
 
 static enum input_event handle_control(struct conn *c, const struct ws_message *m,
@@ -198,7 +315,7 @@ enum input_event input_next(struct conn *c, uint8_t **p, uint8_t *end, struct ve
 	enum input_event e;
 
 	if (c->parked && park_text_of(c)) {
-		e = check_text(c, v);
+		e = go_on_with_text(c, v);
 		if (e != INPUT_MORE)
 			return e;
 	}

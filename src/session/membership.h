@@ -24,7 +24,8 @@ bool room_join(struct conn *c, struct verdict *v) __attribute__((warn_unused_res
 /*
  * Publishes prefix and data as one message (TEXT or BINARY) to all members of the room that c has
  * joined, to c itself unless leave_out_sender. While the bus is full the message is kept and c is
- * not read from; where members may not publish it is counted and dropped; the caller never notices. False: c is to be closed as *v says.
+ * not read from; where members may not publish it is counted and dropped, and over
+ * room_rate as over_rate says; the caller never notices. False: c is to be closed as *v says.
  */
 bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 		  const void *data, size_t len, bool leave_out_sender, struct verdict *v)

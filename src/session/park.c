@@ -2,8 +2,8 @@
  * park.c - input that waits.
  *
  * A room's publisher is held up while the bus is full, and nobody else: its message is kept
- * here, the input behind it as well, and it is not read from until it has gone on. Those that
- * wait for the bus go on in the order in which they came, for each room by itself: the bus may be full
+ * here, the input behind it as well, and it is not read from until it has gone on. The same where its
+ * room has had as many as its rate allows. Those that wait for the bus go on in the order in which they came, for each room by itself: the bus may be full
  * for one and have space for another.
  *
  * Whoever sends more at once than its share of a turn is held up as well, so that others do not
@@ -28,6 +28,7 @@
 #include "base/block.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/registry.h"
 #include "session/session.h"
@@ -40,6 +41,7 @@ struct conn_parked {
 	struct turn_wait wait; /* in that of those that can go on */
 	struct room *room; /* for which it has a message */
 	struct bus_meta meta;
+	bool owes; /* a token of the room's rate */
 	size_t frame_len;
 	uint8_t *frame; /* waits for space in the bus; NULL: nothing does */
 	struct conn_text *text; /* is being checked; NULL: none is */
@@ -63,6 +65,9 @@ static bool fresh_was_last;
 
 /* Those whose output is to be compressed that far first. */
 static struct parked_list for_output = TAILQ_HEAD_INITIALIZER(for_output);
+
+/* Those whose message is over their rate (timer.c). */
+static struct parked_list for_token = TAILQ_HEAD_INITIALIZER(for_token);
 
 /* The rooms in which one waits. */
 static TAILQ_HEAD(room_list, room) rooms = TAILQ_HEAD_INITIALIZER(rooms);
@@ -91,11 +96,24 @@ static void end_waiting(struct conn_parked *pk)
 		TAILQ_REMOVE(&rooms, r, with_waiting);
 }
 
+/* Those in one of the others are not up to us. */
+static bool is_turn(const struct parked_list *line)
+{
+	return line == &fresh || line == &for_turn;
+}
+
+static struct parked_list *line_of(const struct conn_parked *pk)
+{
+	if (pk->text && pk->text->early && pk->text->due != 0)
+		return &for_token;
+	return output_is_behind(pk->conn) ? &for_output : pk->fresh ? &fresh : &for_turn;
+}
+
 static void wait_for_turn(struct conn_parked *pk)
 {
-	pk->line = output_is_behind(pk->conn) ? &for_output : pk->fresh ? &fresh : &for_turn;
+	pk->line = line_of(pk);
 	TAILQ_INSERT_TAIL(pk->line, pk, entry);
-	if (pk->line == &for_output)
+	if (!is_turn(pk->line))
 		return;
 	in_line++;
 	turn_counters_wait(LINE_INPUT, &pk->wait);
@@ -104,7 +122,7 @@ static void wait_for_turn(struct conn_parked *pk)
 static void end_waiting_for_turn(struct conn_parked *pk)
 {
 	TAILQ_REMOVE(pk->line, pk, entry);
-	if (pk->line == &for_output)
+	if (!is_turn(pk->line))
 		return;
 	in_line--;
 	turn_counters_serve(LINE_INPUT, &pk->wait);
@@ -195,7 +213,7 @@ bool park_has_message(const struct conn *c)
 }
 
 int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
-		 const struct bus_part *parts, int count)
+		 const struct bus_part *parts, int count, bool owes)
 {
 	struct conn_parked *pk = need(c);
 	size_t len = 0;
@@ -217,6 +235,7 @@ int park_message(struct conn *c, struct room *room, const struct bus_meta *meta,
 		bytes_copy(pk->frame + at, parts[i].p, parts[i].len);
 	pk->room = room;
 	pk->meta = *meta;
+	pk->owes = owes;
 	stand_in_line(pk);
 	return 0;
 }
@@ -243,6 +262,23 @@ struct conn_text *park_take_text(struct conn *c)
 
 	c->extra->parked->text = NULL;
 	return t;
+}
+
+bool park_is_early(const struct conn *c, uint32_t *due)
+{
+	const struct conn_text *t = c->parked ? park_text_of(c) : NULL;
+
+	if (!t || !t->early || t->due == 0)
+		return false;
+	*due = t->due;
+	return true;
+}
+
+void park_due(struct conn *c)
+{
+	leave_line(c->extra->parked);
+	park_text_of(c)->due = 0;
+	stand_in_line(c->extra->parked);
 }
 
 void park_free_text(struct conn_text *t)
@@ -367,6 +403,16 @@ unsigned park_in_line(void)
 	return in_line;
 }
 
+/* A token is taken once, however often there is no space then. */
+static bool has_token(struct conn_parked *pk)
+{
+	const struct rate_size *size = &pk->conn->endpoint->room_rate;
+
+	if (pk->owes)
+		pk->owes = bus_take_token(session.bus, pk->room->bus, size, turn_time()) > 0;
+	return !pk->owes;
+}
+
 /*
  * In order, up to the first for which there is no space: there is none for those behind it, either.
  * Or up to the end of the turn: who has put its message into the log by then has another at once.
@@ -380,6 +426,10 @@ static bool retry_room(struct room *r)
 		struct bus_part all = { pk->frame, pk->frame_len };
 
 		metrics_beat();
+		if (!has_token(pk)) {
+			turn_spend(TURN_PASS);
+			return true;
+		}
 		switch (bus_append(session.bus, r->bus, &pk->meta, &all, 1)) {
 		case BUS_OK:
 			metrics_add(&session.row->publishes, 1);

@@ -156,11 +156,21 @@ static bool stall_deadline(const struct conn *c, uint32_t *end)
 	return true;
 }
 
+/* Who is not listened to for its rate, up to `token`, is only waited for by its output. */
+static uint32_t early_deadline(const struct conn *c, uint32_t token)
+{
+	uint32_t end;
+
+	return stall_deadline(c, &end) ? earlier(token, end) : token;
+}
+
 static uint32_t open_deadline(const struct conn *c)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 	uint32_t next = session.now + LOOK_AGAIN, end;
 
+	if (park_is_early(c, &end))
+		return early_deadline(c, end);
 	if (l->ping_interval > 0)
 		next = earlier(next, ping_deadline(c, l));
 	if (l->idle_timeout > 0)
@@ -246,6 +256,8 @@ static enum timer_due open_due(const struct conn *c)
 
 	if (stall_deadline(c, &end) && reached(end))
 		return DUE_STALL;
+	if (park_is_early(c, &end))
+		return reached(end) ? DUE_TOKEN : DUE_NOTHING;
 	/* What it has said may be in its input, to which we have not listened since. */
 	if (c->parked && session.now - c->last_rx > 1)
 		return DUE_NOTHING;

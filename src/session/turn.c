@@ -77,7 +77,14 @@ void turn_begin(void)
 	this_turn.credit = TURN_STEP;
 	this_turn.share = ends[TURN_EVENTS];
 	this_turn.began = 0;
-	this_turn.seen = 0;
+	this_turn.seen = this_turn.time = 0;
+}
+
+int64_t turn_time(void)
+{
+	if (this_turn.time == 0)
+		this_turn.time = session_clock_us() * 1000;
+	return this_turn.time;
 }
 
 void turn_go_on(enum turn_part part)

@@ -60,6 +60,7 @@ extern struct turn {
 	uint32_t share; /* microseconds that the parts up to this one have together */
 	int64_t began; /* microseconds of the monotonic clock; 0: it was not looked at yet */
 	int64_t looked, given; /* when it was, the last time, and what credit there was then */
+	int64_t time; /* of turn_time; 0: nobody has asked */
 	int64_t seen; /* microseconds: libevent looked, or soon behind that; 0: it is about to */
 } this_turn;
 
@@ -77,6 +78,12 @@ bool turn_end_here(void);
 
 /* With every tick of the session: what was counted of turns is told (metrics.def). */
 void turn_tick(void);
+
+/*
+ * When this turn was, in nanoseconds of the monotonic clock: what many messages need, and is known
+ * from the first of them on.
+ */
+int64_t turn_time(void);
 
 /* Its next part begins. */
 void turn_go_on(enum turn_part part);

@@ -9,7 +9,9 @@
 
 void unheard_message(struct conn *c, enum reason reason)
 {
-	metrics_add(&c->endpoint->cell->not_allowed, 1);
+	struct metrics_cell *cell = c->endpoint->cell;
+
+	metrics_add(reason == REASON_NOT_ALLOWED ? &cell->not_allowed : &cell->rate_limited, 1);
 	if (!conn_need_extra(c))
 		return;
 	if (c->extra->unheard++ == 0)

@@ -8,7 +8,7 @@
 
 struct conn;
 
-/* Counts one of c's (NOT_ALLOWED). The first is in the log, the number in the entry at c's end. */
+/* Counts one of c's (NOT_ALLOWED, RATE_LIMITED). The first is in the log, the number in the entry at c's end. */
 void unheard_message(struct conn *c, enum reason reason);
 
 #endif

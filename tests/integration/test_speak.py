@@ -1,10 +1,11 @@
 """Who may be in a room, who may speak there, and how much."""
 
 import threading
+import time
 
 from asking import ask as admin, scrape
 from harness import wait_until
-from raw import Raw, close, request, text
+from raw import PING, PONG, Raw, close, frame, request, text
 
 
 def room(**settings):
@@ -126,3 +127,129 @@ def test_nobody_publishes(daemon):
         d.reload()
         a.send(text("now"))
         assert a.text() == "now"
+
+
+# --- rate ---
+
+def echo(**settings):
+    return {"path": "/ws", "behaviour": "echo", **settings}
+
+
+def limited(d, path="/ws"):
+    return scrape(d)["ignyxd_messages_rate_limited_total", f'endpoint="{path}"']
+
+
+def test_what_is_over_the_rate_comes_later(daemon):
+    """All of it, in its order, at that rate; nobody else waits, and control frames are no messages."""
+    d = daemon({"workers": 1, "endpoints": [echo(rate="20/s", burst=5)]})
+    with Raw(d.address) as a, Raw(d.address) as b:
+        a.upgrade()
+        b.upgrade()
+        a.send(*(frame(PING, b"%d" % i) for i in range(50)))
+        assert [a.frame()[1] for _ in range(50)] == [b"%d" % i for i in range(50)]
+        begin = time.monotonic()
+        a.send(*(text(str(i)) for i in range(25)))
+        assert [a.text() for _ in range(5)] == [str(i) for i in range(5)]
+        b.send(text("meanwhile"))
+        assert b.text() == "meanwhile"
+        assert [a.text() for _ in range(20)] == [str(i) for i in range(5, 25)]
+        assert time.monotonic() - begin > 0.95
+        assert limited(d) > 0
+
+
+def test_a_request_that_had_to_wait_is_none_of_the_rooms(daemon):
+    d = daemon({"workers": 1, "endpoints": [room(rate="10/s", burst=1)]})
+    with Raw(d.address) as a, Raw(d.address) as b:
+        a.upgrade("/chat")
+        b.upgrade("/chat")
+        a.send(text("1"), text("2"), text("3"), text('{"ignyx":"nothing"}'), text("4"))
+        assert [b.text() for _ in range(4)] == ["1", "2", "3", "4"]
+        heard = [a.text() for _ in range(5)]
+        assert [h for h in heard if not h.startswith("{")] == ["1", "2", "3", "4"]
+
+
+def test_what_is_over_the_rate_is_dropped(daemon):
+    d = daemon({"endpoints": [echo(rate="1/h", burst=3, over_rate="drop")]})
+    with Raw(d.address) as a:
+        a.upgrade(behind=b"".join(text(str(i)) for i in range(10)))
+        a.send(frame(PING, b"still there"))
+        assert [a.text() for _ in range(3)] == ["0", "1", "2"]
+        assert a.frame() == (0x80 | PONG, b"still there")
+        d.log_contains("not taking messages of /ws .*: more messages came than rate or room_rate allows "
+                       "event=conn-unheard .* reason=rate-limited")
+        assert limited(d) == 7
+
+
+def test_who_is_over_the_rate_is_closed(daemon):
+    d = daemon({"rate": "1/h", "burst": 2, "over_rate": "close",
+                "endpoints": [echo(), {"path": "/safe", "behaviour": "sink"}, room(rate="0")]})
+    for path in ("/ws", "/safe"):
+        with Raw(d.address) as a:
+            a.upgrade(path, behind=text("1") + text("2") + text("3"))
+            if path == "/ws":
+                assert [a.text() for _ in range(2)] == ["1", "2"]
+            a.closed(1008, "rate-limited")
+    with Raw(d.address) as a:
+        a.upgrade("/chat", behind=b"".join(text(str(i)) for i in range(10)))
+        assert [a.text() for _ in range(10)] == [str(i) for i in range(10)]
+
+
+def test_a_slow_delay_is_a_warning(daemon):
+    d = daemon({"endpoints": [echo(rate="30/h")]})
+    d.log_contains(r'"rate" is less than one a minute, and so long a client that says more is not read')
+
+
+def test_wrong_rates(daemon):
+    d = daemon({"endpoints": [echo(rate="20", burst=-1, over_rate="wait"), room(room_rate="2000000/s")]},
+               start=False)
+    d.refuses(r'"rate" must be a rate in quotes such as "20/s", "100/m" or "5/h"', '"burst" must be from 0',
+              r'"over_rate" must be "delay", "drop" or "close"', r'"room_rate" must be a rate',
+              r"not started: .* has errors \(4\)")
+
+
+def test_a_room_has_one_rate_over_workers(daemon):
+    d = daemon({"workers": 4, "endpoints": [room(room_rate="1/h", over_rate="drop")]})
+    kept = []
+    for _ in range(20):
+        assert ask(d, kept)[0] == 101
+    for c in kept:
+        c.send(text("me"))
+    assert [c.text() for c in kept] == 20 * ["me"]
+    wait_until("all were heard", lambda: limited(d, "/chat") == 19)
+    # a new room begins anew
+    for c in kept:
+        c.socket.close()
+
+
+def test_a_room_goes_on_at_its_rate(daemon):
+    d = daemon({"workers": 2, "endpoints": [room(room_rate="20/s")]})
+    kept = []
+    for _ in range(4):
+        assert ask(d, kept)[0] == 101
+    begin = time.monotonic()
+    for c in kept:
+        c.send(*(text(f"{i}") for i in range(10)))
+    heard = [[c.text() for _ in range(40)] for c in kept]
+    assert time.monotonic() - begin > 0.95
+    assert all(h == heard[0] for h in heard)
+    assert sorted(heard[0]) == sorted(4 * [str(i) for i in range(10)])
+    for c in kept:
+        c.socket.close()
+
+
+def test_a_backend_has_the_rate_of_the_room(daemon):
+    d = daemon({"endpoints": [{**NOTIFY, "room_rate": "1/m"}, room()]})
+    with Raw(d.address) as a:
+        a.upgrade("/notes").text()
+        assert publish(d, "/notes", "one")[0] == 200
+        status, body = publish(d, "/notes", "two")
+        assert (status, body["error"]) == (429, "rate-limited")
+        # all of a batch or nothing of it; texts of clients are none of the room's
+        batch = '[{"path": "/chat", "data": "a"}, {"path": "/notes", "data": "b"}]'
+        assert admin(d, "/publish", "POST", batch, **{"Content-Type": "application/json"})[0] == 429
+        assert admin(d, "/rooms/chat")[1].get("position", ".0").endswith(".0")
+        for i in range(5):
+            a.send(text('{"content": "%d"}' % i))
+        d.log_contains("Received JSON: 4")
+        assert a.text() == "one"
+        assert limited(d, "/notes") == 0

@@ -75,6 +75,42 @@ static void test_sizes(void **state)
 	check_refused(value_size, wrong);
 }
 
+static void check_rate(const char *text, int64_t every, const char *shown)
+{
+	char out[64];
+
+	check_value(value_rate, text, every);
+	value_format_rate(every, out, sizeof(out));
+	assert_string_equal(out, shown);
+}
+
+static void test_rates(void **state)
+{
+	static const char *const wrong[] = { "",
+					     "20",
+					     "/s",
+					     "0/s",
+					     "-1/s",
+					     "1.5/s",
+					     "20/ s",
+					     "20/d",
+					     "20/sec",
+					     "2000000/s",
+					     "99999999999999999999/s",
+					     NULL };
+
+	(void)state;
+	check_rate("0", 0, "\"0\"");
+	check_rate("20/s", 50000000, "\"20/s\"");
+	check_rate("7/S", 142857142, "\"7/s\"");
+	check_rate("1000000/s", 1000, "\"1000000/s\"");
+	check_rate("100/m", 600000000, "\"100/m\"");
+	check_rate("60/m", 1000000000, "\"1/s\"");
+	check_rate("7/h", INT64_C(514285714285), "\"7/h\"");
+	check_rate("1/h", INT64_C(3600000000000), "\"1/h\"");
+	check_refused(value_rate, wrong);
+}
+
 static void test_modes_and_integers(void **state)
 {
 	static const char *const wrong_modes[] = { "", "8", "0668", "rw", "-1", "0x1", NULL };
@@ -286,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_modes_and_integers),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_nearest),
