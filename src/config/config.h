@@ -39,7 +39,12 @@ enum {
 
 #define CONFIG_NO_GID (~0u)
 
-enum config_slow_consumer { SLOW_CONSUMER_CLOSE, SLOW_CONSUMER_DROP_NEWEST };
+enum config_slow_consumer {
+	SLOW_CONSUMER_CLOSE,
+	SLOW_CONSUMER_DROP_NEWEST,
+	SLOW_CONSUMER_DROP_OLDEST,
+	SLOW_CONSUMER_LATEST,
+};
 
 /* What becomes of a message that is more than a rate allows. */
 enum config_over_rate { OVER_RATE_DELAY, OVER_RATE_DROP, OVER_RATE_CLOSE };
@@ -58,8 +63,9 @@ struct config_limits {
 	int64_t max_message; /* bytes */
 	int64_t max_pending; /* bytes */
 	int slow_consumer; /* enum config_slow_consumer */
-	int64_t rate,
-		burst; /* of messages of one client: as of struct rate_size, and rate_size_of */
+	int64_t max_age; /* ms of what waits, 0: any; with the last two of these */
+	int64_t rate; /* of messages of one client, as of struct rate_size */
+	int64_t burst; /* as of rate_size_of */
 	int over_rate; /* enum config_over_rate */
 	/* ms; 0: off */
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;

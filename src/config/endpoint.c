@@ -285,6 +285,14 @@ static void resolve_rates(struct config_report *r, struct config_endpoint *e)
 	check_rate(r, e, "room_rate", e->room_rate.every);
 }
 
+/* What is dropped for its age is the oldest. */
+static void check_age(struct config_report *r, const struct config_limits *l)
+{
+	if (l->max_age > 0 && l->slow_consumer < SLOW_CONSUMER_DROP_OLDEST)
+		config_report_error(r, "max_age",
+				    "needs \"slow_consumer\" to be \"drop_oldest\" or \"latest\"");
+}
+
 /* Said rather than ignored: who limits a room that there is none of has meant something else. */
 static void check_rooms(struct config_report *r, const struct config_endpoint *e)
 {
@@ -333,6 +341,7 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 	}
 	limits_check(r, &e->limits);
 	check_subprotocols(r, &e->limits);
+	check_age(r, &e->limits);
 	resolve_rates(r, e);
 	if (e->behaviour == NULL)
 		return;

@@ -23,7 +23,8 @@ static const char *const publishers[] = { "members", "backend", "none", NULL };
 static const char *const formats[] = { "text", "json", "both", NULL };
 /* In the order of enum config_over_rate. */
 static const char *const over_rates[] = { "delay", "drop", "close", NULL };
-static const char *const slow_consumers[] = { "close", "drop_newest", NULL };
+static const char *const slow_consumers[] = { "close", "drop_newest", "drop_oldest", "latest",
+					      NULL };
 
 #define HOUR ((int64_t)60 * 60 * 1000)
 #define KIB ((int64_t)1 << 10)

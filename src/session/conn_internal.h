@@ -79,7 +79,7 @@ enum conn_state {
 struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
-	uint64_t dropped; /* messages (drop_newest) */
+	uint64_t dropped; /* messages (slow_consumer) */
 	struct rate rate; /* of its messages */
 	uint64_t unheard; /* messages of its own that were not taken */
 	uint8_t counted; /* see per_address.c */

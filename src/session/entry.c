@@ -256,8 +256,11 @@ void entry_dropping(const struct conn *c)
 	log_notice(
 		&f,
 		"dropping messages to %s %s: it reads slower than it is sent to, and max_pending "
-		"(%lld bytes) is reached%s",
+		"(%lld bytes) is reached%s%s",
 		f.endpoint, f.peer, (long long)c->endpoint->limits.max_pending,
+		c->endpoint->limits.slow_consumer < SLOW_CONSUMER_DROP_OLDEST
+			? ""
+			: ", or slow_consumer or max_age has it so",
 		c->endpoint->limits.access_log ? "; the entry at its end has the number" : "");
 }
 

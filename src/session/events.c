@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
+#include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
 #include "session/crowd.h"
@@ -158,11 +159,23 @@ static void drained(struct conn *c)
 		conn_kill(c, REASON_PEER_GONE);
 }
 
+/* What has waited for too long is of no use any more; its tick was rounded up. */
+static void drop_old(struct conn *c)
+{
+	const int64_t age = c->endpoint ? c->endpoint->limits.max_age : 0;
+
+	if (age > 0 && c->state_now == CONN_OPEN && compress_class(c) >= 0)
+		link_drop_old(&c->link, session.now - timer_ticks(age));
+}
+
 void conn_writable(struct conn *c)
 {
 	struct link_count n = { 0 };
 	enum link_moved moved;
-	enum link_verdict v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved, &n);
+	enum link_verdict v;
+
+	drop_old(c);
+	v = link_go_on(&c->link, c->state_now == CONN_ENDING, &moved, &n);
 
 	if (n.bytes > 0)
 		counting_sent(c->endpoint->cell, &n);

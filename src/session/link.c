@@ -260,6 +260,18 @@ static bool is_to_share(const struct link *l, const struct link_run *r, size_t s
 	       (last && (b->copied >= SHARE_MIN || follows(last, r->copy)));
 }
 
+/* Of a message that is to be kept. */
+static void make_space(struct link *l, size_t len, size_t max, enum link_policy policy)
+{
+	size_t n;
+
+	if (policy < LINK_DROP_OLDEST || !l->pending || len > max)
+		return;
+	n = unsent_drop(&l->pending->unsent, policy == LINK_DROP_OTHERS ? 0 : max - len);
+	if (n > 0)
+		link_drop(l, (uint32_t)n);
+}
+
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
 			    enum link_policy policy, struct link_count *gone)
 {
@@ -275,6 +287,8 @@ enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sen
 		count_part(l, f.mark, f.gone, f.gone == f.len, gone);
 		if (f.gone == f.len)
 			continue;
+		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0)
+			make_space(l, f.len, max, policy);
 		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0 &&
 		    (!fits(l, f.len, max) || (v == LINK_DROPPED && policy == LINK_DROP_REST))) {
 			if (policy == LINK_STOP)
@@ -297,6 +311,14 @@ void link_drop(struct link *l, uint32_t messages)
 {
 	l->dropped += messages;
 	note(l, LINK_DROPPED);
+}
+
+void link_drop_old(struct link *l, uint32_t before)
+{
+	size_t n = l->pending ? unsent_drop_old(&l->pending->unsent, before) : 0;
+
+	if (n > 0)
+		link_drop(l, (uint32_t)n);
 }
 
 void link_stop(struct link *l)

@@ -98,6 +98,8 @@ enum link_policy {
 	LINK_STOP, /* the link is over */
 	LINK_DROP_REST, /* it is dropped, and so is what follows in the run */
 	LINK_DROP_ONE, /* it is dropped */
+	LINK_DROP_OLDEST, /* those that wait give way to it, the oldest first */
+	LINK_DROP_OTHERS, /* all of those do, whether it is too much or not */
 };
 
 /* Takes over fd, as transport_init. */
@@ -142,6 +144,9 @@ void link_keep_behind(struct link *l);
 void link_drop(struct link *l, uint32_t messages);
 void link_stop(struct link *l);
 void link_fail(struct link *l, int error);
+
+/* Forgets messages that have waited since before a tick, and of which nothing was sent. */
+void link_drop_old(struct link *l, uint32_t before);
 
 /* Keeps a pong behind what is pending, of which there must be some, in place of an unsent one. */
 void link_keep_pong(struct link *l, const void *frame, size_t len);

@@ -35,11 +35,20 @@ void output_fini(void)
  */
 static enum link_policy policy_of(const struct conn *c)
 {
-	bool close = c->endpoint->limits.slow_consumer == SLOW_CONSUMER_CLOSE;
+	const int slow = c->endpoint->limits.slow_consumer;
 
-	if (close && c->state_now == CONN_OPEN)
+	if (slow == SLOW_CONSUMER_CLOSE && c->state_now == CONN_OPEN)
 		return LINK_STOP;
-	return close || compress_class(c) < 0 ? LINK_DROP_REST : LINK_DROP_ONE;
+	if (slow == SLOW_CONSUMER_CLOSE || compress_class(c) < 0)
+		return LINK_DROP_REST;
+	switch (slow) {
+	case SLOW_CONSUMER_DROP_OLDEST:
+		return LINK_DROP_OLDEST;
+	case SLOW_CONSUMER_LATEST:
+		return LINK_DROP_OTHERS;
+	default:
+		return LINK_DROP_ONE;
+	}
 }
 
 /* What is dropped or waits is no activity, nor is what is no message. */
@@ -213,6 +222,23 @@ static bool is_too_much(const struct conn *c, size_t len)
 	return u->count > 0 && !u->list && u->bytes + len > (size_t)c->endpoint->limits.max_pending;
 }
 
+/*
+ * Those that wait give way to one of so many bytes, as slow_consumer has it: they are not compressed
+ * yet, so nothing refers to them. The first may be half compressed, and stays.
+ */
+static void make_space(struct conn *c, size_t len)
+{
+	const struct config_limits *l = &c->endpoint->limits;
+	struct uncompressed *u = &c->deflate->waiting;
+	const bool all = l->slow_consumer == SLOW_CONSUMER_LATEST && !u->list;
+
+	if (l->slow_consumer < SLOW_CONSUMER_DROP_OLDEST || len > (size_t)l->max_pending)
+		return;
+	while ((all || is_too_much(c, len)) &&
+	       uncompressed_drop(u, c->deflate->job.by || c->deflate->out.len > 0))
+		link_drop(&c->link, 1);
+}
+
 static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct iovec *parts,
 			   int count, struct counted *holder)
 {
@@ -229,6 +255,7 @@ static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct i
 static void put_off(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
 		    struct counted *holder)
 {
+	make_space(c, bytes_of_parts(parts, count));
 	if (is_too_much(c, bytes_of_parts(parts, count))) {
 		if (policy_of(c) == LINK_STOP)
 			link_stop(&c->link);

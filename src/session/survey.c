@@ -113,9 +113,12 @@ static void put_extra(json_t *o, const struct conn *c)
 	json_object_set_new(o, "dropped", json_integer((json_int_t)c->extra->dropped));
 }
 
+/* A tick that was rounded up may be ahead. */
 static double seconds_since(uint32_t tick)
 {
-	return (double)(session.now - tick) * SESSION_TICK / 1000;
+	const int32_t ticks = (int32_t)(session.now - tick);
+
+	return ticks > 0 ? (double)ticks * SESSION_TICK / 1000 : 0;
 }
 
 static void put_waiting(json_t *o, const struct conn *c)
@@ -145,6 +148,10 @@ static void put_ping(json_t *o, const struct conn *c)
 /* Those by which it may be cut off. Seconds; 0: there is none. */
 static void put_limits(json_t *o, const struct conn *c)
 {
+	static const char *const policies[] = { [SLOW_CONSUMER_CLOSE] = "close",
+						[SLOW_CONSUMER_DROP_NEWEST] = "drop_newest",
+						[SLOW_CONSUMER_DROP_OLDEST] = "drop_oldest",
+						[SLOW_CONSUMER_LATEST] = "latest" };
 	const struct config_limits *l = &c->endpoint->limits;
 	const struct {
 		const char *name;
@@ -154,10 +161,9 @@ static void put_limits(json_t *o, const struct conn *c)
 		{ "idle_timeout", l->idle_timeout },   { "message_timeout", l->message_timeout },
 		{ "stall_timeout", l->stall_timeout }, { "close_timeout", l->close_timeout },
 	};
-	json_t *limits =
-		json_pack("{s:I, s:I, s:s}", "max_message", (json_int_t)l->max_message,
-			  "max_pending", (json_int_t)l->max_pending, "slow_consumer",
-			  l->slow_consumer == SLOW_CONSUMER_CLOSE ? "close" : "drop_newest");
+	json_t *limits = json_pack("{s:I, s:I, s:s}", "max_message", (json_int_t)l->max_message,
+				   "max_pending", (json_int_t)l->max_pending, "slow_consumer",
+				   policies[l->slow_consumer]);
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++)
 		json_object_set_new(limits, times[i].name, json_real((double)times[i].ms / 1000));

@@ -76,15 +76,40 @@ static void end_busy(struct uncompressed *u)
 		move_to(next, &ready);
 }
 
+/* It is out of the list. */
+static void free_message(struct uncompressed *u, struct uncompressed_message *m)
+{
+	u->bytes -= m->payload.iov_len;
+	counted_release(m->holder);
+	account_give(sizeof(*m));
+	free(m);
+}
+
+bool uncompressed_drop(struct uncompressed *u, bool but_first)
+{
+	struct uncompressed_message *first = u->count > 0 ? STAILQ_FIRST(&u->messages) : NULL, *m;
+
+	if (!first)
+		return false;
+	if (!but_first) {
+		uncompressed_shift(u);
+		return true;
+	}
+	m = STAILQ_NEXT(first, next);
+	if (!m)
+		return false;
+	STAILQ_REMOVE(&u->messages, m, uncompressed_message, next);
+	free_message(u, m);
+	u->count--;
+	return true;
+}
+
 void uncompressed_shift(struct uncompressed *u)
 {
 	struct uncompressed_message *m = STAILQ_FIRST(&u->messages);
 
 	STAILQ_REMOVE_HEAD(&u->messages, next);
-	u->bytes -= m->payload.iov_len;
-	counted_release(m->holder);
-	account_give(sizeof(*m));
-	free(m);
+	free_message(u, m);
 	end_busy(u);
 	if (--u->count == 0)
 		move_to(u, NULL);

@@ -67,6 +67,8 @@ static inline const struct uncompressed_message *uncompressed_first(const struct
 }
 void uncompressed_shift(struct uncompressed *u);
 
+/* The oldest is not to be sent, or the one behind it. False: there is none. */
+bool uncompressed_drop(struct uncompressed *u, bool but_first);
 /* None of them is to be sent. */
 void uncompressed_forget(struct uncompressed *u);
 

@@ -166,9 +166,114 @@ size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole)
 	return n;
 }
 
+/* Bytes of a frame of which some have left, at the front of all. */
+static size_t rest_of_first(struct unsent *b)
+{
+	return b->gone > 0 ? first_length(b) - b->gone : 0;
+}
+
+static uint32_t size_of(const struct piece *p)
+{
+	return p->end - p->start;
+}
+
+/* Piece i becomes two, the first of so many bytes. False: no memory; pieces may have moved. */
+static bool split_piece(struct unsent *b, uint32_t i, uint32_t bytes)
+{
+	const uint32_t k = i - b->first;
+	struct piece *p;
+
+	if (!need_piece(b))
+		return false;
+	p = &b->pieces[b->first + k];
+	memmove(p + 1, p, (size_t)(b->end - b->first - k) * sizeof(*p));
+	b->end++;
+	p[1].chunk = chunk_hold(p->chunk);
+	p[0].end = p[1].start = p->start + bytes;
+	return true;
+}
+
+/* Where, counted from the first piece, frames begin of which nothing has left. -1: no memory. */
+static int64_t first_whole(struct unsent *b)
+{
+	size_t left = rest_of_first(b);
+	uint32_t i = b->first;
+
+	for (; left > 0 && left >= size_of(&b->pieces[i]); i++)
+		left -= size_of(&b->pieces[i]);
+	i -= b->first;
+	if (left == 0)
+		return i;
+	return split_piece(b, b->first + i, (uint32_t)left) ? (int64_t)i + 1 : -1;
+}
+
+/* Takes the frame that begins piece i out, which may be the end of pieces. False: it is no message. */
+static bool drop_frame(struct unsent *b, uint32_t *i)
+{
+	struct piece *p = &b->pieces[*i];
+	uint32_t at = p->mark, part;
+	const uint64_t mark = chunk_mark_at(p->chunk, &at);
+	size_t left = link_mark_length(mark);
+
+	if (link_mark_kind(mark) != LINK_MESSAGE)
+		return false;
+	p->mark = at;
+	set_bytes(b, b->bytes - left);
+	for (; left > 0; left -= part) {
+		p = &b->pieces[*i];
+		part = size_of(p) < left ? size_of(p) : (uint32_t)left;
+		p->start += part;
+		if (p->start < p->end)
+			continue;
+		chunk_release(p->chunk);
+		++*i;
+	}
+	return true;
+}
+
+/* Pieces [from, to) are gone. */
+static void close_gap(struct unsent *b, uint32_t from, uint32_t to)
+{
+	if (from == b->first) {
+		b->first = to;
+		return;
+	}
+	memmove(b->pieces + from, b->pieces + to, (size_t)(b->end - to) * sizeof(*b->pieces));
+	b->end -= to - from;
+}
+
+/* Those that are over one of the two bounds. */
+static size_t drop(struct unsent *b, size_t most, uint32_t before)
+{
+	int64_t whole = first_whole(b);
+	uint32_t from, i;
+	size_t n = 0;
+
+	if (whole < 0)
+		return 0;
+	from = i = b->first + (uint32_t)whole;
+	while (i < b->end && (b->bytes > most || (int32_t)(b->pieces[i].since - before) < 0) &&
+	       drop_frame(b, &i))
+		n++;
+	close_gap(b, from, i);
+	return n;
+}
+
+size_t unsent_drop(struct unsent *b, size_t most)
+{
+	return b->bytes > most ? drop(b, most, unsent_since(b)) : 0;
+}
+
+size_t unsent_drop_old(struct unsent *b, uint32_t before)
+{
+	if (b->bytes == 0 || (int32_t)(unsent_since(b) - before) >= 0)
+		return 0;
+	return drop(b, SIZE_MAX, before);
+}
+
 void unsent_cut(struct unsent *b)
 {
-	size_t left = b->gone > 0 ? first_length(b) - b->gone : 0;
+	size_t left = rest_of_first(b);
 	uint32_t i = b->first;
 
 	set_bytes(b, left);

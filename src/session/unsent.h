@@ -66,6 +66,13 @@ int unsent_parts(const struct unsent *b, struct iovec *parts, int max, size_t mo
  */
 size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole);
 
+/*
+ * Forgets messages, the oldest first, of which nothing has left, up to a control frame: until no more
+ * than `most` bytes wait; or those that began to wait before a tick. Returns how many they were.
+ */
+size_t unsent_drop(struct unsent *b, size_t most);
+size_t unsent_drop_old(struct unsent *b, uint32_t before);
+
 /* Forgets all frames of which nothing has left. */
 void unsent_cut(struct unsent *b);
 

@@ -1,11 +1,19 @@
 """Who may be in a room, who may speak there, and how much."""
 
+import os
+import random
+import shutil
+import tempfile
 import threading
 import time
+import zlib
+
+import pytest
 
 from asking import ask as admin, scrape
-from harness import wait_until
-from raw import PING, PONG, Raw, close, frame, request, text
+from certificates import Authority, client
+from harness import LOCAL, wait_until
+from raw import PING, PONG, TEXT, Raw, close, frame, request, text
 
 
 def room(**settings):
@@ -253,3 +261,109 @@ def test_a_backend_has_the_rate_of_the_room(daemon):
         d.log_contains("Received JSON: 4")
         assert a.text() == "one"
         assert limited(d, "/notes") == 0
+
+
+# --- slow_consumer ---
+
+DEFLATE = {"enabled": True, "threshold": "64", "level": 1}
+KINDS = {"plain": {}, "deflate": DEFLATE, "takeover": {**DEFLATE, "server_context_takeover": True}}
+
+
+def noise(n):
+    """A message whose number comes first, and that no compression makes small."""
+    return b"%08d" % n + random.Random(n).randbytes(6000).hex().encode()
+
+
+class Reader:
+    """What a member got, decompressed as was agreed on."""
+
+    def __init__(self, raw, kind):
+        self.raw = raw
+        self.inflate = zlib.decompressobj(-15) if kind == "takeover" else None
+        self.kind = kind
+
+    def message(self):
+        while (first := (found := self.raw.frame())[0]) in (0x80 | PING, 0x80 | PONG):
+            pass
+        assert first & 0x8f == 0x80 | TEXT
+        if not first & 0x40:
+            return found[1]
+        inflate = self.inflate or zlib.decompressobj(-15)
+        return inflate.decompress(found[1] + b"\x00\x00\xff\xff")
+
+
+def speak_to_one_who_does_not_read(d, kind, total, tls=None):
+    """Returns the numbers that it got, when it read at last, up to the newest."""
+    headers = {} if kind == "plain" else {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    with Raw(d.address, rcvbuf=4096, tls=tls) as slow, Raw(d.address, tls=tls) as speaker:
+        slow.upgrade("/chat", headers=headers)
+        speaker.upgrade("/chat")
+        for n in range(total):
+            speaker.send(text(noise(n)))
+            assert speaker.text().encode() == noise(n)
+        reader, got = Reader(slow, kind), []
+        while not got or got[-1] != total - 1:
+            payload = reader.message()
+            got.append(int(payload[:8]))
+            assert payload == noise(got[-1])
+        slow.send(close(1000))
+        slow.closing()
+    assert got == sorted(set(got))
+    assert d.log_contains(rf"closed /chat .*; {total - len(got)} messages dropped")
+    return got
+
+
+@pytest.fixture(scope="module")
+def root():
+    path = tempfile.mkdtemp(prefix="ignyxd-")
+    os.chmod(path, 0o755)
+    yield Authority(os.path.join(path, "root"))
+    shutil.rmtree(path)
+
+
+def listener(root, over_tls):
+    return {**LOCAL, "tls": {"certificates": [root.pair("DNS:localhost").group()]}} if over_tls else LOCAL
+
+
+@pytest.mark.parametrize("over_tls", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("policy", ["drop_oldest", "latest"])
+def test_who_reads_slowly_gets_the_newest(daemon, root, policy, kind, over_tls):
+    """Whole messages, in order, each that it gets as it was sent, and the last of all."""
+    total = 700
+    compression = {"compression": KINDS[kind]} if KINDS[kind] else {}
+    d = daemon({"workers": 1, "listen": [listener(root, over_tls)], "max_pending": "200K",
+                "max_message": "64K", "slow_consumer": policy, "endpoints": [room(**compression)]})
+    got = speak_to_one_who_does_not_read(d, kind, total, client(root) if over_tls else None)
+    gaps = [b for a, b in zip(got, got[1:]) if b != a + 1]
+    assert len(gaps) == 1, gaps
+    behind = total - gaps[0]
+    # what takeover has compressed already stays
+    assert behind <= 2 if policy == "latest" else 5 < behind <= 60
+
+
+def test_what_is_old_is_not_sent(daemon):
+    d = daemon({"workers": 1, "max_pending": "64M", "max_message": "64K", "slow_consumer": "drop_oldest",
+                "max_age": "1s", "endpoints": [room()]})
+    with Raw(d.address, rcvbuf=4096) as slow, Raw(d.address) as speaker:
+        slow.upgrade("/chat")
+        speaker.upgrade("/chat")
+        total = 700
+        for n in range(total):
+            if n == total - 1:
+                wait_until("all are old", lambda: any(
+                    2.2 < c.get("waits", 0) for c in admin(d, "/connections")[1]["connections"]))
+            speaker.send(text(noise(n)))
+            assert speaker.text().encode() == noise(n)
+        got = []
+        while not got or got[-1] != total - 1:
+            got.append(int(slow.text()[:8]))
+        assert got[:-1] == list(range(len(got) - 1)) and len(got) < total
+        slow.send(close(1000))
+        slow.closing()
+
+
+def test_age_without_what_drops_by_it(daemon):
+    d = daemon({"endpoints": [room(max_age="1s")]}, start=False)
+    d.refuses(r'"max_age" needs "slow_consumer" to be "drop_oldest" or "latest"',
+              r"not started: .* has errors \(1\)")

@@ -543,6 +543,91 @@ static void test_said_from_outside(void **state)
 	assert_int_equal(l.error, ENOMEM);
 }
 
+/* --- what gives way --- */
+
+/* All that is on the wire: frames of 10 bytes by their numbers. */
+static void assert_wire(const char *numbers)
+{
+	assert_int_equal(wire.len, 10 * strlen(numbers));
+	for (size_t i = 0; i < wire.len; i++)
+		assert_int_equal(wire.bytes[i], numbers[i / 10] - '0');
+}
+
+static void put_numbers(const char *numbers, size_t max, enum link_policy policy)
+{
+	for (; *numbers; numbers++)
+		put((uint32_t)(*numbers - '0'), 10, LINK_MESSAGE, max, policy);
+}
+
+/* The one that has begun stays, and a control frame with all that is behind it. */
+static void test_oldest_gives_way(void **state)
+{
+	(void)state;
+	wire.takes = 3;
+	put_numbers("123", 30, LINK_DROP_OLDEST);
+	assert_int_equal(l.dropped, 0);
+	put_numbers("45", 30, LINK_DROP_OLDEST);
+	assert_int_equal(l.dropped, 2);
+	assert_int_equal(link_unsent(&l), 27);
+	assert_int_equal(put(6, 10, LINK_CONTROL, 30, LINK_DROP_OLDEST), LINK_KEPT);
+	/* both of the others go for it, and then nothing can */
+	put_numbers("7", 30, LINK_DROP_OLDEST);
+	assert_int_equal(l.dropped, 4);
+	put_numbers("8", 30, LINK_DROP_OLDEST);
+	assert_int_equal(l.dropped, 5);
+	/* one that is too much by itself takes nobody's place */
+	put(9, 31, LINK_MESSAGE, 30, LINK_DROP_OLDEST);
+	assert_int_equal(l.dropped, 6);
+	assert_int_equal(link_settle(&l), LINK_DROPPED);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_wire("167");
+	assert_sent(2, 30);
+}
+
+static void test_latest_alone(void **state)
+{
+	(void)state;
+	wire.takes = 0;
+	put_numbers("12", 1000, LINK_DROP_OTHERS);
+	put_numbers("3", 1000, LINK_DROP_OTHERS);
+	assert_int_equal(l.dropped, 2);
+	assert_int_equal(link_unsent(&l), 10);
+	go_on(5);
+	put_numbers("456", 1000, LINK_DROP_OTHERS);
+	assert_int_equal(l.dropped, 4);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_wire("36");
+	assert_sent(2, 20);
+}
+
+/* By the second, from when each began to wait; what has begun is sent, however old. */
+static void test_old_ones_go(void **state)
+{
+	const uint32_t began = session.now;
+
+	(void)state;
+	session.now = 1000;
+	wire.takes = 0;
+	put_numbers("123", 1000, LINK_DROP_OLDEST);
+	session.now = 1100;
+	put_numbers("45", 1000, LINK_DROP_OLDEST);
+	link_drop_old(&l, 1000);
+	assert_int_equal(l.dropped, 0);
+	go_on(5);
+	link_drop_old(&l, 1001);
+	assert_int_equal(l.dropped, 2);
+	assert_int_equal(link_unsent(&l), 25);
+	go_on(5);
+	link_drop_old(&l, 1101);
+	assert_int_equal(l.dropped, 4);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_wire("1");
+	assert_null(l.pending);
+	link_drop_old(&l, 2000);
+	assert_sent(1, 10);
+	session.now = began;
+}
+
 /* --- against a model --- */
 
 /*
@@ -676,15 +761,34 @@ static void crowd_go_on(struct member *m, size_t takes)
 	check_came(m);
 }
 
+/* Those from `first` on give way to one more. */
+static void expect_space(struct member *m, size_t first, size_t len, size_t max,
+			 enum link_policy policy)
+{
+	size_t most = policy == LINK_DROP_OTHERS ? 0 : max - len;
+
+	if (policy < LINK_DROP_OLDEST || len > max)
+		return;
+	for (; m->unsent > most && first < m->count; m->dropped++) {
+		m->unsent -= m->frames[first].len;
+		m->count--;
+		memmove(&m->frames[first], &m->frames[first + 1],
+			(m->count - first) * sizeof(m->frames[0]));
+	}
+}
+
 /* What the link is to do with a run, frame by frame. */
 static void expect(struct member *m, const struct link_run *r, uint32_t number, size_t sent,
 		   size_t max, enum link_policy policy)
 {
+	size_t first = m->front + (m->gone > 0);
 	bool dropped = false;
 
 	for (size_t i = 0, at = 0; i < r->frames; i++) {
 		size_t len = link_mark_length(r->marks[i]);
 
+		if (sent <= at)
+			expect_space(m, first, len, max, policy);
 		if (sent <= at &&
 		    (m->unsent + len > max || (dropped && policy == LINK_DROP_REST))) {
 			dropped = true;
@@ -693,6 +797,8 @@ static void expect(struct member *m, const struct link_run *r, uint32_t number, 
 			m->frames[m->count].number = number + (uint32_t)i;
 			m->frames[m->count++].len = len;
 			m->unsent += sent < at ? len : sent < at + len ? at + len - sent : 0;
+			if (sent > at)
+				first = m->count;
 		}
 		at += len;
 	}
@@ -700,7 +806,10 @@ static void expect(struct member *m, const struct link_run *r, uint32_t number, 
 
 static void give(struct member *m, const struct link_run *r, uint32_t number, size_t takes)
 {
-	enum link_policy policy = rand() % 2 ? LINK_DROP_ONE : LINK_DROP_REST;
+	static const enum link_policy policies[] = { LINK_DROP_ONE, LINK_DROP_REST,
+						     LINK_DROP_OLDEST, LINK_DROP_OTHERS };
+	/* the last one seldom: little waits with it */
+	enum link_policy policy = policies[rand() % (rand() % 8 ? 3 : 4)];
 	size_t max = rand() % 2 ? 200000 : 30000, sent;
 
 	wire.takes = takes;
@@ -846,6 +955,9 @@ int main(void)
 		TEST(test_reading),
 		TEST(test_interest),
 		TEST(test_said_from_outside),
+		TEST(test_oldest_gives_way),
+		TEST(test_latest_alone),
+		TEST(test_old_ones_go),
 		TEST(test_against_model),
 		TEST(test_what_waits),
 		TEST(test_much_is_written_in_portions),
