@@ -168,7 +168,7 @@ static const struct config_key endpoint_keys[] = {
 	ROOM(max_members, .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST),
 	ROOM(history, .type = CONFIG_INT, .preset = "0", .max = CONFIG_HISTORY_MAX),
 	ROOM(history_ttl, .type = CONFIG_DURATION, .preset = "5m", .max = 366 * 24 * HOUR),
-	ROOM(history_bytes, .type = CONFIG_SIZE, .preset = "256K", .min = KIB, .max = 256 * MIB),
+	ROOM(history_bytes, .type = CONFIG_SIZE, .preset = "256K", .min = KIB, .max = MIB),
 	ROOM(replay, .type = CONFIG_INT, .preset = "0", .max = CONFIG_HISTORY_MAX),
 	ROOM(format, .type = CONFIG_CHOICE, .preset = "text", .choices = formats),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)

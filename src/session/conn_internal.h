@@ -11,11 +11,14 @@
  *	per_address.c		how many connections an address has
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
- *	unheard.c		what a client says and may not
  *	uncompressed.c, compress.c, output.c	frames out
- *	rendition.c, backlog.c	what a batch is to its members; what they are still to get
+ *	told.c, unheard.c	what a client is told by us; what it says and may not
+ *	envelope.c, rendition.c, edition.c, backlog.c	what a message, and a batch, is to members of
+ *				each kind; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
  *	leaving.c		who is to be let go, in which order
+ *	replay.c, joined.c	what a new member gets of the past, and is told of its room
+ *	requests.c		what a member asks us
  *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN

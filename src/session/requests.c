@@ -7,11 +7,11 @@
 #include "session/requests.h"
 
 #include <jansson.h>
-#include <stdio.h>
 
 #include "base/buffer.h"
 #include "session/conn_internal.h"
 #include "session/joined.h"
+#include "session/told.h"
 
 enum { REQUEST_MAX = 4096 }; /* bytes */
 
@@ -19,15 +19,6 @@ struct request {
 	const char *name;
 	void (*answer)(struct conn *c, const json_t *asked);
 };
-
-static void answer_error(struct conn *c, const char *word, const char *text)
-{
-	char out[256];
-	int n = snprintf(out, sizeof(out),
-			 "{\"type\":\"error\",\"error\":\"%s\",\"message\":\"%s\"}", word, text);
-
-	conn_send(c, WS_TEXT, NULL, 0, out, (size_t)n);
-}
 
 static void answer_position(struct conn *c, const json_t *asked)
 {
@@ -49,7 +40,7 @@ static void answer(struct conn *c, const json_t *asked)
 			return;
 		}
 	}
-	answer_error(c, "unknown-request", "there is no such request: see ignyxd-protocol(7)");
+	told_error(c, "unknown-request", "there is no such request: see ignyxd-protocol(7)");
 }
 
 void request_answer(struct conn *c, const struct ws_message *m)
@@ -60,17 +51,17 @@ void request_answer(struct conn *c, const struct ws_message *m)
 	if (!c->admission->member.room)
 		return;
 	if (!c->admission->member.json) {
-		answer_error(c, "no-json", "requests are of clients that get the format json");
+		told_error(c, "no-json", "requests are of clients that get the format json");
 		return;
 	}
 	if (m->len > REQUEST_MAX) {
-		answer_error(c, "request-too-long", "a request has at most 4096 bytes");
+		told_error(c, "request-too-long", "a request has at most 4096 bytes");
 		return;
 	}
 	asked = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, &error);
 	if (asked)
 		answer(c, asked);
 	else
-		answer_error(c, "invalid-json", "a request is one JSON object");
+		told_error(c, "invalid-json", "a request is one JSON object");
 	json_decref(asked);
 }

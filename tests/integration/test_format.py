@@ -211,3 +211,23 @@ def test_an_echo_takes_no_requests(daemon):
     with Raw(d.address) as c:
         c.upgrade("/ws").send(text('{"ignyx":"dance"}'))
         assert c.text() == '{"ignyx":"dance"}'
+
+
+# --- what is not taken ---
+
+def test_told_of_what_is_not_taken(daemon):
+    """Only who can tell it from a message."""
+    d = daemon({"workers": 1, "endpoints": [
+        room(format="both", publish="backend"),
+        room(path="/few", format="both", rate="1/h", burst=1, over_rate="drop")]})
+    for path, word, first in (("/chat", "not-allowed", []), ("/few", "rate-limited", ["User: 0"])):
+        a, b = upgrade(d, PROTOCOL, path)[0], upgrade(d, path=path)[0]
+        take(a)
+        for c in (b, a):
+            c.send(text("0"), text("1"))
+        for _ in first:
+            assert b.text() == "User: 0" and b.text() == "User: 0"
+        told = [take(a) for _ in range(2 * len(first) + (1 if first else 2))]
+        assert [t["data"] for t in told if t["type"] == "message"] == 2 * first
+        assert {t["error"] for t in told if t["type"] == "error"} == {word}
+        a.socket.close(), b.socket.close()
