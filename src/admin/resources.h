@@ -16,6 +16,10 @@ void status_get(struct request *r);
 /* publish.c */
 void publish_post(struct request *r);
 
+/* kept.c */
+void history_get(struct request *r);
+void history_delete(struct request *r);
+
 /* tail.c */
 void tail_get(struct request *r);
 

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "admin/admin_internal.h"
+#include "admin/message.h"
 #include "admin/request.h"
 #include "admin/resources.h"
 #include "admin/stream.h"
@@ -74,31 +75,6 @@ static void gone(struct stream *s)
 
 /* --- what is told --- */
 
-/* NULL: it is no frame as members get them. */
-static json_t *json_of_entry(const struct bus_entry *e)
-{
-	uint8_t head[WS_HEADER_MAX] = { 0 };
-	const char *data = (const char *)e->frame;
-	size_t header;
-	uint64_t len;
-	json_t *line;
-
-	memcpy(head, e->frame, e->frame_len < sizeof(head) ? e->frame_len : sizeof(head));
-	header = ws_own_header(head, &len);
-	if (header > e->frame_len || len != e->frame_len - header)
-		return NULL;
-	data += header;
-	line = json_pack("{s:o, s:f}", "position", json_of_position(e->sequence), "time",
-			 seconds_of(e->meta.time));
-	if (e->meta.sender)
-		json_object_set_new(line, "sender", json_of_id(e->meta.sender));
-	if ((head[0] & 0x0f) == WS_TEXT)
-		json_object_set_new(line, "data", json_of_text(data, len));
-	else
-		json_object_set_new(line, "base64", json_of_base64(data, len));
-	return line;
-}
-
 static void tell_lost(struct follower *f)
 {
 	if (f->unknown)
@@ -124,7 +100,7 @@ static void tell(struct follower *f, const struct bus_entry *e, size_t count)
 		lose(f, e->sequence);
 		tell_lost(f);
 		if (e->meta.kind == BUS_KIND_MESSAGE)
-			stream_add(&f->stream, json_of_entry(e));
+			stream_add(&f->stream, json_of_message(e));
 		f->told = e->sequence;
 	}
 }

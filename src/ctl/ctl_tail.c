@@ -1,5 +1,5 @@
 /*
- * ctl_tail.c - the command that follows a room.
+ * ctl_tail.c - the commands that show what is said in a room, and what was.
  *
  * A message is what anybody in the room wrote, so it is shown escaped unless --raw asks for its bytes.
  * What is missing is told on standard error: a pipe gets messages alone.
@@ -138,6 +138,48 @@ int command_tail(struct asker *d, const struct arguments *a)
 	if (f.wrong)
 		answer_is_strange(&answer, f.wrong, "/tail");
 	status = answer_ended(&answer);
+	answer_free(&answer);
+	return status;
+}
+
+/* Returns the key of what is wrong, or NULL. */
+static const char *show_all(const json_t *answer, struct following *f)
+{
+	const json_t *messages = json_object_get(answer, "messages"), *recovered;
+	size_t count = json_array_size(messages);
+
+	if (!json_is_array(messages))
+		return "messages";
+	recovered = json_object_get(answer, "recovered");
+	if (recovered && !json_is_true(recovered))
+		trouble("messages are missing behind that position");
+	for (size_t i = 0; i < count; i++)
+		if (!take(json_array_get(messages, i), f))
+			break;
+	return f->wrong;
+}
+
+int command_history(struct asker *d, const struct arguments *a)
+{
+	struct following f = { .arguments = a };
+	const struct question q = { .path = "/history",
+				    .below = a->words[0],
+				    .query = { { "limit", "1000" },
+					       { "since", a->option[OPTION_SINCE] } } };
+	struct answer answer;
+	int status = CTL_DONE;
+
+	if (!ask_is_path(a->words[0]))
+		return CTL_USAGE;
+	ask(d, &q, &answer);
+	if (answer.outcome == ANSWER_GOOD) {
+		const char *wrong = show_all(answer.json, &f);
+
+		if (wrong)
+			answer_is_strange(&answer, wrong, "/history");
+	}
+	if (answer.outcome != ANSWER_GOOD)
+		status = answer_trouble(&answer);
 	answer_free(&answer);
 	return status;
 }

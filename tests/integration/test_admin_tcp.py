@@ -116,6 +116,8 @@ ROUTES = [
     ("GET", "/config", {READ, MANAGE}),
     ("GET", "/why?conn=1", {READ, MANAGE}),
     ("HEAD", "/tail/chat", {PUBLISH, MANAGE}),
+    ("GET", "/history/chat", {PUBLISH, MANAGE}),
+    ("DELETE", "/history/chat", {MANAGE}),
     ("HEAD", "/events", {READ, MANAGE}),
     ("POST", "/publish/chat", {PUBLISH, MANAGE}),
     ("POST", "/publish", {PUBLISH, MANAGE}),

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from asking import Admin, scrape
+from asking import Admin, own, scrape
 from asking import ask as admin
 from harness import wait_until
+from pretend import ctl
 from raw import Raw, frame, BINARY, request, text
 
 
@@ -259,6 +260,68 @@ def test_who_comes_back_misses_nothing(daemon):
         writer.join()
     assert seen == list(range(len(seen)))
     d.log_contains("event=worker-died")
+
+
+# --- the admin interface ---
+
+def test_read_by_an_administrator(daemon):
+    d = daemon({"workers": 1, "endpoints": [room(prefix="User: "),
+                                            {"path": "/ws", "behaviour": "echo"}]})
+    assert admin(d, "/history/chat")[0] == 404
+    p = publish(d, *"abc")
+    c, _ = enter(d)
+    c.send(text("hi"), frame(BINARY, b"\x00\xff"))
+    assert (c.text(), c.message()) == ("User: hi", (BINARY, b"\x00\xff"))
+    status, h = admin(d, "/history/chat")
+    assert status == 200 and sorted(h) == ["from", "messages", "position"]
+    assert [m.get("data", m.get("base64")) for m in h["messages"]] == ["a", "b", "c", "User: hi", "AP8="]
+    assert [m["position"] for m in h["messages"]][:3] == p
+    assert h["position"] == h["messages"][-1]["position"]
+    assert h["messages"][3]["sender"] and "sender" not in h["messages"][0]
+    h = admin(d, f"/history/chat?since={p[1]}")[1]
+    assert (h["recovered"], h["from"]) == (True, p[1])
+    assert len(h["messages"]) == 3
+    h = admin(d, "/history/chat?limit=2")[1]
+    assert [m.get("data", m.get("base64")) for m in h["messages"]] == ["User: hi", "AP8="]
+    publish(d, *"def")
+    h = admin(d, f"/history/chat?since={p[0]}")[1]
+    assert h["recovered"] is False and len(h["messages"]) == 5
+    h = admin(d, "/history/chat?since=0123456789abcdef.7")[1]
+    assert h["recovered"] is False and len(h["messages"]) == 5
+    for target, status in (("/history/chat?since=x", 400), ("/history/chat?limit=0", 400),
+                           ("/history/chat?limit=1001", 400), ("/history/ws", 404),
+                           ("/history/no", 404), ("/history", 404)):
+        assert admin(d, target)[0] == status, target
+
+
+def test_thrown_away(daemon):
+    d = daemon({"workers": 2, "endpoints": [room(replay=5, format="json")]})
+    member, _ = enter(d)
+    take(member)
+    p = publish(d, "a", "b")
+    assert admin(d, "/history/chat", "DELETE") == (200, {"position": p[1]})
+    assert admin(d, "/history/chat")[1]["messages"] == []
+    assert admin(d, "/history/no", "DELETE")[0] == 404
+    publish(d, "c")
+    late, _ = enter(d)
+    assert take(late)["from"] == p[1]
+    assert take(late)["data"] == "c"
+    assert [m["data"] for m in take(member, 3)] == ["a", "b", "c"]
+
+
+def test_ctl(daemon):
+    d = daemon({"workers": 1, "endpoints": [room()]})
+    p = publish(d, "a", "\x1b[2J", "c")
+    done = ctl("-s", own(d), "history", "/chat")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [x.split(" ", 1)[1] for x in done.stdout.splitlines()] == ["a", "\\x1b[2J", "c"]
+    done = ctl("-s", own(d), "history", "--json", "--since", p[0], "/chat")
+    assert [json.loads(x)["data"] for x in done.stdout.splitlines()] == ["\x1b[2J", "c"]
+    publish(d, *"defgh")
+    done = ctl("-s", own(d), "history", "--raw", "--since", p[0], "/chat")
+    assert done.stdout == "d\ne\nf\ng\nh\n" and "missing" in done.stderr
+    done = ctl("-s", own(d), "history", "/no")
+    assert done.returncode == 1 and "no endpoint with a room" in done.stderr
 
 
 def test_what_could_be_too_much(daemon):
