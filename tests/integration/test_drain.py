@@ -200,7 +200,7 @@ def test_undrain_while_they_go(daemon):
     d = daemon()
     with clients(d, 10) as those:
         ask(d, "/drain?over=3600", "POST")
-        assert drain_of(d)["left"] == 10
+        wait_until("that the workers have counted them", lambda: drain_of(d)["left"] == 10)
         ask(d, "/undrain", "POST")
         assert all(is_open(c) for c in those)
         assert drain_of(d) is None
