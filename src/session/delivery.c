@@ -268,10 +268,11 @@ static void set_aside(struct room *r, const struct batch *b, size_t reached)
 
 static bool walk_from_log(struct room *r)
 {
-	struct issues is = { { &r->batch, &from_log }, { NULL, &of_edition_from_log } };
+	const struct issues is = { { &r->batch, &from_log },
+				   { &edition_from_log.batch, &of_edition_from_log } };
 
-	if (r->in_json > 0 && edition_make(&edition_from_log, &r->batch, &r->envelope, false))
-		is.json.batch = &edition_from_log.batch;
+	if (r->in_json > 0 && !edition_make(&edition_from_log, &r->batch, &r->envelope, false))
+		fail_rest(r, &r->batch, 0, true);
 	return walk(r, &is, SIZE_MAX);
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "bus/bus_internal.h"
+#include "failing.h"
 #include "session/worker.h"
 
 #define ZIP "compression = { enabled = true; threshold = \"64\"; "
@@ -28,6 +29,7 @@ static int begin(void **state)
 		     "endpoints = ( { path = \"/\"; behaviour = \"room\"; },\n"
 		     "  { path = \"/two\"; behaviour = \"room\"; },\n"
 		     "  { path = \"/others\"; behaviour = \"room\"; include_sender = false; },\n"
+		     "  { path = \"/both\"; behaviour = \"room\"; format = \"both\"; },\n"
 		     "  { path = \"/remembers\"; behaviour = \"room\";\n"
 		     "    " ZIP "server_context_takeover = true; }; },\n"
 		     "  { path = \"/fast\"; behaviour = \"echo\"; " ZIP "level = 1; }; },\n"
@@ -95,6 +97,36 @@ static void test_members_come_and_go(void **state)
 	disconnect(&b);
 	disconnect(&c);
 	assert_int_equal(members("/"), 0);
+}
+
+/* Who cannot be made an envelope for is let go, and nobody else misses anything. */
+static void test_no_memory_for_envelopes(void **state)
+{
+	unsigned failed = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/both") "\r\n");
+	for (unsigned n = 1; n < 8; n++) {
+		upgrade(&b, REQUEST("/both") "Sec-WebSocket-Protocol: ignyx.room.v1\r\n\r\n");
+		b.len = 0;
+		say_within_the_turn(&a, "all");
+		failing_nth(n);
+		turn();
+		failed += failing_end();
+		ASSERT_HEARD(&a, "\x81\x03"
+				 "all");
+		hear(&b);
+		assert_true(b.len > 0 || !lives(&b));
+		if (lives(&b))
+			disconnect(&b);
+		else
+			close(b.fd);
+		b.conn = NULL;
+		turn();
+		a.len = 0;
+	}
+	assert_true(failed > 0);
+	disconnect(&a);
 }
 
 static int64_t now_ms(void)
@@ -815,6 +847,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_members_come_and_go),
+		TEST(test_no_memory_for_envelopes),
 		TEST(test_what_is_counted),
 		TEST(test_from_publishing_to_the_write),
 		TEST(test_joins_between_two_messages),
