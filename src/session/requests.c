@@ -8,10 +8,10 @@
 
 #include <jansson.h>
 
-#include "base/buffer.h"
 #include "session/conn_internal.h"
 #include "session/joined.h"
 #include "session/told.h"
+#include "session/turn.h"
 
 enum { REQUEST_MAX = 4096 }; /* bytes */
 
@@ -58,6 +58,7 @@ void request_answer(struct conn *c, const struct ws_message *m)
 		told_error(c, "request-too-long", "a request has at most 4096 bytes");
 		return;
 	}
+	turn_spend_on(m->len, TURN_TREE);
 	asked = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, &error);
 	if (asked)
 		answer(c, asked);

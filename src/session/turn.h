@@ -37,6 +37,7 @@ enum turn_cost {
 	TURN_UNMAP = 2000, /* where page operations are slow */
 	TURN_CHECK = 300, /* UTF-8 */
 	TURN_JSON = 5000,
+	TURN_TREE = 50000, /* JSON that a tree is made of */
 	TURN_PUBLISH =
 		10000, /* what others have to do about it, too; itself 1 MiB is less than a step */
 	TURN_ENCRYPT = 500,

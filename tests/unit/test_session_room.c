@@ -129,6 +129,31 @@ static void test_no_memory_for_envelopes(void **state)
 	disconnect(&a);
 }
 
+/* Half of a turn is half of a turn, however much is asked in one read: the rest waits. */
+static void test_requests_take_turns(void **state)
+{
+	enum { LONG = 4000, MANY = 16 };
+	static char text[LONG + 1];
+	uint8_t frames[MANY * (LONG + 8)];
+	size_t len = 0;
+
+	(void)state;
+	strcpy(text, "{\"ignyx\":[");
+	while (strlen(text) < LONG - 4)
+		strcat(text, "1,");
+	strcat(text, "1]}");
+	for (int i = 0; i < MANY; i++)
+		len += client_frame(frames + len, 0x81, text, strlen(text));
+	upgrade(&b, REQUEST("/both") "Sec-WebSocket-Protocol: ignyx.room.v1\r\n\r\n");
+	b.len = 0;
+	assert_int_equal(write(b.fd, frames, len), (ssize_t)len);
+	turn_short(TURN_STEP);
+	assert_in_range(b.conn->messages_in, 1, MANY / 2);
+	turn();
+	assert_int_equal(b.conn->messages_in, MANY);
+	disconnect(&b);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -848,6 +873,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_members_come_and_go),
 		TEST(test_no_memory_for_envelopes),
+		TEST(test_requests_take_turns),
 		TEST(test_what_is_counted),
 		TEST(test_from_publishing_to_the_write),
 		TEST(test_joins_between_two_messages),
