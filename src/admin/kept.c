@@ -70,8 +70,7 @@ static bool read_part(struct request *r, struct part *p)
 		answer_error(r, 400, "bad-parameter", "since has to be the position of a message");
 		return false;
 	}
-	p->known = position.epoch == bus_epoch(admin.bus) && position.sequence <= p->newest &&
-		   position.sequence >= bus_beginning(admin.bus, p->room);
+	p->known = bus_position_is_of(admin.bus, p->room, p->newest, position);
 	p->since = p->known ? position.sequence : 0;
 	return true;
 }

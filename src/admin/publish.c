@@ -30,7 +30,6 @@ enum { MESSAGES_MAX = 4096, TRIES = 2, RETRY_AFTER = 1, KEY_RETRY_AFTER = 10 };
 
 struct message {
 	const char *room;
-	struct bus_keep keep; /* what that room keeps */
 	const struct config_endpoint *endpoint;
 	enum ws_opcode opcode;
 	const void *data;
@@ -92,7 +91,6 @@ static bool find_room(const char *path, struct message *m, struct objection *o)
 	m->endpoint = e;
 	if (!e || !e->has_room)
 		return object(o, 404, "no-such-room", "no endpoint with a room has this path");
-	m->keep = config_keep(e);
 	if (e->room.publish == PUBLISH_NONE)
 		return object(o, 403, "not-allowed", "publish there is \"none\": nobody may");
 	if (m->len > (size_t)e->limits.max_message)
@@ -144,6 +142,13 @@ static bool object_to_bus(struct objection *o, enum bus_result result)
 	}
 }
 
+static enum bus_result open_room(const struct message *m, struct bus_room *room)
+{
+	const struct bus_keep keep = config_keep(m->endpoint);
+
+	return bus_open(admin.bus, m->room, strlen(m->room), &keep, room);
+}
+
 static enum bus_result open_rooms(const struct message *m, struct bus_item *items, size_t count)
 {
 	enum bus_result result = BUS_OK;
@@ -152,8 +157,7 @@ static enum bus_result open_rooms(const struct message *m, struct bus_item *item
 		if (i > 0 && strcmp(m[i].room, m[i - 1].room) == 0)
 			items[i].room = items[i - 1].room;
 		else
-			result = bus_open(admin.bus, m[i].room, strlen(m[i].room), &m[i].keep,
-					  &items[i].room);
+			result = open_room(&m[i], &items[i].room);
 	}
 	return result;
 }

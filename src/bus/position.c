@@ -53,3 +53,10 @@ bool bus_position_parse(const char *text, size_t len, struct bus_position *p)
 	return len > EPOCH_LEN + 1 && text[EPOCH_LEN] == '.' && parse_epoch(text, &p->epoch) &&
 	       parse_number(text + EPOCH_LEN + 1, len - EPOCH_LEN - 1, &p->sequence);
 }
+
+bool bus_position_is_of(const struct bus *b, struct bus_room room, uint64_t newest,
+			struct bus_position p)
+{
+	return p.epoch == bus_epoch(b) && p.sequence <= newest &&
+	       p.sequence >= bus_beginning(b, room);
+}

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "proto/json_string.h"
+
 /* Up to SPACED what comes may have space ahead of it; the others are in the middle of something. */
 enum awaited {
 	AWAIT_VALUE,
@@ -58,34 +60,10 @@ static inline void skip_space(struct json_scan *s)
 
 /* --- strings --- */
 
-static bool ends_plain(uint8_t b)
-{
-	return b == '"' || b == '\\' || b < ' ';
-}
-
-/* A bit in each byte that ends_plain, and maybe in those above the lowest such. */
-static uint64_t ends_of(uint64_t word)
-{
-	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-	uint64_t quote = word ^ '"' * ones, escape = word ^ '\\' * ones;
-
-	return ((quote - ones) | (escape - ones) | (word - ' ' * ones)) & ~word & high;
-}
-
 /* To the first byte that is more than itself. */
 static void skip_plain(struct json_scan *s)
 {
-	const uint8_t *p = s->p;
-	uint64_t word;
-
-	for (; s->stop - p >= (ptrdiff_t)sizeof(word); p += sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		if (ends_of(word))
-			break;
-	}
-	while (p < s->stop && !ends_plain(*p))
-		p++;
-	s->p = p;
+	s->p = json_skip_plain(s->p, s->stop);
 }
 
 /* Its value, or -1. */

@@ -155,7 +155,6 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
-
 	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
 	if (!c->endpoint)
@@ -164,7 +163,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 		r = check_limits(c, rq);
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
-	if (r == REASON_NONE && !replay_read(rq->head.target, &wish, why))
+	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
 		r = prepare(c, route.name, &rq->head, &wish);

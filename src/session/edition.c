@@ -5,21 +5,13 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/counted.h"
+#include "proto/frame.h"
 #include "session/turn.h"
 
-enum { KEPT = 1024 * 1024 };
-
-static size_t size_of(const struct batch *b, const struct envelope *v)
-{
-	size_t size = 0;
-
-	for (const struct batched *e = b->first; e; e = e->next) {
-		rendition_payload(&e->e); /* is not believed elsewhere */
-		size += envelope_size(v, &e->e);
-	}
-	return size;
-}
+/* FIRST: bytes that one has space for at first. */
+enum { KEPT = 8 * 1024 * 1024, FIRST = 4096 };
 
 static bool need_entries(struct edition *e, size_t count)
 {
@@ -35,49 +27,75 @@ static bool need_entries(struct edition *e, size_t count)
 	return true;
 }
 
-static uint8_t *need_bytes(struct edition *e, size_t size, bool keep)
+/* Where n bytes more are written, behind those that there are. NULL: no memory. */
+static uint8_t *need_bytes(struct edition *e, size_t n, bool keep)
 {
-	if (keep)
-		return counted_resize(&e->batch.frames, 0, size) ? e->batch.frames->bytes : NULL;
-	e->bytes.len = 0;
-	return buffer_reserve(&e->bytes, size) ? e->bytes.p : NULL;
+	struct counted *had = e->batch.frames;
+	size_t used = e->batch.bytes, size = had ? had->size : FIRST;
+
+	if (!keep) {
+		e->bytes.len = used;
+		return buffer_reserve(&e->bytes, n) ? e->bytes.p + used : NULL;
+	}
+	while (size < used + n)
+		size *= 2;
+	if ((!had || had->size < size) && !counted_resize(&e->batch.frames, used, size))
+		return NULL;
+	return e->batch.frames->bytes + used;
 }
 
-static void write_entries(struct edition *to, const struct batch *b, const struct envelope *v,
-			  uint8_t *out)
+static bool add(struct edition *e, const struct batched *from, const struct envelope *v, bool keep)
 {
-	size_t i = 0;
+	struct batched *made = &e->entries[e->batch.entries];
+	uint8_t header[WS_HEADER_MAX], *out;
+	struct enveloped x;
+	size_t len;
 
-	for (const struct batched *e = b->first; e; e = e->next) {
-		struct batched *made = &to->entries[i++];
-		uint8_t *frame = out;
+	rendition_payload(&from->e); /* is not believed elsewhere */
+	envelope_measure(&x, v, &from->e);
+	len = ws_encode_header(header, WS_TEXT, x.size);
+	out = need_bytes(e, len + x.size, keep);
+	if (!out)
+		return false;
+	envelope_write(bytes_copy(out, header, len), v, &x);
+	*made = *from;
+	made->e.frame_len = len + x.size;
+	e->batch.bytes += made->e.frame_len;
+	e->batch.entries++;
+	return true;
+}
 
-		out = envelope_write(out, v, &e->e);
-		*made = *e;
+/* Frames may have moved up to here. */
+static void seal(struct edition *e, const struct batch *b)
+{
+	const uint8_t *frame = e->batch.frames ? e->batch.frames->bytes : e->bytes.p;
+
+	for (size_t i = 0; i < e->batch.entries; i++) {
+		struct batched *made = &e->entries[i];
+
 		made->e.frame = frame;
-		made->e.frame_len = (size_t)(out - frame);
-		made->next = e->next ? made + 1 : NULL;
+		frame += made->e.frame_len;
+		made->next = i + 1 < e->batch.entries ? made + 1 : NULL;
+		e->batch.last = made;
 	}
+	e->batch.first = e->entries;
+	e->batch.selective = b->selective;
 }
 
 bool edition_make(struct edition *e, const struct batch *b, const struct envelope *v, bool keep)
 {
-	size_t size;
-	uint8_t *out;
-
 	if (e->batch.entries > 0)
 		return true;
-	size = size_of(b, v);
-	out = need_bytes(e, size, keep);
-	if (!out || !need_entries(e, b->entries))
+	if (!need_entries(e, b->entries))
 		return false;
-	write_entries(e, b, v, out);
-	turn_spend_on(size, TURN_KEEP);
-	e->batch.first = e->entries;
-	e->batch.last = &e->entries[b->entries - 1];
-	e->batch.entries = b->entries;
-	e->batch.bytes = size;
-	e->batch.selective = b->selective;
+	for (const struct batched *from = b->first; from; from = from->next) {
+		if (!add(e, from, v, keep)) {
+			e->batch.entries = e->batch.bytes = 0;
+			return false;
+		}
+	}
+	turn_spend_on(e->batch.bytes, TURN_KEEP);
+	seal(e, b);
 	return true;
 }
 

@@ -12,28 +12,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct buffer;
 struct bus_entry;
 
-/* What all messages of a room have in common. */
+/* What those of one room have in common. Zeroed: nothing was made yet. */
 struct envelope {
-	const char *room; /* its name: UTF-8, as JSON writes it within quotes */
+	uint8_t *head; /* up to the number in the position */
+	size_t head_len;
+	const uint8_t *room; /* in that: its name as it stands within quotes */
 	size_t room_len;
-	uint64_t epoch; /* of the log */
-	bool data_is_json; /* texts are JSON, and are written as they are */
 };
 
-/* How many bytes a string has within quotes; it is UTF-8. */
-size_t envelope_escaped_size(const void *text, size_t len);
-/* Writes it to out, without quotes. Returns the end. */
-uint8_t *envelope_escape(uint8_t *out, const void *text, size_t len);
+/* Makes it for a room, by its name, and the log's epoch. False: no memory. */
+bool envelope_make(struct envelope *v, const char *room, uint64_t epoch);
+void envelope_free(struct envelope *v);
 
-/* Appends a string, with quotes. False: no memory. */
-bool envelope_put_string(struct buffer *b, const void *text, size_t len);
+enum { ENVELOPE_NUMBERS_MAX = 128 };
 
-/* How many bytes envelope_write writes for an entry's frame, which was checked (rendition_payload). */
-size_t envelope_size(const struct envelope *v, const struct bus_entry *e);
-/* Writes a whole text frame. Returns the end. */
-uint8_t *envelope_write(uint8_t *out, const struct envelope *v, const struct bus_entry *e);
+/* One message, measured; its entry is lent. */
+struct enveloped {
+	const uint8_t *data;
+	size_t len; /* of the data */
+	size_t written; /* how long that is as it is written */
+	bool binary;
+	char numbers[ENVELOPE_NUMBERS_MAX]; /* what follows the head, up to the data */
+	size_t numbers_len;
+	size_t size; /* of the payload of a text frame that has all of it */
+};
+
+/* Measures an entry, whose frame was checked (rendition_payload). */
+void envelope_measure(struct enveloped *x, const struct envelope *v, const struct bus_entry *e);
+
+/* Writes that payload. Returns the end. */
+uint8_t *envelope_write(uint8_t *out, const struct envelope *v, const struct enveloped *x);
 
 #endif

@@ -23,7 +23,7 @@ static int write_rest(const struct conn *c, const struct room *r, char out[FIXED
 	struct replay p = { .newest = bus_sequence(session.bus, r->bus) };
 	bool replays = replay_of(c, &p);
 	char position[BUS_POSITION_SIZE], from[BUS_POSITION_SIZE];
-	uint64_t epoch = r->envelope.epoch, members = bus_members(session.bus, r->bus);
+	uint64_t epoch = bus_epoch(session.bus), members = bus_members(session.bus, r->bus);
 	int n;
 
 	bus_position_format((struct bus_position){ epoch, p.newest }, position);

@@ -61,7 +61,7 @@ static void drop(struct room *r)
 	backlog_forget(&r->backlog);
 	chunk_shelf_clear(&r->shelf);
 	free(r->places);
-	free((char *)r->envelope.room);
+	envelope_free(&r->envelope);
 	free(r->name);
 	free(r);
 }
@@ -81,11 +81,11 @@ static enum reason why_not(enum bus_result result)
 /* Makes this worker a reader; where its endpoint has a limit the room counts, or it is left again. */
 static enum bus_result join(struct room *r, const struct config_endpoint *e)
 {
-	enum bus_result result;
+	const struct bus_keep keep = config_keep(e);
+	enum bus_result result =
+		bus_join(session.bus, r->name, strlen(r->name), &keep, &r->bus, &r->newest_after);
 
-	r->keep = config_keep(e);
-	result = bus_join(session.bus, r->name, strlen(r->name), &r->keep, &r->bus,
-			  &r->newest_after);
+	r->generation = e->config->generation;
 	if (result != BUS_OK || r->bus.index >= registry.index_count)
 		return result == BUS_OK ? BUS_CORRUPT : result;
 	if (e->room.max_rooms > 0)
@@ -128,20 +128,21 @@ struct room *registry_enter(const struct config_endpoint *e, const char *name, e
 	return r ? r : make_room(e, name, why);
 }
 
-/* Without the lock it counts where it did, which the next reload tries again. */
+/* For the first of its members that comes by; without the lock the next one tries it again. */
 void registry_move(struct room *r, const struct config_endpoint *e)
 {
 	const struct bus_keep keep = config_keep(e);
-	enum bus_result counted = BUS_OK, kept = BUS_OK;
+	enum bus_result kept, counted = BUS_OK;
 
+	if (r->generation == e->config->generation)
+		return;
+	kept = bus_set_keep(session.bus, r->bus, &keep);
 	if (e->room.max_rooms > 0)
 		counted = bus_count_for(session.bus, r->bus, e->key, UINT32_MAX);
-	if (memcmp(&keep, &r->keep, sizeof(keep)) != 0)
-		kept = bus_set_keep(session.bus, r->bus, &keep);
 	if (counted == BUS_CORRUPT || kept == BUS_CORRUPT)
 		session_bus_corrupt();
-	if (kept == BUS_OK)
-		r->keep = keep;
+	if (counted == BUS_OK && kept == BUS_OK)
+		r->generation = e->config->generation;
 }
 
 struct room *registry_at(struct bus_room room)
@@ -166,25 +167,10 @@ static bool has_place(struct room *r)
 	return true;
 }
 
-static bool need_envelope(struct room *r)
-{
-	size_t len = strlen(r->name), size = envelope_escaped_size(r->name, len);
-	char *name = r->envelope.room ? NULL : malloc(size + 1);
-
-	if (r->envelope.room)
-		return true;
-	if (!name)
-		return false;
-	envelope_escape((uint8_t *)name, r->name, len);
-	r->envelope.room = name;
-	r->envelope.room_len = size;
-	r->envelope.epoch = bus_epoch(session.bus);
-	return true;
-}
-
 bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 {
-	if (!has_place(r) || (m->json && !need_envelope(r))) {
+	if (!has_place(r) || (m->json && !r->envelope.head &&
+			      !envelope_make(&r->envelope, r->name, bus_epoch(session.bus)))) {
 		if (r->count == 0)
 			drop(r);
 		return false;

@@ -41,7 +41,7 @@ TAILQ_HEAD(parked_list, conn_parked);
 struct room {
 	char *name;
 	struct bus_room bus;
-	struct bus_keep keep; /* what it keeps of its messages */
+	uint64_t generation; /* of the settings that it has */
 	uint64_t newest_after; /* of all members */
 	size_t count, size;
 	size_t in_json; /* members whose messages come in envelopes, */

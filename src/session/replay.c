@@ -18,12 +18,13 @@
 #include "session/session.h"
 #include "session/turn.h"
 
-enum { COUNT_DIGITS = 9, KEPT = 256 * 1024 };
+enum { COUNT_DIGITS = 9, KEPT = 8 * 1024 * 1024 };
 
 static struct bus_entry entries[CONFIG_HISTORY_MAX];
 static struct {
 	const struct conn *conn; /* whose it is; NULL: nobody's */
 	struct replay replay;
+	bool known; /* what was asked for is a position of the room as it is */
 	struct bus_past past;
 	struct buffer space;
 	struct buffer enveloped; /* one message */
@@ -46,8 +47,7 @@ static bool read_since(struct http_text value, struct replay_wish *w, struct ref
 		return false;
 	}
 	w->since = true;
-	w->epoch = p.epoch;
-	w->sequence = p.sequence;
+	w->position = p;
 	return true;
 }
 
@@ -86,11 +86,14 @@ static struct http_text take_to(struct http_text *t, char byte)
 	return part;
 }
 
-bool replay_read(struct http_text target, struct replay_wish *w, struct refusal *why)
+bool replay_read(const struct conn *c, struct http_text target, struct replay_wish *w,
+		 struct refusal *why)
 {
 	struct http_text query = target;
 
 	*w = (struct replay_wish){ 0 };
+	if (c->endpoint->room.history == 0)
+		return true;
 	take_to(&query, '?');
 	while (query.len > 0) {
 		struct http_text value = take_to(&query, '&'), name = take_to(&value, '=');
@@ -104,13 +107,6 @@ bool replay_read(struct http_text target, struct replay_wish *w, struct refusal 
 }
 
 /* --- what there is --- */
-
-/* Whether its numbers are those of the room as it is: of another log, or of a room that was given up, they are not. */
-static bool is_known(const struct room *r, const struct replay_wish *w)
-{
-	return w->epoch == bus_epoch(session.bus) && w->sequence <= taken.replay.newest &&
-	       w->sequence >= bus_beginning(session.bus, r->bus);
-}
 
 static size_t most_of(const struct config_room *k, const struct replay_wish *w)
 {
@@ -129,7 +125,7 @@ static bool copy(const struct room *r, const struct config_room *k, const struct
 	p->space = taken.space.p;
 	p->size = (size_t)k->history_bytes;
 	p->now = session_time();
-	p->after = w->since && is_known(r, w) ? w->sequence : 0;
+	p->after = taken.known ? w->position.sequence : 0;
 	switch (bus_history(session.bus, r->bus, taken.replay.newest, p)) {
 	case BUS_OK:
 		return true;
@@ -152,13 +148,14 @@ void replay_take(const struct conn *c, const struct replay_wish *w)
 	taken.conn = c;
 	taken.replay =
 		(struct replay){ .newest = m->room->places[m->index].after, .asked = w->since };
+	taken.known = w->since && bus_position_is_of(session.bus, m->room->bus, taken.replay.newest,
+						     w->position);
 	whole = copy(m->room, k, w);
 	if (p->first >= p->most)
 		taken.replay.from = taken.replay.newest;
 	else
 		taken.replay.from = entries[p->first].sequence - 1;
-	taken.replay.recovered =
-		w->since && whole && is_known(m->room, w) && taken.replay.from <= w->sequence;
+	taken.replay.recovered = taken.known && whole && taken.replay.from <= w->position.sequence;
 	turn_spend_on(p->used, TURN_COPY);
 }
 
@@ -204,17 +201,16 @@ size_t replay_write_headers(const struct conn *c, char out[REPLAY_HEADERS_MAX])
 static void send_enveloped(struct conn *c, const struct envelope *v, const struct bus_entry *e)
 {
 	struct buffer *b = &taken.enveloped;
-	uint64_t len;
-	size_t header;
+	struct enveloped x;
 
+	envelope_measure(&x, v, e);
 	b->len = 0;
-	if (!buffer_reserve(b, envelope_size(v, e))) {
+	if (!buffer_reserve(b, x.size)) {
 		link_fail(&c->link, ENOMEM);
 		return;
 	}
-	envelope_write(b->p, v, e);
-	header = ws_own_header(b->p, &len);
-	conn_send(c, WS_TEXT, NULL, 0, b->p + header, (size_t)len);
+	envelope_write(b->p, v, &x);
+	conn_send(c, WS_TEXT, NULL, 0, b->p, x.size);
 }
 
 static void send_one(struct conn *c, const struct bus_entry *e)

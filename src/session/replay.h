@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/position.h"
 #include "proto/http.h"
 
 struct conn;
@@ -23,12 +24,16 @@ enum { REPLAY_HEADERS_MAX = 128 };
 /* What a client wants of the past. */
 struct replay_wish {
 	bool since, counts; /* it names a position, or how many */
-	uint64_t epoch, sequence; /* of that */
+	struct bus_position position;
 	uint32_t count;
 };
 
-/* Reads it from a target. False: *why says what is wrong. */
-bool replay_read(struct http_text target, struct replay_wish *w, struct refusal *why);
+/*
+ * Reads it from a target. Where c's endpoint keeps nothing a query means nothing to us. False: *why
+ * says what is wrong.
+ */
+bool replay_read(const struct conn *c, struct http_text target, struct replay_wish *w,
+		 struct refusal *why);
 
 /* Copies it for c, which has just become a member of its room. */
 void replay_take(const struct conn *c, const struct replay_wish *w);

@@ -109,6 +109,16 @@ def test_bad_queries(daemon, query):
     assert status == 400 and b"bad-target" in body and query.split("=")[0].encode() in body
 
 
+def test_only_where_messages_are_kept(daemon):
+    """Elsewhere a query is what it always was: the client's own."""
+    d = daemon({"workers": 1, "endpoints": [room(history=0), {"path": "/ws", "behaviour": "echo"}]})
+    for path in ("/chat", "/ws"):
+        c, r = enter(d, path + "?since=yesterday&replay=all")
+        assert r.header("ignyx-position") is None
+        c.send(text("hi"))
+        assert c.text() == "hi"
+
+
 def test_envelopes(daemon):
     d = daemon({"workers": 2, "endpoints": [room(format="json", replay=2)]})
     p = publish(d, *"abcdefgh")
