@@ -343,8 +343,7 @@ class Daemon:
         """The pid of the admin process, once there is one."""
         def find():
             return self.titled("ignyxd: admin")
-        wait_until("the admin process", find)
-        return find()[0]
+        return wait_until("the admin process", find)[0]
 
     def titled(self, begin):
         pids = children(self.pid)
