@@ -6,12 +6,12 @@
 #include "session/conn.h"
 
 struct echo_opts {
-	struct config_text prefix;
+	struct config_template prefix;
 };
 
 static const struct config_key echo_keys[] = {
 	{ .name = "prefix",
-	  .type = CONFIG_TEXT,
+	  .type = CONFIG_TEMPLATE,
 	  .offset = offsetof(struct echo_opts, prefix),
 	  .preset = "",
 	  .max = 4096 },
@@ -22,11 +22,12 @@ static bool echo_message(struct conn *c, const void *opts, void *state, const st
 			 struct verdict *v)
 {
 	const struct echo_opts *o = opts;
+	const struct config_text prefix = conn_text(c, &o->prefix);
 
 	(void)state;
 	(void)v;
-	if (m->opcode == WS_TEXT && o->prefix.len > 0)
-		conn_send(c, WS_TEXT, o->prefix.data, o->prefix.len, m->data, m->len);
+	if (m->opcode == WS_TEXT && prefix.len > 0)
+		conn_send(c, WS_TEXT, prefix.data, prefix.len, m->data, m->len);
 	else
 		conn_send_back(c, m);
 	return true;

@@ -17,7 +17,7 @@
 enum on_invalid { ON_INVALID_CLOSE, ON_INVALID_ERROR };
 
 struct notify_opts {
-	struct config_text message;
+	struct config_template message;
 	char *log;
 	int on_invalid;
 };
@@ -46,7 +46,7 @@ static bool notify_open(struct conn *c, const void *opts, void *state, struct ve
 	const struct notify_opts *o = opts;
 
 	(void)state;
-	conn_send(c, WS_TEXT, NULL, 0, o->message.data, o->message.len);
+	conn_tell(c, &o->message);
 	return room_join(c, v);
 }
 

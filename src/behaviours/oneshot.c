@@ -8,7 +8,7 @@
 #include "session/verdict.h"
 
 struct oneshot_opts {
-	struct config_text message;
+	struct config_template message;
 	int64_t code;
 	struct config_text reason;
 };
@@ -48,7 +48,7 @@ static bool oneshot_open(struct conn *c, const void *opts, void *state, struct v
 	const struct oneshot_opts *o = opts;
 
 	(void)state;
-	conn_send(c, WS_TEXT, NULL, 0, o->message.data, o->message.len);
+	conn_tell(c, &o->message);
 	return verdict_close(v, (int)o->code, REASON_DONE, o->reason.data, o->reason.len);
 }
 

@@ -9,13 +9,13 @@
 #include "session/conn.h"
 
 struct room_opts {
-	struct config_text prefix;
+	struct config_template prefix;
 	bool include_sender;
 };
 
 static const struct config_key room_keys[] = {
 	{ .name = "prefix",
-	  .type = CONFIG_TEXT,
+	  .type = CONFIG_TEMPLATE,
 	  .offset = offsetof(struct room_opts, prefix),
 	  .preset = "",
 	  .max = 4096 },
@@ -37,11 +37,11 @@ static bool room_message(struct conn *c, const void *opts, void *state, const st
 			 struct verdict *v)
 {
 	const struct room_opts *o = opts;
-	size_t prefix = m->opcode == WS_TEXT ? o->prefix.len : 0;
+	const struct config_text prefix = conn_text(c, &o->prefix);
+	const size_t len = m->opcode == WS_TEXT ? prefix.len : 0;
 
 	(void)state;
-	return room_publish(c, m->opcode, o->prefix.data, prefix, m->data, m->len,
-			    !o->include_sender, v);
+	return room_publish(c, m->opcode, prefix.data, len, m->data, m->len, !o->include_sender, v);
 }
 
 const struct behaviour behaviour_room = {

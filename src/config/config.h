@@ -199,6 +199,8 @@ struct config_endpoint {
 	char *behaviour_name; /* as written */
 	const struct behaviour *behaviour;
 	void *opts;
+	const struct config_template
+		*kept; /* of opts: that each connection has with its own values; NULL: none is */
 	int64_t max_connections_per_address; /* to it; 0: any number */
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */

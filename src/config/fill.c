@@ -43,6 +43,7 @@ static bool read_value(const struct reading *rd, void *value)
 		int64_t number;
 		void *pointer;
 		struct config_text text;
+		struct config_template template;
 	} none;
 	const struct type *t = type_of(rd->key);
 

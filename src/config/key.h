@@ -23,8 +23,9 @@ enum config_type {
 	CONFIG_TEXT, /* struct config_text, valid UTF-8 */
 	CONFIG_CHOICE, /* int, index into choices, counted from min */
 	CONFIG_STRINGS, /* char **, NULL-terminated list of strings; NULL: none */
-	CONFIG_JSON, /* struct config_text: any setting as JSON text */
-	CONFIG_MESSAGE, /* struct config_text: a string as it is, anything else as JSON */
+	CONFIG_TEMPLATE, /* struct config_template: a string that is put ahead of messages */
+	CONFIG_JSON, /* struct config_template: any setting as JSON text */
+	CONFIG_MESSAGE, /* struct config_template: a string as it is, anything else as JSON */
 	CONFIG_MODE, /* int64_t, file mode; written "0660" */
 	CONFIG_GROUP, /* a group with a table of its own, which fills the object at offset */
 	CONFIG_GROUPS, /* pointer to an array: a list of groups, each of which fills an element */
@@ -36,6 +37,21 @@ struct config_report;
 struct config_text {
 	char *data; /* NUL-terminated besides */
 	size_t len;
+};
+
+/*
+ * A text of a behaviour that may have placeholders (template.h). count 0: it has none, and is `text`.
+ * One that each connection keeps with its own values is a CONFIG_TEMPLATE, of which a behaviour has one
+ * at most.
+ */
+struct config_placeholder;
+struct config_template {
+	struct config_text
+		written; /* as it was given; the first, for it is what is shown, and compared */
+	struct config_text text; /* what it says, but for the values; valid UTF-8 */
+	struct config_placeholder *placeholders; /* in the order of the text */
+	size_t count;
+	bool json; /* it is JSON, and so are values within it */
 };
 
 /* A group of settings: what they fill, and what no single row can say. */

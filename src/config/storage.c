@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "config/template.h"
 
 #define PLAIN_STORAGE(name, type)                                                                  \
 	static void name##_copy(const struct config_key *k, void *to, const void *from)            \
@@ -82,6 +83,22 @@ static bool text_equal(const struct config_key *k, const void *a, const void *b)
 	return x->len == y->len && memcmp(x->data, y->data, x->len) == 0;
 }
 
+/* What was written; it is not parsed yet. */
+static void template_copy(const struct config_key *k, void *to, const void *from)
+{
+	const struct config_template *t = from;
+	struct config_template copy = { .count = 0 };
+
+	text_copy(k, &copy.written, &t->written);
+	*(struct config_template *)to = copy;
+}
+
+static void template_release(const struct config_key *k, void *value)
+{
+	(void)k;
+	template_free(value);
+}
+
 static void strings_copy(const struct config_key *k, void *to, const void *from)
 {
 	char *const *list = *(char *const *const *)from;
@@ -124,4 +141,6 @@ static bool strings_equal(const struct config_key *k, const void *a, const void 
 
 const struct storage storage_string = { string_copy, string_release, string_equal };
 const struct storage storage_text = { text_copy, text_release, text_equal };
+/* They are the same if the same was written, for that is what comes first. */
+const struct storage storage_template = { template_copy, template_release, text_equal };
 const struct storage storage_strings = { strings_copy, strings_release, strings_equal };

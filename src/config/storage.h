@@ -22,6 +22,7 @@ extern const struct storage storage_number; /* int64_t */
 extern const struct storage storage_choice; /* int */
 extern const struct storage storage_string; /* char * */
 extern const struct storage storage_text; /* struct config_text */
+extern const struct storage storage_template; /* struct config_template */
 extern const struct storage storage_strings; /* char **, NULL-terminated */
 extern const struct storage storage_group; /* an object, by its table (fill.c) */
 extern const struct storage storage_groups; /* an array of such (groups.c) */

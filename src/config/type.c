@@ -46,6 +46,11 @@ static bool text_from_text(const struct config_key *k, const char *text, void *v
 	return true;
 }
 
+static bool template_from_text(const struct config_key *k, const char *text, void *value)
+{
+	return text_from_text(k, text, &((struct config_template *)value)->written);
+}
+
 static bool choice_from_text(const struct config_key *k, const char *text, void *value)
 {
 	for (int i = 0; k->choices[i] != NULL; i++) {
@@ -152,14 +157,16 @@ static bool strings_from_setting(const struct reading *rd, void *value)
 
 static bool json_from_setting(const struct reading *rd, void *value)
 {
-	return json_text(rd->setting, value, rd->key->name, rd->report);
+	struct config_template *t = value;
+
+	return json_text(rd->setting, &t->written, rd->key->name, rd->report);
 }
 
 static bool message_from_setting(const struct reading *rd, void *value)
 {
 	if (config_setting_type(rd->setting) != CONFIG_TYPE_STRING)
 		return json_from_setting(rd, value);
-	return text_from_text(rd->key, config_setting_get_string(rd->setting), value);
+	return template_from_text(rd->key, config_setting_get_string(rd->setting), value);
 }
 
 /* --- range and length --- */
@@ -212,6 +219,11 @@ static bool check_text(const struct reading *rd, const void *value)
 		return false;
 	}
 	return check_length(rd, t->len, "bytes");
+}
+
+static bool check_template(const struct reading *rd, const void *value)
+{
+	return check_text(rd, &((const struct config_template *)value)->written);
 }
 
 static bool check_string(const struct reading *rd, const void *value)
@@ -286,16 +298,21 @@ static const struct type types[] = {
 			     .from_setting = strings_from_setting,
 			     .check = check_strings,
 			     .storage = &storage_strings },
+	[CONFIG_TEMPLATE] = { .expected = "a string",
+			      .from_text = template_from_text,
+			      .from_setting = string_from_setting,
+			      .check = check_template,
+			      .storage = &storage_template },
 	[CONFIG_JSON] = { .expected = "any value",
-			  .from_text = text_from_text,
+			  .from_text = template_from_text,
 			  .from_setting = json_from_setting,
-			  .check = check_text,
-			  .storage = &storage_text },
+			  .check = check_template,
+			  .storage = &storage_template },
 	[CONFIG_MESSAGE] = { .expected = "any value",
-			     .from_text = text_from_text,
+			     .from_text = template_from_text,
 			     .from_setting = message_from_setting,
-			     .check = check_text,
-			     .storage = &storage_text },
+			     .check = check_template,
+			     .storage = &storage_template },
 	[CONFIG_GROUP] = { .expected = "a group: { ... }", .storage = &storage_group },
 	[CONFIG_GROUPS] = { .expected = "a list of groups: ( { ... }, { ... } )",
 			    .storage = &storage_groups },

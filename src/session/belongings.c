@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "behaviour.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
@@ -68,11 +69,23 @@ struct conn_extra *conn_need_extra(struct conn *c)
 	return c->extra;
 }
 
+void conn_set_text(struct conn *c, struct config_text text)
+{
+	struct config_text *kept = &c->extra->text;
+
+	account_give(kept->len);
+	free(kept->data);
+	*kept = text;
+	account_take(kept->len);
+}
+
 void conn_free_belongings(struct conn *c)
 {
 	conn_set_endpoint(c, NULL);
-	if (c->extra)
+	if (c->extra) {
 		free(c->extra->client);
+		conn_set_text(c, (struct config_text){ NULL, 0 });
+	}
 	free(c->extra);
 	free(c->admission);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/reason.h"
+#include "config/key.h"
 #include "proto/frame.h"
 
 struct conn;
@@ -19,6 +20,19 @@ struct conn;
  */
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len);
+
+/* The same of a setting, with c's values in place of its placeholders (config/template.h). */
+void conn_tell(struct conn *c, const struct config_template *t);
+
+/*
+ * The CONFIG_TEMPLATE of c's behaviour, with c's values: ready to be used, and lent for the call. It was
+ * made when c was let in, and by each reload since.
+ */
+struct config_text conn_kept_text(const struct conn *c);
+static inline struct config_text conn_text(const struct conn *c, const struct config_template *t)
+{
+	return t->count == 0 ? t->text : conn_kept_text(c);
+}
 
 /* Sends a message back as it came, and so needs no copy of it in most cases. */
 void conn_send_back(struct conn *c, const struct ws_message *m);

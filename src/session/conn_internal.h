@@ -12,7 +12,8 @@
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
  *	uncompressed.c, compress.c, output.c	frames out
- *	told.c, unheard.c	what a client is told by us; what it says and may not
+ *	told.c, texts.c, unheard.c	what a client is told by us, and by settings with its values; what
+ *				it says and may not
  *	envelope.c, rendition.c, edition.c, backlog.c	what a message, and a batch, is to members of
  *				each kind; what they are still to get
  *	registry.c, park.c	who is in which room; input that waits
@@ -88,6 +89,7 @@ struct conn_extra {
 	uint8_t counted; /* see per_address.c */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
+	struct config_text text; /* conn_kept_text, counted; data NULL: there is none */
 	struct conn_parked *parked; /* a message or text, the input behind it; NULL: none */
 };
 
@@ -163,6 +165,8 @@ const char *conn_name(const struct conn *c);
 const char *conn_room(const struct conn *c);
 /* Makes c->extra if it is not there. NULL: no memory. */
 struct conn_extra *conn_need_extra(struct conn *c);
+/* Replaces the text that it keeps, by one that it then owns: data of malloc, or NULL. It has extra. */
+void conn_set_text(struct conn *c, struct config_text text);
 void conn_free_belongings(struct conn *c);
 
 /* conn.c */

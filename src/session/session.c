@@ -23,6 +23,7 @@
 #include "session/registry.h"
 #include "session/replay.h"
 #include "session/survey.h"
+#include "session/texts.h"
 #include "session/turn.h"
 #include "session/unsent.h"
 
@@ -124,8 +125,9 @@ static void move_open(struct conn *c)
 	const struct config_endpoint *e = config_route_name(session.config, conn_name(c));
 	struct metrics_cell *cell = c->endpoint->cell;
 
-	/* Without memory for its name it would not be found again. */
-	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c))) {
+	/* Without memory for its name it would not be found again, nor would it say what it is to. */
+	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c)) ||
+	    !texts_keep(c, e, conn_name(c))) {
 		reload.closed++;
 		close_removed(c);
 		return;

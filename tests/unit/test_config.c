@@ -223,11 +223,11 @@ static void test_endpoints(void **state)
 	assert_ptr_equal(a->behaviour, &echo);
 	assert_ptr_equal(a->config, c);
 	assert_int_equal(a->line, 14);
-	assert_string_equal(opts->prefix.data, "\xc3\xa9: ");
-	assert_int_equal(opts->prefix.len, 4);
+	assert_string_equal(opts->prefix.text.data, "\xc3\xa9: ");
+	assert_int_equal(opts->prefix.text.len, 4);
 	assert_string_equal(b->path, "/b");
 	assert_int_equal(b->line, 13);
-	assert_string_equal(((const struct test_opts *)b->opts)->prefix.data, "");
+	assert_string_equal(((const struct test_opts *)b->opts)->prefix.text.data, "");
 	assert_true(((const struct test_opts *)b->opts)->include_sender);
 	check_limits_of_top(&c->limits);
 	check_limits_of_top(&b->limits);
@@ -331,8 +331,8 @@ static void check_json(const char *value, const char *json)
 	struct config *c = parse_good(text);
 	const struct test_opts *opts = c->endpoints[0].opts;
 
-	assert_string_equal(opts->message.data, json);
-	assert_int_equal(opts->message.len, strlen(json));
+	assert_string_equal(opts->message.text.data, json);
+	assert_int_equal(opts->message.text.len, strlen(json));
 	config_unref(c);
 	free(text);
 }
@@ -364,9 +364,10 @@ static void test_message_is_text_or_json(void **state)
 		"{ path = \"/c\"; behaviour = \"oneshot\"; message = \"\"; code = 4999; } );");
 
 	(void)state;
-	assert_string_equal(((struct test_opts *)c->endpoints[0].opts)->message.data, "\"");
-	assert_string_equal(((struct test_opts *)c->endpoints[1].opts)->message.data, "{\"a\": 1}");
-	assert_string_equal(((struct test_opts *)c->endpoints[2].opts)->message.data, "");
+	assert_string_equal(((struct test_opts *)c->endpoints[0].opts)->message.text.data, "\"");
+	assert_string_equal(((struct test_opts *)c->endpoints[1].opts)->message.text.data,
+			    "{\"a\": 1}");
+	assert_string_equal(((struct test_opts *)c->endpoints[2].opts)->message.text.data, "");
 	assert_int_equal(((struct test_opts *)c->endpoints[2].opts)->code, 4999);
 	config_unref(c);
 }
@@ -675,7 +676,7 @@ static void check_row(const char *scope, const struct config_key *k, void *arg)
 	assert_true(scope != NULL && (k->preset != NULL) != may_be_none);
 	assert_true(fill_preset(&row, &value));
 	if (k->min != k->max && k->preset != NULL && k->type != CONFIG_TEXT &&
-	    k->type != CONFIG_STRING)
+	    k->type != CONFIG_TEMPLATE && k->type != CONFIG_STRING)
 		assert_true(value.number >= k->min && value.number <= k->max);
 	fill_free((struct key_object){ (const struct config_key[]){ row, { 0 } }, &value });
 	++*(size_t *)arg;

@@ -11,7 +11,8 @@
 #include "config/key.h"
 
 struct test_opts {
-	struct config_text prefix, message, reason;
+	struct config_template prefix, message;
+	struct config_text reason;
 	bool include_sender, log;
 	int64_t code;
 	char *member;
@@ -27,11 +28,11 @@ struct test_opts {
 static const char *const on_invalid_words[] = { "close", "error", NULL };
 
 static const struct config_key echo_keys[] = {
-	KEY("prefix", prefix, .type = CONFIG_TEXT, .preset = "", .max = 16),
+	KEY("prefix", prefix, .type = CONFIG_TEMPLATE, .preset = "", .max = 16),
 	{ 0 },
 };
 static const struct config_key room_keys[] = {
-	KEY("prefix", prefix, .type = CONFIG_TEXT, .preset = "", .max = 16),
+	KEY("prefix", prefix, .type = CONFIG_TEMPLATE, .preset = "", .max = 16),
 	KEY("include_sender", include_sender, .type = CONFIG_BOOL, .preset = "true"),
 	{ 0 },
 };
