@@ -117,8 +117,8 @@ static void read_some(struct conn *c)
 	c->bytes_in += (uint64_t)n;
 	charge(c, (size_t)n);
 	take_bytes(c, to, to + n);
-	/* a message that is not whole was copied */
-	if (c->decoder.partial && !space)
+	/* a message that is not whole was copied, or read to memory of its own */
+	if (c->decoder.partial || space)
 		turn_spend_on((uint64_t)n, TURN_KEEP);
 	if (c->link.filled)
 		conn_read_rest(c);

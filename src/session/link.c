@@ -170,6 +170,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	}
 	if ((size_t)n < r->len)
 		*sent = send_rest(l, r, last, (size_t)n);
+	if (r->len >= WIDE_MIN)
+		turn_spend_on(*sent, TURN_SEND);
 	if (*sent < r->len)
 		return LINK_KEPT;
 	l->bytes += r->len - r->http;
@@ -418,7 +420,7 @@ static enum link_verdict go_on_pending(struct link *l, bool last, enum link_move
 	if (l->transport.want_write && n > 0)
 		stamp(l, unsent_since(b));
 	turn_spend(TURN_CALL);
-	turn_spend_on((uint64_t)n, l->transport.tls ? TURN_ENCRYPT : TURN_COPY);
+	turn_spend_on((uint64_t)n, l->transport.tls ? TURN_ENCRYPT : TURN_SEND);
 	*moved = consume(l, (size_t)n, sent);
 	if (b->bytes == 0)
 		link_place_pong(l);

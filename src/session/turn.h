@@ -35,6 +35,7 @@ enum turn_cost {
 	TURN_COPY = 100,
 	TURN_KEEP = 4000, /* into memory that is touched for the first time, where that is slow */
 	TURN_UNMAP = 2000, /* where page operations are slow */
+	TURN_SEND = 2000, /* of what is long: into the kernel's memory, the same */
 	TURN_CHECK = 300, /* UTF-8 */
 	TURN_JSON = 5000,
 	TURN_TREE = 50000, /* JSON that a tree is made of */
