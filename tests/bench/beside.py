@@ -47,11 +47,11 @@ ROWS = []
 class Row:
     """make: a generator that prepares, yields, attacks, and may return what is to be noted and
     the waits of clients of its own. crowd: how many clients there are, where that can be less.
-    own: it has innocents of its own."""
+    innocents: other ones than usual; own: it has some of its own, and takes their time."""
 
-    def __init__(self, name, title, make, crowd=None, own=False, **settings):
+    def __init__(self, name, title, make, crowd=None, own=False, innocents=None, **settings):
         self.name, self.title, self.make, self.crowd = name, title, make, crowd
-        self.own = own
+        self.innocents = {} if own else innocents or INNOCENTS
         self.settings = settings
 
 
@@ -77,7 +77,8 @@ class Scene:
         wanted["endpoints"] += [
             {"path": "/innocent", "behaviour": "echo"}, {"path": "/quiet", **room},
             {"path": "/crowd", **room}, {"path": "/busy", **room},
-            {"path": "/greedy", "behaviour": "echo"}]
+            {"path": "/greedy", "behaviour": "echo"},
+            {"path": "/kept", **room, "history": 1000, "history_ttl": "0"}]
         wanted.update(r.settings)
         harness.PROGRAM = COUNTED
         wrap = []
@@ -428,6 +429,21 @@ def killed(s):
             f"{figures['latency_us']['p99'] / 1e3:.0f} ms, {figures['refused']} asked twice"), {"echo of another worker": sender.waits}
 
 
+@row("recover", "1,000 that come back together and get 1,000 messages each", 1000, innocents={
+    "echo": INNOCENTS["echo"], "publisher in that room": "room --path /kept --connections 1"})
+def recover(s):
+    """They ask for what is behind the position that the first of them had."""
+    publisher = s.field.upgrade("/kept")
+    first = s.field.connect(wait=5)
+    first.sendall(request("/kept"))
+    since = re.search(rb"Ignyx-Position: (\S+)", first.recv(4096)).group(1).decode()
+    attacks.exchange(publisher, frame(BINARY, bytes(100)) * 1000, 1000 * 102)
+    s.field.leave()
+    back = s.load(f"churn --path /kept?since={since} --connections {s.crowd} --messages {s.crowd}")
+    yield
+    return f"all have it after {back.start()['seconds']:.2f} s", None
+
+
 @row("stop", "a stop with 10,000 connections", CROWD)
 def stop(s):
     s.load(f"idle --path /innocent --connections {s.crowd}")
@@ -483,8 +499,8 @@ def attack(s, r):
         result["title"] += f" (here {s.crowd} clients)"
     going = r.make(s)
     next(going)
-    innocents = {} if r.own else {
-        who: s.load(f"{what} {OPEN_LOOP}", urgent=True) for who, what in INNOCENTS.items()}
+    innocents = {who: s.load(f"{what} {OPEN_LOOP}", urgent=True)
+                 for who, what in r.innocents.items()}
     # what the preparation did is not to be seen
     time.sleep(1.2)
     mark = s.d.log_size()

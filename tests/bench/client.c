@@ -227,6 +227,7 @@ static int set_blocking(int fd, bool blocking)
 int client_begin(struct client *c, const struct target *t, unsigned i, unsigned room)
 {
 	memset(c, 0, sizeof(*c));
+	c->greetings = t->greetings;
 	c->fd = client_socket(t, i);
 	if (c->fd < 0 || set_blocking(c->fd, true) < 0) {
 		fprintf(stderr, "load: connection %u: %s\n", i, strerror(errno));
@@ -338,7 +339,9 @@ static int count_answers(struct client *c, uint8_t answer, const uint8_t *p, siz
 		p += header;
 		take = c->skip < (uint64_t)(end - p) ? (size_t)c->skip : (size_t)(end - p);
 		c->skip -= take;
-		if (c->skip == 0 && c->counts) {
+		if (c->skip == 0 && c->counts && c->greetings > 0) {
+			c->greetings--;
+		} else if (c->skip == 0 && c->counts) {
 			count++;
 			*payload = header > 0 ? p : NULL;
 		}

@@ -31,6 +31,7 @@ struct client {
 	bool counts; /* the frame that is being received is the end of an answer */
 	bool closed; /* a close frame came */
 	bool blocked; /* waits for its socket to take more */
+	unsigned greetings; /* frames that are to come ahead of the first answer */
 	/* for load.c: */
 	unsigned credit; /* answers since it sent */
 	uint32_t first, pending; /* a ring of times at which it sent, see load.c */
@@ -43,6 +44,7 @@ struct target {
 	SSL_CTX *tls; /* NULL: plain */
 	bool compress; /* offers permessage-deflate, and the server has to take it */
 	bool takeover; /* leaves it to the server to keep its window from message to message */
+	unsigned greetings; /* that the server sends to each who comes, and that are no answers */
 	unsigned addresses; /* how many addresses of 127.0.0.0/8 to come from; 0: not bound */
 };
 

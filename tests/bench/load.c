@@ -637,6 +637,7 @@ static const struct option OPTIONS[] = {
 	{ "rooms", required_argument, NULL, 'R' },
 	{ "publishers", required_argument, NULL, 'u' },
 	{ "addresses", required_argument, NULL, 'a' },
+	{ "greetings", required_argument, NULL, 'g' },
 	{ "opcode", required_argument, NULL, 'o' },
 	{ "tls", no_argument, NULL, 'T' },
 	{ "compress", no_argument, NULL, 'z' },
@@ -658,6 +659,7 @@ static const char USAGE[] =
 	"  --rooms N        (1) \"%d\" in the path stands for the number of the room\n"
 	"  --publishers N   (1) of each room; 0: all\n"
 	"  --addresses N    how many addresses to come from (as many as are needed)\n"
+	"  --greetings N    (0) messages of the server to each who comes, that are no answers\n"
 	"  --opcode N       (1, text) 2: binary, 9: ping\n"
 	"  --tls --compress --takeover (compressed, the server may keep its window)\n"
 	"  --json           a payload that looks like JSON\n"
@@ -709,6 +711,9 @@ static void set_option(int letter, char *value)
 		break;
 	case 'a':
 		option.target.addresses = (unsigned)atoi(value);
+		break;
+	case 'g':
+		option.target.greetings = (unsigned)atoi(value);
 		break;
 	case 'o':
 		option.opcode = (uint8_t)atoi(value);

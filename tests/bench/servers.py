@@ -193,6 +193,9 @@ endpoints = (
 """
 
 
+KEPT = ' history = 100; history_ttl = "0"; replay = 0;'
+
+
 def endpoint(path, behaviour, more=""):
     return f'\t{{ path = "{path}"; behaviour = "{behaviour}";{more} }}'
 
@@ -202,6 +205,8 @@ def config_text(directory, port, workers=1, tls=None, rooms=0):
     endpoints = [
         endpoint("/echo", "echo"),
         endpoint("/room", "room"),
+        endpoint("/room-kept", "room", KEPT),
+        endpoint("/room-json", "room", KEPT + ' format = "json";'),
         endpoint("/echo-compressed", "echo", compressed),
         endpoint("/room-compressed", "room", compressed),
         *(endpoint(f"/room/{i}", "room") for i in range(rooms)),
