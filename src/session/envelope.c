@@ -11,6 +11,7 @@
 
 #include "base/base64.h"
 #include "base/bytes.h"
+#include "base/digits.h"
 #include "bus/bus.h"
 #include "bus/position.h"
 #include "proto/frame.h"
@@ -26,8 +27,6 @@
 #define DATA ",\"data\":\""
 #define BASE64 ",\"base64\":\""
 #define END "\"}"
-
-enum { DECIMAL_MAX = 20, HEX_MAX = 16 };
 
 bool envelope_make(struct envelope *v, const char *room, uint64_t epoch)
 {
@@ -56,23 +55,12 @@ void envelope_free(struct envelope *v)
 	*v = (struct envelope){ 0 };
 }
 
-static uint8_t *put_number(uint8_t *out, uint64_t n, unsigned base)
-{
-	char digits[DECIMAL_MAX];
-	size_t at = sizeof(digits);
-
-	do
-		digits[--at] = "0123456789abcdef"[n % base];
-	while (n /= base);
-	return bytes_copy(out, digits + at, sizeof(digits) - at);
-}
-
 /* Milliseconds as seconds with three digits; nobody published before 1970. */
 static uint8_t *put_time(uint8_t *out, int64_t ms)
 {
 	const uint64_t t = ms > 0 ? (uint64_t)ms : 0;
 
-	out = put_number(out, t / 1000, 10);
+	out = digits_put(out, t / 1000, 10);
 	*out++ = '.';
 	*out++ = (uint8_t)('0' + t / 100 % 10);
 	*out++ = (uint8_t)('0' + t / 10 % 10);
@@ -85,7 +73,7 @@ static uint8_t *put_sender(uint8_t *out, uint64_t id)
 	if (id == 0)
 		return PUT(out, "null");
 	*out++ = '"';
-	out = put_number(out, id, 16);
+	out = digits_put(out, id, 16);
 	*out++ = '"';
 	return out;
 }
@@ -94,7 +82,7 @@ static size_t write_numbers(char *text, const struct bus_entry *e)
 {
 	uint8_t *begin = (uint8_t *)text, *out = begin;
 
-	out = PUT(put_number(out, e->sequence, 10), TIME);
+	out = PUT(digits_put(out, e->sequence, 10), TIME);
 	out = PUT(put_time(out, e->meta.time), SENDER);
 	return (size_t)(put_sender(out, e->meta.sender) - begin);
 }
