@@ -41,6 +41,7 @@ static bool set_limits(struct bus *b, const struct bus_limits *l)
 	b->size = power_of_two(l->size < RING_MIN ? RING_MIN : l->size);
 	b->lag = l->lag;
 	b->max_rooms = l->max_rooms;
+	b->members = l->members;
 	return l->lag > 0 && l->lag <= b->size / 4;
 }
 
@@ -52,9 +53,12 @@ static int map(struct bus *b)
 	size_t counts = b->max_rooms * SLOTS * sizeof(*b->counts);
 	size_t owners = sizeof(struct bus_owners) + b->max_rooms * sizeof(uint64_t);
 	size_t keeping = sizeof(struct bus_keeping) + b->max_rooms * sizeof(struct bus_dir_keep);
+	size_t rates = b->max_rooms * sizeof(*b->rates);
+	size_t changes = round_up(b->max_rooms * sizeof(*b->changes), BUS_LINE);
+	size_t rows = (size_t)b->members * SLOTS * sizeof(*b->rows);
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 6,
+		.version = 7,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -63,8 +67,8 @@ static int map(struct bus *b)
 	b->chain_mask = chains - 1;
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
-	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners +
-		 b->max_rooms * sizeof(*b->rates);
+	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners + rates +
+		 changes + counts + rows;
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -81,6 +85,9 @@ static int map(struct bus *b)
 	b->keeping_words = keeping / sizeof(uint64_t);
 	b->owners = (struct bus_owners *)((uint8_t *)b->keeping + keeping);
 	b->rates = (struct rate *)((uint8_t *)b->owners + owners);
+	b->changes = (_Atomic uint32_t *)((uint8_t *)b->rates + rates);
+	b->heads = (_Atomic uint32_t *)((uint8_t *)b->changes + changes);
+	b->rows = (struct bus_row *)((uint8_t *)b->heads + counts);
 	return 0;
 }
 
@@ -186,6 +193,7 @@ void bus_set_slot(struct bus *b, int slot)
 {
 	assert(slot >= 0 && slot < SLOTS);
 	b->slot = slot;
+	bus_presence_begin(b);
 }
 
 /* The lock may still be the dead worker's; whoever wants it next is told. */

@@ -30,9 +30,11 @@ struct bus_limits {
 	size_t lag; /* bytes a room's slowest reader may be behind; at most size / 4 */
 	/*
 	 * That the directory can hold, at most 2^24: 64 bytes each; those that are ever used a name
-	 * and what they keep (64 bytes), too, and 4 bytes for each slot that was ever in one.
+	 * and what they keep (64 bytes), too, and 8 bytes for each slot that was ever in one.
 	 */
 	uint32_t max_rooms;
+	uint32_t
+		members; /* that each slot can list (presence.h): 16 bytes for each that ever was */
 };
 
 enum bus_result {
@@ -153,7 +155,7 @@ void bus_catch_up(struct bus *b, struct bus_room room);
 
 /*
  * Worker: how many members it has in a room, of which it is a reader; bus_join says that it has
- * none. One plain store: for who wants to know (bus_members), and nothing depends on it.
+ * none. For who wants to know (bus_members), and nothing depends on it; see presence.h.
  */
 void bus_set_members(struct bus *b, struct bus_room room, uint32_t members);
 

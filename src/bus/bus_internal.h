@@ -4,8 +4,10 @@
  *
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
  * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
- * each slot, the keys of bus_append_once, what is kept, the owners of rooms, and their buckets. Zeroes
- * are a valid empty directory, and no keys. What is behind the ring is not touched before it is needed.
+ * each slot, the keys of bus_append_once, what is kept, the owners of rooms, their buckets, and the lists
+ * of members: how often who is in a room has changed, the heads of chains, a row for each slot, and
+ * those of each slot. Zeroes are a valid empty directory, no keys and nobody. What is behind the ring is
+ * not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -27,6 +29,7 @@ struct bus_slot {
 	_Alignas(BUS_LINE) _Atomic uint64_t cursor; /* first byte it still needs */
 	_Atomic uint64_t awaited; /* by these slots, up to marks: see wake.c */
 	_Atomic uint32_t sleeping; /* wants a write to its eventfd */
+	_Atomic uint64_t changing; /* odd while its lists of members are: see presence.c */
 	_Alignas(BUS_LINE) _Atomic uint64_t marks[SLOTS];
 };
 
@@ -95,6 +98,14 @@ struct bus_keys {
 	struct bus_key keys[BUS_KEYS];
 	struct bus_answer answers[BUS_KEY_ANSWERS];
 };
+
+/* A member that its worker lists, see presence.c. Rows are named by their number from 1; 0: none. */
+struct bus_row {
+	_Atomic uint64_t id; /* of its connection */
+	_Atomic uint32_t next, previous; /* in its chain; of one that is free only next */
+};
+
+_Static_assert(sizeof(struct bus_row) == 16, "the manual says how large it is");
 
 /* For whom rooms count, see owners.c. Written under the lock, but for doubts. */
 struct bus_owner {
@@ -170,6 +181,7 @@ struct bus_shared {
 	struct bus_redo redo;
 
 	_Alignas(BUS_LINE) _Atomic uint64_t freed; /* grows when membership bits are cleared */
+	_Atomic uint64_t changes; /* of who is in a room, of all rooms */
 	_Atomic uint64_t recoveries; /* how often an owner was found dead */
 	_Atomic uint64_t last_id;
 	_Atomic uint32_t used; /* rooms from here on were never used */
@@ -216,6 +228,9 @@ struct bus {
 	struct bus_dir_name *names;
 	_Atomic uint32_t *counts; /* see bus_count_of */
 	struct rate *rates; /* one for each room */
+	_Atomic uint32_t *changes; /* of who is in it, one for each room */
+	_Atomic uint32_t *heads; /* as counts */
+	struct bus_row *rows; /* `members` of each slot */
 	struct bus_keys *keys;
 	struct bus_owners *owners;
 	struct bus_keeping *keeping;
@@ -225,6 +240,7 @@ struct bus {
 	size_t size;
 	size_t lag;
 	uint32_t max_rooms;
+	uint32_t members;
 	uint32_t chain_mask;
 	uint64_t epoch;
 	uint64_t key[2];
@@ -233,6 +249,8 @@ struct bus {
 
 	int slot; /* -1: the master */
 	uint32_t joined; /* rooms this worker is a reader of */
+	uint32_t rows_used; /* of its own, those that ever were */
+	uint32_t free_row; /* the first of these that is free again, 0: none */
 	uint64_t to_wake; /* slots to look at in bus_wake_readers */
 	uint64_t floor; /* no cursor is before it */
 	uint64_t far; /* slots that may be more than lag behind; no other is, up to ... */
@@ -272,6 +290,15 @@ static inline _Atomic uint32_t *bus_count_of(const struct bus *b, int slot, uint
 {
 	return &b->counts[(size_t)slot * b->max_rooms + index];
 }
+
+/*
+ * See presence.c. bus_presence_begin: this process has its slot, in which another may have died.
+ * bus_presence_join: it becomes a reader of the room at a place. bus_presence_changed: who is in that
+ * room has changed.
+ */
+void bus_presence_begin(struct bus *b);
+void bus_presence_join(struct bus *b, uint32_t index);
+void bus_presence_changed(struct bus *b, uint32_t index);
 
 /* Under the lock: an entry at this position is the first behind mark_at. */
 void bus_mark(struct bus *b, uint64_t position, int64_t time);

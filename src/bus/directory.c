@@ -202,6 +202,7 @@ static enum bus_result join_locked(struct bus *b, const struct key *k, const str
 	/* who had the slot before may have died with it */
 	atomic_fetch_and(&r->behind, ~bus_slot_bit(b->slot));
 	STORE(*bus_count_of(b, b->slot, room->index), 0);
+	bus_presence_join(b, room->index);
 	atomic_fetch_or(&r->members, bus_slot_bit(b->slot));
 	*sequence = LOAD(r->sequence);
 	b->joined++;
@@ -262,9 +263,12 @@ void bus_directory_clear(struct bus *b, int slot)
 	uint32_t used = atomic_load(&b->shared->used);
 	uint64_t bit = bus_slot_bit(slot);
 
-	for (uint32_t i = 0; i < used && i < b->max_rooms; i++)
-		if (LOAD(b->rooms[i].members) & bit)
-			atomic_fetch_and(&b->rooms[i].members, ~bit);
+	for (uint32_t i = 0; i < used && i < b->max_rooms; i++) {
+		if (!(LOAD(b->rooms[i].members) & bit))
+			continue;
+		atomic_fetch_and(&b->rooms[i].members, ~bit);
+		bus_presence_changed(b, i);
+	}
 	atomic_fetch_add(&b->shared->freed, 1);
 	bus_doubt(b);
 }

@@ -15,19 +15,10 @@
  * is known only from what is behind. So the first entry in each 64th of the ring has a mark, and
  * the oldest of those that are not overwritten tells the age.
  */
-#include <assert.h>
-
 #include "bus/bus_internal.h"
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
-
-void bus_set_members(struct bus *b, struct bus_room room, uint32_t members)
-{
-	assert(b->slot >= 0);
-	if (bus_room_at(b, room))
-		STORE(*bus_count_of(b, b->slot, room.index), members);
-}
 
 static uint64_t members_at(const struct bus *b, uint32_t index)
 {

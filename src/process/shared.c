@@ -23,6 +23,9 @@
 /* TALLIED_PLACES: of the tally, for each connection; TALLIED_MIN: for a reload that allows more. */
 enum { TALLIED_PLACES = 4, TALLIED_MIN = 1024 };
 
+/* Of members that one worker lists; a reload may allow more connections. */
+enum { LISTED_MIN = 1024, LISTED_MAX = 1 << 18 };
+
 struct shared shared = { .counted = { .fd = -1 }, .told = { .fd = -1 }, .kept = { .fd = -1 } };
 
 void shared_condemn_bus(void)
@@ -48,6 +51,13 @@ static struct tally *make_tally(int64_t connections)
 	if (connections > TALLY_PLACES_MAX / TALLIED_PLACES)
 		connections = TALLY_PLACES_MAX / TALLIED_PLACES;
 	return tally_new((size_t)connections * TALLIED_PLACES);
+}
+
+static uint32_t listed(int64_t connections)
+{
+	if (connections < LISTED_MIN)
+		return LISTED_MIN;
+	return connections > LISTED_MAX ? LISTED_MAX : (uint32_t)connections;
 }
 
 static int make_wakeups(void)
@@ -82,7 +92,8 @@ int shared_make(const struct config *c)
 {
 	shared.limits = (struct bus_limits){ .size = (size_t)c->bus_size,
 					     .lag = (size_t)c->bus_lag,
-					     .max_rooms = (uint32_t)c->max_rooms };
+					     .max_rooms = (uint32_t)c->max_rooms,
+					     .members = listed(c->max_connections) };
 	shared.tally = make_tally(c->max_connections);
 	if (!shared.tally) {
 		log_err(NULL,

@@ -28,7 +28,7 @@
 #include "session/steered.h"
 #include "session/turn.h"
 
-enum { GOT_MAX = 1024 * 1024, WORKER_SLOT = 0, OTHER_SLOT = 1, MAX_ROOMS = 4 };
+enum { GOT_MAX = 1024 * 1024, WORKER_SLOT = 0, OTHER_SLOT = 1, MAX_ROOMS = 4, MAX_CONNS = 64 };
 
 static struct {
 	struct event_base *base;
@@ -98,7 +98,7 @@ static inline void worker_label(struct config *c)
 /* endpoints and settings: what the configuration has beside a listener. */
 static inline void worker_begin(const char *text, const struct behaviour *const *all)
 {
-	const struct bus_limits limits = { 1 << 22, 64 << 10, MAX_ROOMS };
+	const struct bus_limits limits = { 1 << 22, 64 << 10, MAX_ROOMS, MAX_CONNS };
 	struct config *c = worker_config(text, all);
 
 	for (int i = 0; i < SLOTS; i++)
