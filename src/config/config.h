@@ -82,6 +82,10 @@ struct config_limits {
 enum config_publish { PUBLISH_MEMBERS, PUBLISH_BACKEND, PUBLISH_NONE };
 enum config_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_BOTH /* whichever the client asks for */ };
 
+/* What its members are told of who is in a room. */
+enum config_presence { PRESENCE_NONE, PRESENCE_COUNT, PRESENCE_LIST };
+enum { CONFIG_PRESENCE_MAX = 5000 }; /* of how many it is told who they are, at most */
+
 /* Messages that a room keeps, at most. */
 enum { CONFIG_HISTORY_MAX = 10000 };
 
@@ -98,6 +102,9 @@ struct config_room {
 	int64_t history; /* messages that are kept of each room; 0: none */
 	int64_t history_bytes, history_ttl; /* and how long at most, in ms; ttl 0: for ever */
 	int64_t replay; /* of these, how many a new member gets */
+	int presence; /* enum config_presence */
+	int64_t presence_max; /* members: of more it is not told who they are */
+	int64_t presence_rate; /* of events in a room, as of struct rate_size */
 };
 
 /* A certificate with its chain and key. The objects are OpenSSL's. */

@@ -110,6 +110,7 @@ struct config_key {
 	size_t meant;
 	bool own; /* in an element of a list that inherits: not from the holder's row of that name */
 	bool rooms; /* of an endpoint: only where its behaviour has rooms */
+	bool or_bool; /* a choice: false is taken for its first word, true for its second */
 };
 
 /*

@@ -21,6 +21,8 @@ static const char *const log_times[] = { "auto", "always", "never", NULL };
 static const char *const publishers[] = { "members", "backend", "none", NULL };
 /* In the order of enum config_format. */
 static const char *const formats[] = { "text", "json", "both", NULL };
+/* In the order of enum config_presence. */
+static const char *const presences[] = { "none", "count", "list", NULL };
 /* In the order of enum config_over_rate. */
 static const char *const over_rates[] = { "delay", "drop", "close", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", "drop_oldest", "latest",
@@ -171,6 +173,11 @@ static const struct config_key endpoint_keys[] = {
 	ROOM(history_bytes, .type = CONFIG_SIZE, .preset = "256K", .min = KIB, .max = MIB),
 	ROOM(replay, .type = CONFIG_INT, .preset = "0", .max = CONFIG_HISTORY_MAX),
 	ROOM(format, .type = CONFIG_CHOICE, .preset = "text", .choices = formats),
+	ROOM(presence, .type = CONFIG_CHOICE, .preset = "none", .choices = presences,
+	     .or_bool = true),
+	ROOM(presence_max, .type = CONFIG_INT, .preset = "1000", .min = 1,
+	     .max = CONFIG_PRESENCE_MAX),
+	ROOM(presence_rate, .type = CONFIG_RATE, .preset = "5/s"),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT

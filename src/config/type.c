@@ -111,6 +111,10 @@ static bool int_from_setting(const struct reading *rd, void *value)
 
 static bool choice_from_setting(const struct reading *rd, void *value)
 {
+	if (rd->key->or_bool && config_setting_type(rd->setting) == CONFIG_TYPE_BOOL) {
+		*(int *)value = config_setting_get_bool(rd->setting) != CONFIG_FALSE;
+		return true;
+	}
 	if (config_setting_type(rd->setting) == CONFIG_TYPE_STRING &&
 	    choice_from_text(rd->key, config_setting_get_string(rd->setting), value))
 		return true;

@@ -16,6 +16,7 @@
  *				it says and may not
  *	envelope.c, rendition.c, edition.c, backlog.c	what a message, and a batch, is to members of
  *				each kind; what they are still to get
+ *	attendance.c, announced.c	who is in a room, and what of it its members were told
  *	registry.c, park.c	who is in which room; input that waits
  *	leaving.c		who is to be let go, in which order
  *	replay.c, joined.c	what a new member gets of the past, and is told of its room
@@ -27,6 +28,7 @@
  *	frames.c, handshake.c, events.c	what happens to it: bytes, time
  *	drain.c			who is let go, and when
  *	delivery.c, membership.c	from the log to the members of rooms
+ *	announcing.c		that others come and go
  *	session.c		all of them at once
  *
  * No file calls one below it in this list, and no two each other: tests/lint/circles.sh.
@@ -469,6 +471,12 @@ void timer_each(void (*fn)(struct conn *c, void *arg), void *arg);
 /* delivery.c */
 /* Reads the bus and delivers, as far as the turn goes. Returns whether there is more. */
 bool delivery_turn(void);
+/*
+ * All of a batch that is out of the log, for one member; the second counts it, for those of a room that
+ * has some, before the renditions are forgotten. False: it takes longer than this turn; try again.
+ */
+bool delivery_send(const struct batch *b, struct renditions *all, const struct place *p);
+void delivery_count(const struct room *r, struct renditions *all);
 void delivery_fini(void);
 
 #endif

@@ -160,6 +160,11 @@ deliver_to(const struct batch *b, struct renditions *all, const struct place *p,
 	return true;
 }
 
+bool delivery_send(const struct batch *b, struct renditions *all, const struct place *p)
+{
+	return deliver_to(b, all, p, false);
+}
+
 static inline void count_takers(struct metrics_cell *cell, struct renditions *all)
 {
 	for (unsigned made = all->made; made; made &= made - 1) {
@@ -168,6 +173,11 @@ static inline void count_takers(struct metrics_cell *cell, struct renditions *al
 		counting_run(cell, &v->run, v->takers);
 		v->takers = 0;
 	}
+}
+
+void delivery_count(const struct room *r, struct renditions *all)
+{
+	count_takers(r->places[0].conn->endpoint->cell, all);
 }
 
 /* So many members had their turn. All are of one endpoint, as a room's name leads to one. */

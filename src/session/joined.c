@@ -1,59 +1,107 @@
 /*
  * joined.c - see joined.h.
+ *
+ * Who is told who is present, at another time than the others, knows something else than they: that is
+ * noted, so that what it is told next is right (announcing.c).
  */
 #include "session/joined.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "bus/position.h"
+#include "config/config.h"
+#include "session/attendance.h"
 #include "session/conn_internal.h"
 #include "session/registry.h"
 #include "session/replay.h"
 #include "session/session.h"
 
-enum { FIXED_MAX = 320 };
+enum { FIXED_MAX = 320, KEPT = 64 * 1024 };
 
-/* Behind the name of the room. With a replay it is told what comes, and what does not. */
-static int write_rest(const struct conn *c, const struct room *r, char out[FIXED_MAX])
+static struct buffer out;
+
+/* {"type":TYPE,"room":NAME */
+static bool begin(const struct room *r, const char *type)
+{
+	char text[FIXED_MAX];
+	int n = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"room\":\"", type);
+
+	buffer_reset(&out, KEPT);
+	return buffer_append(&out, text, (size_t)n) &&
+	       buffer_append(&out, r->envelope.room, r->envelope.room_len) &&
+	       buffer_append(&out, "\"", 1);
+}
+
+/* Where the room is. With a replay it is told what comes, and what does not. */
+static bool append_position(const struct conn *c, const struct room *r)
 {
 	struct replay p = { .newest = bus_sequence(session.bus, r->bus) };
 	bool replays = replay_of(c, &p);
-	char position[BUS_POSITION_SIZE], from[BUS_POSITION_SIZE];
-	uint64_t epoch = bus_epoch(session.bus), members = bus_members(session.bus, r->bus);
+	char position[BUS_POSITION_SIZE], from[BUS_POSITION_SIZE], text[FIXED_MAX];
+	uint64_t epoch = bus_epoch(session.bus);
 	int n;
 
 	bus_position_format((struct bus_position){ epoch, p.newest }, position);
 	bus_position_format((struct bus_position){ epoch, p.from }, from);
-	n = snprintf(out, FIXED_MAX, "\",\"position\":\"%s\"", position);
+	n = snprintf(text, sizeof(text), ",\"position\":\"%s\"", position);
 	if (p.asked)
-		n += snprintf(out + n, FIXED_MAX - (size_t)n, ",\"recovered\":%s",
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"recovered\":%s",
 			      p.recovered ? "true" : "false");
 	if (replays)
-		n += snprintf(out + n, FIXED_MAX - (size_t)n, ",\"from\":\"%s\"", from);
-	return n + snprintf(out + n, FIXED_MAX - (size_t)n, ",\"members\":%" PRIu64 "}", members);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"from\":\"%s\"", from);
+	return buffer_append(&out, text, (size_t)n);
 }
 
-void joined_send(struct conn *c, const char *type)
+static bool append_members(const struct room *r)
 {
-	const struct room *r = c->admission->member.room;
-	static struct buffer out;
-	char text[FIXED_MAX];
-	int n;
+	const struct attendance a = { .members = bus_members(session.bus, r->bus) };
 
-	out.len = 0;
-	n = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"room\":\"", type);
-	if (!buffer_append(&out, text, (size_t)n) ||
-	    !buffer_append(&out, r->envelope.room, r->envelope.room_len)) {
-		link_fail(&c->link, ENOMEM);
-		return;
-	}
-	n = write_rest(c, r, text);
-	if (buffer_append(&out, text, (size_t)n))
+	return attendance_append(&out, &a);
+}
+
+/* The same with who they are, as the endpoint has it; that c was told so is noted. */
+static bool append_present(struct conn *c, struct room *r)
+{
+	static struct attendance now;
+	const struct config_room *settings = &c->endpoint->room;
+	bool sure;
+
+	if (settings->presence == PRESENCE_NONE)
+		return append_members(r);
+	sure = attendance_read(&now, r->bus, settings);
+	return attendance_append(&out, &now) &&
+	       announced_told(&r->announced, r, &c->admission->member.told, &now, sure);
+}
+
+/* made: all that is before the end of it. */
+static void finish(struct conn *c, bool made)
+{
+	if (made && buffer_append(&out, "}", 1))
 		conn_send(c, WS_TEXT, NULL, 0, out.p, out.len);
 	else
 		link_fail(&c->link, ENOMEM);
+}
+
+void joined_send(struct conn *c)
+{
+	struct room *r = c->admission->member.room;
+
+	finish(c, begin(r, "joined") && append_position(c, r) && append_present(c, r));
+}
+
+void joined_send_position(struct conn *c)
+{
+	const struct room *r = c->admission->member.room;
+
+	finish(c, begin(r, "position") && append_position(c, r) && append_members(r));
+}
+
+void joined_send_presence(struct conn *c)
+{
+	struct room *r = c->admission->member.room;
+
+	finish(c, begin(r, "presence") && append_present(c, r));
 }

@@ -7,7 +7,13 @@
 
 struct conn;
 
-/* Sends it, as a frame of that type, to a member of a room. */
-void joined_send(struct conn *c, const char *type);
+/* Sends that to a member of a room, as what it begins with, and who is present, if the room tells. */
+void joined_send(struct conn *c);
+
+/* Sends where the room is. */
+void joined_send_position(struct conn *c);
+
+/* Sends who is present in a room that tells it. */
+void joined_send_presence(struct conn *c);
 
 #endif

@@ -24,7 +24,7 @@ bool room_join(struct conn *c, struct verdict *v)
 	if (!r || (!m->room && !registry_add(r, c, m)))
 		return verdict_close_word(v, WS_CLOSE_TRY_AGAIN, r ? REASON_NO_MEMORY : why);
 	if (m->json)
-		joined_send(c, "joined");
+		joined_send(c);
 	replay_send(c);
 	return true;
 }

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/presence.h"
 #include "config/config.h"
+#include "session/conn_internal.h"
 #include "session/session.h"
 
 static struct {
@@ -59,6 +61,7 @@ static void drop(struct room *r)
 	registry.by_index[r->bus.index] = NULL;
 	registry.rooms--;
 	backlog_forget(&r->backlog);
+	announced_forget(&r->announced);
 	chunk_shelf_clear(&r->shelf);
 	free(r->places);
 	envelope_free(&r->envelope);
@@ -145,6 +148,40 @@ void registry_move(struct room *r, const struct config_endpoint *e)
 		r->generation = e->config->generation;
 }
 
+static bool is_to_be_listed(const struct config_endpoint *e)
+{
+	return e->room.presence == PRESENCE_LIST;
+}
+
+static void list_anew(struct room *r, struct conn *c, bool listed)
+{
+	struct room_member *m = &c->admission->member;
+
+	if (listed && m->listed == 0) {
+		m->listed = bus_come(session.bus, r->bus, (uint32_t)r->count, c->id);
+	} else if (!listed && m->listed != 0) {
+		bus_go(session.bus, r->bus, (uint32_t)r->count, m->listed);
+		m->listed = 0;
+	}
+}
+
+/* Who is to be told from now on knows nothing yet; without memory it is not told. */
+void registry_move_member(struct conn *c, const struct config_endpoint *e)
+{
+	struct room_member *m = &c->admission->member;
+	const int before = c->endpoint->room.presence, now = e->room.presence;
+
+	if (before == now)
+		return;
+	list_anew(m->room, c, is_to_be_listed(e));
+	if (!m->json)
+		return;
+	if (now == PRESENCE_NONE)
+		announced_forget(&m->room->announced);
+	else if (before == PRESENCE_NONE)
+		(void)announced_told(&m->room->announced, m->room, &m->told, NULL, false);
+}
+
 struct room *registry_at(struct bus_room room)
 {
 	struct room *r = room.index < registry.index_count ? registry.by_index[room.index] : NULL;
@@ -180,7 +217,8 @@ bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 	m->room = r;
 	m->index = r->count++;
 	r->in_json += m->json;
-	bus_set_members(session.bus, r->bus, (uint32_t)r->count);
+	m->listed = bus_come(session.bus, r->bus, (uint32_t)r->count,
+			     is_to_be_listed(c->endpoint) ? c->id : 0);
 	return true;
 }
 
@@ -205,15 +243,20 @@ void registry_remove(struct room_member *m)
 		return;
 	m->room = NULL;
 	r->in_json -= m->json;
+	if (r->in_json == 0)
+		announced_forget(&r->announced);
+	else if (r->announced && r->announced->reached > gap)
+		r->announced->reached = gap;
 	if (gap < r->reached) {
 		move_place(r, --r->reached, gap);
 		gap = r->reached;
 	}
 	move_place(r, --r->count, gap);
+	/* ahead of bus_leave, see bus/presence.c */
+	bus_go(session.bus, r->bus, (uint32_t)r->count, m->listed);
+	m->listed = 0;
 	if (r->count == 0)
 		drop(r);
-	else
-		bus_set_members(session.bus, r->bus, (uint32_t)r->count);
 }
 
 /*

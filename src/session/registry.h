@@ -14,6 +14,7 @@
 
 #include "base/reason.h"
 #include "bus/bus.h"
+#include "session/announced.h"
 #include "session/backlog.h"
 #include "session/envelope.h"
 #include "session/rendition.h"
@@ -27,6 +28,8 @@ struct room_member {
 	struct room *room;
 	size_t index; /* of its place there */
 	bool json; /* its messages come in envelopes */
+	uint32_t listed; /* its place in the list of who is there, 0: none (bus_come) */
+	struct announced_to told; /* of who is there */
 };
 
 /* What delivery looks at of each member. */
@@ -46,6 +49,7 @@ struct room {
 	size_t count, size;
 	size_t in_json; /* members whose messages come in envelopes, */
 	struct envelope envelope; /* and what these begin with; made for the first of them */
+	struct announced *announced; /* what these were told of who is there; NULL: nothing */
 	struct place *places;
 	struct chunk_shelf shelf; /* what its slow members wait for */
 	size_t reached; /* places that have the batch which is being delivered; 0: none is */
@@ -68,6 +72,8 @@ void registry_fini(void);
 struct room *registry_enter(const struct config_endpoint *e, const char *name, enum reason *why);
 /* It is of that endpoint now, by a reload, and counts among its rooms, however many there are. */
 void registry_move(struct room *r, const struct config_endpoint *e);
+/* The same of a member, whose endpoint it is from now on: whether it is listed, and is told. */
+void registry_move_member(struct conn *c, const struct config_endpoint *e);
 /* The room that an entry names. NULL: this worker is not in it. */
 struct room *registry_at(struct bus_room room);
 /* Whether this worker is in no room at all. */

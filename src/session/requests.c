@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/joined.h"
 #include "session/told.h"
@@ -23,11 +24,21 @@ struct request {
 static void answer_position(struct conn *c, const json_t *asked)
 {
 	(void)asked;
-	joined_send(c, "position");
+	joined_send_position(c);
+}
+
+static void answer_presence(struct conn *c, const json_t *asked)
+{
+	(void)asked;
+	if (c->endpoint->room.presence == PRESENCE_NONE)
+		told_error(c, "no-presence", "this room does not tell who is present");
+	else
+		joined_send_presence(c);
 }
 
 static const struct request requests[] = {
 	{ "position", answer_position },
+	{ "presence", answer_presence },
 };
 
 static void answer(struct conn *c, const json_t *asked)

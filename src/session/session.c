@@ -13,6 +13,7 @@
 #include "bus/bus.h"
 #include "config/config.h"
 #include "net/transport.h"
+#include "session/announcing.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
@@ -80,6 +81,7 @@ void session_fini(void)
 	turn_counters_tell();
 	entry_fini();
 	registry_fini();
+	announcing_fini();
 	delivery_fini();
 	replay_fini();
 	output_fini();
@@ -134,9 +136,11 @@ static void move_open(struct conn *c)
 	}
 	leaving_remove(LEAVING_REMOVED, c);
 	reload.moved++;
-	conn_set_endpoint(c, e);
-	if (c->admission && c->admission->member.room)
+	if (c->admission && c->admission->member.room) {
 		registry_move(c->admission->member.room, e);
+		registry_move_member(c, e);
+	}
+	conn_set_endpoint(c, e);
 	counting_moved(c, cell);
 	c->decoder.max_message = (uint32_t)e->limits.max_message;
 }
@@ -330,9 +334,9 @@ static bool give_back(void)
  */
 static bool do_chores(bool undelivered)
 {
-	static bool (*const chores[])(void) = { look_at_timers,   walk_on,   conn_reap,
-						conn_shake_hands, give_back, survey_go_on,
-						drain_go_on };
+	static bool (*const chores[])(void) = { look_at_timers,   walk_on,         conn_reap,
+						conn_shake_hands, give_back,       survey_go_on,
+						drain_go_on,      announcing_go_on };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;
@@ -425,6 +429,7 @@ void session_tick(void)
 	session.chores = true;
 	entry_tick();
 	drain_tick();
+	announcing_tick();
 	if (retires_again && atomic_load(&session.row->open) > 0)
 		session_retire();
 }

@@ -1,0 +1,300 @@
+/*
+ * announcing.c - see announcing.h.
+ *
+ * Nothing is written to the log for it, and nothing is kept of what happened: for each room a worker
+ * remembers what it last told its members, compares it with what is so now (attendance.h), and tells
+ * the difference. So however many come and go meanwhile, it is one event; a worker that dies takes no
+ * event with it, for the others see that its members are not there; and what is told last is what is so.
+ *
+ * Who joins, or asks, is told what is so at that moment, which is something else than what the others
+ * know. It is apart: with the next event it gets all that is so, instead of a difference to what it was
+ * never told, and nothing if that is what it knows.
+ *
+ *	change			most members get	those apart get
+ *	who is there		leave, join		presence, if they know something else
+ *	how many, not listed	leave or join		the same
+ *	listed or not any more	presence		the same
+ *
+ * Who is being told is as far as `reached` in the order of places. Members who leave may bring others
+ * to places ahead of it, so it goes back (registry.c), and those that have the event are passed over.
+ */
+#include "session/announcing.h"
+
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "base/counted.h"
+#include "bus/presence.h"
+#include "config/config.h"
+#include "session/announced.h"
+#include "session/attendance.h"
+#include "session/conn_internal.h"
+#include "session/registry.h"
+#include "session/session.h"
+#include "session/turn.h"
+
+/* ROOMS: that are looked at in one tick; the manual says so. KEPT: bytes of memory. */
+enum { ROOMS = 4096, KEPT = 64 * 1024 };
+
+/* Of batches on the shelf of a room: each other than those of delivery.c. */
+enum { KIND_CHANGED = 2 * (DEFLATE_BITS_MAX + 1), KIND_WHOLE = 3 * (DEFLATE_BITS_MAX + 1) };
+
+/* Rooms are looked at in rounds, of which a tick has as much as ROOMS. */
+static struct {
+	uint64_t changes; /* of all rooms, as the round began */
+	size_t left, this_tick; /* rooms that are still to be looked at */
+	struct attendance now;
+	struct buffer text;
+	uint64_t *ids; /* for CONFIG_PRESENCE_MAX of them; NULL: none yet */
+} announcing;
+
+/* --- frames --- */
+
+static bool write_text(const struct room *r, const char *type)
+{
+	static const char begin[] = "{\"type\":\"", room[] = "\",\"room\":\"";
+	struct buffer *out = &announcing.text;
+
+	buffer_reset(out, KEPT);
+	return buffer_append(out, begin, sizeof(begin) - 1) &&
+	       buffer_append(out, type, strlen(type)) &&
+	       buffer_append(out, room, sizeof(room) - 1) &&
+	       buffer_append(out, r->envelope.room, r->envelope.room_len) &&
+	       buffer_append(out, "\"", 1);
+}
+
+/* What was written becomes a frame, behind those that there are. */
+static bool put_frame(struct announcement *a)
+{
+	struct buffer *text = &announcing.text;
+	struct batch *b = &a->batch;
+	uint8_t header[WS_HEADER_MAX];
+	size_t n;
+
+	if (!buffer_append(text, "}", 1))
+		return false;
+	n = ws_encode_header(header, WS_TEXT, text->len);
+	if (!counted_resize(&b->frames, b->bytes, b->bytes + n + text->len))
+		return false;
+	bytes_copy(bytes_copy(b->frames->bytes + b->bytes, header, n), text->p, text->len);
+	/* it is for all of them, and no message of the log is after it */
+	a->frames[b->entries++].e =
+		(struct bus_entry){ .sequence = UINT64_MAX, .frame_len = n + text->len };
+	b->bytes += n + text->len;
+	return true;
+}
+
+/* Frames may have moved up to here. */
+static void seal(struct announcement *a, int kind)
+{
+	struct batch *b = &a->batch;
+	size_t at = 0;
+
+	for (size_t i = 0; i < b->entries; i++) {
+		a->frames[i].e.frame = b->frames->bytes + at;
+		at += a->frames[i].e.frame_len;
+		a->frames[i].next = i + 1 < b->entries ? &a->frames[i + 1] : NULL;
+		b->first = a->frames;
+		b->last = &a->frames[i];
+	}
+	a->renditions.kind = kind;
+}
+
+/* All that is so. */
+static bool put_all(struct announcement *a, const struct room *r, const char *type)
+{
+	return write_text(r, type) && attendance_append(&announcing.text, &announcing.now) &&
+	       put_frame(a);
+}
+
+/* Those who are in x and not in y; if there are none, no frame. */
+static bool put_some(struct announcement *a, const struct room *r, const char *type,
+		     const struct attendance *x, const struct attendance *y)
+{
+	const size_t count = attendance_more(x, y, announcing.ids);
+
+	return count == 0 || (write_text(r, type) &&
+			      attendance_append_some(&announcing.text, announcing.now.members,
+						     announcing.ids, count) &&
+			      put_frame(a));
+}
+
+static bool put_changed(struct announcement *a, const struct announced *x)
+{
+	const struct attendance *now = &announcing.now, *told = &x->told;
+
+	if (now->listed != told->listed)
+		return put_all(a, x->room, "presence");
+	if (!now->listed)
+		return put_all(a, x->room, now->members > told->members ? "join" : "leave");
+	return put_some(a, x->room, "leave", told, now) && put_some(a, x->room, "join", now, told);
+}
+
+/* changed: for those who are not apart there is something. False: no memory. */
+static bool make_frames(struct announced *x, bool changed)
+{
+	if (!announcing.ids &&
+	    !(announcing.ids = malloc(CONFIG_PRESENCE_MAX * sizeof(*announcing.ids))))
+		return false;
+	if ((changed && !put_changed(&x->changed, x)) ||
+	    (x->some_apart && !put_all(&x->whole, x->room, "presence")))
+		return false;
+	seal(&x->changed, KIND_CHANGED);
+	seal(&x->whole, KIND_WHOLE);
+	x->changed.renditions.shelf = x->whole.renditions.shelf = &x->room->shelf;
+	return true;
+}
+
+/* --- telling --- */
+
+/* NULL: nothing. */
+static struct announcement *what_for(struct announced *x, const struct announced_to *to)
+{
+	if (!to->apart)
+		return x->changed.batch.entries > 0 ? &x->changed : NULL;
+	return to->knows == x->told.mark ? NULL : &x->whole;
+}
+
+/* False: it takes more than this turn. */
+static bool tell(struct announced *x, const struct place *p)
+{
+	struct announced_to *to = &p->member->told;
+	struct announcement *a = what_for(x, to);
+
+	if (a) {
+		turn_spend(turn_cost_of(a->batch.bytes, TURN_COPY) + TURN_CALL);
+		if (!delivery_send(&a->batch, &a->renditions, p))
+			return false;
+	}
+	to->apart = false;
+	to->event = x->event;
+	return true;
+}
+
+/* Goes on with those who are still to be told, at least with one. Whether all are. */
+static bool tell_some(struct announced *x)
+{
+	struct room *r = x->room;
+
+	while (x->reached < r->count) {
+		const struct place *p = &r->places[x->reached];
+
+		turn_spend(TURN_PASS);
+		if (p->member->json && p->member->told.event != x->event && !tell(x, p))
+			return false;
+		x->reached++;
+		if (turn_is_over() && x->reached < r->count)
+			return false;
+	}
+	delivery_count(r, &x->changed.renditions);
+	delivery_count(r, &x->whole.renditions);
+	announced_end_event(x);
+	return true;
+}
+
+/* --- rooms --- */
+
+/* Ticks. */
+static uint32_t pause_of(const struct config_room *settings)
+{
+	const int64_t tick = (int64_t)SESSION_TICK * 1000000;
+
+	return (uint32_t)((settings->presence_rate + tick - 1) / tick);
+}
+
+static void begin_event(struct announced *x, const struct config_room *settings)
+{
+	const struct attendance told = x->told;
+
+	x->told = announcing.now;
+	announcing.now = told;
+	announced_begin_event(x);
+	x->next = session.now + pause_of(settings);
+}
+
+/* True: it is looked at to the end. */
+static bool compare(struct announced *x, const struct config_room *settings)
+{
+	const bool sure = attendance_read(&announcing.now, x->room->bus, settings);
+	const bool changed = announcing.now.mark != x->told.mark;
+
+	x->again = !sure;
+	if (!sure)
+		return false;
+	x->told.changes = announcing.now.changes;
+	if (!changed && !x->some_apart)
+		return true;
+	if (!make_frames(x, changed)) {
+		announced_end_event(x);
+		x->again = true;
+		return false;
+	}
+	begin_event(x, settings);
+	return true;
+}
+
+/* The same, of a room of which no event is under way. */
+static bool look(struct announced *x)
+{
+	const struct config_room *settings = &x->room->places[0].conn->endpoint->room;
+
+	turn_spend(TURN_PASS);
+	if (!x->again && x->told.changes == bus_changes(session.bus, x->room->bus))
+		return true;
+	/* or it is being moved, by a reload */
+	if ((int32_t)(session.now - x->next) < 0 || settings->presence == PRESENCE_NONE)
+		return false;
+	return compare(x, settings);
+}
+
+void announcing_tick(void)
+{
+	const uint64_t changes = announced_all.rooms > 0 ? bus_all_changes(session.bus) : 0;
+
+	if (announcing.left == 0) {
+		if (!announced_all.due && changes == announcing.changes)
+			return;
+		announcing.changes = changes;
+		announced_all.due = false;
+		announcing.left = announced_all.rooms;
+	}
+	announcing.this_tick = announcing.left < ROOMS ? announcing.left : ROOMS;
+}
+
+/* The one whose event is under way, or the next one. NULL: there is none. */
+static struct announced *next(void)
+{
+	if (announced_all.telling)
+		return announced_all.telling;
+	if (announcing.this_tick == 0)
+		return NULL;
+	announcing.this_tick--;
+	announcing.left--;
+	return announced_next();
+}
+
+bool announcing_go_on(void)
+{
+	struct announced *x;
+
+	while ((x = next())) {
+		if (x != announced_all.telling && !look(x))
+			announced_all.due = true;
+		if (x == announced_all.telling && !tell_some(x))
+			return true;
+		if (turn_is_over())
+			break;
+	}
+	return announcing.this_tick > 0;
+}
+
+void announcing_fini(void)
+{
+	attendance_free(&announcing.now);
+	buffer_free(&announcing.text);
+	free(announcing.ids);
+	announcing.ids = NULL;
+	announcing.left = announcing.this_tick = 0;
+	announcing.changes = 0;
+}

@@ -1,0 +1,223 @@
+"""Who is present, as members of a room are told, over all workers and their deaths."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from asking import ask as admin
+from harness import DEADLINE, wait_until
+from raw import Raw, request, text
+
+PROTOCOL = "ignyx.room.v1"
+ASK = text('{"ignyx":"presence"}')
+
+
+def room(presence="list", **settings):
+    return {"path": "/chat/{room}", "behaviour": "room", "format": "both", "presence": presence,
+            **settings}
+
+
+class Member:
+    """A client that gets envelopes, and knows what it was told; what cannot be is an error."""
+
+    def __init__(self, d, path="/chat/a"):
+        self.client = Raw(d.address)
+        self.client.send(request(path, headers={"Sec-WebSocket-Protocol": PROTOCOL}))
+        assert self.client.response().status == 101
+        self.path, self.who, self.members, self.types = path, None, 0, []
+        self.take()
+        assert self.types == ["joined"]
+
+    def take(self):
+        f = json.loads(self.client.text())
+        self.types.append(f["type"])
+        assert f["room"] == self.path
+        if f["type"] in ("joined", "presence"):
+            self.who = set(f["who"]) if "who" in f else None
+        elif f["type"] == "join":
+            assert (self.who is not None) == ("who" in f)
+            assert not self.who or not self.who & set(f["who"])
+            if self.who:
+                self.who |= set(f["who"])
+        elif f["type"] == "leave":
+            assert (self.who is not None) == ("who" in f)
+            assert not self.who or self.who >= set(f["who"])
+            if self.who:
+                self.who -= set(f["who"])
+        else:
+            assert False, f
+        self.members = f["members"]
+        return f
+
+    def until(self, check):
+        end = time.monotonic() + DEADLINE
+        while not check(self):
+            assert time.monotonic() < end, (self.types, self.who, self.members)
+            self.take()
+
+
+def plain(d, path="/chat/a"):
+    c = Raw(d.address)
+    c.send(request(path))
+    assert c.response().status == 101
+    return c
+
+
+def connected(d):
+    return {c["id"]: c for c in admin(d, "/connections?limit=1000")[1]["connections"]}
+
+
+def test_who_is_there(daemon):
+    d = daemon({"workers": 2, "endpoints": [room()]})
+    a = Member(d)
+    own = set(connected(d))
+    assert a.who == own and a.members == 1
+    b = Member(d)
+    assert b.who == set(connected(d)) and b.members == 2
+    a.until(lambda m: m.members == 2)
+    assert a.who == b.who and a.types == ["joined", "join"]
+    c = plain(d)
+    for m in (a, b):
+        m.until(lambda m: m.members == 3)
+        assert m.who == set(connected(d))
+    c.socket.close()
+    a.until(lambda m: m.members == 2)
+    assert a.types[-1] == "leave" and a.who == set(connected(d))
+    a.client.send(ASK)
+    answer = a.take()
+    assert list(answer) == ["type", "room", "members", "who"]
+    assert answer["type"] == "presence" and set(answer["who"]) == set(connected(d))
+    # another room is another
+    assert Member(d, "/chat/b").members == 1
+
+
+def test_counted(daemon):
+    d = daemon({"workers": 2, "endpoints": [room(True)]})
+    a = Member(d)
+    assert a.who is None and a.members == 1
+    c = plain(d)
+    a.until(lambda m: m.members == 2)
+    assert a.types == ["joined", "join"]
+    a.client.send(ASK)
+    assert a.take() == {"type": "presence", "room": "/chat/a", "members": 2}
+    c.socket.close()
+    a.until(lambda m: m.members == 1)
+    assert a.types[-1] == "leave"
+
+
+def test_not_told(daemon):
+    d = daemon({"workers": 1, "endpoints": [room("none")]})
+    a, _ = Member(d), plain(d)
+    a.client.send(ASK)
+    assert json.loads(a.client.text())["error"] == "no-presence"
+
+
+def test_more_than_are_told(daemon):
+    d = daemon({"workers": 1, "endpoints": [room(presence_max=2)]})
+    a = Member(d)
+    b, c = plain(d), plain(d)
+    a.until(lambda m: m.members == 3)
+    assert a.who is None
+    c.socket.close()
+    a.until(lambda m: m.members == 2)
+    assert a.who == set(connected(d)) and a.types[-1] == "presence"
+    assert "who" not in Member(d).types
+    b.socket.close()
+
+
+def test_a_worker_dies(daemon):
+    """Its members have left, and the others know it within two seconds."""
+    d = daemon({"workers": 2, "log_level": "debug", "endpoints": [room()]})
+    members = [Member(d) for _ in range(16)]
+    for m in members:
+        m.until(lambda m: m.members == 16)
+    slots = {i: c["worker"] for i, c in connected(d).items()}
+    assert set(slots.values()) == {0, 1}
+    gone = {i for i, slot in slots.items() if slot == 0}
+    left = [m for m in members if m.client.local_port in
+            {int(c["peer"].rsplit(":", 1)[1]) for i, c in connected(d).items() if i not in gone}]
+    assert len(left) == 16 - len(gone)
+    began = time.monotonic()
+    os.kill(d.worker_at(0), signal.SIGKILL)
+    for m in left:
+        m.until(lambda m: m.members == len(left))
+        assert m.who == set(slots) - gone
+    assert time.monotonic() - began < 2
+    d.expect_error("was ended by signal")
+
+
+def test_a_reload_turns_it_on_and_off(daemon):
+    d = daemon({"workers": 2, "endpoints": [room("none")]})
+    a, b = Member(d), Member(d)
+    assert a.who is None
+    d.change(endpoints=[room("list")])
+    d.reload()
+    for m in (a, b):
+        m.until(lambda m: m.who is not None)
+        assert m.who == set(connected(d)) and m.members == 2
+    d.change(endpoints=[room("count")])
+    d.reload()
+    for m in (a, b):
+        m.until(lambda m: m.who is None)
+        assert m.members == 2
+    d.change(endpoints=[room("none")])
+    d.reload()
+    a.client.send(ASK)
+    while "error" not in (f := json.loads(a.client.text())):
+        assert f["type"] == "presence"
+    assert f["error"] == "no-presence"
+
+
+def test_they_come_and_go(daemon):
+    """Any of them, anywhere, and workers die: what each is told last is what is so."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    print("seed", seed)
+    rng = random.Random(seed)
+    d = daemon({"workers": 4, "log_level": "debug", "endpoints": [room(presence_max=20)]})
+    members = []
+
+    def drop_the_dead():
+        there = {int(c["peer"].rsplit(":", 1)[1]) for c in connected(d).values()}
+        for m in [m for m in members if m.client.local_port not in there]:
+            m.client.socket.close()
+            members.remove(m)
+
+    for step in range(6):
+        for _ in range(25):
+            what = rng.random()
+            if what < 0.5 and len(members) < 24:
+                members.append(Member(d))
+            elif what < 0.85 and members:
+                members.pop(rng.randrange(len(members))).client.socket.close()
+            elif members:
+                m = rng.choice(members)
+                m.client.send(ASK)
+        if step % 2:
+            victim = d.worker_at(rng.randrange(4))
+            os.kill(victim, signal.SIGKILL)
+            wait_until("another worker", lambda: victim not in d.workers())
+            d.wait_workers(4, but=[victim])
+            d.expect_error("was ended by signal")
+            drop_the_dead()
+        n = len(members)
+        wait_until("all to be known", lambda: len(connected(d)) == n)
+        ids = set(connected(d))
+        for m in members:
+            m.until(lambda m: m.members == n and (m.who == ids if n <= 20 else m.who is None))
+    assert members
+
+
+@pytest.mark.parametrize("setting, error", [
+    ({"presence": "all"}, 'presence.*must be "none", "count" or "list"'),
+    ({"presence": 1}, 'presence.*must be "none", "count" or "list"'),
+    ({"presence_max": 0}, "presence_max"),
+    ({"presence_max": 5001}, "presence_max"),
+    ({"presence_rate": "often"}, "presence_rate"),
+])
+def test_settings(daemon, setting, error):
+    d = daemon({"endpoints": [room(**setting)]}, start=False)
+    d.refuses(error, "has errors")
