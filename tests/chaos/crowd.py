@@ -5,10 +5,15 @@ of its own: who loses one comes back with the next. What may be missing is what 
 heard itself when its connection ended; all else is heard by everybody who is there, in one order.
 That is looked at as it comes: of each message all who hear it have the same one before and behind
 it, so that a gap, a double or another order of anybody contradicts what somebody else has heard.
+
+The last of the rooms keep what is said: who comes back to one of them names the position of what was
+heard last, and to such members the end of a connection is none. Behind the last message of one epoch
+comes what others heard behind it, and nothing is missing at all.
 """
 
 import asyncio
 import collections
+import json
 import random
 import re
 import time
@@ -16,6 +21,7 @@ import time
 from raw import TEXT, Member
 
 ROOMS, MEMBERS, ECHOES = 10, 30, 100
+KEPT = 5  # of the rooms
 COUNT = ROOMS * MEMBERS + ECHOES
 PATIENCE = 180  # seconds for what has to come
 PAUSE = 4  # seconds between two messages of a client, about
@@ -25,7 +31,7 @@ DRAINED = re.compile(r"drained(?: retry-after=([\d.]+)s)?")
 
 
 def path_of(room):
-    return f"/chat{room}"
+    return f"/chat{room}" if room < ROOMS - KEPT else f"/kept{room}"
 
 
 class Room:
@@ -72,6 +78,9 @@ class Voice(Epoch):
         self.ends = set()  # who has said that it is at the end
 
     def took(self, payload):
+        self.heard(payload)
+
+    def heard(self, payload):
         room, name = self.client.room, self.client.name
         who, epoch, n, *end = payload.decode().removeprefix(PREFIX).split()
         key, n = (who, epoch), int(n)
@@ -86,6 +95,38 @@ class Voice(Epoch):
         self.client.crowd.heard += 1
         if end:
             self.ends.add(who)
+
+
+class Recovered(Voice):
+    """One of a member that is told what it missed."""
+
+    def __init__(self, client):
+        super().__init__(client)
+        if client.position:
+            self.path += "?since=" + client.position
+
+    def took(self, payload):
+        said = json.loads(payload)
+        getattr(self, "took_" + said["type"])(said)
+
+    def took_joined(self, said):
+        c = self.client
+        if not c.position:
+            c.position, c.came = said["position"], time.monotonic()
+        elif said["recovered"]:
+            c.crowd.recovered += 1
+            self.last, self.numbers, self.ends = c.before.last, c.before.numbers, c.before.ends
+        elif c.crowd.keeps:
+            c.crowd.complain(f"{c.name} in {c.room.path} was not told all since {c.position}: {said}")
+        else:
+            c.came = time.monotonic()
+        # what it heard until it came first, or was not told all, may have been said before
+        self.opened_at = c.came
+        c.before = self
+
+    def took_message(self, said):
+        self.client.position = said["position"]
+        self.heard(said["data"].encode())
 
 
 class Answers(Epoch):
@@ -108,7 +149,7 @@ class Client:
     def __init__(self, crowd, number, name, path):
         self.crowd, self.name, self.path = crowd, name, path
         self.local = f"127.1.{number >> 8}.{number & 255}"
-        self.epoch, self.conn = -1, None
+        self.epoch, self.conn, self.opened_at = -1, None, None
 
     async def come(self):
         """Until it is connected, however often it has to try."""
@@ -127,7 +168,8 @@ class Client:
                 self.crowd.ends["before it was open"] += 1
             await asyncio.sleep(self.crowd.random.uniform(pause / 2, pause))
             pause = min(2 * pause, 2)
-        conn.opened_at = time.monotonic()
+        self.opened_at = time.monotonic()
+        conn.opened_at = conn.opened_at or self.opened_at
         self.epoch += 1
         self.conn = conn
 
@@ -150,7 +192,7 @@ class Client:
             await self.come()
             self.crowd.connected += 1
             await self.speak(self.conn)
-            self.crowd.longest = max(self.crowd.longest, time.monotonic() - self.conn.opened_at)
+            self.crowd.longest = max(self.crowd.longest, time.monotonic() - self.opened_at)
             if not self.conn.lost:
                 return
             self.crowd.connected -= 1
@@ -209,6 +251,18 @@ class RoomMember(Client):
                                 f"instead of {MEMBERS + 1}")
 
 
+class Rejoining(RoomMember):
+    """Of a room that keeps what is said."""
+
+    def __init__(self, crowd, number, room):
+        super().__init__(crowd, number, room)
+        # of what it heard last; the epoch in which it did; since when it has heard everything
+        self.position, self.before, self.came = None, None, None
+
+    def made(self):
+        return Recovered(self)
+
+
 class Echoed(Client):
     def __init__(self, crowd, number):
         super().__init__(crowd, number, f"e{number}", "/ws")
@@ -236,16 +290,17 @@ class Echoed(Client):
 
 
 class Crowd:
-    def __init__(self, seed, address):
+    def __init__(self, seed, address, keeps):
         self.random, self.address = random.Random(seed), address
+        self.keeps = keeps  # there is enough space for what is said while somebody is away
         self.finishing = asyncio.Event()
         self.problems, self.gone = [], []  # gone: peers whose worker must have died
         self.ends = collections.Counter()
-        self.said = self.heard = self.echoes = self.unheard = self.connected = 0
+        self.said = self.heard = self.echoes = self.unheard = self.connected = self.recovered = 0
         self.longest = 0  # seconds that a connection lasted
         self.rooms = [Room(self, path_of(i)) for i in range(ROOMS)]
-        self.clients = [RoomMember(self, i, self.rooms[i % ROOMS])
-                        for i in range(ROOMS * MEMBERS)]
+        self.clients = [(RoomMember if i % ROOMS < ROOMS - KEPT else Rejoining)(
+            self, i, self.rooms[i % ROOMS]) for i in range(ROOMS * MEMBERS)]
         self.clients += [Echoed(self, i) for i in range(ROOMS * MEMBERS, COUNT)]
 
     def complain(self, problem):
@@ -292,10 +347,10 @@ class Crowd:
         return {"problems": self.problems, "gone": self.gone, "ends": dict(self.ends),
                 "epochs": sum(c.epoch + 1 for c in self.clients), "longest": self.longest,
                 "said": self.said, "heard": self.heard, "echoes": self.echoes,
-                "unheard": self.unheard}
+                "unheard": self.unheard, "recovered": self.recovered}
 
 
-def main(pipe, seed, address):
+def main(pipe, seed, address, keeps):
     async def live():
-        await Crowd(seed, address).live(pipe)
+        await Crowd(seed, address, keeps).live(pipe)
     asyncio.run(live())

@@ -47,17 +47,27 @@ WORKER_STUCK = re.compile(r"worker \d+ \(pid (\d+)\) .*ending it() event=worker-
 ADMIN_DIED = re.compile(r"the admin process \(pid (\d+)\) was ended by signal (\d+) .*event=admin-died")
 ADMIN_STUCK = re.compile(r"the admin process \(pid (\d+)\) .*ending it() event=admin-died")
 
+
+
+def endpoints(kept):
+    """kept: bytes of each room that keeps what is said, a quarter of bus_lag at most."""
+    keeps = {"history": 400, "history_bytes": kept, "format": "json"}
+    rooms = [crowd.path_of(i) for i in range(crowd.ROOMS)]
+    return [{"path": "/ws", "behaviour": "echo", "prefix": crowd.ECHO.decode()},
+            *({"path": path, "behaviour": "room", "prefix": crowd.PREFIX,
+               **(keeps if "kept" in path else {})} for path in rooms)]
+
+
 SETTINGS = {
     "workers": WORKERS, "worker_timeout": "5s", "drain_time": "1s", "shutdown_grace": "2s",
     "bus_size": "8M", "bus_lag": "1M",
-    "endpoints": [{"path": "/ws", "behaviour": "echo", "prefix": crowd.ECHO.decode()},
-                  *({"path": crowd.path_of(i), "behaviour": "room", "prefix": crowd.PREFIX}
-                    for i in range(crowd.ROOMS))],
+    "endpoints": endpoints("64K"),
 }
 
 
 # a log of rooms that is full soon when somebody stands still
-TIGHT = {"bus_size": "64K", "bus_lag": "8K", "max_message": "4K", "max_rooms": 64}
+TIGHT = {"bus_size": "64K", "bus_lag": "8K", "max_message": "4K", "max_rooms": 64,
+         "endpoints": endpoints("2K")}
 
 
 def process(target, *args):
@@ -139,7 +149,8 @@ class Chaos(Verdicts):
     # --- the run ---
 
     def run(self):
-        members, self.pipe = process(crowd.main, self.options.seed, self.d.address)
+        members, self.pipe = process(crowd.main, self.options.seed, self.d.address,
+                                     not self.options.tight)
         self.judge("all come in", self.are_there())
         time.sleep(QUIET)
         # what is needed for the first answer, or the first reload, is kept
@@ -249,6 +260,8 @@ class Chaos(Verdicts):
 
     def judge_clients(self):
         self.judge("what clients heard", some(self.clients["problems"]))
+        self.judge("who came back to rooms that keep what is said",
+                   "" if self.clients["recovered"] else "nobody")
         longest, first = self.clients["longest"], self.deeds.first
         self.judge("who stays", "" if longest >= first else
                    f"the longest connection lasted {longest:.1f} s of a first round of {first:.1f}")
@@ -317,7 +330,8 @@ class Chaos(Verdicts):
             for kind, before in self.before[0].items()))
         print(f"clients: {c['epochs']} connections of {crowd.COUNT}, the longest lasted "
               f"{c['longest']:.1f} s; ended: {c['ends']}; said {c['said']}, heard {c['heard']}, "
-              f"echoes {c['echoes']}, unconfirmed at an end {c['unheard']}")
+              f"echoes {c['echoes']}, unconfirmed at an end {c['unheard']}, "
+              f"{c['recovered']} came back and missed nothing")
         print(f"admin: answers {a['answers']}, cut {a['cut']}, stalled {a['stalled']}, published "
               f"{sum(a['published'].values())}, events {a['events']}")
 
