@@ -6,44 +6,15 @@
 #include "admin/admin_internal.h"
 #include "admin/message.h"
 #include "admin/numbers.h"
+#include "admin/placed.h"
 #include "admin/request.h"
 #include "admin/resources.h"
 #include "admin/values.h"
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "bus/position.h"
-#include "config/config.h"
-#include "session/session.h"
 
 enum { USUAL = 100, MOST = 1000, BYTES_MOST = 1024 * 1024 };
-
-static bool is_ok(struct request *r, enum bus_result result)
-{
-	switch (result) {
-	case BUS_OK:
-		return true;
-	case BUS_CORRUPT:
-		session_bus_corrupt();
-	case BUS_FULL:
-		answer_error(r, 503, "busy", "the log is busy; try again in a moment");
-		return false;
-	default:
-		answer_error(r, 404, "no-such-room",
-			     "nobody is in a room of this path, nor does it keep a message");
-		return false;
-	}
-}
-
-/* The room that a request is about. False: that is answered. */
-static bool find(struct request *r, struct bus_room *room)
-{
-	const struct config_endpoint *e = config_route_name(admin.config, r->rest);
-
-	if (e && e->has_room)
-		return is_ok(r, bus_find(admin.bus, r->rest, strlen(r->rest), room));
-	answer_error(r, 404, "no-such-room", "no endpoint with a room has this path");
-	return false;
-}
 
 /* What of a room's history is asked for. */
 struct part {
@@ -110,13 +81,13 @@ void history_get(struct request *r)
 	struct bus_past past = { .entries = entries, .space = space, .size = sizeof(space) };
 	enum bus_result result;
 
-	if (!find(r, &p.room) || !read_part(r, &p))
+	if (!placed_find(r, &p.room) || !read_part(r, &p))
 		return;
 	past.most = (size_t)p.limit;
 	past.now = clock_wall_ms();
 	past.after = p.since;
 	result = bus_history(admin.bus, p.room, p.newest, &past);
-	if (result != BUS_EMPTY && result != BUS_TOO_BIG && !is_ok(r, result))
+	if (result != BUS_EMPTY && result != BUS_TOO_BIG && !placed_is_ok(r, result))
 		return;
 	tell(r, &p, &past, result == BUS_OK);
 }
@@ -125,7 +96,7 @@ void history_delete(struct request *r)
 {
 	struct bus_room room;
 
-	if (!find(r, &room) || !is_ok(r, bus_forget(admin.bus, room)))
+	if (!placed_find(r, &room) || !placed_is_ok(r, bus_forget(admin.bus, room)))
 		return;
 	answer_json(
 		r, 200,

@@ -20,6 +20,9 @@ void publish_post(struct request *r);
 void history_get(struct request *r);
 void history_delete(struct request *r);
 
+/* present.c */
+void presence_get(struct request *r);
+
 /* tail.c */
 void tail_get(struct request *r);
 

@@ -118,6 +118,7 @@ ROUTES = [
     ("HEAD", "/tail/chat", {PUBLISH, MANAGE}),
     ("GET", "/history/chat", {PUBLISH, MANAGE}),
     ("DELETE", "/history/chat", {MANAGE}),
+    ("GET", "/presence/chat", {READ, MANAGE}),
     ("HEAD", "/events", {READ, MANAGE}),
     ("POST", "/publish/chat", {PUBLISH, MANAGE}),
     ("POST", "/publish", {PUBLISH, MANAGE}),

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from asking import ask as admin
+from asking import ask as admin, own
 from harness import DEADLINE, wait_until
+from pretend import ctl
 from raw import Raw, request, text
 
 PROTOCOL = "ignyx.room.v1"
@@ -221,3 +222,33 @@ def test_they_come_and_go(daemon):
 def test_settings(daemon, setting, error):
     d = daemon({"endpoints": [room(**setting)]}, start=False)
     d.refuses(error, "has errors")
+
+
+def test_asked_from_outside(daemon):
+    d = daemon({"workers": 2, "endpoints": [room(presence_max=2),
+                                            {**room("count"), "path": "/n"},
+                                            {**room("none"), "path": "/none"},
+                                            {"path": "/ws", "behaviour": "echo"}]})
+    assert admin(d, "/presence/chat/a") == (200, {"room": "/chat/a", "members": 0, "who": []})
+    _, c = Member(d), plain(d)
+    both = sorted(connected(d), key=lambda i: int(i, 16))
+    assert admin(d, "/presence/chat/a") == (200, {"room": "/chat/a", "members": 2, "who": both})
+    assert admin(d, "/presence/chat/b")[1]["members"] == 0
+    more = plain(d)
+    assert admin(d, "/presence/chat/a") == (200, {"room": "/chat/a", "members": 3})
+    more.socket.close()
+    wait_until("two are left", lambda: len(connected(d)) == 2)
+    n = plain(d, "/n")
+    assert admin(d, "/presence/n") == (200, {"room": "/n", "members": 1})
+    n.socket.close()
+    for path, status, error in (("/none", 409, "no-presence"), ("/ws", 404, "no-such-room"),
+                                ("/no", 404, "no-such-room"), ("", 404, "no-such-room")):
+        got, answer = admin(d, f"/presence{path}")
+        assert (got, answer["error"]) == (status, error)
+    done = ctl("-s", own(d), "presence", "/chat/a")
+    assert (done.returncode, done.stdout) == (0, "2 members\n" + "".join(f"{i}\n" for i in both))
+    done = ctl("-s", own(d), "presence", "--json", "/chat/a")
+    assert json.loads(done.stdout) == {"room": "/chat/a", "members": 2, "who": both}
+    done = ctl("-s", own(d), "presence", "/none")
+    assert done.returncode == 1 and "presence" in done.stderr
+    c.socket.close()
