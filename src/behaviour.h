@@ -24,6 +24,7 @@ struct behaviour {
 	const char *name; /* the value of "behaviour" in the config file */
 	size_t state_size; /* bytes of zeroed state per connection; may be 0 */
 	bool has_room; /* its endpoints have rooms, which its connections may join (session/membership.h) */
+	bool json_rooms; /* what is published there is JSON, unless `data` is set to something else */
 
 	/*
 	 * Its settings: rows of the key table, ended by one without a name, that
@@ -60,6 +61,9 @@ struct behaviour {
 	 * are not looked at, and go to message. Else they go to json, with what was found or what is
 	 * wrong (proto/json.h): at once, or where they are long in one of the next turns. What came
 	 * behind them waits meanwhile. After a reload in between it is what was looked for by the new opts.
+	 *
+	 * One that has no json_member gets JSON where members publish it (`data` is "json"), and no
+	 * member is looked for.
 	 */
 	const char *(*json_member)(const void *opts);
 	bool (*json)(struct conn *c, const void *opts, void *state, const struct ws_message *m,

@@ -115,6 +115,16 @@ static bool check_json(const struct message *m, struct objection *o)
 		      error.text);
 }
 
+/* As a text it is UTF-8; json: and one JSON value, as all are where `data` is "json". */
+static bool check_data(const struct message *m, bool json, struct objection *o)
+{
+	json |= m->endpoint->room.data == DATA_JSON;
+	if (m->opcode == WS_BINARY)
+		return !json || object(o, 400, "unsupported-data",
+				       "data there is \"json\": a message is text, one JSON value");
+	return check_text(m, o) && (!json || check_json(m, o));
+}
+
 /* --- all of them --- */
 
 static bool object_to_bus(struct objection *o, enum bus_result result)
@@ -195,7 +205,9 @@ static void make_item(struct message *m, struct bus_item *item)
 		(struct bus_part){ m->header, ws_encode_header(m->header, m->opcode, m->len) };
 	m->parts[1] = (struct bus_part){ m->data, m->len };
 	*item = (struct bus_item){
-		.meta = { .time = clock_wall_ms(), .kind = BUS_KIND_MESSAGE },
+		.meta = { .time = clock_wall_ms(),
+			  .kind = BUS_KIND_MESSAGE,
+			  .json = m->endpoint->room.data == DATA_JSON },
 		.parts = m->parts,
 		.count = 2,
 	};
@@ -253,14 +265,12 @@ static json_t *told(const struct message *m, const struct bus_item *item)
 
 static bool read_type(const struct request *r, struct message *m, struct objection *o)
 {
-	m->opcode = WS_TEXT;
-	if (body_is(r, "text/plain"))
-		return check_text(m, o);
-	if (body_is(r, "application/json"))
-		return check_text(m, o) && check_json(m, o);
-	m->opcode = WS_BINARY;
-	return body_is(r, "application/octet-stream") ||
-	       object(o, 415, "unsupported-type",
+	const bool json = body_is(r, "application/json");
+
+	m->opcode = json || body_is(r, "text/plain") ? WS_TEXT : WS_BINARY;
+	if (m->opcode == WS_TEXT || body_is(r, "application/octet-stream"))
+		return check_data(m, json, o);
+	return object(o, 415, "unsupported-type",
 		      "Content-Type has to be text/plain or application/json, for a text message, "
 		      "or application/octet-stream, for a binary one");
 }
@@ -307,7 +317,7 @@ static bool read_message(json_t *given, struct message *m, struct objection *o)
 	m->data = json_string_value(data);
 	m->len = json_string_length(data);
 	m->opcode = WS_TEXT;
-	return (text || decode(m, o)) && find_room(path, m, o);
+	return (text || decode(m, o)) && find_room(path, m, o) && check_data(m, false, o);
 }
 
 static bool read_messages(json_t *list, struct message *m, struct objection *o)

@@ -3,7 +3,6 @@
  * room; of each JSON text the client sends, one member is logged.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "behaviour.h"
@@ -75,14 +74,10 @@ static void answer_error(struct conn *c, const struct json_error *error)
 static bool refuse(struct conn *c, const struct notify_opts *o, const struct json_error *error,
 		   struct verdict *v)
 {
-	char text[WS_CLOSE_REASON_MAX + 1];
-
-	if (o->on_invalid == ON_INVALID_ERROR) {
-		answer_error(c, error);
-		return true;
-	}
-	snprintf(text, sizeof(text), "invalid-json: line %u column %u", error->line, error->column);
-	return verdict_close(v, WS_CLOSE_INVALID_DATA, REASON_INVALID_JSON, text, strlen(text));
+	if (o->on_invalid != ON_INVALID_ERROR)
+		return verdict_close_json(v, error);
+	answer_error(c, error);
+	return true;
 }
 
 static const char *notify_member(const void *opts)
@@ -117,6 +112,7 @@ static bool notify_message(struct conn *c, const void *opts, void *state,
 const struct behaviour behaviour_notify = {
 	.name = "notify",
 	.has_room = true,
+	.json_rooms = true,
 	.keys = notify_keys,
 	.opts_size = sizeof(struct notify_opts),
 	.open = notify_open,

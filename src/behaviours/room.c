@@ -6,7 +6,9 @@
 
 #include "behaviour.h"
 #include "config/key.h"
+#include "proto/json.h"
 #include "session/conn.h"
+#include "session/verdict.h"
 
 struct room_opts {
 	struct config_template prefix;
@@ -44,6 +46,15 @@ static bool room_message(struct conn *c, const void *opts, void *state, const st
 	return room_publish(c, m->opcode, prefix.data, len, m->data, m->len, !o->include_sender, v);
 }
 
+/* Where messages have to be JSON. */
+static bool room_json(struct conn *c, const void *opts, void *state, const struct ws_message *m,
+		      const struct json_scan *found, struct verdict *v)
+{
+	if (found->error.text)
+		return verdict_close_json(v, &found->error);
+	return room_message(c, opts, state, m, v);
+}
+
 const struct behaviour behaviour_room = {
 	.name = "room",
 	.has_room = true,
@@ -51,4 +62,5 @@ const struct behaviour behaviour_room = {
 	.opts_size = sizeof(struct room_opts),
 	.open = room_open,
 	.message = room_message,
+	.json = room_json,
 };

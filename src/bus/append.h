@@ -25,7 +25,8 @@ static inline struct bus_head bus_head_of(struct bus_room room, const struct bus
 		.id = room.id,
 		.index = room.index,
 		.kind = meta->kind,
-		.flags = meta->not_to_sender ? BUS_NOT_TO_SENDER : 0,
+		.flags = (uint16_t)((meta->not_to_sender ? BUS_NOT_TO_SENDER : 0) |
+				    (meta->json ? BUS_JSON : 0)),
 		.sender = meta->sender,
 		.time = meta->time,
 		.frame_len = (uint32_t)frame_len,

@@ -62,6 +62,7 @@ struct bus_meta {
 	int64_t time; /* milliseconds since the epoch of Unix */
 	uint16_t kind; /* BUS_KIND_MESSAGE; who does not know another passes over it */
 	bool not_to_sender;
+	bool json; /* a text that is one whole JSON value, which its publisher has checked */
 };
 
 /* One entry, lent: valid until the cursor is moved past it (bus_advance). */

@@ -194,6 +194,7 @@ struct bus_shared {
 enum bus_flags {
 	BUS_NOT_TO_SENDER = 1,
 	BUS_KEPT = 2, /* it was carried; readers of what is new see BUS_KIND_KEPT */
+	BUS_JSON = 4,
 };
 
 /* The head of an entry in the ring; the frame follows, then up to seven bytes of nothing. */

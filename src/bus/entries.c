@@ -135,6 +135,7 @@ static struct bus_meta meta_of(const struct bus_head *head)
 		.time = head->time,
 		.kind = head->kind,
 		.not_to_sender = head->flags & BUS_NOT_TO_SENDER,
+		.json = head->flags & BUS_JSON,
 	};
 }
 

@@ -80,6 +80,7 @@ struct config_limits {
 
 /* Who publishes in a room: its members, too; the admin interface alone; or nobody. */
 enum config_publish { PUBLISH_MEMBERS, PUBLISH_BACKEND, PUBLISH_NONE };
+enum config_data { DATA_TEXT, DATA_JSON /* each message is one whole JSON value */ };
 enum config_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_BOTH /* whichever the client asks for */ };
 
 /* What its members are told of who is in a room. */
@@ -99,6 +100,7 @@ struct config_room {
 	int64_t room_rate; /* of messages, as of struct rate_size */
 	int64_t max_members; /* over all workers; 0: any number */
 	int format; /* enum config_format */
+	int data; /* enum config_data */
 	int64_t history; /* messages that are kept of each room; 0: none */
 	int64_t history_bytes, history_ttl; /* and how long at most, in ms; ttl 0: for ever */
 	int64_t replay; /* of these, how many a new member gets */
@@ -212,6 +214,7 @@ struct config_endpoint {
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
 	bool looks; /* at what they say: for a rate, a request, JSON; not for a plain echo */
+	bool reads_json; /* texts go to the behaviour's json, as that says */
 	struct config_room room; /* the presets where it has none */
 	struct rate_size rate; /* resolved: of messages of one client, */
 	struct rate_size room_rate; /* and of a room */

@@ -19,7 +19,6 @@
 #include "config/source.h"
 #include "config/suggest.h"
 #include "config/tables.h"
-#include "config/template.h"
 #include "config/value.h"
 #include "proto/utf8.h"
 
@@ -230,30 +229,6 @@ static void parse_opts(struct config_report *r, struct config_endpoint *e)
 		b->check_opts(e->opts, r);
 }
 
-static bool is_template(const struct config_key *k)
-{
-	return k->type == CONFIG_TEMPLATE || k->type == CONFIG_JSON || k->type == CONFIG_MESSAGE;
-}
-
-/* What they may ask for is up to the path. */
-static void parse_templates(struct config_report *r, struct config_endpoint *e)
-{
-	char why[PATH_WHY_MAX];
-
-	if (e->opts == NULL || e->path == NULL || *e->path != '/' ||
-	    !path_placeholders_good(e->path, why))
-		return;
-	for (const struct config_key *k = e->behaviour->keys; k->name != NULL; k++) {
-		struct config_template *t = key_value(k, e->opts);
-
-		if (!is_template(k))
-			continue;
-		template_parse(r, k, e->path, t);
-		if (k->type == CONFIG_TEMPLATE && t->count > 0)
-			e->kept = t;
-	}
-}
-
 /* Settings of any behaviour may be right when it is not known which one is meant. */
 static void report_unknown_of_any(struct config_report *r)
 {
@@ -390,7 +365,7 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 		   (e->behaviour != NULL && e->behaviour->json != NULL);
 	if (e->behaviour != NULL) {
 		parse_opts(r, e);
-		parse_templates(r, e);
+		wording_check(r, e);
 	} else {
 		if (e->behaviour_name != NULL)
 			report_behaviour(r, e->behaviour_name);

@@ -73,6 +73,9 @@ void endpoints_finish(struct parse *p);
 /* When all of that is right: makes the endpoints ready to be looked up. */
 void lookup_prepare(struct config *c);
 
+/* What an endpoint's behaviour, which is known, says of texts and of JSON. */
+void wording_check(struct config_report *r, struct config_endpoint *e);
+
 /* The checks of limits at the top (p->top) or of an endpoint. */
 void limits_check(struct config_report *r, struct config_limits *l);
 

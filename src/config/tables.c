@@ -23,6 +23,8 @@ static const char *const publishers[] = { "members", "backend", "none", NULL };
 static const char *const formats[] = { "text", "json", "both", NULL };
 /* In the order of enum config_presence. */
 static const char *const presences[] = { "none", "count", "list", NULL };
+/* In the order of enum config_data. */
+static const char *const data_kinds[] = { "text", "json", NULL };
 /* In the order of enum config_over_rate. */
 static const char *const over_rates[] = { "delay", "drop", "close", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", "drop_oldest", "latest",
@@ -178,6 +180,7 @@ static const struct config_key endpoint_keys[] = {
 	ROOM(presence_max, .type = CONFIG_INT, .preset = "1000", .min = 1,
 	     .max = CONFIG_PRESENCE_MAX),
 	ROOM(presence_rate, .type = CONFIG_RATE, .preset = "5/s"),
+	ROOM(data, .type = CONFIG_CHOICE, .preset = "text", .choices = data_kinds),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"
 #undef LIMITS_AT

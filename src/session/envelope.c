@@ -25,8 +25,10 @@
 #define TIME "\",\"time\":"
 #define SENDER ",\"sender\":"
 #define DATA ",\"data\":\""
+#define VALUE ",\"data\":"
 #define BASE64 ",\"base64\":\""
 #define END "\"}"
+#define VALUE_END "}"
 
 bool envelope_make(struct envelope *v, const char *room, uint64_t epoch)
 {
@@ -87,28 +89,38 @@ static size_t write_numbers(char *text, const struct bus_entry *e)
 	return (size_t)(put_sender(out, e->meta.sender) - begin);
 }
 
+/* The data with its key, and the end. */
+static size_t written(const struct enveloped *x)
+{
+	if (x->json)
+		return sizeof(VALUE) - 1 + x->len + sizeof(VALUE_END) - 1;
+	if (x->binary)
+		return sizeof(BASE64) - 1 + base64_size(x->len) + sizeof(END) - 1;
+	return sizeof(DATA) - 1 + json_escaped_size(x->data, x->len) + sizeof(END) - 1;
+}
+
 void envelope_measure(struct enveloped *x, const struct envelope *v, const struct bus_entry *e)
 {
 	uint64_t len;
-	size_t key;
 
 	x->data = e->frame + ws_own_header(e->frame, &len);
 	x->len = (size_t)len;
 	x->binary = (e->frame[0] & 0x0f) == WS_BINARY;
-	x->written = x->binary ? base64_size(x->len) : json_escaped_size(x->data, x->len);
+	x->json = e->meta.json && !x->binary;
 	x->numbers_len = write_numbers(x->numbers, e);
-	key = x->binary ? sizeof(BASE64) - 1 : sizeof(DATA) - 1;
-	x->size = v->head_len + x->numbers_len + key + x->written + sizeof(END) - 1;
+	x->size = v->head_len + x->numbers_len + written(x);
 }
 
 uint8_t *envelope_write(uint8_t *out, const struct envelope *v, const struct enveloped *x)
 {
 	out = bytes_copy(out, v->head, v->head_len);
 	out = bytes_copy(out, x->numbers, x->numbers_len);
+	if (x->json)
+		return PUT(bytes_copy(PUT(out, VALUE), x->data, x->len), VALUE_END);
 	if (x->binary) {
 		out = PUT(out, BASE64);
 		base64_write((char *)out, x->data, x->len);
-		out += x->written;
+		out += base64_size(x->len);
 	} else {
 		out = json_escape(PUT(out, DATA), x->data, x->len);
 	}

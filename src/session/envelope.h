@@ -3,6 +3,8 @@
  *
  * {"type":"message","room":NAME,"position":POSITION,"time":SECONDS,"sender":ID,"data":TEXT}
  *
+ * TEXT is a string, or, of a message that was published as JSON, that value byte for byte.
+ *
  * The keys, and their order, are a public contract: ignyxd-protocol(7).
  */
 #ifndef SESSION_ENVELOPE_H
@@ -32,8 +34,8 @@ enum { ENVELOPE_NUMBERS_MAX = 128 };
 struct enveloped {
 	const uint8_t *data;
 	size_t len; /* of the data */
-	size_t written; /* how long that is as it is written */
 	bool binary;
+	bool json; /* it is written as it is */
 	char numbers[ENVELOPE_NUMBERS_MAX]; /* what follows the head, up to the data */
 	size_t numbers_len;
 	size_t size; /* of the payload of a text frame that has all of it */

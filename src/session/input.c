@@ -79,9 +79,14 @@ static inline bool is_request(const struct conn *c, const struct ws_message *m)
 
 /* --- JSON --- */
 
+/* The member that is looked for, "" where it is only to be JSON. NULL: it need not be. */
 static const char *member_of(const struct conn *c)
 {
-	return c->endpoint->behaviour->json_member(c->endpoint->opts);
+	const struct config_endpoint *e = c->endpoint;
+
+	if (!e->reads_json)
+		return NULL;
+	return e->behaviour->json_member ? e->behaviour->json_member(e->opts) : "";
 }
 
 /* Those that are looked for change with the settings: then it begins anew. False: none is. */
@@ -170,7 +175,7 @@ static uint32_t tick_after(int64_t ns)
 
 static bool takes_json(const struct conn *c, unsigned opcode)
 {
-	return c->endpoint->behaviour->json && opcode == WS_TEXT;
+	return c->endpoint->reads_json && opcode == WS_TEXT;
 }
 
 static enum input_event delay(struct conn *c, const struct ws_message *m, int64_t ns,

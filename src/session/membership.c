@@ -91,13 +91,15 @@ static bool publish(struct conn *c, const struct publication *p, size_t len, str
 bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 		  const void *data, size_t len, bool leave_out_sender, struct verdict *v)
 {
+	const bool json = c->endpoint->room.data == DATA_JSON;
 	uint8_t header[WS_HEADER_MAX];
 	const struct publication p = {
 		.room = c->admission->member.room,
 		.meta = { .sender = c->id,
 			  .time = session_time(),
 			  .kind = BUS_KIND_MESSAGE,
-			  .not_to_sender = leave_out_sender },
+			  .not_to_sender = leave_out_sender,
+			  .json = json },
 		.parts = { { header, ws_encode_header(header, opcode, prefix_len + len) },
 			   { prefix, prefix_len },
 			   { data, len } },
@@ -107,6 +109,8 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 		unheard_message(c, REASON_NOT_ALLOWED);
 		return true;
 	}
+	if (json && opcode == WS_BINARY)
+		return verdict_close_word(v, WS_CLOSE_UNSUPPORTED, REASON_UNSUPPORTED_DATA);
 	if (is_too_many(c, p.room))
 		return over_rate(c, &p, v);
 	return publish(c, &p, prefix_len + len, v);

@@ -14,6 +14,8 @@
 #include "base/reason.h"
 #include "proto/frame.h"
 
+struct json_error;
+
 struct verdict {
 	uint16_t code; /* of the close frame */
 	enum reason reason; /* counted, and logged */
@@ -26,5 +28,8 @@ bool verdict_close(struct verdict *v, int code, enum reason reason, const char *
 
 /* The same with the reason's word as the text. */
 bool verdict_close_word(struct verdict *v, int code, enum reason reason);
+
+/* With 1007: a text was no JSON, for that error. Returns false. */
+bool verdict_close_json(struct verdict *v, const struct json_error *error);
 
 #endif

@@ -576,7 +576,7 @@ def test_key_of_something_else(five):
         assert answer_to(five, "/chat", "hi", "k")[0] == 200
         for other in (answer_to(five, "/chat", "ho", "k"),
                       answer_to(five, "/chat", "hi", "k", "application/octet-stream"),
-                      answer_to(five, "/notifications", "hi", "k"),
+                      answer_to(five, "/notifications", '"hi"', "k"),
                       answer_to(five, "", LIST, "k", "application/json")):
             assert word_of(other) == (422, "key-conflict")
         # the case of letters counts, and what is refused takes no key

@@ -105,7 +105,7 @@ def test_notify(daemon):
     assert take(c) == {"type": "info"}
     assert take(c)["type"] == "joined"
     assert admin(d, "/publish/n", "POST", b'{"a":1}', **{"Content-Type": "application/json"})[0] == 200
-    assert take(c)["data"] == '{"a":1}'
+    assert take(c)["data"] == {"a": 1}
 
 
 @pytest.mark.parametrize("takeover", [False, True])

@@ -92,7 +92,7 @@ def test_not_where_there_is_no_room(daemon):
 
 # --- publish ---
 
-NOTIFY = {"path": "/notes", "behaviour": "notify", "message": "hello"}
+NOTIFY = {"path": "/notes", "behaviour": "notify", "message": "hello", "data": "text"}
 
 
 def publish(d, path, payload):

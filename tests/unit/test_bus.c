@@ -268,7 +268,7 @@ static void test_order_and_numbers(void **state)
 	struct bus_room one = join(a, "one"), two = join(a, "two"), same = join(b, "one");
 	struct bus_part parts[] = { { "\x81\x05", 2 }, { NULL, 0 }, { "hel", 3 }, { "lo", 2 } };
 	const struct bus_meta other = {
-		.sender = 99, .time = 1700000000123, .kind = 7, .not_to_sender = true
+		.sender = 99, .time = 1700000000123, .kind = 7, .not_to_sender = true, .json = true
 	};
 	struct bus_entry e;
 
@@ -287,6 +287,7 @@ static void test_order_and_numbers(void **state)
 	assert_int_equal(e.meta.sender, 99);
 	assert_int_equal(e.meta.time, 1700000000123);
 	assert_true(e.meta.not_to_sender);
+	assert_true(e.meta.json);
 	for (int i = 0; i < 2; i++) {
 		struct bus *reader = i ? b : a;
 
@@ -360,6 +361,7 @@ static void test_wrap_around(void **state)
 			assert_int_equal(e.sequence, n);
 			assert_int_equal(e.meta.sender, n);
 			assert_false(e.meta.not_to_sender);
+			assert_false(e.meta.json);
 			assert_int_equal(e.frame_len, len);
 			assert_memory_equal(e.frame, bytes, len);
 			bus_advance(reader, e.end);

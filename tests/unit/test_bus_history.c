@@ -98,7 +98,8 @@ static void say(struct fixture *f, unsigned room, size_t len)
 				    &(struct bus_meta){ .sender = s->sender,
 							.time = s->time,
 							.kind = s->kind,
-							.not_to_sender = s->sender % 2 },
+							.not_to_sender = s->sender % 2,
+							.json = s->sender % 3 == 0 },
 				    &part, 1),
 			 BUS_OK);
 	f->count++;
@@ -143,6 +144,7 @@ static void compare(const struct fixture *f, unsigned room, const struct said *s
 	assert_int_equal(e->meta.time, s->time);
 	assert_int_equal(e->meta.kind, s->kind);
 	assert_int_equal(e->meta.not_to_sender, s->sender % 2);
+	assert_int_equal(e->meta.json, s->sender % 3 == 0);
 	assert_int_equal(e->frame_len, s->len);
 	assert_int_equal(e->end, s->position + bus_entry_size(s->len));
 	assert_true(is_filled(e));

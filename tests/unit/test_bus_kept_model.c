@@ -183,6 +183,7 @@ static void compare(struct told *t, const struct bus_entry *e, uint64_t number)
 	assert_int_equal(e->meta.time, s->time);
 	assert_int_equal(e->meta.kind, s->kind);
 	assert_int_equal(e->meta.not_to_sender, s->sender % 2);
+	assert_int_equal(e->meta.json, s->sender % 3 == 0);
 	assert_int_equal(e->frame_len, s->len);
 	for (size_t i = 0; i < e->frame_len; i++)
 		if (e->frame[i] != byte_of(s->sender, s->len, i))
@@ -270,7 +271,8 @@ static struct bus_meta meta_of(const struct said *s)
 	return (struct bus_meta){ .sender = s->sender,
 				  .time = s->time,
 				  .kind = s->kind,
-				  .not_to_sender = s->sender % 2 };
+				  .not_to_sender = s->sender % 2,
+				  .json = s->sender % 3 == 0 };
 }
 
 static struct said draw_message(struct fixture *f, uint8_t bytes[FRAME_MAX])

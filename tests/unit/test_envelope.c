@@ -19,17 +19,16 @@ enum { LONG = 70000 };
 static uint8_t made[8 * LONG];
 
 /* What is made of one message. */
-static const char *envelope_of(enum ws_opcode opcode, const void *payload, size_t len,
-			       uint64_t sender, int64_t time)
+static const char *make(enum ws_opcode opcode, const void *payload, size_t len,
+			struct bus_meta meta)
 {
 	static uint8_t frame[LONG + WS_HEADER_MAX];
 	struct envelope v;
 	struct enveloped x;
 	size_t header = ws_encode_header(frame, opcode, len);
-	struct bus_entry e = { .sequence = 7,
-			       .meta = { .sender = sender, .time = time },
-			       .frame = frame,
-			       .frame_len = header + len };
+	struct bus_entry e = {
+		.sequence = 7, .meta = meta, .frame = frame, .frame_len = header + len
+	};
 	uint8_t *end;
 
 	memcpy(frame + header, payload, len);
@@ -42,6 +41,18 @@ static const char *envelope_of(enum ws_opcode opcode, const void *payload, size_
 	assert_int_equal(*end, '#');
 	*end = '\0';
 	return (const char *)made;
+}
+
+static const char *envelope_of(enum ws_opcode opcode, const void *payload, size_t len,
+			       uint64_t sender, int64_t time)
+{
+	return make(opcode, payload, len, (struct bus_meta){ .sender = sender, .time = time });
+}
+
+/* The same of what was published as JSON. */
+static const char *json_of(enum ws_opcode opcode, const char *text)
+{
+	return make(opcode, text, strlen(text), (struct bus_meta){ .json = true });
 }
 
 static void test_texts(void **state)
@@ -63,6 +74,19 @@ static void test_binary(void **state)
 			    HEAD "0.000,\"sender\":null,\"base64\":\"AP8Qeg==\"}");
 	assert_string_equal(envelope_of(WS_BINARY, "", 0, 0, 0),
 			    HEAD "0.000,\"sender\":null,\"base64\":\"\"}");
+}
+
+/* Byte for byte, whatever stands in it; and nothing that is binary is JSON. */
+static void test_json(void **state)
+{
+	(void)state;
+	assert_string_equal(json_of(WS_TEXT, "{\"a\":[1,\"\\n\"]}"),
+			    HEAD "0.000,\"sender\":null,\"data\":{\"a\":[1,\"\\n\"]}}");
+	assert_string_equal(json_of(WS_TEXT, "1"), HEAD "0.000,\"sender\":null,\"data\":1}");
+	assert_string_equal(json_of(WS_TEXT, " \r\n\t1e999\n"),
+			    HEAD "0.000,\"sender\":null,\"data\": \r\n\t1e999\n}");
+	assert_string_equal(json_of(WS_BINARY, "1"),
+			    HEAD "0.000,\"sender\":null,\"base64\":\"MQ==\"}");
 }
 
 /* By hand, and so looked at at their ends. */
@@ -105,6 +129,9 @@ static void test_lengths(void **state)
 	memset(text, '\1', LONG);
 	assert_int_equal(strlen(envelope_of(WS_TEXT, text, LONG, 0, 0)),
 			 sizeof(HEAD) - 1 + 30 + 6 * LONG);
+	memset(text, ' ', LONG);
+	assert_int_equal(strlen(make(WS_TEXT, text, LONG, (struct bus_meta){ .json = true })),
+			 sizeof(HEAD) - 1 + 28 + LONG);
 	assert_int_equal(strlen(envelope_of(WS_BINARY, text, LONG, 0, 0)),
 			 sizeof(HEAD) - 1 + 32 + (LONG + 2) / 3 * 4);
 }
@@ -112,9 +139,8 @@ static void test_lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_texts),   cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_binary),  cmocka_unit_test(test_json),
 		cmocka_unit_test(test_lengths),
 	};
 

@@ -294,6 +294,46 @@ static void test_errors(void **state)
 		"of its placeholders; at most 8000 are possible\n");
 }
 
+/* What has to be JSON, and whose texts are looked at for it. */
+static void test_data(void **state)
+{
+	static const struct {
+		const char *endpoint;
+		int data;
+		bool reads;
+	} cases[] = {
+		{ "behaviour = \"room\";", DATA_TEXT, false },
+		{ "behaviour = \"room\"; data = \"text\"; prefix = \"a\";", DATA_TEXT, false },
+		{ "behaviour = \"room\"; data = \"json\";", DATA_JSON, true },
+		{ "behaviour = \"room\"; data = \"json\"; prefix = \"\";", DATA_JSON, true },
+		{ "behaviour = \"room\"; data = \"json\"; publish = \"backend\";", DATA_JSON,
+		  false },
+		{ "behaviour = \"notify\"; message = 1;", DATA_JSON, true },
+		{ "behaviour = \"notify\"; message = 1; data = \"json\";", DATA_JSON, true },
+		{ "behaviour = \"notify\"; message = 1; data = \"text\";", DATA_TEXT, true },
+		{ "behaviour = \"echo\";", DATA_TEXT, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[256];
+		struct config *c;
+
+		snprintf(text, sizeof(text), "path = \"/a\"; %s", cases[i].endpoint);
+		c = configure(text);
+		assert_string_equal(wrong, "");
+		assert_int_equal(c->endpoints[0].room.data, cases[i].data);
+		assert_int_equal(c->endpoints[0].reads_json, cases[i].reads);
+		config_unref(c);
+	}
+	check_error(
+		"path = \"/a\"; behaviour = \"room\"; prefix = \"{conn}\";\ndata = \"json\";",
+		"4: endpoint \"/a\": \"data\" is \"json\", and there is a \"prefix\": with that "
+		"before it a JSON value is none\n");
+	check_error("path = \"/a\"; behaviour = \"echo\"; data = \"json\";",
+		    "3: endpoint \"/a\": \"data\" is of rooms, and behaviour \"echo\" has none\n");
+}
+
 static void test_many(void **state)
 {
 	char text[4096] = "path = \"/a\"; behaviour = \"oneshot\"; message = \"";
@@ -321,7 +361,7 @@ int main(void)
 		cmocka_unit_test(test_written),        cmocka_unit_test(test_ready),
 		cmocka_unit_test(test_hostile_values), cmocka_unit_test(test_json),
 		cmocka_unit_test(test_rest),           cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_data),           cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
