@@ -37,6 +37,11 @@ struct chunk *chunk_new(size_t had, size_t bytes)
 	return make(memory);
 }
 
+struct chunk *chunk_new_gap(const struct gap_form *f)
+{
+	return make(sizeof(struct chunk) + gap_frame_max(f) + CHUNK_MARK_MAX);
+}
+
 static void leave_shelf(struct chunk *c)
 {
 	if (c->on_shelf)
@@ -86,6 +91,14 @@ uint64_t chunk_mark_at(const struct chunk *c, uint32_t *at)
 	} while (*p & MARK_MORE);
 	*at += bits / MARK_BITS;
 	return mark;
+}
+
+void chunk_write_gap(struct chunk *c, const struct gap_form *f)
+{
+	turn_spend(TURN_MESSAGE);
+	c->end = (uint32_t)gap_write_frame(c->bytes, f, &c->gap);
+	c->marks = 0;
+	chunk_put_mark(c, link_mark(c->end, LINK_TOLD));
 }
 
 /* --- what is shared --- */

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "session/gap.h"
+
 struct link_run;
 
 enum { CHUNK_MAX = 64 * 1024 }; /* bytes of memory; more only for a run that is longer */
@@ -28,6 +30,7 @@ struct chunk {
 	uint32_t marks; /* bytes, at the end of `bytes` */
 	int kind; /* of a shared one: whose bytes differ by it stand apart */
 	bool shared, on_shelf;
+	struct gap gap; /* it has one frame, which tells of this; none: it has others */
 	uint8_t bytes[];
 };
 
@@ -50,6 +53,10 @@ struct chunk_copy {
  * memory.
  */
 struct chunk *chunk_new(size_t had, size_t bytes);
+/* One for a gap, which is not written yet. */
+struct chunk *chunk_new_gap(const struct gap_form *f);
+/* Writes what it tells of: all of its frame, whose mark is the only one. */
+void chunk_write_gap(struct chunk *c, const struct gap_form *f);
 static inline struct chunk *chunk_hold(struct chunk *c)
 {
 	c->holders++;

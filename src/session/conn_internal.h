@@ -5,7 +5,7 @@
  *
  *	common.c, turn.c, belongings.c	the clock; how long a turn is; what belongs to a connection
  *				and lies elsewhere
- *	chunk.c, unsent.c	memory for what waits, shared by several; its order
+ *	gap.c, chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
  *	per_address.c		how many connections an address has
@@ -385,15 +385,20 @@ void output_uncork(struct conn *c);
  * for the caller to count; else what of them has left is counted.
  */
 bool output_run(struct conn *c, const struct link_run *r);
-/* One message that is a frame already. */
-void output_frame(struct conn *c, const void *frame, size_t len);
+/* One message that is a frame already, of the length that its mark has. */
+void output_frame(struct conn *c, const void *frame, uint64_t mark);
 /*
- * One message, compressed or not as c has it; the parts, at most 2, are its payload. What cannot
+ * One message, compressed or not as c has it; as: its mark, without a length. The parts, at most 2,
+ * are its payload. What cannot
  * be made for want of memory breaks the link. With takeover, or if it is long, it may be put off until
  * the socket takes it; holder: of counted bytes that the only part lies in, or NULL.
  */
-void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
-		    struct counted *holder);
+void output_message(struct conn *c, enum ws_opcode opcode, uint64_t as, const struct iovec *parts,
+		    int count, struct counted *holder);
+/* A text of the daemon's own making, which is told, or numbered: as. */
+void output_text(struct conn *c, uint64_t as, const void *text, size_t len);
+/* How c is told of messages that it does not get, in *f. NULL: it is not. */
+const struct gap_form *output_told(const struct conn *c, struct gap_form *f);
 /* Whether so many bytes would not be put off. */
 bool output_takes(const struct conn *c, size_t len);
 /* Whether messages were put off; and that we, and not the socket, are to blame. */

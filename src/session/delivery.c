@@ -98,13 +98,13 @@ static __attribute__((noinline)) void deliver_selected(const struct batch *b, co
 	metrics_beat();
 	output_cork(p->conn);
 	for (const struct batched *e = b->first; e; e = e->next) {
-		size_t len = link_mark_length(v->marks[i++]);
+		const uint64_t mark = v->marks[i++];
 
 		if (is_for(e, p))
-			output_frame(p->conn, (uint8_t *)v->part.iov_base + at, len);
+			output_frame(p->conn, (uint8_t *)v->part.iov_base + at, mark);
 		else
 			left_out++;
-		at += len;
+		at += link_mark_length(mark);
 	}
 	output_uncork(p->conn);
 }
@@ -122,7 +122,10 @@ static __attribute__((noinline)) void deliver_singly(const struct batch *b, cons
 			continue;
 		}
 		payload = rendition_payload(&e->e);
-		output_message(p->conn, e->e.frame[0] & 0x0f, &payload, 1, b->frames);
+		output_message(p->conn, e->e.frame[0] & 0x0f,
+			       b->numbered ? link_mark_numbered(0, e->e.sequence)
+					   : link_mark(0, LINK_MESSAGE),
+			       &payload, 1, b->frames);
 	}
 	output_uncork(p->conn);
 }

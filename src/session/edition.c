@@ -80,6 +80,7 @@ static void seal(struct edition *e, const struct batch *b)
 	}
 	e->batch.first = e->entries;
 	e->batch.selective = b->selective;
+	e->batch.numbered = true;
 }
 
 bool edition_make(struct edition *e, const struct batch *b, const struct envelope *v, bool keep)

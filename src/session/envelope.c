@@ -22,6 +22,9 @@
 
 #define BEGIN "{\"type\":\"message\",\"room\":\""
 #define POSITION "\",\"position\":\""
+#define GAP_BEGIN "{\"type\":\"gap\",\"room\":\""
+#define GAP_FROM "\",\"from\":\""
+#define GAP_TO "\",\"to\":\""
 #define TIME "\",\"time\":"
 #define SENDER ",\"sender\":"
 #define DATA ",\"data\":\""
@@ -29,6 +32,16 @@
 #define BASE64 ",\"base64\":\""
 #define END "\"}"
 #define VALUE_END "}"
+
+/* A text, a name as it is within quotes, a key, and the beginning of a position. */
+static uint8_t *put_head(uint8_t *out, const char *begin, const struct envelope *v, const char *key,
+			 const char *epoch)
+{
+	out = bytes_copy(out, begin, strlen(begin));
+	out = bytes_copy(out, v->room, v->room_len);
+	out = bytes_copy(out, key, strlen(key));
+	return bytes_copy(out, epoch, strlen(epoch));
+}
 
 bool envelope_make(struct envelope *v, const char *room, uint64_t epoch)
 {
@@ -39,15 +52,22 @@ bool envelope_make(struct envelope *v, const char *room, uint64_t epoch)
 	/* all of it but the number, which is the last digit */
 	const size_t n = bus_position_format((struct bus_position){ .epoch = epoch }, position) - 1;
 
+	position[n] = '\0';
 	v->head_len = sizeof(BEGIN) - 1 + size + sizeof(POSITION) - 1 + n;
-	v->head = malloc(v->head_len);
+	v->gap.head_len = sizeof(GAP_BEGIN) - 1 + size + sizeof(GAP_FROM) - 1 + n;
+	v->gap.middle_len = sizeof(GAP_TO) - 1 + n;
+	v->head = malloc(v->head_len + v->gap.head_len + v->gap.middle_len);
 	if (!v->head)
 		return false;
-	out = PUT(v->head, BEGIN);
+	out = v->head + sizeof(BEGIN) - 1;
 	v->room = out;
 	v->room_len = size;
-	out = PUT(json_escape(out, room, len), POSITION);
-	bytes_copy(out, position, n);
+	json_escape(out, room, len);
+	out = put_head(v->head, BEGIN, v, POSITION, position);
+	v->gap.head = out;
+	out = put_head(out, GAP_BEGIN, v, GAP_FROM, position);
+	v->gap.middle = out;
+	bytes_copy(PUT(out, GAP_TO), position, n);
 	return true;
 }
 

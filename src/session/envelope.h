@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "session/gap.h"
+
 struct bus_entry;
 
 /* What those of one room have in common. Zeroed: nothing was made yet. */
@@ -22,6 +24,7 @@ struct envelope {
 	size_t head_len;
 	const uint8_t *room; /* in that: its name as it stands within quotes */
 	size_t room_len;
+	struct gap_form gap; /* what stands for those that a member does not get */
 };
 
 /* Makes it for a room, by its name, and the log's epoch. False: no memory. */

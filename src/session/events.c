@@ -164,8 +164,10 @@ static void drop_old(struct conn *c)
 {
 	const int64_t age = c->endpoint ? c->endpoint->limits.max_age : 0;
 
+	struct gap_form form;
+
 	if (age > 0 && c->state_now == CONN_OPEN && compress_class(c) >= 0)
-		link_drop_old(&c->link, session.now - timer_ticks(age));
+		link_drop_old(&c->link, session.now - timer_ticks(age), output_told(c, &form));
 }
 
 void conn_writable(struct conn *c)

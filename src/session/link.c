@@ -240,9 +240,14 @@ static size_t pending_bytes(const struct link *l)
 	return l->pending ? l->pending->unsent.bytes : 0;
 }
 
+size_t link_told(const struct link *l)
+{
+	return l->pending ? l->pending->unsent.told : 0;
+}
+
 static bool fits(const struct link *l, size_t len, size_t max)
 {
-	return pending_bytes(l) + len <= max;
+	return pending_bytes(l) - link_told(l) + len <= max;
 }
 
 /* Whether all that a chunk had for it, up to the run, waits there: then this is no new piece. */
@@ -263,22 +268,49 @@ static bool is_to_share(const struct link *l, const struct link_run *r, size_t s
 }
 
 /* Of a message that is to be kept. */
-static void make_space(struct link *l, size_t len, size_t max, enum link_policy policy)
+static void make_space(struct link *l, size_t len, size_t max, enum link_policy policy,
+		       const struct gap_form *told)
 {
 	size_t n;
 
 	if (policy < LINK_DROP_OLDEST || !l->pending || len > max)
 		return;
-	n = unsent_drop(&l->pending->unsent, policy == LINK_DROP_OTHERS ? 0 : max - len);
+	if (!unsent_drop(&l->pending->unsent, policy == LINK_DROP_OTHERS ? 0 : max - len, told, &n))
+		broken(l, ENOMEM);
 	if (n > 0)
 		link_drop(l, (uint32_t)n);
 }
 
+void link_lose(struct link *l, const struct gap_form *told, struct gap lost)
+{
+	if (lost.last == 0)
+		return;
+	if (need_pending(l) && unsent_lose(&l->pending->unsent, told, lost, this_second()))
+		note(l, LINK_KEPT);
+	else
+		broken(l, ENOMEM);
+}
+
+/* Of those that are dropped in a row, which one gap tells. */
+static void add_lost(struct gap *lost, const struct gap_form *told, uint64_t mark)
+{
+	if (told)
+		gap_add(lost, link_mark_gap(mark, told->newest));
+}
+
+static void tell_lost(struct link *l, const struct gap_form *told, struct gap *lost)
+{
+	link_lose(l, told, *lost);
+	lost->last = 0;
+}
+
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
-			    enum link_policy policy, struct link_count *gone)
+			    enum link_policy policy, const struct gap_form *told,
+			    struct link_count *gone)
 {
 	enum link_verdict v = LINK_KEPT;
 	bool shared = is_to_share(l, r, sent);
+	struct gap lost = { 0 };
 	struct kept f = { 0 };
 
 	for (size_t i = 0; i < r->frames; i++, f.at += f.len, f.marks += chunk_mark_size(f.mark)) {
@@ -290,18 +322,22 @@ enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sen
 		if (f.gone == f.len)
 			continue;
 		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0)
-			make_space(l, f.len, max, policy);
+			make_space(l, f.len, max, policy, told);
 		if (link_mark_kind(f.mark) == LINK_MESSAGE && f.gone == 0 &&
 		    (!fits(l, f.len, max) || (v == LINK_DROPPED && policy == LINK_DROP_REST))) {
 			if (policy == LINK_STOP)
 				return note(l, LINK_OVER);
 			l->dropped++;
+			add_lost(&lost, told, f.mark);
 			v = LINK_DROPPED;
-		} else if (!keep_frame(l, r, &f, shared)) {
-			return broken(l, ENOMEM);
+			continue;
 		}
+		tell_lost(l, told, &lost);
+		if (!keep_frame(l, r, &f, shared))
+			return broken(l, ENOMEM);
 	}
-	return note(l, v);
+	tell_lost(l, told, &lost);
+	return note(l, l->verdict == LINK_BROKEN ? LINK_BROKEN : v);
 }
 
 void link_keep_behind(struct link *l)
@@ -315,10 +351,12 @@ void link_drop(struct link *l, uint32_t messages)
 	note(l, LINK_DROPPED);
 }
 
-void link_drop_old(struct link *l, uint32_t before)
+void link_drop_old(struct link *l, uint32_t before, const struct gap_form *told)
 {
-	size_t n = l->pending ? unsent_drop_old(&l->pending->unsent, before) : 0;
+	size_t n = 0;
 
+	if (l->pending && !unsent_drop_old(&l->pending->unsent, before, told, &n))
+		broken(l, ENOMEM);
 	if (n > 0)
 		link_drop(l, (uint32_t)n);
 }
@@ -396,7 +434,7 @@ static enum link_moved consume(struct link *l, size_t n, struct link_count *sent
 		size_t part = unsent_take(&l->pending->unsent, n, &mark, &whole);
 
 		count_part(l, mark, part, whole, sent);
-		if (link_mark_kind(mark) == LINK_MESSAGE)
+		if (link_mark_is_message(mark))
 			moved = LINK_DATA;
 		n -= part;
 	}
@@ -481,7 +519,7 @@ static inline void add_frame(uint64_t mark, size_t len)
 	r->len += len;
 	if (__builtin_expect(len >= LINK_HEADER + 126, 0))
 		r->others += link_header_more(len);
-	if (link_mark_kind(mark) == LINK_MESSAGE)
+	if (link_mark_is_message(mark))
 		return;
 	add_other(mark, len);
 }

@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "net/transport.h"
+#include "session/gap.h"
 
 struct chunk_copy;
 struct link_pending;
@@ -43,22 +44,46 @@ struct link {
 	bool filled; /* what was read last took all the space there was for it */
 };
 
-enum link_kind { LINK_MESSAGE, LINK_CONTROL, LINK_HTTP };
+/* TOLD is a message of ours that no policy drops; who sends such bounds them. */
+enum link_kind { LINK_MESSAGE, LINK_CONTROL, LINK_HTTP, LINK_TOLD };
 
-/* A frame's length in bytes and kind; 0: none. */
+/* What a number is kept modulo: never 0 as a tag, which stands for none. */
+enum { LINK_TAG_SHIFT = 34, LINK_TAGS = (1 << 30) - 1 };
+
+/* A frame's length in bytes (less than 4 GiB) and kind; 0: none. */
 static inline uint64_t link_mark(size_t len, enum link_kind kind)
 {
 	return (uint64_t)len << 2 | kind;
 }
 
+/* The same of a message whose loss is told (struct gap), by its number. */
+static inline uint64_t link_mark_numbered(size_t len, uint64_t number)
+{
+	return (number % LINK_TAGS + 1) << LINK_TAG_SHIFT | link_mark(len, LINK_MESSAGE);
+}
+
 static inline size_t link_mark_length(uint64_t mark)
 {
-	return (size_t)(mark >> 2);
+	return (size_t)(mark >> 2 & UINT32_MAX);
+}
+
+/* What is missing without that frame, where no number was given above `newest`; or none. */
+static inline struct gap link_mark_gap(uint64_t mark, uint64_t newest)
+{
+	const uint64_t tag = mark >> LINK_TAG_SHIFT;
+	const uint64_t behind = (newest % LINK_TAGS + LINK_TAGS - (tag - 1)) % LINK_TAGS;
+
+	return tag == 0 ? (struct gap){ 0 } : (struct gap){ newest - behind, newest - behind };
 }
 
 static inline enum link_kind link_mark_kind(uint64_t mark)
 {
 	return mark & 3;
+}
+
+static inline bool link_mark_is_message(uint64_t mark)
+{
+	return link_mark_kind(mark) == LINK_MESSAGE || link_mark_kind(mark) == LINK_TOLD;
 }
 
 /* Whole frames, lent: one in parts, or several in one part. */
@@ -131,10 +156,11 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 /*
  * Keeps what is behind the first `sent` bytes of a run: the rest of the frame that was cut, and
  * of the others what `max` bytes have space for. KEPT, DROPPED, OVER, or BROKEN. What has left is
- * added to *n.
+ * added to *n. told: how the peer is told of messages that are dropped, in their place; NULL: not.
  */
 enum link_verdict link_keep(struct link *l, const struct link_run *r, size_t sent, size_t max,
-			    enum link_policy policy, struct link_count *n);
+			    enum link_policy policy, const struct gap_form *told,
+			    struct link_count *n);
 
 /*
  * Notes that more is kept elsewhere behind what is pending; that messages were not to be kept; that
@@ -145,8 +171,13 @@ void link_drop(struct link *l, uint32_t messages);
 void link_stop(struct link *l);
 void link_fail(struct link *l, int error);
 
-/* Forgets messages that have waited since before a tick, and of which nothing was sent. */
-void link_drop_old(struct link *l, uint32_t before);
+/* Forgets messages that have waited since before a tick, and of which nothing was sent. told: as above. */
+void link_drop_old(struct link *l, uint32_t before, const struct gap_form *told);
+
+/* Tells of messages that were to follow what is pending; where none is, it is pending then. */
+void link_lose(struct link *l, const struct gap_form *told, struct gap lost);
+/* Bytes of what was told (LINK_TOLD) that wait. */
+size_t link_told(const struct link *l);
 
 /* Keeps a pong behind what is pending, of which there must be some, in place of an unsent one. */
 void link_keep_pong(struct link *l, const void *frame, size_t len);

@@ -51,6 +51,18 @@ static enum link_policy policy_of(const struct conn *c)
 	}
 }
 
+/* How c is told of messages that it does not get, in *f. NULL: it is not. */
+const struct gap_form *output_told(const struct conn *c, struct gap_form *f)
+{
+	const struct room_member *m = c->admission ? &c->admission->member : NULL;
+
+	if (!m || !m->room || !m->json)
+		return NULL;
+	*f = m->room->envelope.gap;
+	f->newest = bus_sequence(session.bus, m->room->bus);
+	return f;
+}
+
 /* What is dropped or waits is no activity, nor is what is no message. */
 static inline void note_sent(struct conn *c, const struct link_run *r)
 {
@@ -72,14 +84,15 @@ static __attribute__((noinline)) enum link_verdict keep(struct conn *c, const st
 							size_t sent)
 {
 	struct link_count n = { 0 };
+	struct gap_form form;
 	enum link_verdict v;
 
 	if (sent > 0)
 		note_sent(c, r);
 	/* Of HTTP nothing is dropped, and there may be no endpoint yet. */
 	if (r->http == r->len)
-		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE, &n);
-	v = link_keep(&c->link, r, sent, space_of(c), policy_of(c), &n);
+		return link_keep(&c->link, r, sent, 0, LINK_DROP_ONE, NULL, &n);
+	v = link_keep(&c->link, r, sent, space_of(c), policy_of(c), output_told(c, &form), &n);
 	counting_sent(c->endpoint->cell, &n);
 	if (v == LINK_DROPPED || v == LINK_OVER)
 		compress_forget(c);
@@ -140,12 +153,23 @@ static uint32_t others_of(uint64_t mark)
 
 	switch (link_mark_kind(mark)) {
 	case LINK_MESSAGE:
+	case LINK_TOLD:
 		return link_header_more(len);
 	case LINK_CONTROL:
 		return (uint32_t)len;
 	default:
 		return 0;
 	}
+}
+
+/* A message is dropped behind all that is gathered or pending. */
+static void lose(struct conn *c, uint64_t mark)
+{
+	struct gap_form form;
+
+	link_drop(&c->link, 1);
+	if (output_told(c, &form))
+		link_lose(&c->link, &form, link_mark_gap(mark, form.newest));
 }
 
 /*
@@ -156,7 +180,7 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 						  int count, uint64_t mark)
 {
 	size_t len = link_mark_length(mark);
-	bool message = link_mark_kind(mark) == LINK_MESSAGE;
+	bool message = link_mark_is_message(mark);
 	const struct link_run run = {
 		.parts = parts,
 		.count = count,
@@ -168,27 +192,27 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 		.others = others_of(mark),
 	};
 
-	if (output_flush(c) == LINK_DROPPED && message && policy_of(c) == LINK_DROP_REST) {
-		link_drop(&c->link, 1);
+	if (output_flush(c) == LINK_DROPPED && link_mark_kind(mark) == LINK_MESSAGE &&
+	    policy_of(c) == LINK_DROP_REST) {
+		lose(c, mark);
 		compress_forget(c);
 		return;
 	}
 	write_counted(c, &run);
 }
 
-/* Gathers a frame if c is corked and there is space, else writes it. */
-static void put(struct conn *c, const struct iovec *parts, int count, size_t len,
-		enum link_kind kind)
+/* Gathers a frame if c is corked and there is space, else writes it. as: its mark, without a length. */
+static void put(struct conn *c, const struct iovec *parts, int count, size_t len, uint64_t as)
 {
-	uint64_t mark = link_mark(len, kind);
+	uint64_t mark = as | link_mark(len, 0);
 
 	if (!link_gather(&c->link, parts, count, mark))
 		write_frame(c, parts, count, mark);
 }
 
-static void put_bytes(struct conn *c, const void *p, size_t len, enum link_kind kind)
+static void put_bytes(struct conn *c, const void *p, size_t len, uint64_t as)
 {
-	put(c, &(struct iovec){ (void *)p, len }, 1, len, kind);
+	put(c, &(struct iovec){ (void *)p, len }, 1, len, as);
 }
 
 void output_http(struct conn *c, const void *bytes, size_t len)
@@ -201,10 +225,10 @@ bool output_run(struct conn *c, const struct link_run *r)
 	return c->state_now == CONN_OPEN && write_run(c, r) == LINK_TAKEN;
 }
 
-void output_frame(struct conn *c, const void *frame, size_t len)
+void output_frame(struct conn *c, const void *frame, uint64_t mark)
 {
 	if (c->state_now == CONN_OPEN)
-		put_bytes(c, frame, len, LINK_MESSAGE);
+		put_bytes(c, frame, link_mark_length(mark), mark);
 }
 
 bool output_takes(const struct conn *c, size_t len)
@@ -219,7 +243,8 @@ static bool is_too_much(const struct conn *c, size_t len)
 {
 	const struct uncompressed *u = &c->deflate->waiting;
 
-	return u->count > 0 && !u->list && u->bytes + len > (size_t)c->endpoint->limits.max_pending;
+	return u->count > 0 && !u->list &&
+	       u->bytes - u->told + len > (size_t)c->endpoint->limits.max_pending;
 }
 
 /*
@@ -231,18 +256,20 @@ static void make_space(struct conn *c, size_t len)
 	const struct config_limits *l = &c->endpoint->limits;
 	struct uncompressed *u = &c->deflate->waiting;
 	const bool all = l->slow_consumer == SLOW_CONSUMER_LATEST && !u->list;
+	struct gap_form form;
 
 	if (l->slow_consumer < SLOW_CONSUMER_DROP_OLDEST || len > (size_t)l->max_pending)
 		return;
 	while ((all || is_too_much(c, len)) &&
-	       uncompressed_drop(u, c->deflate->job.by || c->deflate->out.len > 0))
+	       uncompressed_drop(u, c->deflate->job.by || c->deflate->out.len > 0,
+				 output_told(c, &form)))
 		link_drop(&c->link, 1);
 }
 
-static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct iovec *parts,
-			   int count, struct counted *holder)
+static void keep_for_later(struct conn *c, enum ws_opcode opcode, uint64_t as,
+			   const struct iovec *parts, int count, struct counted *holder)
 {
-	if (!uncompressed_put(&c->deflate->waiting, c, opcode, parts, count, holder)) {
+	if (!uncompressed_put(&c->deflate->waiting, c, opcode, as, parts, count, holder)) {
 		link_fail(&c->link, ENOMEM);
 		return;
 	}
@@ -251,33 +278,53 @@ static void keep_for_later(struct conn *c, enum ws_opcode opcode, const struct i
 		link_keep_behind(&c->link);
 }
 
-/* A message is to be compressed later. */
-static void put_off(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
-		    struct counted *holder)
+/* One is too much, behind others that wait to be compressed. */
+static void not_later(struct conn *c, uint64_t as)
 {
-	make_space(c, bytes_of_parts(parts, count));
-	if (is_too_much(c, bytes_of_parts(parts, count))) {
-		if (policy_of(c) == LINK_STOP)
-			link_stop(&c->link);
-		else
-			link_drop(&c->link, 1);
+	struct gap_form form;
+	struct gap lost = { 0 };
+
+	if (policy_of(c) == LINK_STOP) {
+		link_stop(&c->link);
 		return;
 	}
-	keep_for_later(c, opcode, parts, count, holder);
+	link_drop(&c->link, 1);
+	if (output_told(c, &form))
+		lost = link_mark_gap(as, form.newest);
+	if (lost.last != 0 && !uncompressed_lose(&c->deflate->waiting, lost))
+		link_fail(&c->link, ENOMEM);
 }
 
-void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *parts, int count,
-		    struct counted *holder)
+/* A message is to be compressed later. */
+static void put_off(struct conn *c, enum ws_opcode opcode, uint64_t as, const struct iovec *parts,
+		    int count, struct counted *holder)
 {
+	const size_t len = bytes_of_parts(parts, count);
+
+	if (link_mark_kind(as) == LINK_MESSAGE) {
+		make_space(c, len);
+		if (is_too_much(c, len)) {
+			not_later(c, as);
+			return;
+		}
+	}
+	keep_for_later(c, opcode, as, parts, count, holder);
+}
+
+void output_message(struct conn *c, enum ws_opcode opcode, uint64_t as, const struct iovec *parts,
+		    int count, struct counted *holder)
+{
+	const size_t len = bytes_of_parts(parts, count);
+
 	if (c->state_now != CONN_OPEN)
 		return;
-	if (!output_takes(c, bytes_of_parts(parts, count))) {
-		put_off(c, opcode, parts, count, holder);
+	if (!output_takes(c, len)) {
+		put_off(c, opcode, as, parts, count, holder);
 		return;
 	}
 	buffer_reset(&compressed, COMPRESSED_KEPT);
 	if (compress_for(c, opcode, parts, count, &compressed))
-		output_frame(c, compressed.p, compressed.len);
+		put_bytes(c, compressed.p, compressed.len, as);
 	else
 		link_fail(&c->link, ENOMEM);
 }
@@ -286,7 +333,14 @@ void output_message(struct conn *c, enum ws_opcode opcode, const struct iovec *p
 static bool put_first(struct conn *c, const struct uncompressed_message *m)
 {
 	struct buffer *out = &c->deflate->out;
+	struct gap_form form;
 
+	if (m->gap.last != 0) {
+		output_flush(c);
+		if (output_told(c, &form))
+			link_lose(&c->link, &form, m->gap);
+		return true;
+	}
 	if (m->opcode == WS_CLOSE) {
 		put_bytes(c, m->payload.iov_base, m->payload.iov_len, LINK_CONTROL);
 		return true;
@@ -299,7 +353,7 @@ static bool put_first(struct conn *c, const struct uncompressed_message *m)
 		break;
 	case COMPRESS_DONE:
 		turn_spend(TURN_CALL);
-		put_bytes(c, out->p, out->len, LINK_MESSAGE);
+		put_bytes(c, out->p, out->len, m->as);
 		break;
 	}
 	compress_forget_out(c);
@@ -319,6 +373,7 @@ void output_go_on(struct conn *c)
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len)
 {
+	const uint64_t as = link_mark(0, LINK_MESSAGE);
 	uint8_t header[WS_HEADER_MAX];
 	size_t header_len = ws_encode_header(header, opcode, prefix_len + len);
 	struct iovec iov[PARTS_MAX] = {
@@ -330,10 +385,24 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 	if (c->state_now != CONN_OPEN)
 		return;
 	if (c->deflate) {
-		output_message(c, opcode, iov + 1, PARTS_MAX - 1, NULL);
+		output_message(c, opcode, as, iov + 1, PARTS_MAX - 1, NULL);
 		return;
 	}
-	put(c, iov, PARTS_MAX, header_len + prefix_len + len, LINK_MESSAGE);
+	put(c, iov, PARTS_MAX, header_len + prefix_len + len, as);
+}
+
+void output_text(struct conn *c, uint64_t as, const void *text, size_t len)
+{
+	uint8_t header[WS_HEADER_MAX];
+	const struct iovec iov[] = { { header, ws_encode_header(header, WS_TEXT, len) },
+				     { (void *)text, len } };
+
+	if (c->state_now != CONN_OPEN)
+		return;
+	if (c->deflate)
+		output_message(c, WS_TEXT, as, iov + 1, 1, NULL);
+	else
+		put(c, iov, 2, iov[0].iov_len + len, as);
 }
 
 void conn_send_back(struct conn *c, const struct ws_message *m)
@@ -348,7 +417,7 @@ void conn_send_back(struct conn *c, const struct ws_message *m)
 	}
 	/* What is gathered may begin, and end, with a frame that stays where it is. */
 	if (!link_gather_lent(&c->link, frame, len))
-		output_frame(c, frame, len);
+		output_frame(c, frame, link_mark(len, LINK_MESSAGE));
 }
 
 /* Behind a blocked socket only the newest pong is worth keeping. */
@@ -394,7 +463,8 @@ void output_close(struct conn *c, int code, const char *text, size_t len)
 	size_t n = ws_encode_close(frame, (uint16_t)code, text, len);
 
 	if (output_waits(c)) {
-		keep_for_later(c, WS_CLOSE, &(struct iovec){ frame, n }, 1, NULL);
+		keep_for_later(c, WS_CLOSE, link_mark(0, LINK_CONTROL), &(struct iovec){ frame, n },
+			       1, NULL);
 		return;
 	}
 	if (c->link.pending)

@@ -44,9 +44,11 @@ static void complete(struct rendition *v, const struct batch *b, const void *p, 
 	};
 }
 
-static void put_mark(struct rendition *v, size_t i, size_t len)
+static void put_mark(struct rendition *v, size_t i, size_t len, const struct batch *b,
+		     const struct batched *e)
 {
-	v->marks[i] = link_mark(len, LINK_MESSAGE);
+	v->marks[i] =
+		b->numbered ? link_mark_numbered(len, e->e.sequence) : link_mark(len, LINK_MESSAGE);
 	v->header_more += link_header_more(len);
 }
 
@@ -57,7 +59,7 @@ static void point_at(struct rendition *v, const struct batch *b, const uint8_t *
 
 	v->header_more = 0;
 	for (const struct batched *e = b->first; e; e = e->next)
-		put_mark(v, i++, e->e.frame_len);
+		put_mark(v, i++, e->e.frame_len, b, e);
 	complete(v, b, bytes, b->bytes);
 }
 
@@ -74,13 +76,14 @@ static enum compress_step render_entry(struct rendition *v, const struct bus_ent
 }
 
 /* With the next entry, or a slice of it. */
-static enum compress_step go_on(struct rendition *v, int class, const struct config_compression *k)
+static enum compress_step go_on(struct rendition *v, const struct batch *b, int class,
+				const struct config_compression *k)
 {
 	size_t start = v->job.by ? v->job.start : v->own.len;
 	enum compress_step step = render_entry(v, &v->next->e, class, k);
 
 	if (step == COMPRESS_DONE) {
-		put_mark(v, v->made++, v->own.len - start);
+		put_mark(v, v->made++, v->own.len - start, b, v->next);
 		v->next = v->next->next;
 	}
 	return step;
@@ -98,7 +101,7 @@ static enum rendition_result render(struct rendition *v, const struct batch *b, 
 	if (!v->next)
 		begin(v, b);
 	while (v->next) {
-		if (go_on(v, class, k) == COMPRESS_NO_MEMORY) {
+		if (go_on(v, b, class, k) == COMPRESS_NO_MEMORY) {
 			v->next = NULL;
 			return RENDITION_NO_MEMORY;
 		}

@@ -32,6 +32,7 @@ struct batch {
 	size_t entries; /* at most BATCH_ENTRIES */
 	size_t bytes; /* of their frames */
 	bool selective; /* an entry is not for its sender */
+	bool numbered; /* who does not get one of them is told (struct gap) */
 	struct counted
 		*frames; /* one behind the other; NULL: in the log, up to the end of the turn */
 };

@@ -210,7 +210,7 @@ static void send_enveloped(struct conn *c, const struct envelope *v, const struc
 		return;
 	}
 	envelope_write(b->p, v, &x);
-	conn_send(c, WS_TEXT, NULL, 0, b->p, x.size);
+	output_text(c, link_mark_numbered(0, e->sequence), b->p, x.size);
 }
 
 static void send_one(struct conn *c, const struct bus_entry *e)

@@ -8,6 +8,8 @@
 #include "base/account.h"
 #include "base/bytes.h"
 #include "base/counted.h"
+#include "proto/frame.h"
+#include "session/link.h"
 #include "session/slices.h"
 #include "session/turn.h"
 
@@ -26,7 +28,23 @@ static struct counted *copy(const struct iovec *parts, int count, size_t len)
 	return block;
 }
 
-bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
+static void append(struct uncompressed *u, struct uncompressed_message *m)
+{
+	account_take(sizeof(*m));
+	if (u->count++ == 0)
+		STAILQ_INIT(&u->messages);
+	STAILQ_INSERT_TAIL(&u->messages, m, next);
+}
+
+static void set_bytes(struct uncompressed *u, const struct uncompressed_message *m, bool added)
+{
+	const size_t len = m->payload.iov_len, told = link_mark_kind(m->as) == LINK_TOLD ? len : 0;
+
+	u->bytes += added ? len : -len;
+	u->told += added ? told : -told;
+}
+
+bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode, uint64_t as,
 		      const struct iovec *parts, int count, struct counted *holder)
 {
 	struct uncompressed_message *m = malloc(sizeof(*m));
@@ -34,19 +52,43 @@ bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
 
 	if (!m)
 		return false;
-	*m = (struct uncompressed_message){ .opcode = opcode };
+	*m = (struct uncompressed_message){ .opcode = opcode, .as = as };
 	m->holder = holder ? counted_hold(holder) : copy(parts, count, len);
 	if (!m->holder) {
 		free(m);
 		return false;
 	}
-	account_take(sizeof(*m));
 	m->payload = (struct iovec){ holder ? parts->iov_base : m->holder->bytes, len };
-	if (u->count++ == 0)
-		STAILQ_INIT(&u->messages);
-	STAILQ_INSERT_TAIL(&u->messages, m, next);
+	append(u, m);
 	u->conn = c;
-	u->bytes += len;
+	set_bytes(u, m, true);
+	return true;
+}
+
+static bool is_gap(const struct uncompressed_message *m)
+{
+	return m && m->gap.last != 0;
+}
+
+/* Of those that there are. */
+static struct uncompressed_message *last_of(const struct uncompressed *u)
+{
+	const size_t offset = offsetof(struct uncompressed_message, next);
+
+	return (struct uncompressed_message *)((char *)u->messages.stqh_last - offset);
+}
+
+bool uncompressed_lose(struct uncompressed *u, struct gap lost)
+{
+	struct uncompressed_message *m = last_of(u);
+
+	if (!is_gap(m)) {
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return false;
+		append(u, m);
+	}
+	gap_add(&m->gap, lost);
 	return true;
 }
 
@@ -76,31 +118,77 @@ static void end_busy(struct uncompressed *u)
 		move_to(next, &ready);
 }
 
+static void empty(struct uncompressed *u, struct uncompressed_message *m)
+{
+	set_bytes(u, m, false);
+	counted_release(m->holder);
+	m->holder = NULL;
+	m->payload = (struct iovec){ 0 };
+}
+
 /* It is out of the list. */
 static void free_message(struct uncompressed *u, struct uncompressed_message *m)
 {
-	u->bytes -= m->payload.iov_len;
-	counted_release(m->holder);
+	empty(u, m);
 	account_give(sizeof(*m));
 	free(m);
 }
 
-bool uncompressed_drop(struct uncompressed *u, bool but_first)
+/* The one behind m (NULL: the first) goes, and there is another. */
+static void remove_behind(struct uncompressed *u, struct uncompressed_message *m)
 {
-	struct uncompressed_message *first = u->count > 0 ? STAILQ_FIRST(&u->messages) : NULL, *m;
+	struct uncompressed_message *gone = m ? STAILQ_NEXT(m, next) : STAILQ_FIRST(&u->messages);
 
-	if (!first)
-		return false;
-	if (!but_first) {
-		uncompressed_shift(u);
-		return true;
+	STAILQ_REMOVE(&u->messages, gone, uncompressed_message, next);
+	free_message(u, gone);
+	u->count--;
+}
+
+/* It becomes a gap, and one with those beside it. */
+static void leave_gap(struct uncompressed *u, struct uncompressed_message *before,
+		      struct uncompressed_message *m, struct gap lost)
+{
+	struct uncompressed_message *next = STAILQ_NEXT(m, next);
+
+	empty(u, m);
+	m->as = 0;
+	m->gap = lost;
+	if (is_gap(before)) {
+		gap_add(&before->gap, lost);
+		remove_behind(u, before);
+		m = before;
 	}
-	m = STAILQ_NEXT(first, next);
+	if (is_gap(next)) {
+		gap_add(&m->gap, next->gap);
+		remove_behind(u, m);
+	}
+}
+
+static bool stays(const struct uncompressed_message *m)
+{
+	return is_gap(m) || m->opcode == WS_CLOSE || link_mark_kind(m->as) == LINK_TOLD;
+}
+
+bool uncompressed_drop(struct uncompressed *u, bool but_first, const struct gap_form *told)
+{
+	struct uncompressed_message *before = NULL,
+				    *m = u->count ? STAILQ_FIRST(&u->messages) : NULL;
+	struct gap lost = { 0 };
+
+	for (; m && ((!before && but_first) || stays(m)); m = STAILQ_NEXT(m, next))
+		before = m;
 	if (!m)
 		return false;
-	STAILQ_REMOVE(&u->messages, m, uncompressed_message, next);
-	free_message(u, m);
-	u->count--;
+	if (told)
+		lost = link_mark_gap(m->as, told->newest);
+	if (!before)
+		end_busy(u);
+	if (lost.last)
+		leave_gap(u, before, m, lost);
+	else if (u->count == 1)
+		uncompressed_shift(u);
+	else
+		remove_behind(u, before);
 	return true;
 }
 

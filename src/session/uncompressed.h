@@ -18,6 +18,7 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "session/gap.h"
 #include "session/turn_counters.h"
 
 struct conn;
@@ -30,6 +31,8 @@ struct uncompressed_message {
 	STAILQ_ENTRY(uncompressed_message) next;
 	struct counted *holder; /* of the payload */
 	struct iovec payload;
+	uint64_t as; /* its mark, without a length */
+	struct gap gap; /* it stands for those, and has no payload; none: it is a message */
 	uint8_t opcode; /* of a control frame the payload is the whole frame */
 };
 
@@ -42,7 +45,8 @@ struct uncompressed {
 	struct uncompressed_list *list; /* in which it is, if its socket takes some; else NULL */
 	struct turn_wait wait; /* in that of those that have turns */
 	struct conn *conn;
-	size_t bytes; /* of all payloads */
+	size_t bytes; /* of all payloads, */
+	size_t told; /* and of those that are LINK_TOLD */
 	unsigned count; /* of messages; 0: there are none */
 	bool busy; /* the first is one of the long ones that are under way */
 };
@@ -51,8 +55,10 @@ struct uncompressed {
  * Puts a message behind the others. holder: of the counted bytes that the one part lies in, or
  * NULL: the parts are copied. False: no memory.
  */
-bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode,
+bool uncompressed_put(struct uncompressed *u, struct conn *c, uint8_t opcode, uint64_t as,
 		      const struct iovec *parts, int count, struct counted *holder);
+/* What would have followed those that there are is missing. False: no memory. */
+bool uncompressed_lose(struct uncompressed *u, struct gap lost);
 
 /* Bytes of memory that they take, those that others hold as well included. */
 static inline size_t uncompressed_memory(const struct uncompressed *u)
@@ -67,8 +73,11 @@ static inline const struct uncompressed_message *uncompressed_first(const struct
 }
 void uncompressed_shift(struct uncompressed *u);
 
-/* The oldest is not to be sent, or the one behind it. False: there is none. */
-bool uncompressed_drop(struct uncompressed *u, bool but_first);
+/*
+ * The oldest that is not told is not to be sent, or that behind the first. told: of the gap that it
+ * leaves, or NULL. False: there is none.
+ */
+bool uncompressed_drop(struct uncompressed *u, bool but_first, const struct gap_form *told);
 /* None of them is to be sent. */
 void uncompressed_forget(struct uncompressed *u);
 

@@ -2,8 +2,11 @@
  * unsent.h - what waits for a socket: pieces of chunks, in order.
  *
  * Bytes are taken off the front as they leave, and the frame that this cuts is known to the end
- * of it. Each piece has the time at which its first byte began to wait, and gets no longer when
- * that is another one.
+ * of it. Each piece has frames of one kind, and the time at which its first byte began to wait, and
+ * gets no longer when that is another one.
+ *
+ * What is forgotten may leave a gap in its place (gap.h), a piece by itself. It grows by what is
+ * forgotten beside it until some of it has left.
  */
 #ifndef SESSION_UNSENT_H
 #define SESSION_UNSENT_H
@@ -20,6 +23,7 @@ struct piece {
 	uint32_t start, end; /* bytes of it */
 	uint32_t mark; /* of the first frame that begins there */
 	uint32_t since; /* the caller's clock */
+	uint32_t kind; /* enum link_kind */
 };
 
 /* Zeroed: empty. */
@@ -28,7 +32,8 @@ struct unsent {
 	uint32_t first, end, size;
 	uint64_t mark; /* of the frame that the first byte is of, 0: it is in its piece yet */
 	size_t gone; /* bytes of that frame that have left */
-	size_t bytes; /* of all pieces */
+	size_t bytes; /* of all pieces, */
+	size_t told; /* and of those that are LINK_TOLD */
 	size_t copied; /* since the last piece that is shared */
 };
 
@@ -67,11 +72,15 @@ int unsent_parts(const struct unsent *b, struct iovec *parts, int max, size_t mo
 size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole);
 
 /*
- * Forgets messages, the oldest first, of which nothing has left, up to a control frame: until no more
- * than `most` bytes wait; or those that began to wait before a tick. Returns how many they were.
+ * Forgets messages, the oldest first, of which nothing has left: until no more than `most` bytes
+ * wait that were not told; or those that began to wait before a tick. *n: how many they were. form:
+ * of the gaps that they leave, NULL: none. False: no memory.
  */
-size_t unsent_drop(struct unsent *b, size_t most);
-size_t unsent_drop_old(struct unsent *b, uint32_t before);
+bool unsent_drop(struct unsent *b, size_t most, const struct gap_form *form, size_t *n);
+bool unsent_drop_old(struct unsent *b, uint32_t before, const struct gap_form *form, size_t *n);
+
+/* Puts a gap behind all: what would have followed is missing. False: no memory. */
+bool unsent_lose(struct unsent *b, const struct gap_form *form, struct gap lost, uint32_t now);
 
 /* Forgets all frames of which nothing has left. */
 void unsent_cut(struct unsent *b);

@@ -1,19 +1,18 @@
 """Who may be in a room, who may speak there, and how much."""
 
 import os
-import random
 import shutil
 import tempfile
 import threading
 import time
-import zlib
 
 import pytest
 
 from asking import ask as admin, scrape
 from certificates import Authority, client
 from harness import LOCAL, wait_until
-from raw import PING, PONG, TEXT, Raw, close, frame, request, text
+from raw import PING, PONG, Raw, close, frame, request, text
+from slow import KINDS, Reader, noise
 
 
 def room(**settings):
@@ -264,33 +263,6 @@ def test_a_backend_has_the_rate_of_the_room(daemon):
 
 
 # --- slow_consumer ---
-
-DEFLATE = {"enabled": True, "threshold": "64", "level": 1}
-KINDS = {"plain": {}, "deflate": DEFLATE, "takeover": {**DEFLATE, "server_context_takeover": True}}
-
-
-def noise(n):
-    """A message whose number comes first, and that no compression makes small."""
-    return b"%08d" % n + random.Random(n).randbytes(6000).hex().encode()
-
-
-class Reader:
-    """What a member got, decompressed as was agreed on."""
-
-    def __init__(self, raw, kind):
-        self.raw = raw
-        self.inflate = zlib.decompressobj(-15) if kind == "takeover" else None
-        self.kind = kind
-
-    def message(self):
-        while (first := (found := self.raw.frame())[0]) in (0x80 | PING, 0x80 | PONG):
-            pass
-        assert first & 0x8f == 0x80 | TEXT
-        if not first & 0x40:
-            return found[1]
-        inflate = self.inflate or zlib.decompressobj(-15)
-        return inflate.decompress(found[1] + b"\x00\x00\xff\xff")
-
 
 def speak_to_one_who_does_not_read(d, kind, total, tls=None):
     """Returns the numbers that it got, when it read at last, up to the newest."""

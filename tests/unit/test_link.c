@@ -95,7 +95,7 @@ static enum link_verdict put(uint32_t number, size_t len, enum link_kind kind, s
 	v = link_send(&l, &r, false, &sent);
 	if (v == LINK_TAKEN)
 		note_run(&r);
-	return v == LINK_KEPT ? link_keep(&l, &r, sent, max, policy, &counted) : v;
+	return v == LINK_KEPT ? link_keep(&l, &r, sent, max, policy, NULL, &counted) : v;
 }
 
 static enum link_verdict put_message(size_t len, size_t max, enum link_policy policy)
@@ -195,15 +195,15 @@ static void test_rest_of_run(void **state)
 
 	(void)state;
 	wire.takes = 0;
-	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_ONE, &counted), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_ONE, NULL, &counted), LINK_DROPPED);
 	assert_int_equal(l.dropped, 1);
 	link_cut(&l);
-	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_REST, &counted), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 0, 60, LINK_DROP_REST, NULL, &counted), LINK_DROPPED);
 	assert_int_equal(l.dropped, 1 + 2);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
 	assert_int_equal(wire.len, 36);
 	assert_sent(1, 36);
-	assert_int_equal(link_keep(&l, &r, 80, 0, LINK_DROP_REST, &counted), LINK_DROPPED);
+	assert_int_equal(link_keep(&l, &r, 80, 0, LINK_DROP_REST, NULL, &counted), LINK_DROPPED);
 	assert_sent(3, 36 + 80);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
 	assert_int_equal(wire.len, 36 + 6);
@@ -352,7 +352,8 @@ static void test_frames_of_all_lengths(void **state)
 		uint64_t mark = link_mark(lengths[i], LINK_MESSAGE);
 		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL, 0 };
 
-		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, &counted), LINK_KEPT);
+		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, NULL, &counted),
+				 LINK_KEPT);
 	}
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		go_on(lengths[i] - 1);
@@ -411,7 +412,7 @@ static void test_much_is_written_in_portions(void **state)
 	enum link_moved moved;
 
 	(void)state;
-	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, &counted), LINK_KEPT);
+	assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, NULL, &counted), LINK_KEPT);
 	assert_int_equal(link_unsent(&l), sizeof(bytes));
 	wire.takes = PLENTY;
 	while (link_go_on(&l, true, &moved, &counted) == LINK_KEPT) {
@@ -559,7 +560,7 @@ static void put_numbers(const char *numbers, size_t max, enum link_policy policy
 		put((uint32_t)(*numbers - '0'), 10, LINK_MESSAGE, max, policy);
 }
 
-/* The one that has begun stays, and a control frame with all that is behind it. */
+/* The one that has begun stays, and so does a control frame. */
 static void test_oldest_gives_way(void **state)
 {
 	(void)state;
@@ -570,7 +571,7 @@ static void test_oldest_gives_way(void **state)
 	assert_int_equal(l.dropped, 2);
 	assert_int_equal(link_unsent(&l), 27);
 	assert_int_equal(put(6, 10, LINK_CONTROL, 30, LINK_DROP_OLDEST), LINK_KEPT);
-	/* both of the others go for it, and then nothing can */
+	/* both of the others go for it, and then that behind the control frame */
 	put_numbers("7", 30, LINK_DROP_OLDEST);
 	assert_int_equal(l.dropped, 4);
 	put_numbers("8", 30, LINK_DROP_OLDEST);
@@ -580,7 +581,7 @@ static void test_oldest_gives_way(void **state)
 	assert_int_equal(l.dropped, 6);
 	assert_int_equal(link_settle(&l), LINK_DROPPED);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
-	assert_wire("167");
+	assert_wire("168");
 	assert_sent(2, 30);
 }
 
@@ -611,19 +612,19 @@ static void test_old_ones_go(void **state)
 	put_numbers("123", 1000, LINK_DROP_OLDEST);
 	session.now = 1100;
 	put_numbers("45", 1000, LINK_DROP_OLDEST);
-	link_drop_old(&l, 1000);
+	link_drop_old(&l, 1000, NULL);
 	assert_int_equal(l.dropped, 0);
 	go_on(5);
-	link_drop_old(&l, 1001);
+	link_drop_old(&l, 1001, NULL);
 	assert_int_equal(l.dropped, 2);
 	assert_int_equal(link_unsent(&l), 25);
 	go_on(5);
-	link_drop_old(&l, 1101);
+	link_drop_old(&l, 1101, NULL);
 	assert_int_equal(l.dropped, 4);
 	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
 	assert_wire("1");
 	assert_null(l.pending);
-	link_drop_old(&l, 2000);
+	link_drop_old(&l, 2000, NULL);
 	assert_sent(1, 10);
 	session.now = began;
 }
@@ -814,7 +815,8 @@ static void give(struct member *m, const struct link_run *r, uint32_t number, si
 
 	wire.takes = takes;
 	if (link_send(&m->link, r, false, &sent) == LINK_KEPT)
-		assert_true(link_keep(&m->link, r, sent, max, policy, &counted) <= LINK_DROPPED);
+		assert_true(link_keep(&m->link, r, sent, max, policy, NULL, &counted) <=
+			    LINK_DROPPED);
 	expect(m, r, number, sent, max, policy);
 	link_settle(&m->link);
 	assert_int_equal(link_unsent(&m->link), m->unsent);
@@ -920,7 +922,7 @@ static void test_memory_of_what_is_shared(void **state)
 		for (size_t k = 0; k < CROWD; k++) {
 			wire.takes = 0;
 			assert_int_equal(link_send(&crowd[k].link, &r, false, &sent), LINK_KEPT);
-			link_keep(&crowd[k].link, &r, sent, SIZE_MAX, LINK_STOP, &counted);
+			link_keep(&crowd[k].link, &r, sent, SIZE_MAX, LINK_STOP, NULL, &counted);
 		}
 		chunk_copy_forget(&copy);
 	}
