@@ -7,6 +7,7 @@
 #include "session/joined.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,10 @@ static bool begin(const struct room *r, const char *type)
 	       buffer_append(&out, "\"", 1);
 }
 
-/* Where the room is. With a replay it is told what comes, and what does not. */
+/*
+ * Where the room is. With a replay it is told what comes, and what does not; who asked for that alone
+ * is told how many messages they are.
+ */
 static bool append_position(const struct conn *c, const struct room *r)
 {
 	struct replay p = { .newest = bus_sequence(session.bus, r->bus) };
@@ -52,6 +56,9 @@ static bool append_position(const struct conn *c, const struct room *r)
 			      p.recovered ? "true" : "false");
 	if (replays)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"from\":\"%s\"", from);
+	if (p.answer)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"messages\":%" PRIu32,
+			      p.messages);
 	return buffer_append(&out, text, (size_t)n);
 }
 
@@ -97,6 +104,13 @@ void joined_send_position(struct conn *c)
 	const struct room *r = c->admission->member.room;
 
 	finish(c, LINK_MESSAGE, begin(r, "position") && append_position(c, r) && append_members(r));
+}
+
+void joined_send_history(struct conn *c)
+{
+	const struct room *r = c->admission->member.room;
+
+	finish(c, LINK_TOLD, begin(r, "history") && append_position(c, r));
 }
 
 void joined_send_presence(struct conn *c)

@@ -13,6 +13,9 @@ void joined_send(struct conn *c);
 /* Sends where the room is. */
 void joined_send_position(struct conn *c);
 
+/* Sends what of its past comes next, which was copied for it as an answer (replay.h). */
+void joined_send_history(struct conn *c);
+
 /* Sends who is present in a room that tells it. */
 void joined_send_presence(struct conn *c);
 

@@ -103,6 +103,8 @@ bool replay_read(const struct conn *c, struct http_text target, struct replay_wi
 		if (is(name, "replay") && !read_count(value, w, why))
 			return false;
 	}
+	/* since means all */
+	w->counts &= !w->since;
 	return true;
 }
 
@@ -110,7 +112,7 @@ bool replay_read(const struct conn *c, struct http_text target, struct replay_wi
 
 static size_t most_of(const struct config_room *k, const struct replay_wish *w)
 {
-	size_t most = (size_t)(w->since ? k->history : w->counts ? w->count : k->replay);
+	size_t most = (size_t)(w->counts ? w->count : w->since ? k->history : k->replay);
 
 	return most < (size_t)k->history ? most : (size_t)k->history;
 }
@@ -120,6 +122,7 @@ static bool copy(const struct room *r, const struct config_room *k, const struct
 	struct bus_past *p = &taken.past;
 
 	*p = (struct bus_past){ .entries = entries, .most = most_of(k, w) };
+	p->first = p->most; /* there is none unless it is found */
 	if (p->most == 0 || !buffer_reserve(&taken.space, (size_t)k->history_bytes))
 		return p->most == 0;
 	p->space = taken.space.p;
@@ -136,27 +139,44 @@ static bool copy(const struct room *r, const struct config_room *k, const struct
 	}
 }
 
-void replay_take(const struct conn *c, const struct replay_wish *w)
+static bool is_message(const struct bus_entry *e)
 {
-	const struct config_room *k = &c->endpoint->room;
-	const struct room_member *m = &c->admission->member;
+	return e->meta.kind == BUS_KIND_MESSAGE || e->meta.kind == BUS_KIND_KEPT;
+}
+
+/* What there is up to the newest. */
+static void take(const struct conn *c, const struct replay_wish *w, uint64_t newest)
+{
+	const struct room *room = c->admission->member.room;
 	const struct bus_past *p = &taken.past;
+	struct replay *r = &taken.replay;
 	bool whole;
 
-	if (k->history == 0)
-		return;
 	taken.conn = c;
-	taken.replay =
-		(struct replay){ .newest = m->room->places[m->index].after, .asked = w->since };
-	taken.known = w->since && bus_position_is_of(session.bus, m->room->bus, taken.replay.newest,
-						     w->position);
-	whole = copy(m->room, k, w);
-	if (p->first >= p->most)
-		taken.replay.from = taken.replay.newest;
-	else
-		taken.replay.from = entries[p->first].sequence - 1;
-	taken.replay.recovered = taken.known && whole && taken.replay.from <= w->position.sequence;
+	*r = (struct replay){ .newest = newest, .from = newest, .asked = w->since };
+	taken.known = w->since && bus_position_is_of(session.bus, room->bus, newest, w->position);
+	whole = copy(room, &c->endpoint->room, w);
+	if (p->first < p->most)
+		r->from = entries[p->first].sequence - 1;
+	for (size_t i = p->first; i < p->most; i++)
+		r->messages += is_message(&entries[i]);
+	r->recovered = taken.known && whole && r->from <= w->position.sequence;
 	turn_spend_on(p->used, TURN_COPY);
+	turn_spend((uint32_t)(p->most - p->first) * TURN_PASS);
+}
+
+void replay_take(const struct conn *c, const struct replay_wish *w)
+{
+	const struct room_member *m = &c->admission->member;
+
+	if (c->endpoint->room.history > 0)
+		take(c, w, m->room->places[m->index].after);
+}
+
+void replay_take_answer(const struct conn *c, const struct replay_wish *w)
+{
+	take(c, w, bus_sequence(session.bus, c->admission->member.room->bus));
+	taken.replay.answer = true;
 }
 
 void replay_forget(void)
@@ -210,7 +230,11 @@ static void send_enveloped(struct conn *c, const struct envelope *v, const struc
 		return;
 	}
 	envelope_write(b->p, v, &x);
-	output_text(c, link_mark_numbered(0, e->sequence), b->p, x.size);
+	turn_spend_on(x.size, TURN_KEEP);
+	output_text(c,
+		    taken.replay.answer ? link_mark(0, LINK_TOLD)
+					: link_mark_numbered(0, e->sequence),
+		    b->p, x.size);
 }
 
 static void send_one(struct conn *c, const struct bus_entry *e)
@@ -233,8 +257,7 @@ void replay_send(struct conn *c)
 	if (taken.conn != c)
 		return;
 	for (size_t i = p->first; i < p->most; i++)
-		if (entries[i].meta.kind == BUS_KIND_MESSAGE ||
-		    entries[i].meta.kind == BUS_KIND_KEPT)
+		if (is_message(&entries[i]))
 			send_one(c, &entries[i]);
 	buffer_reset(&taken.space, KEPT);
 	buffer_reset(&taken.enveloped, KEPT);

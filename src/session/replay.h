@@ -5,6 +5,9 @@
  * It is copied at the door, at the moment at which c becomes a member, so that nothing is missing
  * between it and what is live, and what is promised is true whatever is overwritten meanwhile. From
  * there to replay_send nobody else's turn comes.
+ *
+ * A member may ask for the same at any time (requests.h). That is an answer, of which nothing is
+ * dropped by policy.
  */
 #ifndef SESSION_REPLAY_H
 #define SESSION_REPLAY_H
@@ -37,6 +40,8 @@ bool replay_read(const struct conn *c, struct http_text target, struct replay_wi
 
 /* Copies it for c, which has just become a member of its room. */
 void replay_take(const struct conn *c, const struct replay_wish *w);
+/* The same for a member whose endpoint keeps messages, up to now, as the answer to a request. */
+void replay_take_answer(const struct conn *c, const struct replay_wish *w);
 /* What was copied last is nobody's. */
 void replay_forget(void);
 void replay_fini(void);
@@ -48,6 +53,8 @@ void replay_fini(void);
 struct replay {
 	uint64_t newest, from;
 	bool asked, recovered;
+	bool answer;
+	uint32_t messages; /* that replay_send will send */
 };
 /* False: nothing was, for its endpoint keeps nothing. */
 bool replay_of(const struct conn *c, struct replay *r);

@@ -8,9 +8,11 @@
 
 #include <jansson.h>
 
+#include "bus/position.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/joined.h"
+#include "session/replay.h"
 #include "session/told.h"
 #include "session/turn.h"
 
@@ -36,9 +38,64 @@ static void answer_presence(struct conn *c, const json_t *asked)
 		joined_send_presence(c);
 }
 
+/* False: it has been told what is wrong. */
+static bool read_since(struct conn *c, const json_t *since, struct replay_wish *w)
+{
+	w->since = since != NULL;
+	if (!since ||
+	    (json_is_string(since) &&
+	     bus_position_parse(json_string_value(since), json_string_length(since), &w->position)))
+		return true;
+	told_error(c, "bad-since", "since is to be the position of a message, as a string");
+	return false;
+}
+
+static bool read_limit(struct conn *c, const json_t *limit, struct replay_wish *w)
+{
+	const json_int_t n = limit ? json_integer_value(limit) : CONFIG_HISTORY_MAX;
+
+	w->counts = true;
+	w->count = (uint32_t)(n < CONFIG_HISTORY_MAX ? n : CONFIG_HISTORY_MAX);
+	if (!limit || (json_is_integer(limit) && n >= 0))
+		return true;
+	told_error(c, "bad-limit", "limit is to be a number of messages");
+	return false;
+}
+
+/* Of answers that wait for its socket: one may begin as long as there are no more bytes than these. */
+static bool takes_answer(const struct conn *c)
+{
+	size_t waits = link_told(&c->link);
+
+	if (c->deflate)
+		waits += c->deflate->waiting.told;
+	return waits <= (size_t)c->endpoint->limits.max_pending;
+}
+
+static void answer_history(struct conn *c, const json_t *asked)
+{
+	struct replay_wish w = { 0 };
+
+	if (c->endpoint->room.history == 0) {
+		told_error(c, "no-history", "messages are not kept here");
+		return;
+	}
+	if (!read_since(c, json_object_get(asked, "since"), &w) ||
+	    !read_limit(c, json_object_get(asked, "limit"), &w))
+		return;
+	if (!takes_answer(c)) {
+		told_error(c, "slow-consumer", "what was asked for before is to be read first");
+		return;
+	}
+	replay_take_answer(c, &w);
+	joined_send_history(c);
+	replay_send(c);
+}
+
 static const struct request requests[] = {
 	{ "position", answer_position },
 	{ "presence", answer_presence },
+	{ "history", answer_history },
 };
 
 static void answer(struct conn *c, const json_t *asked)
