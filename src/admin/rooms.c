@@ -12,15 +12,28 @@
 #include "admin/request.h"
 #include "admin/resources.h"
 #include "admin/values.h"
+#include "base/clock.h"
 #include "bus/bus.h"
 #include "session/session.h"
 
 enum { PLACES = 4096 }; /* of the directory, that one page goes over */
 
+/* What it keeps. Which messages went early is known of all rooms of its endpoint together. */
+static json_t *json_of_kept(const struct bus_listed *l)
+{
+	const int64_t age = clock_wall_ms() - l->kept_since;
+
+	return json_pack("{s:I, s:I, s:o, s:I}", "messages", (json_int_t)l->kept, "bytes",
+			 (json_int_t)l->kept_bytes, "age",
+			 l->kept_since ? json_real(seconds_of(age > 0 ? age : 0)) : json_null(),
+			 "evicted", (json_int_t)bus_look_at_group(admin.bus, l->group).evicted);
+}
+
 static json_t *json_of_room(const struct bus_listed *l)
 {
-	return json_pack("{s:o, s:I, s:o}", "room", json_of_text(l->name, l->name_len), "members",
-			 (json_int_t)l->members, "position", json_of_position(l->sequence));
+	return json_pack("{s:o, s:I, s:o, s:o*}", "room", json_of_text(l->name, l->name_len),
+			 "members", (json_int_t)l->members, "position",
+			 json_of_position(l->sequence), "kept", l->kept ? json_of_kept(l) : NULL);
 }
 
 static bool begins_with(const struct bus_listed *l, const char *prefix)

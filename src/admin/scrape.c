@@ -1,6 +1,8 @@
 /*
  * scrape.c - what is counted, for Prometheus.
  */
+#include <string.h>
+
 #include <event2/buffer.h>
 
 #include "admin/admin_internal.h"
@@ -12,6 +14,7 @@
 #include "base/exposition.h"
 #include "base/metrics.h"
 #include "bus/bus.h"
+#include "config/config.h"
 
 static void put(const char *bytes, size_t len, void *body)
 {
@@ -31,6 +34,25 @@ static void add_bus(struct metrics_facts *f)
 	if (bus.oldest > 0)
 		f->bus_age =
 			clock_wall_ms() > bus.oldest ? (uint64_t)(clock_wall_ms() - bus.oldest) : 0;
+}
+
+/* Looked up for those alone that have lost something: there may be many that have not. */
+static void add_evicted(struct metrics_facts *f)
+{
+	static uint64_t evicted[METRICS_LABELS];
+	const struct config *c = admin.config;
+
+	memset(evicted, 0, sizeof(evicted));
+	for (size_t i = 0; i < c->endpoint_count; i++) {
+		const struct config_endpoint *e = &c->endpoints[i];
+		uint64_t n = e->room.history > 0
+				     ? bus_look_at_group(admin.bus, config_keep(e).group).evicted
+				     : 0;
+
+		if (n > 0)
+			evicted[metrics_label_of(admin.metrics, e->path)] += n;
+	}
+	f->evicted = evicted;
 }
 
 static void add_reload(struct metrics_facts *f)
@@ -63,6 +85,7 @@ static struct metrics_facts facts(void)
 	};
 
 	add_bus(&f);
+	add_evicted(&f);
 	add_reload(&f);
 	add_drain(&f);
 	f.started = (uint64_t)atomic_load(&admin.board->started);

@@ -274,6 +274,18 @@ static void write_fact(const struct out *o, const struct family *f)
 		     (unsigned)(n % f->per_unit));
 }
 
+static uint64_t asked(const struct out *o, const struct family *f, unsigned label)
+{
+	const uint64_t *by_label = *(const uint64_t *const *)((const char *)o->facts + f->field);
+
+	return by_label ? by_label[label] : 0;
+}
+
+static void write_asked(const struct out *o, const struct family *f)
+{
+	each_label(o, f, asked);
+}
+
 static void write_info(const struct out *o, const struct family *f)
 {
 	line(o, "ignyxd_%s{version=\"%s\"} 1\n", f->name, o->facts->version);
@@ -308,6 +320,8 @@ static const struct family families[] = {
 	FAMILY(write_results, offsetof(struct metrics, f), type, name, help)
 #define METRIC_FACT(f, unit, type, name, help)                                                     \
 	{ write_fact, type, name, help, offsetof(struct metrics_facts, f), NULL, unit },
+#define METRIC_ASKED(f, type, name, help)                                                          \
+	FAMILY(write_asked, offsetof(struct metrics_facts, f), type, name, help)
 #define METRIC_INFO(type, name, help) FAMILY(write_info, 0, type, name, help)
 #include "base/metrics.def"
 };

@@ -13,6 +13,7 @@ struct metrics;
 #define METRICS_UNKNOWN UINT64_MAX
 struct metrics_facts {
 #define METRIC_FACT(field, unit, type, name, help) uint64_t field;
+#define METRIC_ASKED(field, type, name, help) const uint64_t *field; /* by label; NULL: all 0 */
 #include "base/metrics.def"
 	const char *version; /* of the program */
 };

@@ -382,6 +382,10 @@ struct bus_listed {
 	struct bus_room room;
 	uint64_t sequence; /* as of bus_sequence */
 	uint64_t members; /* as of bus_members */
+	uint64_t kept; /* messages, and */
+	uint64_t kept_bytes; /* how much of the log they take */
+	int64_t kept_since; /* bus_meta's time of the oldest of them; 0: it is not known */
+	uint16_t group; /* for which they count */
 	size_t name_len;
 	char name[BUS_ROOM_NAME_MAX];
 };
@@ -426,5 +430,12 @@ struct bus_group {
 	uint64_t evicted; /* entries, ever */
 };
 struct bus_group bus_look_at_group(const struct bus *b, uint16_t group);
+
+/* What this process has evicted since it was last asked: how many, and of which group the last was. */
+struct bus_evicted {
+	uint64_t entries;
+	uint16_t group;
+};
+struct bus_evicted bus_take_evicted(struct bus *b);
 
 #endif

@@ -261,6 +261,7 @@ struct bus {
 	uint64_t asked; /* slots that know that this one waits for them */
 	struct patience patience[2]; /* with who holds the lock, by enum bus_patience */
 	uint64_t full_freed; /* all rooms had members when `freed` was this */
+	struct bus_evicted evicted; /* by this process, and not told yet */
 };
 
 /* The keyed 128-bit hash (SipHash-2-4) under which a room is found. */
@@ -354,6 +355,8 @@ struct bus_window {
 void bus_keep_set(struct bus *b, uint32_t index, const struct bus_keep *keep);
 bool bus_keep_note(struct bus *b, uint32_t index, uint64_t position, const struct bus_head *head);
 bool bus_keep_drop(struct bus *b, uint32_t index, bool evicted);
+/* Fills in what a room keeps, without the lock: what changes meanwhile is told as not known. */
+void bus_keep_list(const struct bus *b, uint32_t index, struct bus_listed *r);
 void bus_keep_move(struct bus *b, uint32_t index, uint64_t position);
 void bus_keep_end(struct bus *b, uint32_t index);
 

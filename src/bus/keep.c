@@ -103,6 +103,9 @@ static void commit(struct bus *b, struct bus_dir_keep *k, const struct bus_windo
 	if (evicted)
 		bus_ledger_put(b, &n, lost, LOAD(*lost) + evicted);
 	bus_ledger_commit(b, n);
+	b->evicted.entries += evicted;
+	if (evicted)
+		b->evicted.group = group_of(k);
 }
 
 static bool leave(const struct bus *b, uint32_t index, struct bus_window *w)
@@ -224,6 +227,28 @@ void bus_keep_end(struct bus *b, uint32_t index)
 	forget(b, index, true);
 	if (LOAD(b->keeping->rooms[index].limits) != 0)
 		bus_keep_set(b, index, &nothing);
+}
+
+struct bus_evicted bus_take_evicted(struct bus *b)
+{
+	struct bus_evicted e = b->evicted;
+
+	b->evicted.entries = 0;
+	return e;
+}
+
+void bus_keep_list(const struct bus *b, uint32_t index, struct bus_listed *r)
+{
+	const struct bus_dir_keep *k = &b->keeping->rooms[index];
+	struct bus_window w = bus_keep_window(k);
+	struct bus_head head;
+
+	if (LOAD(k->limits) == 0)
+		w.count = w.size = 0;
+	r->kept = w.count;
+	r->kept_bytes = w.size;
+	r->kept_since = bus_keep_oldest(b, index, &w, &head) ? head.time : 0;
+	r->group = group_of(k);
 }
 
 /* Takes the lock to change what a room keeps. */

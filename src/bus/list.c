@@ -70,6 +70,7 @@ bool bus_list(const struct bus *b, uint32_t place, struct bus_listed *r)
 	r->name_len = (size_t)len;
 	r->sequence = bus_sequence(b, r->room);
 	r->members = members_at(b, place);
+	bus_keep_list(b, place, r);
 	return still_there(b, r->room);
 }
 

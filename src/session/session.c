@@ -417,12 +417,47 @@ static void carry_what_is_kept(void)
 		session_bus_corrupt();
 }
 
+/* The endpoint whose rooms keep for a group: of two that share one, the first. NULL: it is gone. */
+static const char *keeper(uint16_t group)
+{
+	const struct config *c = session.config;
+
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		if (c->endpoints[i].room.history > 0 &&
+		    config_keep(&c->endpoints[i]).group == group)
+			return c->endpoints[i].path;
+	return NULL;
+}
+
+/* What others publish decides how often that happens, so it is told once in a minute. */
+static void tell_evicted(void)
+{
+	static const struct bucket_size size = { 1, 60000 };
+	static struct bucket bucket;
+	static uint64_t entries;
+	struct bus_evicted e = bus_take_evicted(session.bus);
+	struct log_fields f = { .event = LOG_EVENT_HISTORY_EVICTED };
+
+	entries += e.entries;
+	if (e.entries == 0 || !bucket_take(&bucket, &size, session.now * SESSION_TICK))
+		return;
+	f.endpoint = keeper(e.group);
+	log_warning(&f,
+		    "history goes early: %llu messages that rooms of %s and others would still "
+		    "keep, as "
+		    "all of them together keep too much for \"bus_size\"",
+		    (unsigned long long)entries,
+		    f.endpoint ? f.endpoint : "an endpoint that is gone");
+	entries = 0;
+}
+
 void session_tick(void)
 {
 	session.now++;
 	note_time();
 	note_unsent();
 	carry_what_is_kept();
+	tell_evicted();
 	turn_tick();
 	turn_counters_tick();
 	block_tick();

@@ -355,3 +355,25 @@ def test_what_could_be_too_much(daemon):
 def test_wrong_settings(daemon, settings, error):
     d = daemon({"bus_size": "64M", "bus_lag": "1M", "endpoints": [room(**settings)]}, start=False)
     d.refuses(error, r"not started: .* has errors \(1\)")
+
+
+def test_what_goes_early_is_told(daemon):
+    """More than a quarter of bus_size: the log, the metric and the room's line say so."""
+    d = daemon({"workers": 1, "max_rooms": 100, "log_level": "warning", "endpoints": [
+        room(path="/r/{x}", history=1000, history_bytes="16K"),
+        {"path": "/busy", "behaviour": "room"}]})
+    asker = Admin(d)
+    for n in range(30):
+        publish(d, *["x" * 1000] * 15, path=f"/r/{n}", asker=asker)
+    status, r = admin(d, "/rooms/r/29")
+    assert status == 200 and r["kept"]["messages"] == 15
+    assert 15000 < r["kept"]["bytes"] <= 16 * 1024 and 0 <= r["kept"]["age"] < 60
+    busy, _ = enter(d, "/busy")
+    while scrape(d)["ignyxd_room_evicted_total", 'endpoint="/r/{x}"'] == 0:
+        busy.send(*[frame(BINARY, bytes(10000))] * 20)
+        for _ in range(20):
+            busy.message()
+    assert scrape(d)["ignyxd_room_evicted_total", 'endpoint="/busy"'] == 0
+    assert admin(d, "/rooms/r/29")[1]["kept"]["evicted"] > 0
+    assert "kept" not in admin(d, "/rooms/busy")[1]
+    assert d.log_contains(r"warning: history goes early: \d+ messages that rooms of /r/\{x\} .*event=history-evicted")

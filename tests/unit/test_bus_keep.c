@@ -393,6 +393,8 @@ static void test_quarter(void **state)
 	struct bus_room rooms[6], modest;
 	uint64_t lost = 0;
 	struct bus_figures figures;
+	struct bus_evicted told;
+	struct bus_listed listed;
 
 	for (int i = 0; i < 6; i++) {
 		char name[2] = { (char)('a' + i), '\0' };
@@ -423,6 +425,16 @@ static void test_quarter(void **state)
 	}
 	assert_true(lost > 0);
 	assert_int_equal(bus_look_at_group(f->author, 7).evicted, lost);
+	/* who did it can tell, once */
+	told = bus_take_evicted(f->author);
+	assert_int_equal(told.entries, lost);
+	assert_int_equal(told.group, 7);
+	assert_int_equal(bus_take_evicted(f->author).entries, 0);
+	assert_true(bus_list(f->author, modest.index, &listed));
+	assert_int_equal(listed.kept, 6);
+	assert_int_equal(listed.kept_bytes, 6 * (HEAD + 400));
+	assert_int_equal(listed.group, 8);
+	assert_true(listed.kept_since != 0);
 }
 
 /* As much as may be kept is, and what is written to keep it is bounded. */

@@ -21,8 +21,11 @@ static struct metrics *m;
 static char text[1 << 20];
 static size_t len;
 
+static const uint64_t by_label[METRICS_LABELS] = { 77, 78 };
+
 static const struct metrics_facts facts = {
 #define METRIC_FACT(field, unit, type, name, help) .field = 1234567,
+#define METRIC_ASKED(field, type, name, help) .field = by_label,
 #include "base/metrics.def"
 	.version = "1.2",
 };
@@ -103,6 +106,9 @@ static void test_sums(void **state)
 	    "# HELP ");
 	has("\nignyxd_sent_payload_bytes_total{endpoint=\"/a\"} 50\n");
 	has("# TYPE ignyxd_connections gauge\n");
+	has("\nignyxd_room_evicted_total{endpoint=\"other\"} 77\n"
+	    "ignyxd_room_evicted_total{endpoint=\"/a\"} 78\n"
+	    "ignyxd_room_evicted_total{endpoint=\"/b\"} 0\n");
 	has("\nignyxd_connections_accepted_total 7\n#");
 }
 
