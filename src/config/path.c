@@ -165,6 +165,29 @@ static int next_byte(const char **p, const char *end, bool encoded)
 	return high << 4 | low;
 }
 
+/* A literal is ahead of a placeholder, and that of one that takes the rest: the first difference counts. */
+bool path_takes_from(const char *path, const char *other)
+{
+	struct path_segment a, b;
+	int ahead = 0;
+
+	for (;;) {
+		bool more = path_next(&path, &a);
+
+		if (path_next(&other, &b) != more)
+			return false;
+		if (!more)
+			return ahead > 0;
+		if (a.kind == PATH_LITERAL && b.kind == PATH_LITERAL &&
+		    (a.len != b.len || memcmp(a.p, b.p, a.len) != 0))
+			return false;
+		if (ahead == 0)
+			ahead = (int)b.kind - (int)a.kind;
+		if (a.kind == PATH_REST || b.kind == PATH_REST)
+			return ahead > 0;
+	}
+}
+
 bool path_split(struct path_split *s, const char *p, size_t len, bool encoded)
 {
 	const char *end = p + len;

@@ -47,6 +47,9 @@ bool path_placeholders_good(const char *path, char why[PATH_WHY_MAX]);
  */
 char *path_shape(const char *path);
 
+/* Whether there may be paths that both of them match, and the first of them takes those. */
+bool path_takes_from(const char *path, const char *other);
+
 /* A path that was asked for. */
 struct path_split {
 	unsigned count; /* of segments */

@@ -14,10 +14,13 @@
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/fill.h"
+#include "config/path.h"
 #include "config/shown.h"
 #include "config/tables.h"
 #include "config/tokens.h"
 #include "config/validity.h"
+
+enum { COMPARES_MOST = 100000 }; /* of paths, in one plan */
 
 static struct plan_item *add_item(struct plan *p, enum plan_what what, enum plan_how how)
 {
@@ -154,13 +157,41 @@ static void plan_removed_endpoint(const struct plan *p, struct plan_item *item,
 	item->closes = !e->placeholders && (!other || other->behaviour != e->behaviour);
 }
 
-static void plan_endpoint(struct plan *p, enum plan_how how, const struct config_endpoint *e)
+/* Looks at so many, and no more: of ten thousand endpoints each could be compared with each. */
+static const struct config_endpoint *find_taken(const struct plan *p, const char *path,
+						unsigned *compares)
+{
+	for (size_t i = 0; i<p->old->endpoint_count && * compares> 0; i++) {
+		const struct config_endpoint *e = &p->old->endpoints[i];
+
+		if (!e->placeholders)
+			continue;
+		--*compares;
+		if (path_takes_from(path, e->path))
+			return e;
+	}
+	return NULL;
+}
+
+/* More specific than one that there is it takes what leads to it, and who came by that. */
+static void plan_added_endpoint(const struct plan *p, struct plan_item *item,
+				const struct config_endpoint *e, unsigned *compares)
+{
+	item->from = e->placeholders ? find_taken(p, e->path, compares)
+				     : config_route_name(p->old, e->path);
+	item->closes = item->from && item->from->behaviour != e->behaviour;
+}
+
+static void plan_endpoint(struct plan *p, enum plan_how how, const struct config_endpoint *e,
+			  unsigned *compares)
 {
 	struct plan_item *item = add_item(p, PLAN_ENDPOINT, how);
 
 	item->endpoint = e;
 	if (how == PLAN_REMOVED)
 		plan_removed_endpoint(p, item, e);
+	else
+		plan_added_endpoint(p, item, e, compares);
 }
 
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
@@ -184,6 +215,7 @@ static void plan_endpoints(struct plan *p)
 {
 	const struct config *old = p->old, *new = p->new;
 	size_t i = 0, j = 0;
+	unsigned compares = COMPARES_MOST;
 
 	/* both are sorted by path */
 	while (i < old->endpoint_count || j < new->endpoint_count) {
@@ -193,9 +225,9 @@ static void plan_endpoints(struct plan *p)
 						       : strcmp(a->path, b->path);
 
 		if (order < 0)
-			plan_endpoint(p, PLAN_REMOVED, a);
+			plan_endpoint(p, PLAN_REMOVED, a, &compares);
 		else if (order > 0)
-			plan_endpoint(p, PLAN_ADDED, b);
+			plan_endpoint(p, PLAN_ADDED, b, &compares);
 		else
 			plan_changed_endpoint(p, a, b);
 		i += order <= 0;

@@ -27,7 +27,10 @@ struct plan_item {
 	const struct config_endpoint *endpoint; /* of ENDPOINT */
 	const struct config_listener *listener; /* of LISTENER; CERTIFICATE: it has it */
 	const struct config_certificate *certificate; /* of CERTIFICATE */
-	bool closes; /* ENDPOINT: its connections are closed, for it has another behaviour or is gone */
+	/* ENDPOINT: its connections, or those that it takes over, are closed: by another behaviour, or none */
+	bool closes;
+	/* ENDPOINT that is ADDED: of the old one, which has had what leads to it now, or some of that; or NULL */
+	const struct config_endpoint *from;
 	bool by_path; /* the same, but of those whose path leads to one of its behaviour, which stay */
 	int64_t connections; /* ENDPOINT that there was: of it, open now; -1: not known; see changes.h */
 	bool files; /* LISTENER: a file that it names has another content */

@@ -60,24 +60,39 @@ static const char *print_settings(FILE *out, struct fields *f)
 	return wrong;
 }
 
-/* What becomes of those who are connected, where that is not to stay as they are. */
-static void print_then(FILE *out, struct fields *f)
+/* Those of an endpoint, or of another one that it takes from. Returns whether they are one. */
+static bool print_whom(FILE *out, struct fields *f)
 {
-	const char *then = fields_text(f, "then");
 	bool known = json_object_get(f->object, "connections") != NULL;
 	double n = fields_number(f, "connections");
 
-	if (!then || (!known && *then != 'c'))
-		return;
+	if (json_object_get(f->object, "from")) {
+		print_text(out, f, "; connections of ", "from");
+		fputs(" whose paths lead to it", out);
+		return false;
+	}
 	if (known)
 		fprintf(out, "; %.0f connection%s", n, n == 1 ? "" : "s");
 	else
 		fputs("; its connections", out);
+	return known && n == 1;
+}
+
+/* What becomes of those who are connected, where that is not to stay as they are. */
+static void print_then(FILE *out, struct fields *f)
+{
+	const char *then = fields_text(f, "then");
+	bool one;
+
+	if (!then || (!json_object_get(f->object, "connections") && *then != 'c' && *then != 'm'))
+		return;
+	one = print_whom(out, f);
 	if (*then == 'c')
-		fprintf(out, " %s closed with %.0f", known && n == 1 ? "is" : "are",
-			fields_number(f, "code"));
+		fprintf(out, " %s closed with %.0f", one ? "is" : "are", fields_number(f, "code"));
+	else if (*then == 'm')
+		fputs(" move to it", out);
 	else
-		fprintf(out, " %s%s", n == 1 ? "stays" : "stay",
+		fprintf(out, " %s%s", one ? "stays" : "stay",
 			*then == 'b' ? " where the path leads to the same behaviour" : "");
 }
 

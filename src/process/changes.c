@@ -146,17 +146,34 @@ static void add_values(char line[LINE_SIZE], const struct plan_item *item, const
 	}
 }
 
-static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
+static void add_whom(char line[LINE_SIZE], const struct plan_item *item)
 {
-	if (item->how == PLAN_ADDED || (item->connections < 0 && !item->closes && !item->by_path))
-		return;
-	if (item->connections < 0)
+	if (item->from)
+		add(line, LINE_SIZE, "; connections of %s whose paths lead to it",
+		    item->from->path);
+	else if (item->connections < 0)
 		add(line, LINE_SIZE, "; its connections");
 	else
 		add(line, LINE_SIZE, "; %" PRId64 " connections", item->connections);
+}
+
+static bool has_fate(const struct plan_item *item)
+{
+	if (item->how == PLAN_ADDED)
+		return item->from;
+	return item->connections >= 0 || item->closes || item->by_path;
+}
+
+static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
+{
+	if (!has_fate(item))
+		return;
+	add_whom(line, item);
 	if (item->closes)
 		add(line, LINE_SIZE, " are closed with %d (%s)", WS_CLOSE_SERVICE_RESTART,
 		    reason_word(REASON_ENDPOINT_CHANGED));
+	else if (item->from)
+		add(line, LINE_SIZE, " move to it");
 	else if (item->by_path)
 		add(line, LINE_SIZE, " stay where their paths lead to the same behaviour");
 	else
@@ -255,10 +272,14 @@ static json_t *endpoint_json(const struct plan_item *item)
 		json_object_set_new(j, "settings", values_json(item));
 	if (item->connections >= 0)
 		json_object_set_new(j, "connections", json_integer(item->connections));
+	if (item->from)
+		json_object_set_new(j, "from", show_string(item->from->path));
 	if (item->closes)
 		json_object_update_new(j, json_pack("{s:s, s:i, s:s}", "then", "close", "code",
 						    WS_CLOSE_SERVICE_RESTART, "reason",
 						    reason_word(REASON_ENDPOINT_CHANGED)));
+	else if (item->from)
+		json_object_set_new(j, "then", json_string("move"));
 	else if (item->how != PLAN_ADDED)
 		json_object_set_new(j, "then", json_string(item->by_path ? "by-path" : "stay"));
 	return j;

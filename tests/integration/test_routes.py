@@ -7,8 +7,9 @@ import urllib.parse
 
 import pytest
 
-from asking import ask, scrape
+from asking import ask, own, scrape
 from harness import wait_until
+from pretend import ctl
 from raw import Raw, client_of, close, request, text
 
 CHAT = {"path": "/chat/{room}", "behaviour": "room", "prefix": "User: "}
@@ -126,6 +127,30 @@ def test_plan_tells_of_placeholders(daemon):
     assert [(i["endpoint"], i["change"], i.get("then")) for i in plan] == [
         ("/chat/a", "removed", "stay"), ("/chat/{room}", "added", None),
         ("/e/{x}", "removed", "by-path"), ("/e/{y}", "added", None)]
+
+
+def test_plan_tells_who_moves(daemon):
+    """A more specific path takes those who came by it, and their room, from the one that had it."""
+    d = daemon({"workers": 2, "endpoints": [CHAT, ECHO, FILES]})
+    with client_of(d, 0, "/chat/vip") as a, client_of(d, 1, "/chat/vip") as b, \
+            client_of(d, 0, "/e/1") as e, client_of(d, 1, "/chat/other") as other:
+        d.change(endpoints=[CHAT, ECHO, FILES, {**CHAT, "path": "/chat/vip", "prefix": "VIP: "},
+                            {**CHAT, "path": "/e/1"}, {**FILES, "path": "/files/a/{x}"},
+                            {**CHAT, "path": "/new/{x}"}])
+        plan = ask(d, "/reload?dry-run", "POST")[1]["plan"]["endpoints"]
+        assert [(i["endpoint"], i["change"], i.get("from"), i.get("then")) for i in plan] == [
+            ("/chat/vip", "added", "/chat/{room}", "move"), ("/e/1", "added", "/e/{x}", "close"),
+            ("/files/a/{x}", "added", "/files/{rest...}", "move"), ("/new/{x}", "added", None, None)]
+        done = ctl("-s", own(d), "reload", "--dry-run")
+        assert "endpoint /chat/vip added; connections of /chat/{room} whose paths lead to it move to it" \
+            in done.stdout
+        d.reload()
+        assert d.log_contains("/e/1 added; connections of /e/{x} whose paths lead to it are closed with 1012")
+        e.closed(1012)
+        say(a, "x")
+        assert a.text() == b.text() == "VIP: x"
+        say(other, "y")
+        hears_only(other, "User: y")
 
 
 def test_admin_by_path(daemon):

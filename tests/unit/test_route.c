@@ -79,6 +79,35 @@ static void test_shapes(void **state)
 	}
 }
 
+static void test_taken(void **state)
+{
+	static const struct {
+		const char *path, *other;
+		bool takes;
+	} rows[] = {
+		{ "/chat/vip", "/chat/{room}", true },
+		{ "/chat/{room}", "/chat/vip", false },
+		{ "/chat/{a}", "/chat/{b}", false },
+		{ "/chat/{a}", "/{rest...}", true },
+		{ "/{rest...}", "/chat/{a}", false },
+		{ "/{rest...}", "/{more...}", false },
+		{ "/a/{x}", "/{x}/b", true },
+		{ "/{x}/b", "/a/{x}", false },
+		{ "/a/{x}/c", "/a/{rest...}", true },
+		{ "/a", "/a/{rest...}", false },
+		{ "/a/b", "/a/{x}/{y}", false },
+		{ "/a/b/c", "/a/{x}", false },
+		{ "/ab/{x}", "/a/{x}", false },
+		{ "/ab", "/ac", false },
+		{ "/chat/{a}/x", "/chat/{a}/y", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (path_takes_from(rows[i].path, rows[i].other) != rows[i].takes)
+			fail_msg("%s from %s", rows[i].path, rows[i].other);
+}
+
 /* --- where they lead --- */
 
 static const char *const paths[] = {
@@ -332,9 +361,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_placeholders), cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_matches),      cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_many),         cmocka_unit_test(test_none),
-		cmocka_unit_test(test_names),        cmocka_unit_test(test_values),
+		cmocka_unit_test(test_taken),        cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_lengths),      cmocka_unit_test(test_many),
+		cmocka_unit_test(test_none),         cmocka_unit_test(test_names),
+		cmocka_unit_test(test_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
