@@ -1,7 +1,6 @@
 /*
  * present.c - who is in a room.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "admin/admin_internal.h"
@@ -12,19 +11,10 @@
 #include "bus/presence.h"
 #include "config/config.h"
 
-static int compare(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static json_t *json_of_ids(uint64_t *ids, size_t count)
+static json_t *json_of_ids(const uint64_t *ids, size_t count)
 {
 	json_t *list = json_array();
 
-	if (count > 0)
-		qsort(ids, count, sizeof(*ids), compare);
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, json_of_id(ids[i]));
 	return list;

@@ -22,6 +22,7 @@
 #include "bus/presence.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "bus/bus_internal.h"
 
@@ -246,6 +247,13 @@ static enum bus_presence both(enum bus_presence a, enum bus_presence b)
 	return ranks[a] > ranks[b] ? a : b;
 }
 
+static int compare(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 enum bus_presence bus_present(const struct bus *b, struct bus_room room, struct bus_present *p)
 {
 	enum bus_presence found = BUS_PRESENT_ALL;
@@ -264,5 +272,7 @@ enum bus_presence bus_present(const struct bus *b, struct bus_room room, struct 
 		p->count = p->members = 0;
 	if (found != BUS_PRESENT_ALL)
 		p->count = 0;
+	if (p->count > 0)
+		qsort(p->ids, p->count, sizeof(*p->ids), compare);
 	return found;
 }

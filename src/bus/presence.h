@@ -40,7 +40,7 @@ enum bus_presence {
 struct bus_present {
 	uint64_t *ids; /* the caller's, for so many */
 	size_t most;
-	size_t count; /* how many are there then, in any order; 0 unless all are */
+	size_t count; /* how many are there then, in order; 0 unless all are */
 	uint64_t members; /* how many there are */
 };
 

@@ -24,13 +24,6 @@ enum {
 	EACH = DIGITS_HEX_MAX + 3, /* with quotes and a comma */
 };
 
-static int compare(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static bool has_space(struct attendance *a, size_t count)
 {
 	uint64_t *grown;
@@ -105,8 +98,6 @@ bool attendance_read(struct attendance *a, struct bus_room room, const struct co
 	else
 		a->members = bus_members(session.bus, room);
 	turn_spend(TURN_LOOK + (uint32_t)a->count * TURN_MESSAGE);
-	if (a->count > 0)
-		qsort(a->ids, a->count, sizeof(*a->ids), compare);
 	a->mark = mark_of(a);
 	return found != BUS_PRESENT_BUSY;
 }
