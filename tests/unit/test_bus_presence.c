@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -272,6 +273,7 @@ static void test_while_it_changes(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (uint64_t n = 1;; n++) {
 			uint32_t one = bus_come(&f->worker[1], room, 1, n * 1000);
 			uint32_t two = bus_come(&f->worker[1], room, 2, n * 1000 + 1);
@@ -285,6 +287,8 @@ static void test_while_it_changes(void **state)
 			continue;
 		assert_true(f->found.count <= 2);
 		assert_int_equal(f->found.count, f->found.members);
+		if (f->found.count == 1)
+			assert_int_equal(f->ids[0] % 1000, 0);
 		if (f->found.count < 2)
 			continue;
 		assert_true(f->ids[0] % 1000 == 0 && f->ids[1] == f->ids[0] + 1);

@@ -410,6 +410,35 @@ static void test_compressed(void **state)
 	leave(b);
 }
 
+/* One moves to the place of another, who has been told already and leaves. */
+static void test_who_moves(void **state)
+{
+	const struct announced *x;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		enter(&members[i], "/list", true);
+	settle();
+	x = members[0].client.conn->admission->member.room->announced;
+	far_begin(&others[0]);
+	far_comes(&others[0], "/list", true);
+	session_tick();
+	turn_short(1);
+	assert_ptr_equal(announced_all.telling, x);
+	assert_int_equal(x->reached, 1);
+	registry_remove(&members[0].client.conn->admission->member);
+	turn();
+	for (int i = 1; i < 4; i++) {
+		note_frames(&members[i]);
+		assert_int_equal(members[i].count, 5);
+	}
+	settle();
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(members[i].count, 4);
+	for (int i = 0; i < 4; i++)
+		leave(&members[i]);
+}
+
 /* A reload that has it told, who they are, and not any more. */
 static void test_reload(void **state)
 {
@@ -587,6 +616,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, begin, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_rate, begin, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_compressed, begin, worker_teardown),
+		cmocka_unit_test_setup_teardown(test_who_moves, begin, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_reload, begin, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, begin, worker_teardown),
 		cmocka_unit_test_setup_teardown(test_model, begin, worker_teardown),
