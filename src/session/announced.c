@@ -82,6 +82,12 @@ void announced_begin_event(struct announced *x)
 	announced_all.telling = x;
 }
 
+void announced_put_off(struct announced *x, struct announced_to *to)
+{
+	*to = (struct announced_to){ .event = x->event, .apart = true };
+	x->some_apart = x->again = announced_all.due = true;
+}
+
 void announced_end_event(struct announced *x)
 {
 	end(&x->changed);

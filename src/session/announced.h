@@ -72,6 +72,8 @@ bool announced_told(struct announced **of, struct room *r, struct announced_to *
 
 /* It has another event, for those that are not told yet; none other is under way. */
 void announced_begin_event(struct announced *x);
+/* A member is not to be told of it now, but all that is so with another event, which there will be. */
+void announced_put_off(struct announced *x, struct announced_to *to);
 /* All have the event that was under way, or none was begun. */
 void announced_end_event(struct announced *x);
 

@@ -6,6 +6,9 @@
  * the difference. So however many come and go meanwhile, it is one event; a worker that dies takes no
  * event with it, for the others see that its members are not there; and what is told last is what is so.
  *
+ * No policy drops what is told, so who has not taken the last of it yet is not told more: it, too, is
+ * apart up to another event, as often as need be.
+ *
  * Who joins, or asks, is told what is so at that moment, which is something else than what the others
  * know. It is apart: with the next event it gets all that is so, instead of a difference to what it was
  * never told, and nothing if that is what it knows.
@@ -98,6 +101,7 @@ static void seal(struct announcement *a, int kind)
 		b->first = a->frames;
 		b->last = &a->frames[i];
 	}
+	b->told = true;
 	a->renditions.kind = kind;
 }
 
@@ -162,6 +166,10 @@ static bool tell(struct announced *x, const struct place *p)
 	struct announced_to *to = &p->member->told;
 	struct announcement *a = what_for(x, to);
 
+	if (a && output_told_waits(p->conn) > 0) {
+		announced_put_off(x, to);
+		return true;
+	}
 	if (a) {
 		turn_spend(turn_cost_of(a->batch.bytes, TURN_COPY) + TURN_CALL);
 		if (!delivery_send(&a->batch, &a->renditions, p))

@@ -399,6 +399,8 @@ void output_message(struct conn *c, enum ws_opcode opcode, uint64_t as, const st
 void output_text(struct conn *c, uint64_t as, const void *text, size_t len);
 /* How c is told of messages that it does not get, in *f. NULL: it is not. */
 const struct gap_form *output_told(const struct conn *c, struct gap_form *f);
+/* Bytes of what was told (LINK_TOLD) that wait. */
+size_t output_told_waits(const struct conn *c);
 /* Whether so many bytes would not be put off. */
 bool output_takes(const struct conn *c, size_t len);
 /* Whether messages were put off; and that we, and not the socket, are to blame. */

@@ -122,9 +122,7 @@ static __attribute__((noinline)) void deliver_singly(const struct batch *b, cons
 			continue;
 		}
 		payload = rendition_payload(&e->e);
-		output_message(p->conn, e->e.frame[0] & 0x0f,
-			       b->numbered ? link_mark_numbered(0, e->e.sequence)
-					   : link_mark(0, LINK_MESSAGE),
+		output_message(p->conn, e->e.frame[0] & 0x0f, batch_mark(b, 0, e->e.sequence),
 			       &payload, 1, b->frames);
 	}
 	output_uncork(p->conn);

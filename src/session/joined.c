@@ -84,10 +84,10 @@ static bool append_present(struct conn *c, struct room *r)
 }
 
 /* made: all that is before the end of it. */
-static void finish(struct conn *c, enum link_kind kind, bool made)
+static void finish(struct conn *c, bool made)
 {
 	if (made && buffer_append(&out, "}", 1))
-		output_text(c, link_mark(0, kind), out.p, out.len);
+		output_text(c, link_mark(0, LINK_TOLD), out.p, out.len);
 	else
 		link_fail(&c->link, ENOMEM);
 }
@@ -96,26 +96,26 @@ void joined_send(struct conn *c)
 {
 	struct room *r = c->admission->member.room;
 
-	finish(c, LINK_TOLD, begin(r, "joined") && append_position(c, r) && append_present(c, r));
+	finish(c, begin(r, "joined") && append_position(c, r) && append_present(c, r));
 }
 
 void joined_send_position(struct conn *c)
 {
 	const struct room *r = c->admission->member.room;
 
-	finish(c, LINK_MESSAGE, begin(r, "position") && append_position(c, r) && append_members(r));
+	finish(c, begin(r, "position") && append_position(c, r) && append_members(r));
 }
 
 void joined_send_history(struct conn *c)
 {
 	const struct room *r = c->admission->member.room;
 
-	finish(c, LINK_TOLD, begin(r, "history") && append_position(c, r));
+	finish(c, begin(r, "history") && append_position(c, r));
 }
 
 void joined_send_presence(struct conn *c)
 {
 	struct room *r = c->admission->member.room;
 
-	finish(c, LINK_MESSAGE, begin(r, "presence") && append_present(c, r));
+	finish(c, begin(r, "presence") && append_present(c, r));
 }

@@ -63,6 +63,11 @@ const struct gap_form *output_told(const struct conn *c, struct gap_form *f)
 	return f;
 }
 
+size_t output_told_waits(const struct conn *c)
+{
+	return link_told(&c->link) + (c->deflate ? c->deflate->waiting.told : 0);
+}
+
 /* What is dropped or waits is no activity, nor is what is no message. */
 static inline void note_sent(struct conn *c, const struct link_run *r)
 {

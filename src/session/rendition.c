@@ -47,8 +47,7 @@ static void complete(struct rendition *v, const struct batch *b, const void *p, 
 static void put_mark(struct rendition *v, size_t i, size_t len, const struct batch *b,
 		     const struct batched *e)
 {
-	v->marks[i] =
-		b->numbered ? link_mark_numbered(len, e->e.sequence) : link_mark(len, LINK_MESSAGE);
+	v->marks[i] = batch_mark(b, len, e->e.sequence);
 	v->header_more += link_header_more(len);
 }
 

@@ -33,9 +33,18 @@ struct batch {
 	size_t bytes; /* of their frames */
 	bool selective; /* an entry is not for its sender */
 	bool numbered; /* who does not get one of them is told (struct gap) */
+	bool told; /* they are ours (LINK_TOLD) */
 	struct counted
 		*frames; /* one behind the other; NULL: in the log, up to the end of the turn */
 };
+
+/* Of one of its frames, by its number (link.h). */
+static inline uint64_t batch_mark(const struct batch *b, size_t len, uint64_t number)
+{
+	if (b->numbered)
+		return link_mark_numbered(len, number);
+	return link_mark(len, b->told ? LINK_TOLD : LINK_MESSAGE);
+}
 
 /*
  * A batch as members of one class (compress_class, 0: plain) get it: all of it, and how long each

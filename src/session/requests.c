@@ -62,16 +62,6 @@ static bool read_limit(struct conn *c, const json_t *limit, struct replay_wish *
 	return false;
 }
 
-/* Of answers that wait for its socket: one may begin as long as there are no more bytes than these. */
-static bool takes_answer(const struct conn *c)
-{
-	size_t waits = link_told(&c->link);
-
-	if (c->deflate)
-		waits += c->deflate->waiting.told;
-	return waits <= (size_t)c->endpoint->limits.max_pending;
-}
-
 static void answer_history(struct conn *c, const json_t *asked)
 {
 	struct replay_wish w = { 0 };
@@ -83,10 +73,6 @@ static void answer_history(struct conn *c, const json_t *asked)
 	if (!read_since(c, json_object_get(asked, "since"), &w) ||
 	    !read_limit(c, json_object_get(asked, "limit"), &w))
 		return;
-	if (!takes_answer(c)) {
-		told_error(c, "slow-consumer", "what was asked for before is to be read first");
-		return;
-	}
 	replay_take_answer(c, &w);
 	joined_send_history(c);
 	replay_send(c);
@@ -98,17 +84,26 @@ static const struct request requests[] = {
 	{ "history", answer_history },
 };
 
+static const struct request *find(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(requests) / sizeof(*requests); i++)
+		if (strcmp(requests[i].name, name) == 0)
+			return &requests[i];
+	return NULL;
+}
+
+/* No policy drops an answer: so one begins as long as those before it, that wait, are no more than that. */
 static void answer(struct conn *c, const json_t *asked)
 {
-	const char *name = json_string_value(json_object_get(asked, "ignyx"));
+	const struct request *r = find(json_string_value(json_object_get(asked, "ignyx")));
 
-	for (size_t i = 0; name && i < sizeof(requests) / sizeof(*requests); i++) {
-		if (strcmp(requests[i].name, name) == 0) {
-			requests[i].answer(c, asked);
-			return;
-		}
-	}
-	told_error(c, "unknown-request", "there is no such request: see ignyxd-protocol(7)");
+	if (!r)
+		told_error(c, "unknown-request",
+			   "there is no such request: see ignyxd-protocol(7)");
+	else if (output_told_waits(c) > (size_t)c->endpoint->limits.max_pending)
+		told_error(c, "slow-consumer", "what was asked for before is to be read first");
+	else
+		r->answer(c, asked);
 }
 
 void request_answer(struct conn *c, const struct ws_message *m)

@@ -81,12 +81,14 @@ void turn_counters_go_on(unsigned part)
 
 void turn_counters_begin(void)
 {
-	bool first = current.since == 0;
+	static bool begun;
+	bool first = !begun;
 	int64_t whole = 0;
 
 	end_part();
 	for (int i = 0; i < TURN_PARTS; i++)
 		whole += current.parts[i];
+	begun = true;
 	/* What went before the first one is the start of the worker. */
 	if (first)
 		whole = 0;

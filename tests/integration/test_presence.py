@@ -25,8 +25,8 @@ def room(presence="list", **settings):
 class Member:
     """A client that gets envelopes, and knows what it was told; what cannot be is an error."""
 
-    def __init__(self, d, path="/chat/a"):
-        self.client = Raw(d.address)
+    def __init__(self, d, path="/chat/a", rcvbuf=None):
+        self.client = Raw(d.address, rcvbuf)
         self.client.send(request(path, headers={"Sec-WebSocket-Protocol": PROTOCOL}))
         assert self.client.response().status == 101
         self.path, self.who, self.members, self.types = path, None, 0, []
@@ -36,6 +36,8 @@ class Member:
     def take(self):
         f = json.loads(self.client.text())
         self.types.append(f["type"])
+        if f["type"] in ("message", "gap"):
+            return f
         assert f["room"] == self.path
         if f["type"] in ("joined", "presence"):
             self.who = set(f["who"]) if "who" in f else None
@@ -210,6 +212,35 @@ def test_they_come_and_go(daemon):
         for m in members:
             m.until(lambda m: m.members == n and (m.who == ids if n <= 20 else m.who is None))
     assert members
+
+
+@pytest.mark.parametrize("policy", ["drop_newest", "drop_oldest", "latest"])
+def test_who_is_slow_is_told_what_is_so(daemon, policy):
+    """Messages are dropped, but not who came and went meanwhile."""
+    d = daemon({"endpoints": [room(slow_consumer=policy, max_pending="16K", max_message="16K",
+                                   include_sender=False)]})
+    slow, watcher, speaker = Member(d, rcvbuf=4096), Member(d), plain(d)
+
+    def say_much(n):
+        speaker.send(text("x" * 100) * n)
+
+    watcher.until(lambda m: m.members == 3)
+    wait_until("a message that is dropped", lambda: say_much(400) or [
+        c for c in connected(d).values() if c.get("dropped")])
+    members = [Member(d)]
+    for i in range(6):
+        members.append(Member(d))
+        watcher.until(lambda m: m.members == 3 + len(members))
+        say_much(400)
+        # one who was seen leaves, or one who was not
+        members.pop(-i % 2).client.socket.close()
+        watcher.until(lambda m: m.members == 3 + len(members))
+        say_much(400)
+    last = Member(d)
+    ids = set(connected(d))
+    assert last.who == ids
+    slow.until(lambda m: m.who == ids)
+    assert slow.members == 5 and "gap" in slow.types
 
 
 @pytest.mark.parametrize("setting, error", [

