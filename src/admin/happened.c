@@ -66,6 +66,8 @@ static void put_conn(json_t *o, const struct chronicle_entry *e)
 	put(o, "peer", json_string(net_peer_format(&p, peer)));
 	if (e->what > 0)
 		put(o, e->asked ? "path" : "endpoint", json_of_bytes(e->text, e->what));
+	if (e->room > 0)
+		put(o, "room", json_of_bytes(e->text + e->what + e->name, e->room));
 	if (e->name > 0)
 		put(o, "client", json_of_bytes(e->text + e->what, e->name));
 }

@@ -123,6 +123,7 @@ static const struct {
 } parts[] = {
 	{ " ", "peer", "", KIND_TEXT },
 	{ " ", "endpoint", "", KIND_TEXT },
+	{ " room ", "room", "", KIND_TEXT },
 	{ " ", "path", "", KIND_TEXT },
 	{ " worker ", "worker", "", KIND_COUNT },
 	{ " by ", "initiator", "", KIND_TEXT },

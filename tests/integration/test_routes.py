@@ -197,6 +197,9 @@ def test_max_rooms_of_an_endpoint(daemon):
         a, b = open_at(0, "/chat/a"), open_at(1, "/chat/b")
         for _ in range(8):
             assert refused(d, "/chat/c") == (503, "rooms-full")
+        assert ("rooms-full", "/chat/{room}", "/chat/c") in [
+            (w.get("reason"), w.get("endpoint"), w.get("room"))
+            for w in ask(d, "/why?peer=127.0.0.1")[1]["why"]]
         # those that there are stay open, to others as well, in the other worker too
         also = open_at(1, "/chat/a")
         open_at(1, "/files/a")

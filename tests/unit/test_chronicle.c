@@ -251,10 +251,35 @@ static void test_texts(void **state)
 	assert_int_equal(e.what + e.name, 0);
 }
 
+/* Of a room it is what the others leave space for. */
+static void test_room(void **state)
+{
+	struct chronicle_entry e = { .event = LOG_EVENT_CONN_OPEN }, found;
+	char room[300];
+
+	(void)state;
+	memset(room, 'r', sizeof(room) - 1);
+	room[sizeof(room) - 1] = '\0';
+	chronicle_put_texts(&e, "/{x}", "name");
+	chronicle_put_room(&e, "/room");
+	assert_int_equal(e.room, 5);
+	chronicle_write(all, RING, &e);
+	assert_int_equal(read_one(0, &found), CHRONICLE_WHOLE);
+	assert_memory_equal(&found, &e, sizeof(e));
+	assert_memory_equal(found.text, "/{x}name/room", 13);
+	chronicle_put_room(&e, room);
+	assert_int_equal(e.room, CHRONICLE_TEXT_MAX - 8);
+	chronicle_write(all, RING, &e);
+	assert_int_equal(read_one(1, &found), CHRONICLE_WHOLE);
+	assert_memory_equal(&found, &e, sizeof(e));
+	chronicle_put_room(&e, NULL);
+	assert_int_equal(e.room, 0);
+}
+
 /* What no process of ours writes, with the sum that it ought to have. */
 static void test_lies(void **state)
 {
-	struct chronicle_entry e, lies[4];
+	struct chronicle_entry e, lies[5];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++)
@@ -263,6 +288,7 @@ static void test_lies(void **state)
 	lies[1].event = LOG_EVENT_NONE;
 	lies[2].reason = REASON_COUNT;
 	lies[3].name = CHRONICLE_TEXT_MAX - lies[3].what + 1;
+	lies[4].room = CHRONICLE_TEXT_MAX - lies[4].what + 1;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
 		chronicle_write(all, RING, &lies[i]);
 		assert_int_equal(read_one(i, &e), CHRONICLE_TORN);
@@ -446,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_search_from_anywhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_span_is_of_one_moment, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bit_turned, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
