@@ -20,7 +20,7 @@
  *	registry.c, park.c	who is in which room; input that waits
  *	leaving.c		who is to be let go, in which order
  *	replay.c, joined.c	what a new member gets of the past, and is told of its room
- *	requests.c		what a member asks us
+ *	request_text.c, requests.c	what a member asks us
  *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN

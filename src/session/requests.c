@@ -1,115 +1,60 @@
 /*
  * requests.c - see requests.h.
- *
- * One table has all there are. A text is small, or it is no request: what reads it makes a tree of
- * it, of which nobody is to set the size.
  */
 #include "session/requests.h"
 
-#include <jansson.h>
-
-#include "bus/position.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/joined.h"
 #include "session/replay.h"
+#include "session/request_text.h"
 #include "session/told.h"
 #include "session/turn.h"
 
-enum { REQUEST_MAX = 4096 }; /* bytes */
-
-struct request {
-	const char *name;
-	void (*answer)(struct conn *c, const json_t *asked);
-};
-
-static void answer_position(struct conn *c, const json_t *asked)
+static void answer_presence(struct conn *c)
 {
-	(void)asked;
-	joined_send_position(c);
-}
-
-static void answer_presence(struct conn *c, const json_t *asked)
-{
-	(void)asked;
 	if (c->endpoint->room.presence == PRESENCE_NONE)
 		told_error(c, "no-presence", "this room does not tell who is present");
 	else
 		joined_send_presence(c);
 }
 
-/* False: it has been told what is wrong. */
-static bool read_since(struct conn *c, const json_t *since, struct replay_wish *w)
+static void answer_history(struct conn *c, const struct replay_wish *w)
 {
-	w->since = since != NULL;
-	if (!since ||
-	    (json_is_string(since) &&
-	     bus_position_parse(json_string_value(since), json_string_length(since), &w->position)))
-		return true;
-	told_error(c, "bad-since", "since is to be the position of a message, as a string");
-	return false;
-}
-
-static bool read_limit(struct conn *c, const json_t *limit, struct replay_wish *w)
-{
-	const json_int_t n = limit ? json_integer_value(limit) : CONFIG_HISTORY_MAX;
-
-	w->counts = true;
-	w->count = (uint32_t)(n < CONFIG_HISTORY_MAX ? n : CONFIG_HISTORY_MAX);
-	if (!limit || (json_is_integer(limit) && n >= 0))
-		return true;
-	told_error(c, "bad-limit", "limit is to be a number of messages");
-	return false;
-}
-
-static void answer_history(struct conn *c, const json_t *asked)
-{
-	struct replay_wish w = { 0 };
-
 	if (c->endpoint->room.history == 0) {
 		told_error(c, "no-history", "messages are not kept here");
 		return;
 	}
-	if (!read_since(c, json_object_get(asked, "since"), &w) ||
-	    !read_limit(c, json_object_get(asked, "limit"), &w))
-		return;
-	replay_take_answer(c, &w);
+	replay_take_answer(c, w);
 	joined_send_history(c);
 	replay_send(c);
 }
 
-static const struct request requests[] = {
-	{ "position", answer_position },
-	{ "presence", answer_presence },
-	{ "history", answer_history },
-};
-
-static const struct request *find(const char *name)
+static void answer(struct conn *c, const struct request *r)
 {
-	for (size_t i = 0; name && i < sizeof(requests) / sizeof(*requests); i++)
-		if (strcmp(requests[i].name, name) == 0)
-			return &requests[i];
-	return NULL;
+	switch (r->name) {
+	case REQUEST_POSITION:
+		joined_send_position(c);
+		break;
+	case REQUEST_PRESENCE:
+		answer_presence(c);
+		break;
+	case REQUEST_HISTORY:
+		answer_history(c, &r->wish);
+		break;
+	}
 }
 
 /* No policy drops an answer: so one begins as long as those before it, that wait, are no more than that. */
-static void answer(struct conn *c, const json_t *asked)
+static bool takes_answer(const struct conn *c)
 {
-	const struct request *r = find(json_string_value(json_object_get(asked, "ignyx")));
-
-	if (!r)
-		told_error(c, "unknown-request",
-			   "there is no such request: see ignyxd-protocol(7)");
-	else if (output_told_waits(c) > (size_t)c->endpoint->limits.max_pending)
-		told_error(c, "slow-consumer", "what was asked for before is to be read first");
-	else
-		r->answer(c, asked);
+	return output_told_waits(c) <= (size_t)c->endpoint->limits.max_pending;
 }
 
 void request_answer(struct conn *c, const struct ws_message *m)
 {
-	json_error_t error;
-	json_t *asked;
+	struct request_error why;
+	struct request r;
 
 	if (!c->admission->member.room)
 		return;
@@ -117,15 +62,12 @@ void request_answer(struct conn *c, const struct ws_message *m)
 		told_error(c, "no-json", "requests are of clients that get the format json");
 		return;
 	}
-	if (m->len > REQUEST_MAX) {
-		told_error(c, "request-too-long", "a request has at most 4096 bytes");
-		return;
-	}
-	turn_spend_on(m->len, TURN_TREE);
-	asked = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, &error);
-	if (asked)
-		answer(c, asked);
+	if (m->len <= REQUEST_TEXT_MAX)
+		turn_spend_on(m->len, TURN_TREE);
+	if (!request_read(m->data, m->len, &r, &why))
+		told_error(c, why.word, why.text);
+	else if (takes_answer(c))
+		answer(c, &r);
 	else
-		told_error(c, "invalid-json", "a request is one JSON object");
-	json_decref(asked);
+		told_error(c, "slow-consumer", "what was asked for before is to be read first");
 }
