@@ -33,6 +33,7 @@ struct walk {
 	uint64_t tail; /* at the start */
 	uint64_t position; /* of the next entry to look at, 0: that was all */
 	uint64_t sequence; /* that it must have, 0: any */
+	uint64_t newest; /* the last number that the room has given */
 	uint64_t start; /* the room's numbers are above it */
 	uint64_t kept_from; /* position of the oldest that is kept, as it was at the start */
 	struct bus_window left; /* of what may be shown: from: a number; count and size */
@@ -71,6 +72,7 @@ static bool begin(struct walk *w, const struct bus_past *past)
 	set_limits(w, past);
 	w->start = LOAD(w->keep->start);
 	w->sequence = 0;
+	w->newest = LOAD(r->sequence);
 	w->position = atomic_load_explicit(&r->last, memory_order_acquire);
 	w->tail = atomic_load_explicit(&w->b->shared->tail, memory_order_acquire);
 	return bus_room_at(w->b, w->room) == r;
@@ -142,13 +144,18 @@ static enum bus_result step(struct walk *w, uint64_t newest, struct bus_past *pa
 	return w->head.sequence <= newest ? copy(w, past) : BUS_OK;
 }
 
-/* Behind the last step, numbers up to w->sequence are still missing. */
+/*
+ * Behind the last step, numbers up to w->sequence are still missing. Who has all that there was
+ * misses nothing, whether the last of it can still be looked at or not.
+ */
 static enum bus_result go(struct walk *w, uint64_t newest, struct bus_past *past)
 {
 	past->first = past->most;
 	past->used = 0;
 	if (!begin(w, past))
 		return BUS_GONE;
+	if (w->newest <= past->after || newest <= past->after)
+		return BUS_OK;
 	if (w->position == 0)
 		return w->start > past->after ? BUS_EMPTY : BUS_OK;
 	while (w->position != 0 && past->first > 0) {

@@ -117,6 +117,8 @@ static enum bus_result recall(const struct fixture *f, unsigned room, uint64_t n
 			      size_t space, size_t found[], size_t *n)
 {
 	*n = 0;
+	if (newest == 0)
+		return BUS_OK;
 	for (size_t i = f->count; i-- > 0 && *n < most;) {
 		const struct said *s = &f->said[i];
 
@@ -235,13 +237,36 @@ static void test_reserved_is_lost(void **state)
 	assert_int_equal(ask(f, 0, UINT64_MAX, 5, SIZE), BUS_EMPTY);
 }
 
-static enum bus_result ask_plainly(struct bus *b, struct bus_room room)
+static enum bus_result ask_behind(struct bus *b, struct bus_room room, uint64_t newest,
+				  uint64_t after)
 {
 	static struct bus_entry entries[10];
 	static uint8_t bytes[SIZE];
-	struct bus_past past = { entries, 10, 0, bytes, sizeof(bytes), 0, 0, 0 };
+	struct bus_past past = { entries, 10, 0, bytes, sizeof(bytes), 0, after, 0 };
 
-	return bus_history(b, room, UINT64_MAX, &past);
+	return bus_history(b, room, newest, &past);
+}
+
+static enum bus_result ask_plainly(struct bus *b, struct bus_room room)
+{
+	return ask_behind(b, room, UINT64_MAX, 0);
+}
+
+/* Though the last is not in the log any more: there is nothing behind it. */
+static void test_who_has_the_last_misses_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	open_rooms(f);
+	say(f, 0, 100);
+	say(f, 0, 100);
+	while (f->bus->shared->reserve <= f->said[1].position + SIZE)
+		say(f, 1, 1000);
+	assert_int_equal(ask_behind(f->bus, f->rooms[0], UINT64_MAX, 2), BUS_OK);
+	assert_int_equal(ask_behind(f->bus, f->rooms[0], 2, 2), BUS_OK);
+	assert_int_equal(ask_behind(f->bus, f->rooms[0], 1, 1), BUS_OK);
+	assert_int_equal(ask_behind(f->bus, f->rooms[0], UINT64_MAX, 1), BUS_EMPTY);
+	assert_int_equal(ask_behind(f->bus, f->rooms[0], 2, 1), BUS_EMPTY);
 }
 
 static void test_a_room_that_is_gone(void **state)
@@ -384,9 +409,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define HISTORY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		HISTORY_TEST(test_against_the_model),    HISTORY_TEST(test_up_to_the_last_byte),
-		HISTORY_TEST(test_reserved_is_lost),     HISTORY_TEST(test_a_room_that_is_gone),
-		HISTORY_TEST(test_links_that_cannot_be), HISTORY_TEST(test_while_others_write),
+		HISTORY_TEST(test_against_the_model),
+		HISTORY_TEST(test_up_to_the_last_byte),
+		HISTORY_TEST(test_reserved_is_lost),
+		HISTORY_TEST(test_a_room_that_is_gone),
+		HISTORY_TEST(test_links_that_cannot_be),
+		HISTORY_TEST(test_while_others_write),
+		HISTORY_TEST(test_who_has_the_last_misses_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
