@@ -86,7 +86,7 @@ static inline bool bus_check_window(const struct bus *b, uint32_t index, struct 
  * All that is kept is where the rooms say, ahead of what is about to be overwritten, and the sums
  * are the sums. NULL, or what is wrong.
  */
-static inline const char *bus_check_keeping(const struct bus *b)
+static inline const char *bus_check_kept(const struct bus *b)
 {
 	static uint64_t kept[BUS_GROUPS];
 	const struct bus_keeping *all = b->keeping;
@@ -115,7 +115,18 @@ static inline const char *bus_check_keeping(const struct bus *b)
 			return "the sum of a group is wrong";
 	if ((all->edge == BUS_NO_EDGE) != (size == 0))
 		return "there is an edge and nothing kept, or none";
-	if (all->edge + b->size < b->shared->tail + size)
+	return NULL;
+}
+
+/* The same behind an append, when the edge is ahead again by all that is kept. */
+static inline const char *bus_check_keeping(const struct bus *b)
+{
+	const struct bus_keeping *all = b->keeping;
+	const char *wrong = bus_check_kept(b);
+
+	if (wrong)
+		return wrong;
+	if (all->edge + b->size < b->shared->tail + all->size)
 		return "the edge is not far enough ahead";
 	return NULL;
 }
