@@ -53,7 +53,7 @@ static void check_refused(const struct request_error *why)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t *text = malloc(size > 0 ? size : 1);
+	uint8_t *text = calloc(size > 0 ? size : 1, 1);
 	struct request_error why;
 	struct request r;
 
