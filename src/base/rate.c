@@ -12,10 +12,13 @@ struct rate_size rate_size_of(int64_t every, int64_t burst)
 	return (struct rate_size){ .every = every, .depth = every * burst };
 }
 
-/* Nanoseconds until it is full. A time further ahead than that can be is one that is past. */
+/*
+ * Nanoseconds until it is full. A time further ahead than that can be is one that is past; but a
+ * little further is that of another process, whose turn began later.
+ */
 static int64_t until_full(int64_t full_at, const struct rate_size *size, int64_t now)
 {
-	return full_at > now && full_at <= now + size->depth ? full_at - now : 0;
+	return full_at > now && full_at <= now + size->depth + RATE_APART ? full_at - now : 0;
 }
 
 int64_t rate_take(struct rate *r, const struct rate_size *size, int64_t now)

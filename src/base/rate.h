@@ -25,6 +25,9 @@ struct rate {
 /* burst: how many at once; 0: what comes in a second, and at least one. */
 struct rate_size rate_size_of(int64_t every, int64_t burst);
 
+/* So far the times may be apart that processes which share a bucket take for now: nanoseconds. */
+#define RATE_APART INT64_C(1000000000)
+
 /* Takes a token at the time now (nanoseconds). 0: it has; else so many until there is one. */
 int64_t rate_take(struct rate *r, const struct rate_size *size, int64_t now);
 

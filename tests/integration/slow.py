@@ -9,6 +9,12 @@ DEFLATE = {"enabled": True, "threshold": "64", "level": 1}
 KINDS = {"plain": {}, "deflate": DEFLATE, "takeover": {**DEFLATE, "server_context_takeover": True}}
 
 
+def more_than_the_kernel_keeps():
+    """So many messages of noise(), compressed or not, that some of them must wait in the daemon."""
+    with open("/proc/sys/net/ipv4/tcp_wmem", encoding="ascii") as limits:
+        return 3 * int(limits.read().split()[2]) // 2 // 6000
+
+
 def noise(n):
     """A message whose number comes first, and that no compression makes small."""
     return b"%08d" % n + random.Random(n).randbytes(6000).hex().encode()

@@ -7,10 +7,10 @@ import pytest
 from asking import ask as admin
 from harness import wait_until
 from raw import Raw, text
-from slow import KINDS, Reader, noise
+from slow import KINDS, Reader, more_than_the_kernel_keeps, noise
 from test_format import PROTOCOL, number
 
-TOTAL = 400
+TOTAL = more_than_the_kernel_keeps()
 
 
 def room(**settings):

@@ -12,7 +12,7 @@ from asking import ask as admin, scrape
 from certificates import Authority, client
 from harness import LOCAL, wait_until
 from raw import PING, PONG, Raw, close, frame, request, text
-from slow import KINDS, Reader, noise
+from slow import KINDS, Reader, more_than_the_kernel_keeps, noise
 
 
 def room(**settings):
@@ -302,7 +302,7 @@ def listener(root, over_tls):
 @pytest.mark.parametrize("policy", ["drop_oldest", "latest"])
 def test_who_reads_slowly_gets_the_newest(daemon, root, policy, kind, over_tls):
     """Whole messages, in order, each that it gets as it was sent, and the last of all."""
-    total = 700
+    total = more_than_the_kernel_keeps()
     compression = {"compression": KINDS[kind]} if KINDS[kind] else {}
     d = daemon({"workers": 1, "listen": [listener(root, over_tls)], "max_pending": "200K",
                 "max_message": "64K", "slow_consumer": policy, "endpoints": [room(**compression)]})
@@ -320,7 +320,7 @@ def test_what_is_old_is_not_sent(daemon):
     with Raw(d.address, rcvbuf=4096) as slow, Raw(d.address) as speaker:
         slow.upgrade("/chat")
         speaker.upgrade("/chat")
-        total = 700
+        total = more_than_the_kernel_keeps()
         for n in range(total):
             if n == total - 1:
                 wait_until("all are old", lambda: any(

@@ -87,6 +87,30 @@ static void test_nonsense(void **state)
 	}
 }
 
+/* Another process has the time of its own turn, which may have begun before or after. */
+static void test_times_apart(void **state)
+{
+	static const int64_t apart[] = { 1, MS, 900 * MS };
+	const struct rate_size rare = rate_size_of(3600000 * MS, 1),
+			       size = rate_size_of(50 * MS, 4);
+	int64_t now = 5000 * MS;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(apart) / sizeof(*apart); i++) {
+		begin(NULL);
+		assert_int_equal(passes(&rare, now), 1);
+		assert_int_equal(passes(&rare, now - apart[i]), 0);
+		assert_int_equal(rate_take(&r, &rare, now - apart[i]), 3600000 * MS + apart[i]);
+		begin(NULL);
+		assert_int_equal(passes(&size, now), 4);
+		for (int turns = 0; turns < 10; turns++) {
+			assert_int_equal(passes(&size, now - apart[i]), 0);
+			assert_int_equal(passes(&size, now), 0);
+		}
+		assert_int_equal(passes(&size, now + 50 * MS), 1);
+	}
+}
+
 /* A reload may make it smaller, or larger. */
 static void test_resized(void **state)
 {
@@ -105,6 +129,7 @@ int main(void)
 		cmocka_unit_test_setup(test_burst_then_rate, begin),
 		cmocka_unit_test_setup(test_given_back, begin),
 		cmocka_unit_test_setup(test_nonsense, begin),
+		cmocka_unit_test_setup(test_times_apart, begin),
 		cmocka_unit_test_setup(test_resized, begin),
 	};
 
