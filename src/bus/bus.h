@@ -155,12 +155,6 @@ void bus_fall_behind(struct bus *b, struct bus_room room);
 void bus_catch_up(struct bus *b, struct bus_room room);
 
 /*
- * Worker: how many members it has in a room, of which it is a reader; bus_join says that it has
- * none. For who wants to know (bus_members), and nothing depends on it; see presence.h.
- */
-void bus_set_members(struct bus *b, struct bus_room room, uint32_t members);
-
-/*
  * Worker: a room, of which it is a reader, counts for an owner (not 0) from now on, as long as it has
  * any reader, and once whoever they are. An owner has at most `most` rooms; those that count already
  * are not looked at again. BUS_OK; BUS_ROOMS_FULL: it has as many, or BUS_OWNERS others have rooms, and

@@ -158,11 +158,6 @@ void bus_go(struct bus *b, struct bus_room room, uint32_t members, uint32_t plac
 	end(b, room.index);
 }
 
-void bus_set_members(struct bus *b, struct bus_room room, uint32_t members)
-{
-	bus_go(b, room, members, 0);
-}
-
 /* --- to read --- */
 
 uint32_t bus_changes(const struct bus *b, struct bus_room room)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "bus/presence.h"
 #include "test_bus_check.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 8, MANY = 200, HEAD = sizeof(struct bus_head) };
@@ -37,7 +38,7 @@ static int set_up(void **state)
 	bus_set_slot(&f->reader, 0);
 	bus_set_slot(f->author, SLOTS_WORKERS);
 	assert_int_equal(bus_join(&f->reader, "0", 1, NULL, &f->rooms[0], &sequence), BUS_OK);
-	bus_set_members(&f->reader, f->rooms[0], 7);
+	bus_go(&f->reader, f->rooms[0], 7, 0);
 	for (char name[] = "1"; name[0] < '0' + ROOMS; name[0]++)
 		assert_int_equal(bus_open(f->author, name, 1, NULL, &f->rooms[name[0] - '0']),
 				 BUS_OK);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "bus/presence.h"
 #include "test_bus_check.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 2, LOOKER = SLOTS_WORKERS };
@@ -65,7 +66,7 @@ static struct bus_room join(struct bus *b, const char *name, uint32_t members)
 	uint64_t sequence;
 
 	assert_int_equal(bus_join(b, name, strlen(name), NULL, &room, &sequence), BUS_OK);
-	bus_set_members(b, room, members);
+	bus_go(b, room, members, 0);
 	return room;
 }
 
@@ -98,13 +99,13 @@ static void test_members_of_all_workers(void **state)
 	join(b, "one", UINT32_MAX);
 	assert_int_equal(bus_members(&f->looker, one), 3 + (uint64_t)UINT32_MAX);
 	assert_int_equal(bus_members(a, two), 5);
-	bus_set_members(a, one, 4);
+	bus_go(a, one, 4, 0);
 	bus_leave(b, one);
 	assert_int_equal(bus_members(&f->looker, one), 4);
 	bus_leave(a, one);
 	assert_int_equal(bus_members(&f->looker, one), 0);
-	bus_set_members(a, (struct bus_room){ one.id, ROOMS }, 1);
-	bus_set_members(a, (struct bus_room){ one.id + 77, one.index }, 1);
+	bus_go(a, (struct bus_room){ one.id, ROOMS }, 1, 0);
+	bus_go(a, (struct bus_room){ one.id + 77, one.index }, 1, 0);
 	assert_int_equal(bus_members(&f->looker, (struct bus_room){ one.id, ROOMS }), 0);
 	assert_int_equal(bus_members(&f->looker, (struct bus_room){ one.id + 77, one.index }), 0);
 }
@@ -123,7 +124,7 @@ static void test_members_of_the_dead(void **state)
 	begin_as(f, a, 0);
 	assert_int_equal(bus_join(a, "room", 4, NULL, &room, &sequence), BUS_OK);
 	assert_int_equal(bus_members(&f->looker, room), 5);
-	bus_set_members(a, room, 1);
+	bus_go(a, room, 1, 0);
 	assert_int_equal(bus_members(&f->looker, room), 6);
 
 	bus_leave(a, room);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "bus/presence.h"
 #include "test_bus_check.h"
 
 enum { SIZE = 131072, LAG = 32768, ROOMS = 4, ITEMS = BUS_KEY_ITEMS + 1 };
@@ -77,9 +78,9 @@ static void test_once(void **state)
 {
 	struct fixture *f = *state;
 
-	bus_set_members(&f->reader, f->room, 7);
+	bus_go(&f->reader, f->room, 7, 0);
 	assert_int_equal(publish(f, 1, 1, 3), BUS_OK);
-	bus_set_members(&f->reader, f->room, 8);
+	bus_go(&f->reader, f->room, 8, 0);
 	assert_int_equal(publish(f, 2, 1, 1), BUS_OK);
 	assert_int_equal(f->items[0].sequence, 4);
 	assert_int_equal(f->items[0].members, 8);

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "bus/presence.h"
 #include "bus_step.h"
 
 enum { LAG = 8192, ROOMS = 3 };
@@ -414,17 +415,17 @@ static void check_members(struct fixture *f)
 
 static void say_how_many(struct fixture *f)
 {
-	bus_set_members(&f->other, f->room, 3);
+	bus_go(&f->other, f->room, 3, 0);
 	join_room(f);
-	bus_set_members(f->victim, f->room, 5);
+	bus_go(f->victim, f->room, 5, 0);
 }
 
 static void come_and_go(struct fixture *f)
 {
-	bus_set_members(f->victim, f->room, 7);
+	bus_go(f->victim, f->room, 7, 0);
 	bus_leave(f->victim, f->room);
 	join_room(f);
-	bus_set_members(f->victim, f->room, 9);
+	bus_go(f->victim, f->room, 9, 0);
 }
 
 static void test_members(void **state)
@@ -558,7 +559,7 @@ static void join_one(struct fixture *f, char letter, uint32_t number)
 	assert_int_equal(bus_join(&f->other, &letter, 1, NULL, &f->held[2], &sequence), BUS_OK);
 	for (uint32_t i = 0; i < number; i++)
 		assert_int_equal(bus_append(&f->other, f->held[2], &meta, &part, 1), BUS_OK);
-	bus_set_members(&f->other, f->held[2], number);
+	bus_go(&f->other, f->held[2], number, 0);
 	bus_advance(&f->other, f->other.shared->tail);
 }
 

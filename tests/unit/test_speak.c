@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "bus/bus_internal.h"
+#include "bus/presence.h"
 #include "session/worker.h"
 
 #define ROOM(settings)                                                                             \
@@ -79,7 +80,7 @@ static void test_members_elsewhere(void **state)
 	assert_int_equal(ask(&a), 101);
 	bus_set_slot(worker.bus, OTHER_SLOT);
 	assert_int_equal(bus_join(worker.bus, "/", 1, NULL, &room, &sequence), BUS_OK);
-	bus_set_members(worker.bus, room, 1);
+	bus_go(worker.bus, room, 1, 0);
 	bus_set_slot(worker.bus, WORKER_SLOT);
 	check_full(&c);
 	/* it died */
