@@ -32,7 +32,7 @@ bool placed_is_ok(struct request *r, enum bus_result result)
 		return false;
 	default:
 		answer_error(r, 404, "no-such-room",
-			     "nobody is in a room of this path, nor does it keep a message");
+			     "nobody is in a room of this path, nor is a message of it in the log");
 		return false;
 	}
 }

@@ -9,12 +9,12 @@
 
 #include "admin/admin_internal.h"
 #include "admin/paging.h"
+#include "admin/placed.h"
 #include "admin/request.h"
 #include "admin/resources.h"
 #include "admin/values.h"
 #include "base/clock.h"
 #include "bus/bus.h"
-#include "session/session.h"
 
 enum { PLACES = 4096 }; /* of the directory, that one page goes over */
 
@@ -65,25 +65,12 @@ static void one(struct request *r)
 {
 	static struct bus_listed l;
 	struct bus_room room;
+	enum bus_result result = bus_find(admin.bus, r->rest, strlen(r->rest), &room);
 
-	switch (bus_find(admin.bus, r->rest, strlen(r->rest), &room)) {
-	case BUS_OK:
-		if (bus_list(admin.bus, room.index, &l) && l.room.id == room.id) {
-			answer_json(r, 200, json_of_room(&l));
-			return;
-		}
-		break;
-	case BUS_CORRUPT:
-		session_bus_corrupt();
-	case BUS_FULL:
-		answer_error(r, 503, "busy", "the log is busy; try again in a moment");
-		return;
-	default:
-		break;
-	}
-	answer_error(r, 404, "no-such-room",
-		     "nobody is in a room of this path, nor is a message "
-		     "of it in the log");
+	if (result == BUS_OK && !(bus_list(admin.bus, room.index, &l) && l.room.id == room.id))
+		result = BUS_GONE;
+	if (placed_is_ok(r, result))
+		answer_json(r, 200, json_of_room(&l));
 }
 
 void rooms_get(struct request *r)
