@@ -249,7 +249,8 @@ static bool is_too_much(const struct conn *c, size_t len)
 	const struct uncompressed *u = &c->deflate->waiting;
 
 	return u->count > 0 && !u->list &&
-	       u->bytes - u->told + len > (size_t)c->endpoint->limits.max_pending;
+	       (u->count >= UNCOMPRESSED_MOST ||
+		u->bytes - u->told + len > (size_t)c->endpoint->limits.max_pending);
 }
 
 /*

@@ -111,6 +111,15 @@ static inline void turn_spend_on(uint64_t bytes, enum turn_cost per_kib)
 	this_turn.credit -= turn_cost_of(bytes, per_kib);
 }
 
+/* So many, each of which costs that. */
+static inline void turn_spend_on_each(uint64_t count, enum turn_cost each)
+{
+	const uint64_t cost = count * each;
+
+	turn_counters_spend(cost);
+	this_turn.credit -= cost < TURN_STEP ? (uint32_t)cost : TURN_STEP;
+}
+
 /* Looks at the clock. True: this part is over. */
 bool turn_look(void);
 

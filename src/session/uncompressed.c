@@ -179,6 +179,7 @@ bool uncompressed_drop(struct uncompressed *u, bool but_first, const struct gap_
 		before = m;
 	if (!m)
 		return false;
+	turn_spend(TURN_MESSAGE);
 	if (told)
 		lost = link_mark_gap(m->as, told->newest);
 	if (!before)
@@ -205,6 +206,7 @@ void uncompressed_shift(struct uncompressed *u)
 
 void uncompressed_forget(struct uncompressed *u)
 {
+	turn_spend_on_each(u->count, TURN_MESSAGE);
 	while (u->count > 0)
 		uncompressed_shift(u);
 }

@@ -24,8 +24,8 @@
 struct conn;
 struct counted;
 
-/* How many long messages are under way. */
-enum { UNCOMPRESSED_LONG = 8 };
+/* How many long messages are under way; and how many of a connection wait at most, however short. */
+enum { UNCOMPRESSED_LONG = 8, UNCOMPRESSED_MOST = 65536 };
 
 struct uncompressed_message {
 	STAILQ_ENTRY(uncompressed_message) next;

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "session/link.h"
+#include "session/turn.h"
 
-enum { PIECES_FIRST = 4 };
+/* OLD_MOST: messages that are dropped for their age in one go, a millisecond's worth. */
+enum { PIECES_FIRST = 4, OLD_MOST = 250000 };
 
 size_t unsent_bytes;
 
@@ -243,6 +245,7 @@ static bool count_begun(struct unsent *b, uint32_t *count)
 struct dropping {
 	size_t most; /* bytes that may wait, */
 	uint32_t before; /* if they began to wait then or later */
+	size_t limit; /* messages that are dropped at most */
 	const struct gap_form *form;
 	uint32_t behind; /* pieces from the one on that is looked at */
 	size_t messages;
@@ -252,7 +255,7 @@ struct dropping {
 
 static bool is_over(const struct unsent *b, const struct dropping *d, const struct piece *p)
 {
-	return p->kind == LINK_MESSAGE &&
+	return p->kind == LINK_MESSAGE && d->messages < d->limit &&
 	       (b->bytes - b->told > d->most || (int32_t)(p->since - d->before) < 0);
 }
 
@@ -396,7 +399,7 @@ static bool drop(struct unsent *b, struct dropping *d)
 
 bool unsent_drop(struct unsent *b, size_t most, const struct gap_form *form, size_t *n)
 {
-	struct dropping d = { .most = most, .form = form };
+	struct dropping d = { .most = most, .limit = SIZE_MAX, .form = form };
 	bool done;
 
 	*n = 0;
@@ -404,19 +407,21 @@ bool unsent_drop(struct unsent *b, size_t most, const struct gap_form *form, siz
 		return true;
 	d.before = unsent_since(b);
 	done = drop(b, &d);
+	turn_spend_on_each(d.messages, TURN_PASS);
 	*n = d.messages;
 	return done;
 }
 
 bool unsent_drop_old(struct unsent *b, uint32_t before, const struct gap_form *form, size_t *n)
 {
-	struct dropping d = { .most = SIZE_MAX, .before = before, .form = form };
+	struct dropping d = { .most = SIZE_MAX, .before = before, .limit = OLD_MOST, .form = form };
 	bool done;
 
 	*n = 0;
 	if (b->bytes == 0 || (int32_t)(unsent_since(b) - before) >= 0)
 		return true;
 	done = drop(b, &d);
+	turn_spend_on_each(d.messages, TURN_PASS);
 	*n = d.messages;
 	return done;
 }

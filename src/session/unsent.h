@@ -73,7 +73,8 @@ size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole);
 
 /*
  * Forgets messages, the oldest first, of which nothing has left: until no more than `most` bytes
- * wait that were not told; or those that began to wait before a tick. *n: how many they were. form:
+ * wait that were not told; or those that began to wait before a tick, of very many not all of them
+ * at once. *n: how many they were. form:
  * of the gaps that they leave, NULL: none. False: no memory.
  */
 bool unsent_drop(struct unsent *b, size_t most, const struct gap_form *form, size_t *n);

@@ -629,6 +629,58 @@ static void test_old_ones_go(void **state)
 	session.now = began;
 }
 
+static int64_t spent(void)
+{
+	const int64_t spent = TURN_STEP - this_turn.credit;
+
+	this_turn.credit = TURN_STEP;
+	return spent;
+}
+
+/* Nobody sends as many in one turn, but they may wait for one who does not read. */
+static void test_dropping_is_charged(void **state)
+{
+	enum { MANY = 5000 };
+
+	(void)state;
+	wire.takes = 0;
+	for (int i = 0; i < MANY; i++)
+		put(1, 10, LINK_MESSAGE, PLENTY, LINK_DROP_OLDEST);
+	spent();
+	put(2, 10, LINK_MESSAGE, PLENTY, LINK_DROP_OTHERS);
+	assert_int_equal(l.dropped, MANY);
+	assert_in_range(spent(), MANY * TURN_PASS, 2 * MANY * TURN_PASS);
+	assert_int_equal(link_settle(&l), LINK_DROPPED);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_wire("2");
+}
+
+/* However many are old: the rest goes with the next look, ahead of what is not. */
+static void test_of_very_many_old_ones_some_go(void **state)
+{
+	enum { MANY = 300000, AT_ONCE = 250000 };
+	const uint32_t began = session.now;
+
+	(void)state;
+	session.now = 1000;
+	wire.takes = 0;
+	for (int i = 0; i < MANY; i++)
+		put(1, 10, LINK_MESSAGE, PLENTY, LINK_DROP_OLDEST);
+	session.now = 1100;
+	put_numbers("4", PLENTY, LINK_DROP_OLDEST);
+	spent();
+	link_drop_old(&l, 1100, NULL);
+	assert_int_equal(l.dropped, AT_ONCE);
+	assert_int_equal(link_unsent(&l), (MANY + 1 - AT_ONCE) * 10);
+	assert_int_equal(spent(), TURN_STEP);
+	link_drop_old(&l, 1100, NULL);
+	assert_int_equal(l.dropped, MANY);
+	assert_int_equal(link_settle(&l), LINK_DROPPED);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_wire("4");
+	session.now = began;
+}
+
 /* --- against a model --- */
 
 /*
@@ -960,6 +1012,8 @@ int main(void)
 		TEST(test_oldest_gives_way),
 		TEST(test_latest_alone),
 		TEST(test_old_ones_go),
+		TEST(test_dropping_is_charged),
+		TEST(test_of_very_many_old_ones_some_go),
 		TEST(test_against_model),
 		TEST(test_what_waits),
 		TEST(test_much_is_written_in_portions),

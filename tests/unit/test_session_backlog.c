@@ -783,6 +783,25 @@ static void test_takeover_is_slow(void **state)
 	disconnect(&b);
 }
 
+/* What each of them costs beside its bytes has a bound as well: max_pending is for more of them. */
+static void test_takeover_of_very_short_ones(void **state)
+{
+	size_t sent = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/own") ASKS "\r\n");
+	block(&a);
+	for (; a.conn->state_now == CONN_OPEN && sent < 244 * 1024; sent += 512) {
+		for (int i = 0; i < 512; i++)
+			append("/own", "x", 1);
+		turn();
+		assert_true(a.conn->deflate->waiting.count <= UNCOMPRESSED_MOST);
+	}
+	assert_int_equal(a.conn->reason, REASON_SLOW_CONSUMER);
+	assert_in_range(sent, UNCOMPRESSED_MOST, UNCOMPRESSED_MOST + 2 * 512);
+	disconnect(&a);
+}
+
 /* The close frame comes behind what was to be sent before it. */
 static void test_close_behind_what_waits(void **state)
 {
@@ -981,6 +1000,7 @@ int main(void)
 		TEST(test_takeover_when_the_socket_takes_it),
 		TEST(test_a_new_compressor_is_charged),
 		TEST(test_takeover_is_slow),
+		TEST(test_takeover_of_very_short_ones),
 		TEST(test_close_behind_what_waits),
 		TEST(test_close_is_never_too_much),
 		TEST(test_echo_that_is_behind),
