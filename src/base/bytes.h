@@ -19,6 +19,9 @@ static inline unsigned char *bytes_copy(void *to, const void *from, size_t n)
 	return (unsigned char *)to + n;
 }
 
+/* The same of a literal text, without its NUL. */
+#define BYTES_PUT(to, text) bytes_copy(to, text, sizeof(text) - 1)
+
 /* How many bytes the parts have together. */
 static inline size_t bytes_of_parts(const struct iovec *parts, int count)
 {

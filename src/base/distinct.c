@@ -11,13 +11,7 @@
 
 #include <sys/random.h>
 
-/* What splitmix64 does with its counter. */
-static uint64_t mix(uint64_t h)
-{
-	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9;
-	h = (h ^ h >> 27) * 0x94d049bb133111eb;
-	return h ^ h >> 31;
-}
+#include "base/mix.h"
 
 /* Without one it is the same for all: then the number can be made smaller than it is. */
 static uint64_t secret(void)
@@ -31,7 +25,7 @@ static uint64_t secret(void)
 
 void distinct_add(struct distinct *d, uint64_t key)
 {
-	uint64_t h = mix(mix(key ^ secret()) + secret());
+	uint64_t h = mix64(mix64(key ^ secret()) + secret());
 
 	d->bits[h % DISTINCT_BITS / 64] |= UINT64_C(1) << h % 64;
 }

@@ -56,15 +56,8 @@ static struct {
 
 static bool write_text(const struct room *r, const char *type)
 {
-	static const char begin[] = "{\"type\":\"", room[] = "\",\"room\":\"";
-	struct buffer *out = &announcing.text;
-
-	buffer_reset(out, KEPT);
-	return buffer_append(out, begin, sizeof(begin) - 1) &&
-	       buffer_append(out, type, strlen(type)) &&
-	       buffer_append(out, room, sizeof(room) - 1) &&
-	       buffer_append(out, r->envelope.room, r->envelope.room_len) &&
-	       buffer_append(out, "\"", 1);
+	buffer_reset(&announcing.text, KEPT);
+	return envelope_begin(&r->envelope, type, &announcing.text);
 }
 
 /* What was written becomes a frame, behind those that there are. */
@@ -85,6 +78,7 @@ static bool put_frame(struct announcement *a)
 	a->frames[b->entries++].e =
 		(struct bus_entry){ .sequence = UINT64_MAX, .frame_len = n + text->len };
 	b->bytes += n + text->len;
+	turn_spend_on(n + text->len, TURN_KEEP);
 	return true;
 }
 
@@ -92,15 +86,9 @@ static bool put_frame(struct announcement *a)
 static void seal(struct announcement *a, int kind)
 {
 	struct batch *b = &a->batch;
-	size_t at = 0;
 
-	for (size_t i = 0; i < b->entries; i++) {
-		a->frames[i].e.frame = b->frames->bytes + at;
-		at += a->frames[i].e.frame_len;
-		a->frames[i].next = i + 1 < b->entries ? &a->frames[i + 1] : NULL;
-		b->first = a->frames;
-		b->last = &a->frames[i];
-	}
+	if (b->entries > 0)
+		batch_link(b, a->frames, b->frames->bytes);
 	b->told = true;
 	a->renditions.kind = kind;
 }

@@ -8,13 +8,11 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/digits.h"
+#include "base/mix.h"
 #include "bus/presence.h"
 #include "config/config.h"
 #include "session/session.h"
 #include "session/turn.h"
-
-/* A text without its NUL. */
-#define PUT(out, text) bytes_copy(out, text, sizeof(text) - 1)
 
 #define MEMBERS ",\"members\":"
 #define WHO ",\"who\":["
@@ -66,14 +64,6 @@ static enum bus_presence list(struct attendance *a, struct bus_room room, size_t
 	return found;
 }
 
-/* As of splitmix64. */
-static uint64_t mixed(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 /* Odd if it is listed, so that one that is never is taken for one that is not. */
 static uint64_t mark_of(const struct attendance *a)
 {
@@ -82,7 +72,7 @@ static uint64_t mark_of(const struct attendance *a)
 	if (!a->listed)
 		return (a->members + 1) << 1;
 	for (size_t i = 0; i < a->count; i++)
-		sum += mixed(a->ids[i]);
+		sum += mix64(a->ids[i]);
 	return sum << 1 | 1;
 }
 
@@ -115,9 +105,9 @@ static bool append(struct buffer *out, uint64_t members, const uint64_t *ids, si
 
 	if (!buffer_reserve(out, FIXED + count * EACH))
 		return false;
-	at = digits_put(PUT(out->p + out->len, MEMBERS), members, 10);
+	at = digits_put(BYTES_PUT(out->p + out->len, MEMBERS), members, 10);
 	if (listed)
-		at = PUT(at, WHO);
+		at = BYTES_PUT(at, WHO);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			*at++ = ',';

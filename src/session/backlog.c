@@ -124,16 +124,7 @@ static void drop_batch(struct backlog *b, struct backlog_batch *w)
 /* Who points to whom in a batch that stays as it is. */
 static void seal(struct backlog_batch *w)
 {
-	const uint8_t *frame = w->batch.frames->bytes;
-
-	for (size_t i = 0; i < w->batch.entries; i++) {
-		struct batched *e = &w->entries[i];
-
-		e->next = i + 1 < w->batch.entries ? e + 1 : NULL;
-		e->e.frame = frame;
-		frame += e->e.frame_len;
-	}
-	w->batch.first = w->entries;
+	batch_link(&w->batch, w->entries, w->batch.frames->bytes);
 	w->begun = true;
 }
 

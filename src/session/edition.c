@@ -68,17 +68,7 @@ static bool add(struct edition *e, const struct batched *from, const struct enve
 /* Frames may have moved up to here. */
 static void seal(struct edition *e, const struct batch *b)
 {
-	const uint8_t *frame = e->batch.frames ? e->batch.frames->bytes : e->bytes.p;
-
-	for (size_t i = 0; i < e->batch.entries; i++) {
-		struct batched *made = &e->entries[i];
-
-		made->e.frame = frame;
-		frame += made->e.frame_len;
-		made->next = i + 1 < e->batch.entries ? made + 1 : NULL;
-		e->batch.last = made;
-	}
-	e->batch.first = e->entries;
+	batch_link(&e->batch, e->entries, e->batch.frames ? e->batch.frames->bytes : e->bytes.p);
 	e->batch.selective = b->selective;
 	e->batch.numbered = true;
 }

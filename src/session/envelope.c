@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/digits.h"
 #include "bus/bus.h"
@@ -17,12 +18,11 @@
 #include "proto/frame.h"
 #include "proto/json_string.h"
 
-/* A text without its NUL. */
-#define PUT(out, text) bytes_copy(out, text, sizeof(text) - 1)
-
-#define BEGIN "{\"type\":\"message\",\"room\":\""
+#define TYPE "{\"type\":\""
+#define ROOM "\",\"room\":\""
+#define BEGIN TYPE "message" ROOM
 #define POSITION "\",\"position\":\""
-#define GAP_BEGIN "{\"type\":\"gap\",\"room\":\""
+#define GAP_BEGIN TYPE "gap" ROOM
 #define GAP_FROM "\",\"from\":\""
 #define GAP_TO "\",\"to\":\""
 #define TIME "\",\"time\":"
@@ -67,7 +67,21 @@ bool envelope_make(struct envelope *v, const char *room, uint64_t epoch)
 	v->gap.head = out;
 	out = put_head(out, GAP_BEGIN, v, GAP_FROM, position);
 	v->gap.middle = out;
-	bytes_copy(PUT(out, GAP_TO), position, n);
+	bytes_copy(BYTES_PUT(out, GAP_TO), position, n);
+	return true;
+}
+
+bool envelope_begin(const struct envelope *v, const char *type, struct buffer *out)
+{
+	const size_t len = strlen(type);
+	uint8_t *end;
+
+	if (!buffer_reserve(out, sizeof(TYPE) + len + sizeof(ROOM) + v->room_len + 1))
+		return false;
+	end = bytes_copy(BYTES_PUT(out->p + out->len, TYPE), type, len);
+	end = bytes_copy(BYTES_PUT(end, ROOM), v->room, v->room_len);
+	*end++ = '"';
+	out->len = (size_t)(end - out->p);
 	return true;
 }
 
@@ -93,7 +107,7 @@ static uint8_t *put_time(uint8_t *out, int64_t ms)
 static uint8_t *put_sender(uint8_t *out, uint64_t id)
 {
 	if (id == 0)
-		return PUT(out, "null");
+		return BYTES_PUT(out, "null");
 	*out++ = '"';
 	out = digits_put(out, id, 16);
 	*out++ = '"';
@@ -104,8 +118,8 @@ static size_t write_numbers(char *text, const struct bus_entry *e)
 {
 	uint8_t *begin = (uint8_t *)text, *out = begin;
 
-	out = PUT(digits_put(out, e->sequence, 10), TIME);
-	out = PUT(put_time(out, e->meta.time), SENDER);
+	out = BYTES_PUT(digits_put(out, e->sequence, 10), TIME);
+	out = BYTES_PUT(put_time(out, e->meta.time), SENDER);
 	return (size_t)(put_sender(out, e->meta.sender) - begin);
 }
 
@@ -136,13 +150,13 @@ uint8_t *envelope_write(uint8_t *out, const struct envelope *v, const struct env
 	out = bytes_copy(out, v->head, v->head_len);
 	out = bytes_copy(out, x->numbers, x->numbers_len);
 	if (x->json)
-		return PUT(bytes_copy(PUT(out, VALUE), x->data, x->len), VALUE_END);
+		return BYTES_PUT(bytes_copy(BYTES_PUT(out, VALUE), x->data, x->len), VALUE_END);
 	if (x->binary) {
-		out = PUT(out, BASE64);
+		out = BYTES_PUT(out, BASE64);
 		base64_write((char *)out, x->data, x->len);
 		out += base64_size(x->len);
 	} else {
-		out = json_escape(PUT(out, DATA), x->data, x->len);
+		out = json_escape(BYTES_PUT(out, DATA), x->data, x->len);
 	}
-	return PUT(out, END);
+	return BYTES_PUT(out, END);
 }

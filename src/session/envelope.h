@@ -16,6 +16,7 @@
 
 #include "session/gap.h"
 
+struct buffer;
 struct bus_entry;
 
 /* What those of one room have in common. Zeroed: nothing was made yet. */
@@ -30,6 +31,9 @@ struct envelope {
 /* Makes it for a room, by its name, and the log's epoch. False: no memory. */
 bool envelope_make(struct envelope *v, const char *room, uint64_t epoch);
 void envelope_free(struct envelope *v);
+
+/* Appends {"type":TYPE,"room":NAME to what is told in the format. False: no memory. */
+bool envelope_begin(const struct envelope *v, const char *type, struct buffer *out);
 
 enum { ENVELOPE_NUMBERS_MAX = 128 };
 

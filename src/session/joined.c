@@ -24,16 +24,10 @@ enum { FIXED_MAX = 320, KEPT = 64 * 1024 };
 
 static struct buffer out;
 
-/* {"type":TYPE,"room":NAME */
 static bool begin(const struct room *r, const char *type)
 {
-	char text[FIXED_MAX];
-	int n = snprintf(text, sizeof(text), "{\"type\":\"%s\",\"room\":\"", type);
-
 	buffer_reset(&out, KEPT);
-	return buffer_append(&out, text, (size_t)n) &&
-	       buffer_append(&out, r->envelope.room, r->envelope.room_len) &&
-	       buffer_append(&out, "\"", 1);
+	return envelope_begin(&r->envelope, type, &out);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include <search.h>
 #include <stdlib.h>
 
+#include "base/mix.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -27,21 +28,13 @@ static struct {
 	uint64_t seed;
 } sets[LEAVING_SETS];
 
-/* A bijection (the finalizer of splitmix64), so that no two keys are the same. */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 uint64_t leaving_random(void)
 {
 	static uint64_t state;
 
 	if (state == 0)
 		state = (uint64_t)session_clock_us() ^ session.next_conn;
-	return mix(state += 0x9e3779b97f4a7c15);
+	return mix64(state += MIX_STEP);
 }
 
 static uint64_t key_of(enum leaving_set set, const struct conn *c)
@@ -52,7 +45,7 @@ static uint64_t key_of(enum leaving_set set, const struct conn *c)
 	case LEAVING_NEWEST:
 		return ~c->id;
 	default:
-		return mix(c->id ^ sets[set].seed);
+		return mix64(c->id ^ sets[set].seed);
 	}
 }
 

@@ -47,6 +47,21 @@ static inline uint64_t batch_mark(const struct batch *b, size_t len, uint64_t nu
 }
 
 /*
+ * The entries of a batch lie in one row, and their frames one behind the other from `frames` on, each
+ * of the length that is in its entry: they are told where, and linked.
+ */
+static inline void batch_link(struct batch *b, struct batched *entries, const uint8_t *frames)
+{
+	for (size_t i = 0; i < b->entries; i++) {
+		entries[i].e.frame = frames;
+		entries[i].next = i + 1 < b->entries ? &entries[i + 1] : NULL;
+		frames += entries[i].e.frame_len;
+	}
+	b->first = b->entries > 0 ? entries : NULL;
+	b->last = b->entries > 0 ? &entries[b->entries - 1] : NULL;
+}
+
+/*
  * A batch as members of one class (compress_class, 0: plain) get it: all of it, and how long each
  * entry is in it.
  */

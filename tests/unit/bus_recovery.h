@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 
+#include "base/mix.h"
 #include "test_bus_check.h"
 
 enum {
@@ -116,11 +117,7 @@ __attribute__((format(printf, 2, 3))) static inline void tell(const struct model
 /* SplitMix64, of which each step has its own. */
 static inline unsigned draw(struct model *m, unsigned below)
 {
-	uint64_t z = m->draws += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return (unsigned)((z ^ z >> 31) >> 32) % below;
+	return (unsigned)(mix64(m->draws += MIX_STEP) >> 32) % below;
 }
 
 static inline void worker_begins(struct model *m, unsigned i)
