@@ -90,6 +90,9 @@ enum { CONFIG_PRESENCE_MAX = 5000 }; /* of how many it is told who they are, at 
 /* Messages that a room keeps, at most. */
 enum { CONFIG_HISTORY_MAX = 10000 };
 
+/* Bytes of the name of a user, which is UTF-8 without control characters. */
+enum { CONFIG_USER_MAX = 128 };
+
 /* Who asks for this subprotocol gets the format "json", where it may be had. */
 #define CONFIG_ROOM_SUBPROTOCOL "ignyx.room.v1"
 

@@ -137,7 +137,7 @@ static enum reason prepare(struct conn *c, const char *name, const struct http_h
 		return REASON_SHUTDOWN;
 	if (is_drained(c))
 		return REASON_DRAINED;
-	if (!conn_admit(c, c->endpoint, name) || !texts_keep(c, c->endpoint, name))
+	if (!conn_admit(c, c->endpoint, name, NULL) || !texts_keep(c, c->endpoint, name))
 		return REASON_NO_MEMORY;
 	if (c->endpoint->has_room)
 		c->admission->member.json = wants_json(c, h);

@@ -21,28 +21,31 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
 		config_unref((struct config *)old->config);
 }
 
-/* One piece of memory: the admission, the behaviour's state, the name. */
-static struct admission *make_admission(size_t state, const char *name)
+/* One piece of memory: the admission, the behaviour's state, the name, the user. */
+static struct admission *make_admission(size_t state, const char *name, const char *user)
 {
-	size_t size = name ? strlen(name) + 1 : 0;
-	struct admission *a = calloc(1, sizeof(*a) + state + size);
+	const size_t name_size = name ? strlen(name) + 1 : 0,
+		     user_size = user ? strlen(user) + 1 : 0;
+	struct admission *a = calloc(1, sizeof(*a) + state + name_size + user_size);
 
 	if (a && name)
-		a->name = memcpy((char *)a->state + state, name, size);
+		a->name = memcpy((char *)a->state + state, name, name_size);
+	if (a && user)
+		a->user = memcpy((char *)a->state + state + name_size, user, user_size);
 	return a;
 }
 
 /* Who has no name is in no room, and nothing points to its admission. */
-bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name)
+bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name, const char *user)
 {
 	const size_t state = e->behaviour->state_size;
 	struct admission *a = c->admission, *made;
 
 	if (!e->has_room && !e->placeholders)
 		name = NULL;
-	if (a ? a->name || !name : state == 0 && !name)
+	if (a ? a->name || !name : state == 0 && !name && !user)
 		return true;
-	made = make_admission(state, name);
+	made = make_admission(state, name, a ? a->user : user);
 	if (!made)
 		return false;
 	if (a)
@@ -55,6 +58,11 @@ bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *nam
 const char *conn_name(const struct conn *c)
 {
 	return c->admission && c->admission->name ? c->admission->name : c->endpoint->path;
+}
+
+const char *conn_user(const struct conn *c)
+{
+	return c->admission ? c->admission->user : NULL;
 }
 
 const char *conn_room(const struct conn *c)

@@ -103,6 +103,7 @@ struct admission {
 	 * rooms nor placeholders, and the path is the endpoint's.
 	 */
 	const char *name;
+	const char *user; /* who it is, of at most CONFIG_USER_MAX bytes; NULL: nobody knows */
 	max_align_t state[]; /* the behaviour's */
 };
 
@@ -156,14 +157,18 @@ struct conn {
 /* A connection keeps the snapshot of its endpoint alive. */
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 /*
- * Makes c's admission to an endpoint, by a path that led there (config_route), with state for its
- * behaviour; where nothing is needed none is made. One that has been let in keeps the admission
- * that it has, but for a name that it had no use for at an endpoint before. False: no memory.
+ * Makes c's admission to an endpoint, by a path that led there (config_route), of a user (NULL: nobody
+ * knows), with state for its behaviour; where nothing is needed none is made. One that has been let in
+ * keeps the admission that it has, its user too, but for a name that it had no use for at an endpoint
+ * before. False: no memory.
  */
-bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name);
+bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name,
+		const char *user);
 /* The path that it came by, as it matched. It is open, or was. */
 const char *conn_name(const struct conn *c);
-/* The same where it is the name of a room that it may be in; NULL: it is not. */
+/* Who it is: text without control characters, of at most CONFIG_USER_MAX bytes. NULL: nobody knows. */
+const char *conn_user(const struct conn *c);
+/* Its path where that is the name of a room that it may be in; NULL: it is not. */
 const char *conn_room(const struct conn *c);
 /* Makes c->extra if it is not there. NULL: no memory. */
 struct conn_extra *conn_need_extra(struct conn *c);

@@ -128,7 +128,7 @@ static void move_open(struct conn *c)
 	struct metrics_cell *cell = c->endpoint->cell;
 
 	/* Without memory for its name it would not be found again, nor would it say what it is to. */
-	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c)) ||
+	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c), NULL) ||
 	    !texts_keep(c, e, conn_name(c))) {
 		reload.closed++;
 		close_removed(c);
