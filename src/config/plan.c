@@ -161,11 +161,15 @@ static void plan_removed_endpoint(const struct plan *p, struct plan_item *item,
 static const struct config_endpoint *find_taken(const struct plan *p, const char *path,
 						unsigned *compares)
 {
-	for (size_t i = 0; i<p->old->endpoint_count && * compares> 0; i++) {
-		const struct config_endpoint *e = &p->old->endpoints[i];
+	const struct config *old = p->old;
+
+	for (size_t i = 0; i < old->endpoint_count; i++) {
+		const struct config_endpoint *e = &old->endpoints[i];
 
 		if (!e->placeholders)
 			continue;
+		if (*compares == 0)
+			break;
 		--*compares;
 		if (path_takes_from(path, e->path))
 			return e;

@@ -4,6 +4,7 @@
 #ifndef TESTS_BUS_STEP_H
 #define TESTS_BUS_STEP_H
 
+#include "skipping.h"
 #include "step.h"
 #include "test_bus_check.h"
 
@@ -83,12 +84,6 @@ static inline void end(struct fixture *f, pid_t pid)
 	bus_clear_slot(f->victim, f->slot);
 }
 
-static inline void skip_for(const char *why)
-{
-	print_message("SKIPPED: %s\n", why);
-	skip();
-}
-
 /*
  * Kills after 0, 1, 2 ... instructions of the call, or in strides that make about kills_wanted of them;
  * check looks at what is left each time. Returns how many they were.
@@ -101,7 +96,7 @@ static inline unsigned kill_everywhere(struct fixture *f, void (*prepare)(struct
 	pid_t pid = start(f, prepare, call);
 
 	if (pid < 0)
-		skip_for("needs ptrace, which is not allowed here");
+		skip_for(NO_PTRACE);
 	length = step(pid, TOO_MANY_STEPS);
 	end(f, pid);
 	check(f);
@@ -145,7 +140,7 @@ static inline void meddle_everywhere(struct fixture *f, void (*prepare)(struct f
 	prepare(f);
 	pid = start(f, NULL, call);
 	if (pid < 0)
-		skip_for("needs ptrace, which is not allowed here");
+		skip_for(NO_PTRACE);
 	stride = step(pid, TOO_MANY_STEPS) / MEDDLINGS + 1;
 	end(f, pid);
 	for (unsigned at = 0, more = 1; more && at < TOO_MANY_STEPS; at += stride) {

@@ -21,6 +21,7 @@
 #include "base/slots.h"
 #include "base/tally.h"
 #include "failing.h"
+#include "skipping.h"
 #include "step.h"
 
 enum { PLACES = 1024, PROCESSES = 6, KEYS = 3, TOO_MANY_STEPS = 400000 };
@@ -372,8 +373,7 @@ static size_t find_changes(void (*call)(void), unsigned *at, size_t most, unsign
 	size_t n = 0;
 
 	if (pid < 0) {
-		print_message("SKIPPED: needs ptrace, which is not allowed here\n");
-		skip();
+		skip_for(NO_PTRACE);
 	}
 	for (*length = 0; step(pid, 1) == 1; ++*length) {
 		assert_in_range(*length, 0, TOO_MANY_STEPS);
@@ -474,7 +474,7 @@ static void test_one_that_stands_still(void **state)
 
 	(void)state;
 	if (pid < 0)
-		skip();
+		skip_for(NO_PTRACE);
 	for (unsigned at = 0; step(pid, 1) == 1 && at < TOO_MANY_STEPS; at++) {
 		if (at % 64 != 0)
 			continue;
@@ -520,12 +520,12 @@ static void test_nobody_waits_again_and_again(void **state)
 
 	(void)state;
 	if (pid < 0)
-		skip();
+		skip_for(NO_PTRACE);
 #ifdef __SANITIZE_ADDRESS__
-	/* its own instructions are most of those that are stepped through */
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	skip();
+	skip_for("not under AddressSanitizer: its own are most of the instructions to be stepped "
+		 "through");
 #endif
 	for (unsigned at = 0; !is_asked_for(9); at++)
 		assert_true(step(pid, 16) == 16 && at < TOO_MANY_STEPS);
