@@ -11,12 +11,13 @@
 #include "bus/presence.h"
 #include "config/config.h"
 
-static json_t *json_of_ids(const uint64_t *ids, size_t count)
+static json_t *json_of_who(const struct bus_who *who, size_t count)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_of_id(ids[i]));
+		json_array_append_new(list, who[i].user ? json_of_text(who[i].user, who[i].user_len)
+							: json_of_id(who[i].key));
 	return list;
 }
 
@@ -27,14 +28,20 @@ static void tell(struct request *r, const struct bus_present *p, bool listed)
 				 "members", (json_int_t)p->members);
 
 	if (listed && body)
-		json_object_set_new(body, "who", json_of_ids(p->ids, p->count));
+		json_object_set_new(body, "who", json_of_who(p->who, p->count));
+	if (listed && p->users > 0 && body)
+		json_object_set_new(body, "users", json_integer((json_int_t)p->users));
 	answer_json(r, 200, body);
 }
 
 static void look(struct request *r, const struct config_room *settings, struct bus_room room)
 {
-	static uint64_t ids[CONFIG_PRESENCE_MAX];
-	struct bus_present p = { .ids = ids, .most = (size_t)settings->presence_max };
+	static struct bus_who who[CONFIG_PRESENCE_MAX];
+	static char names[CONFIG_PRESENCE_MAX * BUS_USER_MAX];
+	struct bus_present p = { .who = who,
+				 .names = names,
+				 .size = CONFIG_PRESENCE_MAX,
+				 .most = (size_t)settings->presence_max };
 
 	if (settings->presence == PRESENCE_COUNT) {
 		p.members = bus_members(admin.bus, room);

@@ -51,14 +51,17 @@ static int map(struct bus *b)
 	size_t rooms_at = round_up(sizeof(struct bus_shared) + chains * sizeof(uint32_t), BUS_LINE);
 	size_t names = b->max_rooms * sizeof(struct bus_dir_name);
 	size_t counts = b->max_rooms * SLOTS * sizeof(*b->counts);
-	size_t owners = sizeof(struct bus_owners) + b->max_rooms * sizeof(uint64_t);
+	size_t owners =
+		round_up(sizeof(struct bus_owners) + b->max_rooms * sizeof(uint64_t), BUS_LINE);
 	size_t keeping = sizeof(struct bus_keeping) + b->max_rooms * sizeof(struct bus_dir_keep);
-	size_t rates = b->max_rooms * sizeof(*b->rates);
+	size_t rates = round_up(b->max_rooms * sizeof(*b->rates), BUS_LINE);
 	size_t changes = round_up(b->max_rooms * sizeof(*b->changes), BUS_LINE);
-	size_t rows = (size_t)b->members * SLOTS * sizeof(*b->rows);
+	size_t listed = (size_t)b->members * SLOTS;
+	size_t lists = round_up(listed * sizeof(*b->rows), BUS_LINE);
+	size_t users = listed * (sizeof(*b->users) + sizeof(*b->user_lens));
 	struct segment_layout l = {
 		.name = "ignyx-bus",
-		.version = 7,
+		.version = 8,
 		.parts = { sizeof(struct bus_shared), sizeof(struct bus_dir_room),
 			   sizeof(struct bus_dir_name), b->max_rooms },
 	};
@@ -68,7 +71,7 @@ static int map(struct bus *b)
 	b->meta = round_up(rooms_at + b->max_rooms * sizeof(struct bus_dir_room),
 			   (size_t)sysconf(_SC_PAGESIZE));
 	l.size = b->meta + b->size + names + counts + sizeof(*b->keys) + keeping + owners + rates +
-		 changes + counts + rows;
+		 changes + counts + lists + users;
 	l.twice_at = b->meta;
 	l.twice = b->size;
 	if (segment_make(&b->segment, &l) < 0)
@@ -88,6 +91,8 @@ static int map(struct bus *b)
 	b->changes = (_Atomic uint32_t *)((uint8_t *)b->rates + rates);
 	b->heads = (_Atomic uint32_t *)((uint8_t *)b->changes + changes);
 	b->rows = (struct bus_row *)((uint8_t *)b->heads + counts);
+	b->users = (struct bus_user *)((uint8_t *)b->rows + lists);
+	b->user_lens = (_Atomic uint8_t *)(b->users + listed);
 	return 0;
 }
 

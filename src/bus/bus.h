@@ -33,8 +33,8 @@ struct bus_limits {
 	 * and what they keep (64 bytes), too, and 8 bytes for each slot that was ever in one.
 	 */
 	uint32_t max_rooms;
-	uint32_t
-		members; /* that each slot can list (presence.h): 16 bytes for each that ever was */
+	/* That each slot can list (presence.h): 17 bytes for each that ever was, 128 for its user. */
+	uint32_t members;
 };
 
 enum bus_result {

@@ -5,9 +5,9 @@
  * Memory, in this order: struct bus_shared, the heads of the directory's chains, the rooms, the
  * ring, the ring a second time behind itself, the rooms' names, the counts of members, a row for
  * each slot, the keys of bus_append_once, what is kept, the owners of rooms, their buckets, and the lists
- * of members: how often who is in a room has changed, the heads of chains, a row for each slot, and
- * those of each slot. Zeroes are a valid empty directory, no keys and nobody. What is behind the ring is
- * not touched before it is needed.
+ * of members: how often who is in a room has changed, the heads of chains, a row for each slot, those
+ * of each slot, the names of their users and how long these are. Zeroes are a valid empty directory, no
+ * keys and nobody. What is behind the ring is not touched before it is needed.
  */
 #ifndef BUS_BUS_INTERNAL_H
 #define BUS_BUS_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "base/rate.h"
 #include "base/segment.h"
 #include "bus/bus.h"
+#include "bus/presence.h"
 
 enum { BUS_LINE = 64, BUS_ALIGN = 8, BUS_MARKS = 64 };
 
@@ -105,7 +106,13 @@ struct bus_row {
 	_Atomic uint32_t next, previous; /* in its chain; of one that is free only next */
 };
 
+/* The name of its user, zeroes behind it; of a row without one it is not touched. */
+struct bus_user {
+	_Alignas(BUS_LINE) _Atomic uint64_t words[BUS_USER_MAX / sizeof(uint64_t)];
+};
+
 _Static_assert(sizeof(struct bus_row) == 16, "the manual says how large it is");
+_Static_assert(sizeof(struct bus_user) == BUS_USER_MAX, "the manual says how large it is");
 
 /* For whom rooms count, see owners.c. Written under the lock, but for doubts. */
 struct bus_owner {
@@ -232,6 +239,8 @@ struct bus {
 	_Atomic uint32_t *changes; /* of who is in it, one for each room */
 	_Atomic uint32_t *heads; /* as counts */
 	struct bus_row *rows; /* `members` of each slot */
+	struct bus_user *users; /* as rows */
+	_Atomic uint8_t *user_lens; /* of each; 0: it has none, and the name is not read */
 	struct bus_keys *keys;
 	struct bus_owners *owners;
 	struct bus_keeping *keeping;
@@ -301,6 +310,13 @@ static inline _Atomic uint32_t *bus_count_of(const struct bus *b, int slot, uint
 void bus_presence_begin(struct bus *b);
 void bus_presence_join(struct bus *b, uint32_t index);
 void bus_presence_changed(struct bus *b, uint32_t index);
+
+/*
+ * Of a list as it was copied, see who.c. bus_who_name: what is no name goes, and users get their keys.
+ * bus_who_sort: puts it in order, each once.
+ */
+void bus_who_name(const struct bus *b, struct bus_present *p);
+void bus_who_sort(struct bus_present *p);
 
 /* Under the lock: an entry at this position is the first behind mark_at. */
 void bus_mark(struct bus *b, uint64_t position, int64_t time);

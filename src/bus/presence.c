@@ -12,17 +12,22 @@
  * anybody; a successor begins with rows that are all free and with an even count, and bus_join has it
  * begin with an empty chain.
  *
+ * The name of a member's user stands apart from its row, in a place of the same number, and how long it
+ * is in another: so memory for names is there only where there are some, for whoever reads it first
+ * sees that there is one. Names change within the same count, and are copied.
+ *
  * Behind each change `changes` moves, of the room and of all rooms; for a worker that died it is
  * moved in its stead in all rooms that have its bit. So the bit is there before the first change, and a
  * worker's last is said before it is taken away.
  *
  * Whoever reads believes nothing: a chain is followed for as many steps as its worker has members, no
- * more than are wanted, and each step leads to a row that there is.
+ * more than there is space for, and each step leads to a row that there is. Names are bounded as they
+ * are copied, and checked when they are whole; what cannot be one is none.
  */
 #include "bus/presence.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "bus/bus_internal.h"
 
@@ -41,6 +46,17 @@ static struct bus_row *row_at(const struct bus *b, int slot, uint32_t number)
 	if (number == 0 || number > b->members)
 		return NULL;
 	return &b->rows[(size_t)slot * b->members + number - 1];
+}
+
+/* Of a row. */
+static struct bus_user *user_of(const struct bus *b, const struct bus_row *r)
+{
+	return &b->users[r - b->rows];
+}
+
+static _Atomic uint8_t *user_len_of(const struct bus *b, const struct bus_row *r)
+{
+	return &b->user_lens[r - b->rows];
 }
 
 static _Atomic uint32_t *head_of(const struct bus *b, int slot, uint32_t index)
@@ -100,7 +116,23 @@ static uint32_t take_row(struct bus *b)
 	return b->rows_used < b->members ? ++b->rows_used : 0;
 }
 
-static uint32_t link_row(struct bus *b, uint32_t index, uint64_t id)
+/* NULL: it has none; memory that was not touched stays so. */
+static void set_user(struct bus *b, const struct bus_row *r, const char *user)
+{
+	const size_t len = user ? strnlen(user, BUS_USER_MAX + 1) : 0;
+	const uint8_t used = len > BUS_USER_MAX ? 0 : (uint8_t)len;
+
+	for (size_t at = 0; at < used; at += sizeof(uint64_t)) {
+		uint64_t word = 0;
+
+		memcpy(&word, user + at, used - at < sizeof(word) ? used - at : sizeof(word));
+		STORE(user_of(b, r)->words[at / sizeof(word)], word);
+	}
+	if (LOAD(*user_len_of(b, r)) != used)
+		STORE(*user_len_of(b, r), used);
+}
+
+static uint32_t link_row(struct bus *b, uint32_t index, uint64_t id, const char *user)
 {
 	_Atomic uint32_t *head = head_of(b, b->slot, index);
 	uint32_t number = take_row(b);
@@ -109,6 +141,7 @@ static uint32_t link_row(struct bus *b, uint32_t index, uint64_t id)
 	if (!r)
 		return 0;
 	STORE(r->id, id);
+	set_user(b, r, user);
 	STORE(r->previous, 0);
 	STORE(r->next, LOAD(*head));
 	if (second)
@@ -133,7 +166,8 @@ static void unlink_row(struct bus *b, uint32_t index, uint32_t number)
 	b->free_row = number;
 }
 
-uint32_t bus_come(struct bus *b, struct bus_room room, uint32_t members, uint64_t id)
+uint32_t bus_come(struct bus *b, struct bus_room room, uint32_t members, uint64_t id,
+		  const char *user)
 {
 	uint32_t place;
 
@@ -142,7 +176,7 @@ uint32_t bus_come(struct bus *b, struct bus_room room, uint32_t members, uint64_
 		return 0;
 	begin(b);
 	STORE(*bus_count_of(b, b->slot, room.index), members);
-	place = id != 0 ? link_row(b, room.index, id) : 0;
+	place = id != 0 ? link_row(b, room.index, id, user) : 0;
 	end(b, room.index);
 	return place;
 }
@@ -176,21 +210,48 @@ static void pause_a_little(void)
 		__asm__ volatile("" ::: "memory");
 }
 
-/* Those of one worker, behind the others. Whether its chain has as many as it has members. */
-static bool follow(const struct bus *b, int slot, uint32_t index, uint32_t members,
-		   struct bus_present *p)
+/* The place for the name of the one that is the n-th in the caller's list. */
+static char *name_at(const struct bus_present *p, size_t n)
 {
-	uint32_t number = LOAD(*head_of(b, slot, index)), steps = 0;
+	return p->names + n * BUS_USER_MAX;
+}
+
+/* Of its name as much as there may be: it may be changing. */
+static void copy_user(const struct bus *b, const struct bus_row *r, char *name, struct bus_who *who)
+{
+	const uint8_t len = LOAD(*user_len_of(b, r));
+
+	if (len == 0 || len > BUS_USER_MAX)
+		return;
+	for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+		const uint64_t word = LOAD(user_of(b, r)->words[at / sizeof(word)]);
+
+		memcpy(name + at, &word, sizeof(word));
+	}
+	who->user = name;
+	who->user_len = len;
+}
+
+/* Those of one worker, behind the others. */
+static enum bus_presence follow(const struct bus *b, int slot, uint32_t index, uint32_t members,
+				struct bus_present *p)
+{
+	uint32_t number = LOAD(*head_of(b, slot, index));
 	const struct bus_row *r;
 
-	for (; steps < members && (r = row_at(b, slot, number)); steps++) {
-		p->ids[p->count + steps] = LOAD(r->id);
+	for (uint32_t steps = 0; steps < members; steps++, p->count++) {
+		struct bus_who *who = &p->who[p->count];
+
+		if (!(r = row_at(b, slot, number)))
+			return BUS_PRESENT_SOME;
+		*who = (struct bus_who){ .key = LOAD(r->id) };
+		copy_user(b, r, name_at(p, p->count), who);
+		p->looked++;
+		if (!who->user && ++p->connections > p->most)
+			return BUS_PRESENT_MANY;
 		number = LOAD(r->next);
 	}
-	if (steps < members)
-		return false;
-	p->count += members;
-	return true;
+	return BUS_PRESENT_ALL;
 }
 
 /* list: as far as none was missed before. */
@@ -200,9 +261,9 @@ static enum bus_presence look(const struct bus *b, int slot, uint32_t index, boo
 	uint32_t members = LOAD(*bus_count_of(b, slot, index));
 
 	p->members += members;
-	if (p->members > p->most)
+	if (p->members > p->size)
 		return BUS_PRESENT_MANY;
-	return !list || follow(b, slot, index, members, p) ? BUS_PRESENT_ALL : BUS_PRESENT_SOME;
+	return list ? follow(b, slot, index, members, p) : BUS_PRESENT_ALL;
 }
 
 static enum bus_presence read_slot(const struct bus *b, int slot, uint32_t index, bool list,
@@ -242,19 +303,13 @@ static enum bus_presence both(enum bus_presence a, enum bus_presence b)
 	return ranks[a] > ranks[b] ? a : b;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 enum bus_presence bus_present(const struct bus *b, struct bus_room room, struct bus_present *p)
 {
 	enum bus_presence found = BUS_PRESENT_ALL;
 	uint64_t slots;
 
-	p->count = p->members = 0;
+	p->count = p->users = p->looked = p->connections = 0;
+	p->members = 0;
 	if (!bus_room_at(b, room))
 		return BUS_PRESENT_ALL;
 	slots = atomic_load_explicit(&b->rooms[room.index].members, memory_order_acquire);
@@ -265,9 +320,12 @@ enum bus_presence bus_present(const struct bus *b, struct bus_room room, struct 
 	atomic_thread_fence(memory_order_acquire);
 	if (!bus_room_at(b, room))
 		p->count = p->members = 0;
+	if (found == BUS_PRESENT_ALL) {
+		bus_who_name(b, p);
+		bus_who_sort(p);
+		found = p->count > p->most ? BUS_PRESENT_MANY : BUS_PRESENT_ALL;
+	}
 	if (found != BUS_PRESENT_ALL)
 		p->count = 0;
-	if (p->count > 0)
-		qsort(p->ids, p->count, sizeof(*p->ids), compare);
 	return found;
 }

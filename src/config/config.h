@@ -108,8 +108,9 @@ struct config_room {
 	int64_t history_bytes, history_ttl; /* and how long at most, in ms; ttl 0: for ever */
 	int64_t replay; /* of these, how many a new member gets */
 	int presence; /* enum config_presence */
-	int64_t presence_max; /* members: of more it is not told who they are */
+	int64_t presence_max; /* users and others: of more it is not told who they are */
 	int64_t presence_rate; /* of events in a room, as of struct rate_size */
+	int64_t presence_grace; /* ms for which a user who has gone is told to be there */
 };
 
 /* A certificate with its chain and key. The objects are OpenSSL's. */

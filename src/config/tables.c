@@ -180,6 +180,7 @@ static const struct config_key endpoint_keys[] = {
 	ROOM(presence_max, .type = CONFIG_INT, .preset = "1000", .min = 1,
 	     .max = CONFIG_PRESENCE_MAX),
 	ROOM(presence_rate, .type = CONFIG_RATE, .preset = "5/s"),
+	ROOM(presence_grace, .type = CONFIG_DURATION, .preset = "5s", .max = HOUR / 12),
 	ROOM(data, .type = CONFIG_CHOICE, .preset = "text", .choices = data_kinds),
 #define LIMITS_AT offsetof(struct config_endpoint, limits)
 #include "config/limits.def"

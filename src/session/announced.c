@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "base/bytes.h"
 #include "base/counted.h"
 
 struct announced_all announced_all = { .list = TAILQ_HEAD_INITIALIZER(announced_all.list) };
@@ -21,26 +20,12 @@ struct announced *announced_next(void)
 	return x;
 }
 
-/* False: no memory, and `to` is as it was. */
-static bool copy(struct attendance *to, const struct attendance *from)
-{
-	uint64_t *ids = NULL;
-
-	if (from->count > 0 && !(ids = malloc(from->count * sizeof(*ids))))
-		return false;
-	*to = *from;
-	to->ids = ids;
-	to->size = from->count;
-	bytes_copy(ids, from->ids, from->count * sizeof(*ids));
-	return true;
-}
-
 /* told: NULL: nothing. NULL: no memory. */
 static struct announced *begin(struct room *r, const struct attendance *told)
 {
 	struct announced *x = calloc(1, sizeof(*x));
 
-	if (!x || (told && !copy(&x->told, told))) {
+	if (!x || (told && !attendance_copy(&x->told, told))) {
 		free(x);
 		return NULL;
 	}

@@ -6,6 +6,10 @@
  * the difference. So however many come and go meanwhile, it is one event; a worker that dies takes no
  * event with it, for the others see that its members are not there; and what is told last is what is so.
  *
+ * Users who are missing have gone only when presence_grace is over. Up to then they are in what is so
+ * (attendance.c), and the room is passed by with every tick, to be compared when that is over for the first
+ * of them.
+ *
  * No policy drops what is told, so who has not taken the last of it yet is not told more: it, too, is
  * apart up to another event, as often as need be.
  *
@@ -49,7 +53,7 @@ static struct {
 	size_t left, this_tick; /* rooms that are still to be looked at */
 	struct attendance now;
 	struct buffer text;
-	uint64_t *ids; /* for CONFIG_PRESENCE_MAX of them; NULL: none yet */
+	struct bus_who *some; /* for CONFIG_PRESENCE_MAX of them; NULL: none yet */
 } announcing;
 
 /* --- frames --- */
@@ -104,11 +108,11 @@ static bool put_all(struct announcement *a, const struct room *r, const char *ty
 static bool put_some(struct announcement *a, const struct room *r, const char *type,
 		     const struct attendance *x, const struct attendance *y)
 {
-	const size_t count = attendance_more(x, y, announcing.ids);
+	const size_t count = attendance_more(x, y, announcing.some);
 
 	return count == 0 || (write_text(r, type) &&
 			      attendance_append_some(&announcing.text, announcing.now.members,
-						     announcing.ids, count) &&
+						     announcing.some, count) &&
 			      put_frame(a));
 }
 
@@ -126,8 +130,8 @@ static bool put_changed(struct announcement *a, const struct announced *x)
 /* changed: for those who are not apart there is something. False: no memory. */
 static bool make_frames(struct announced *x, bool changed)
 {
-	if (!announcing.ids &&
-	    !(announcing.ids = malloc(CONFIG_PRESENCE_MAX * sizeof(*announcing.ids))))
+	if (!announcing.some &&
+	    !(announcing.some = malloc(CONFIG_PRESENCE_MAX * sizeof(*announcing.some))))
 		return false;
 	if ((changed && !put_changed(&x->changed, x)) ||
 	    (x->some_apart && !put_all(&x->whole, x->room, "presence")))
@@ -199,49 +203,56 @@ static uint32_t pause_of(const struct config_room *settings)
 	return (uint32_t)((settings->presence_rate + tick - 1) / tick);
 }
 
-static void begin_event(struct announced *x, const struct config_room *settings)
+/* What is so now is what they know, and who of them has gone since when. */
+static void take_over(struct announced *x)
 {
 	const struct attendance told = x->told;
 
 	x->told = announcing.now;
 	announcing.now = told;
-	announced_begin_event(x);
-	x->next = session.now + pause_of(settings);
 }
 
-/* True: it is looked at to the end. */
+/* False: it could not be done now. */
 static bool compare(struct announced *x, const struct config_room *settings)
 {
-	const bool sure = attendance_read(&announcing.now, x->room->bus, settings);
+	const bool sure = attendance_read(&announcing.now, x->room->bus, settings, &x->told);
 	const bool changed = announcing.now.mark != x->told.mark;
+	const bool event = sure && (changed || x->some_apart);
 
 	x->again = !sure;
-	if (!sure)
-		return false;
-	x->told.changes = announcing.now.changes;
-	if (!changed && !x->some_apart)
-		return true;
-	if (!make_frames(x, changed)) {
+	if (event && !make_frames(x, changed)) {
 		announced_end_event(x);
 		x->again = true;
-		return false;
 	}
-	begin_event(x, settings);
+	if (x->again)
+		return false;
+	take_over(x);
+	if (event) {
+		announced_begin_event(x);
+		x->next = session.now + pause_of(settings);
+	}
 	return true;
 }
 
-/* The same, of a room of which no event is under way. */
+/* Whether there is something to be told, or may be. */
+static bool is_to_be_compared(const struct announced *x, const struct config_room *settings)
+{
+	return x->again || x->told.changes != bus_changes(session.bus, x->room->bus) ||
+	       attendance_is_over(&x->told, settings);
+}
+
+/* Of a room of which no event is under way. False: it is to be looked at with the next tick. */
 static bool look(struct announced *x)
 {
 	const struct config_room *settings = &x->room->places[0].conn->endpoint->room;
 
 	turn_spend(TURN_PASS);
-	if (!x->again && x->told.changes == bus_changes(session.bus, x->room->bus))
-		return true;
+	if (!is_to_be_compared(x, settings))
+		return x->told.gone == 0;
 	/* or it is being moved, by a reload */
 	if ((int32_t)(session.now - x->next) < 0 || settings->presence == PRESENCE_NONE)
 		return false;
-	return compare(x, settings);
+	return compare(x, settings) && x->told.gone == 0;
 }
 
 void announcing_tick(void)
@@ -289,8 +300,9 @@ void announcing_fini(void)
 {
 	attendance_free(&announcing.now);
 	buffer_free(&announcing.text);
-	free(announcing.ids);
-	announcing.ids = NULL;
+	free(announcing.some);
+	announcing.some = NULL;
+	attendance_fini();
 	announcing.left = announcing.this_tick = 0;
 	announcing.changes = 0;
 }

@@ -2,7 +2,8 @@
  * joined.c - see joined.h.
  *
  * Who is told who is present, at another time than the others, knows something else than they: that is
- * noted, so that what it is told next is right (announcing.c).
+ * noted, so that what it is told next is right (announcing.c). Of those who have just gone it is told the
+ * same as they, or it would hear of them when they are back as of nobody who was there.
  */
 #include "session/joined.h"
 
@@ -72,7 +73,7 @@ static bool append_present(struct conn *c, struct room *r)
 
 	if (settings->presence == PRESENCE_NONE)
 		return append_members(r);
-	sure = attendance_read(&now, r->bus, settings);
+	sure = attendance_read(&now, r->bus, settings, r->announced ? &r->announced->told : NULL);
 	return attendance_append(&out, &now) &&
 	       announced_told(&r->announced, r, &c->admission->member.told, &now, sure);
 }

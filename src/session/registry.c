@@ -148,6 +148,8 @@ void registry_move(struct room *r, const struct config_endpoint *e)
 		r->generation = e->config->generation;
 }
 
+_Static_assert((int)CONFIG_USER_MAX <= (int)BUS_USER_MAX, "whoever is a user is listed as one");
+
 static bool is_to_be_listed(const struct config_endpoint *e)
 {
 	return e->room.presence == PRESENCE_LIST;
@@ -158,7 +160,7 @@ static void list_anew(struct room *r, struct conn *c, bool listed)
 	struct room_member *m = &c->admission->member;
 
 	if (listed && m->listed == 0) {
-		m->listed = bus_come(session.bus, r->bus, (uint32_t)r->count, c->id);
+		m->listed = bus_come(session.bus, r->bus, (uint32_t)r->count, c->id, conn_user(c));
 	} else if (!listed && m->listed != 0) {
 		bus_go(session.bus, r->bus, (uint32_t)r->count, m->listed);
 		m->listed = 0;
@@ -218,7 +220,7 @@ bool registry_add(struct room *r, struct conn *c, struct room_member *m)
 	m->index = r->count++;
 	r->in_json += m->json;
 	m->listed = bus_come(session.bus, r->bus, (uint32_t)r->count,
-			     is_to_be_listed(c->endpoint) ? c->id : 0);
+			     is_to_be_listed(c->endpoint) ? c->id : 0, conn_user(c));
 	return true;
 }
 

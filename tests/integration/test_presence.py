@@ -9,69 +9,10 @@ import time
 import pytest
 
 from asking import ask as admin, own
-from harness import DEADLINE, wait_until
+from attending import ASK, Member, connected, plain, room
+from harness import wait_until
 from pretend import ctl
-from raw import Raw, request, text
-
-PROTOCOL = "ignyx.room.v1"
-ASK = text('{"ignyx":"presence"}')
-
-
-def room(presence="list", **settings):
-    return {"path": "/chat/{room}", "behaviour": "room", "format": "both", "presence": presence,
-            **settings}
-
-
-class Member:
-    """A client that gets envelopes, and knows what it was told; what cannot be is an error."""
-
-    def __init__(self, d, path="/chat/a", rcvbuf=None):
-        self.client = Raw(d.address, rcvbuf)
-        self.client.send(request(path, headers={"Sec-WebSocket-Protocol": PROTOCOL}))
-        assert self.client.response().status == 101
-        self.path, self.who, self.members, self.types = path, None, 0, []
-        self.take()
-        assert self.types == ["joined"]
-
-    def take(self):
-        f = json.loads(self.client.text())
-        self.types.append(f["type"])
-        if f["type"] in ("message", "gap"):
-            return f
-        assert f["room"] == self.path
-        if f["type"] in ("joined", "presence"):
-            self.who = set(f["who"]) if "who" in f else None
-        elif f["type"] == "join":
-            assert (self.who is not None) == ("who" in f)
-            assert not self.who or not self.who & set(f["who"])
-            if self.who:
-                self.who |= set(f["who"])
-        elif f["type"] == "leave":
-            assert (self.who is not None) == ("who" in f)
-            assert not self.who or self.who >= set(f["who"])
-            if self.who:
-                self.who -= set(f["who"])
-        else:
-            assert False, f
-        self.members = f["members"]
-        return f
-
-    def until(self, check):
-        end = time.monotonic() + DEADLINE
-        while not check(self):
-            assert time.monotonic() < end, (self.types, self.who, self.members)
-            self.take()
-
-
-def plain(d, path="/chat/a"):
-    c = Raw(d.address)
-    c.send(request(path))
-    assert c.response().status == 101
-    return c
-
-
-def connected(d):
-    return {c["id"]: c for c in admin(d, "/connections?limit=1000")[1]["connections"]}
+from raw import text
 
 
 def test_who_is_there(daemon):
@@ -252,6 +193,8 @@ def test_who_is_slow_is_told_what_is_so(daemon, policy):
     ({"presence_max": 0}, "presence_max"),
     ({"presence_max": 5001}, "presence_max"),
     ({"presence_rate": "often"}, "presence_rate"),
+    ({"presence_grace": "6m"}, "presence_grace"),
+    ({"presence_grace": 5}, "presence_grace"),
 ])
 def test_settings(daemon, setting, error):
     d = daemon({"endpoints": [room(**setting)]}, start=False)

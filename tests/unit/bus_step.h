@@ -30,7 +30,7 @@ struct fixture {
 
 static inline int set_up_in(void **state, int slot, size_t lag, uint32_t rooms)
 {
-	struct bus_limits l = { .size = SIZE, .lag = lag, .max_rooms = rooms };
+	struct bus_limits l = { .size = SIZE, .lag = lag, .max_rooms = rooms, .members = 4 };
 	struct fixture *f = calloc(1, sizeof(*f));
 	uint64_t sequence;
 
