@@ -173,14 +173,28 @@ struct config_listener {
 	unsigned element; /* of all elements of lists, in the order of the text */
 };
 
-/* What the bearer of a token may do, and the token's hash. */
+/*
+ * The bearer of a token: what he may do, of the admin interface, and its hash. Of `access` there is no
+ * scope, and the name is who he is.
+ */
 enum config_scope { SCOPE_READ, SCOPE_PUBLISH, SCOPE_MANAGE };
-enum { CONFIG_TOKEN_HASH = 32, CONFIG_TOKEN_NAME_MAX = 64, CONFIG_TOKENS_MAX = 256 };
+enum {
+	CONFIG_TOKEN_HASH = 32,
+	CONFIG_TOKEN_NAME_MAX = 64,
+	CONFIG_TOKENS_MAX = 256,
+	CONFIG_ACCESS_TOKENS_MAX = 10000,
+};
 
 struct config_token {
-	char name[CONFIG_TOKEN_NAME_MAX + 1]; /* for the log; may be that of several */
+	char name[CONFIG_USER_MAX + 1]; /* may be that of several */
 	enum config_scope scope;
 	uint8_t hash[CONFIG_TOKEN_HASH]; /* SHA-256 of its characters */
+};
+
+/* What is in a file of tokens. */
+struct config_tokens {
+	struct config_token *list; /* in the order of their hashes */
+	size_t count;
 };
 
 /* The admin interface: a process of its own, which listens on a unix socket and over TCP. */
@@ -191,8 +205,7 @@ struct config_admin {
 	size_t listener_count;
 	struct config_listener *listeners; /* over TCP: address, port and tls alone are theirs */
 	char *tokens_file; /* NULL: none */
-	size_t token_count;
-	struct config_token *tokens; /* what is in it, in its order */
+	struct config_tokens tokens; /* what is in it */
 	int64_t mode; /* of the socket's file */
 	char *group, *read_group; /* of users who may do all, and who may read; NULL: none */
 	unsigned gid, read_gid; /* the same as numbers, CONFIG_NO_GID: none; in the master only */

@@ -11,6 +11,8 @@
 #include "config/report.h"
 #include "config/tables.h"
 
+struct tokens_form;
+
 struct parse {
 	struct config_source *source;
 	const struct behaviour *const *behaviours;
@@ -56,6 +58,10 @@ const struct source_attachment *attach_file(struct config_report *r, const char 
 					    const char *name);
 void attach_warn_mode(struct config_report *r, const char *key, const char *name,
 		      const struct source_attachment *a, const char *what);
+
+/* The tokens in such a file; what is wrong with its lines is reported as of the file. */
+void attach_tokens(struct config_report *r, const char *key, const struct source_attachment *a,
+		   const struct tokens_form *form, struct config_tokens *out);
 
 /* Whether a listener of r's group over TCP has an address that is one, and a port. */
 void listener_check_tcp(struct config_report *r, const struct config_listener *l);
