@@ -127,6 +127,32 @@ static void plan_settings(struct plan *p, const struct config *started)
 
 /* --- endpoints --- */
 
+/* Of those who may connect to an endpoint. */
+static const struct token_change *change_of_users(struct plan *p, const struct config_endpoint *a,
+						  const struct config_endpoint *b)
+{
+	return token_changes_find(&p->token_changes, a->limits.access.tokens,
+				  b->limits.access.tokens);
+}
+
+static void add_users(struct plan_item *item, const struct token_change *c,
+		      const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	if (c->gone != NULL &&
+	    same_string(a->limits.access.tokens_file, b->limits.access.tokens_file))
+		add_tokens(item, "access.tokens", json_incref(c->gone), json_incref(c->come));
+}
+
+/* Whether somebody may be connected whom the new one does not let in. */
+static bool bars(const struct token_change *c, const struct config_endpoint *a,
+		 const struct config_endpoint *b)
+{
+	const struct config_key *access = key_find(table_endpoint.keys, "access"),
+				*networks = key_find(access->group->keys, "networks");
+
+	return !c->same || !fill_equal(networks, &a->limits.access, &b->limits.access);
+}
+
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
 	return a->behaviour == b->behaviour && fill_same(table_endpoint.keys, a, b) &&
@@ -184,16 +210,19 @@ static void plan_endpoint(struct plan *p, enum plan_how how, const struct config
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
 				  const struct config_endpoint *b)
 {
+	const struct token_change *users = change_of_users(p, a, b);
 	struct plan_item *item;
 
-	if (same_endpoint(a, b))
+	if (same_endpoint(a, b) && users->same)
 		return;
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
 	item->by_path = !item->closes && b->placeholders &&
 			strcmp(a->limits.room_names, b->limits.room_names) != 0;
+	item->by_access = !item->closes && bars(users, a, b);
 	add_values(item, "", table_endpoint.keys, a, b);
+	add_users(item, users, a, b);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);
 }
@@ -373,6 +402,7 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; i < p->count; i++)
 		free_values(&p->items[i]);
 	free(p->items);
+	token_changes_free(p->token_changes);
 	config_unref(p->old);
 	config_unref(p->new);
 	free(p);
