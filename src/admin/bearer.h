@@ -9,7 +9,7 @@ struct config_token;
 
 /*
  * The token of a header `Authorization: Bearer TOKEN`; authorization: its value, or NULL. NULL: it
- * has none that is known. How long that takes does not tell which ones are.
+ * has none that is known.
  */
 const struct config_token *bearer_find(const struct config_admin *a, const char *authorization);
 

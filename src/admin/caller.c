@@ -24,7 +24,7 @@ static void know_by_token(struct caller *c, const char *authorization)
 	if (!t)
 		return;
 	c->rights = rights_of_scope[t->scope];
-	snprintf(c->who, sizeof(c->who), "token %s", t->name);
+	snprintf(c->who, sizeof(c->who), "token %.*s", CONFIG_TOKEN_NAME_MAX, t->name);
 }
 
 void caller_know(struct caller *c, int fd, const char *authorization)

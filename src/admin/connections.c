@@ -127,12 +127,13 @@ static bool read_filters(struct request *r, struct survey_question *q, bool *any
 	if (!request_copy(r, "endpoint", q->endpoint, sizeof(q->endpoint)) ||
 	    !request_copy(r, "room", q->room, sizeof(q->room)) ||
 	    !request_copy(r, "peer", q->peer, sizeof(q->peer)) ||
+	    !request_copy(r, "user", q->user, sizeof(q->user)) ||
 	    !number_parameter(r, "older", 0, UINT32_MAX, &older) ||
 	    !number_parameter(r, "slow", 0, 1, &slow))
 		return false;
 	q->older = (uint32_t)older;
 	q->slow = (uint32_t)slow;
-	*any = *q->endpoint || *q->room || *q->peer || older || slow;
+	*any = *q->endpoint || *q->room || *q->peer || *q->user || older || slow;
 	return true;
 }
 
@@ -298,5 +299,5 @@ void connections_delete(struct request *r)
 		begin(r, &q, SIZE_MAX, answer_closed);
 	else
 		answer_error(r, 400, "bad-request",
-			     "say which ones: endpoint, room, peer, older or slow");
+			     "say which ones: endpoint, room, peer, user, older or slow");
 }

@@ -67,7 +67,9 @@ static void put_conn(json_t *o, const struct chronicle_entry *e)
 	if (e->what > 0)
 		put(o, e->asked ? "path" : "endpoint", json_of_bytes(e->text, e->what));
 	if (e->room > 0)
-		put(o, "room", json_of_bytes(e->text + e->what + e->name, e->room));
+		put(o, "room", json_of_bytes(e->text + e->what + e->name + e->user, e->room));
+	if (e->user > 0)
+		put(o, "user", json_of_bytes(e->text + e->what + e->name, e->user));
 	if (e->name > 0)
 		put(o, "client", json_of_bytes(e->text + e->what, e->name));
 }

@@ -56,7 +56,7 @@ struct chronicle *chronicle_new(struct segment *s)
 {
 	static const struct segment_layout layout = {
 		.name = "ignyx-chronicle",
-		.version = 2,
+		.version = 3,
 		.size = sizeof(struct chronicle) + PLACES * sizeof(struct place),
 		.parts = { sizeof(struct chronicle_entry), CHRONICLE_ENDS_SIZE,
 			   CHRONICLE_REFUSALS_SIZE, CHRONICLE_OPENS_SIZE },
@@ -85,9 +85,17 @@ void chronicle_put_texts(struct chronicle_entry *e, const char *what, const char
 	e->name = (uint8_t)put_text(e, e->what, name, CHRONICLE_NAME_MAX);
 }
 
+void chronicle_put_user(struct chronicle_entry *e, const char *user)
+{
+	const size_t at = (size_t)e->what + e->name, space = CHRONICLE_TEXT_MAX - at;
+
+	e->user = (uint8_t)put_text(e, at, user,
+				    space < CHRONICLE_NAME_MAX ? space : CHRONICLE_NAME_MAX);
+}
+
 void chronicle_put_room(struct chronicle_entry *e, const char *room)
 {
-	const size_t at = (size_t)e->what + e->name;
+	const size_t at = (size_t)e->what + e->name + e->user;
 
 	e->room = (uint8_t)put_text(e, at, room, CHRONICLE_TEXT_MAX - at);
 }
@@ -95,7 +103,8 @@ void chronicle_put_room(struct chronicle_entry *e, const char *room)
 /* Those that the texts need, whatever their lengths are; what is behind them is not kept. */
 static size_t words_of(const struct chronicle_entry *e)
 {
-	size_t bytes = offsetof(struct chronicle_entry, text) + e->what + e->name + e->room;
+	size_t bytes =
+		offsetof(struct chronicle_entry, text) + e->what + e->name + e->user + e->room;
 	size_t words = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
 
 	return words < WORDS ? words : WORDS;
@@ -159,7 +168,8 @@ struct chronicle_span chronicle_span(const struct chronicle *c, enum chronicle_r
 static bool is_sound(const struct chronicle_entry *e)
 {
 	return e->event > LOG_EVENT_NONE && e->event < LOG_EVENT_COUNT &&
-	       e->reason < REASON_COUNT && e->what + e->name + e->room <= CHRONICLE_TEXT_MAX;
+	       e->reason < REASON_COUNT &&
+	       e->what + e->name + e->user + e->room <= CHRONICLE_TEXT_MAX;
 }
 
 /* What a bool has in memory may be anything, which none may be. */

@@ -33,7 +33,7 @@ enum {
 	CHRONICLE_DAEMON_SIZE = 256,
 };
 
-enum { CHRONICLE_TEXT_MAX = 97, CHRONICLE_NAME_MAX = 40 };
+enum { CHRONICLE_TEXT_MAX = 96, CHRONICLE_NAME_MAX = 40 };
 
 /* What is of no meaning for an event is zero. The texts lie one behind the other, without a NUL. */
 struct chronicle_entry {
@@ -51,7 +51,8 @@ struct chronicle_entry {
 	uint8_t reason; /* enum reason */
 	uint8_t what; /* bytes of the first text: an endpoint's path or a sentence */
 	uint8_t name; /* bytes of the second: the client's, by its certificate */
-	uint8_t room; /* bytes of the third: the room's name, or its beginning */
+	uint8_t user; /* bytes of the third: the user's name, or its beginning */
+	uint8_t room; /* bytes of the fourth: the room's, or its beginning */
 	bool asked; /* the first text is the path that was asked for, of which there is no endpoint */
 	char text[CHRONICLE_TEXT_MAX];
 };
@@ -62,7 +63,8 @@ struct chronicle *chronicle_new(struct segment *s);
 /* Puts the texts into an entry, cut where there is no space; NULL: there is none. */
 void chronicle_put_texts(struct chronicle_entry *e, const char *what, const char *name);
 
-/* Puts the name of a room behind them, as much of it as there is space for. */
+/* Puts the name of a user behind them, and of a room behind that, as much as there is space for. */
+void chronicle_put_user(struct chronicle_entry *e, const char *user);
 void chronicle_put_room(struct chronicle_entry *e, const char *room);
 
 /* Writes an entry, from any process; it may be ended at any moment of it. */

@@ -157,6 +157,7 @@ static void journal_entry(struct text *t, int level, const struct log_fields *f,
 	put_word(t, "IGNYX_ROOM=", f->room, "\n");
 	put_word(t, "IGNYX_PROXY=", f->proxy, "\n");
 	put_word(t, "IGNYX_CLIENT=", f->client, "\n");
+	put_word(t, "IGNYX_USER=", f->user, "\n");
 	if (f->code)
 		put_number(t, "IGNYX_CODE=", f->code, "\n");
 	put_word(t, "IGNYX_REASON=", reason_word(f->reason), "\n");
@@ -202,6 +203,7 @@ static void plain_line(struct text *t, int level, const struct log_fields *f, co
 		put_word(t, " room=", f->room, "");
 	put_word(t, " proxy=", f->proxy, "");
 	put_word(t, " client=", f->client, "");
+	put_word(t, " user=", f->user, "");
 	if (f->code)
 		put_number(t, " code=", f->code, "");
 	put_word(t, " reason=", reason_word(f->reason), "");

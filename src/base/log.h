@@ -39,6 +39,7 @@ struct log_fields {
 	const char *endpoint;
 	const char *room;
 	const char *client; /* of its verified certificate */
+	const char *user; /* by its token */
 	const char *proxy; /* address of the proxy that speaks for the peer */
 };
 

@@ -16,7 +16,6 @@
 #include <sys/un.h>
 
 #include "config/alloc.h"
-#include "config/errors.h"
 #include "config/parse.h"
 #include "config/source.h"
 #include "config/tables.h"
@@ -40,26 +39,9 @@ void group_find(struct config_report *r, const char *key, const char *name, unsi
 				    errno == 0 ? "" : strerror(errno));
 }
 
-/* --- tokens --- */
-
-struct tokens_reading {
-	struct config_report *report;
-	const char *file;
-};
-
-static void report_token(unsigned line, const char *what, void *arg)
-{
-	const struct tokens_reading *t = arg;
-	const config_setting_t *at = config_setting_get_member(t->report->group, "tokens");
-	const struct config_place place = { t->file, line, report_line(at) };
-
-	errors_add(t->report->errors, false, place, "%s", what);
-}
-
 static void read_tokens(struct config_report *r, struct config_admin *a)
 {
 	const struct source_attachment *file;
-	struct tokens_reading t = { .report = r };
 
 	if (a->tokens_file == NULL)
 		return;
@@ -67,9 +49,7 @@ static void read_tokens(struct config_report *r, struct config_admin *a)
 	if (file == NULL)
 		return;
 	attach_warn_mode(r, "tokens", a->tokens_file, file, "the tokens' hashes");
-	t.file = file->name;
-	a->tokens = alloc_zero(CONFIG_TOKENS_MAX, sizeof(*a->tokens));
-	a->token_count = tokens_parse(file->bytes, file->len, a->tokens, report_token, &t);
+	attach_tokens(r, "tokens", file, &tokens_of_admin, &a->tokens);
 }
 
 /* --- listeners --- */
@@ -133,7 +113,7 @@ void admin_group_end(void *admin)
 	struct config_admin *a = admin;
 
 	free(a->socket);
-	free(a->tokens);
+	free(a->tokens.list);
 }
 
 void admin_group_resolve(struct parse *p)

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "config/errors.h"
 #include "config/file.h"
 #include "config/parse.h"
 #include "config/source.h"
+#include "config/tokens.h"
 
 const struct source_attachment *attach_file(struct config_report *r, const char *key,
 					    const char *name)
@@ -39,4 +41,29 @@ void attach_warn_mode(struct config_report *r, const char *key, const char *name
 			       "%s: take that from others (chmod o= %s)",
 			       name, a->mode, (a->mode & S_IROTH) != 0 ? "read" : "replace", what,
 			       name);
+}
+
+/* --- tokens --- */
+
+/* A file of tokens while it is read. */
+struct tokens_reading {
+	const struct config_report *report;
+	const char *key, *file;
+};
+
+static void report_token(unsigned line, const char *what, void *arg)
+{
+	const struct tokens_reading *t = arg;
+	const config_setting_t *at = config_setting_get_member(t->report->group, t->key);
+	const struct config_place place = { t->file, line, report_line(at) };
+
+	errors_add(t->report->errors, false, place, "%s", what);
+}
+
+void attach_tokens(struct config_report *r, const char *key, const struct source_attachment *a,
+		   const struct tokens_form *form, struct config_tokens *out)
+{
+	struct tokens_reading t = { r, key, a->name };
+
+	tokens_parse(a->bytes, a->len, form, out, report_token, &t);
 }

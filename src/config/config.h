@@ -58,6 +58,48 @@ struct config_compression {
 	int64_t server_max_window_bits, client_max_window_bits; /* 9..15 */
 };
 
+/* Bytes of the name of a user, which is UTF-8 without control characters. */
+enum { CONFIG_USER_MAX = 128 };
+
+/*
+ * The bearer of a token: what he may do, of the admin interface, and its hash. Of `access` there is no
+ * scope, and the name is who he is.
+ */
+enum config_scope { SCOPE_READ, SCOPE_PUBLISH, SCOPE_MANAGE };
+enum {
+	CONFIG_TOKEN_HASH = 32,
+	CONFIG_TOKEN_NAME_MAX = 64,
+	CONFIG_TOKENS_MAX = 256,
+	CONFIG_ACCESS_TOKENS_MAX = 10000,
+};
+
+struct config_token {
+	char name[CONFIG_USER_MAX + 1]; /* may be that of several */
+	enum config_scope scope;
+	uint8_t hash[CONFIG_TOKEN_HASH]; /* SHA-256 of its characters */
+};
+
+/* What is in a file of tokens. */
+struct config_tokens {
+	struct config_token *list; /* in the order of their hashes */
+	size_t count;
+};
+
+/* Of addresses, as written and to be matched; the latter are ended by one of no family. */
+struct config_networks {
+	char **allow, **deny; /* NULL-terminated; NULL: any, and none */
+	struct cidr *allowed, *denied; /* NULL as they are */
+};
+
+/* Who may come in. */
+struct config_access {
+	char **origins; /* what allowed_origins is, too: of the two one is NULL */
+	struct config_networks networks;
+	char *tokens_file; /* NULL or "": nobody has to say who he is */
+	const struct config_tokens
+		*tokens; /* what is in it, the snapshot's; NULL: none is asked for */
+};
+
 /* What may be set for all endpoints at the top and for one in its group. */
 struct config_limits {
 	int64_t max_message; /* bytes */
@@ -71,11 +113,12 @@ struct config_limits {
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
 	int64_t close_timeout, stall_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
-	char **allowed_origins; /* NULL-terminated, never empty; NULL: any */
+	char **allowed_origins; /* NULL-terminated, never empty; NULL: any, or see access */
 	char *room_names; /* what each segment that a placeholder takes has to match, see pattern.h */
 	bool require_subprotocol;
 	bool access_log;
 	struct config_compression compression;
+	struct config_access access;
 };
 
 /* Who publishes in a room: its members, too; the admin interface alone; or nobody. */
@@ -89,9 +132,6 @@ enum { CONFIG_PRESENCE_MAX = 5000 }; /* of how many it is told who they are, at 
 
 /* Messages that a room keeps, at most. */
 enum { CONFIG_HISTORY_MAX = 10000 };
-
-/* Bytes of the name of a user, which is UTF-8 without control characters. */
-enum { CONFIG_USER_MAX = 128 };
 
 /* Who asks for this subprotocol gets the format "json", where it may be had. */
 #define CONFIG_ROOM_SUBPROTOCOL "ignyx.room.v1"
@@ -174,16 +214,6 @@ struct config_listener {
 	unsigned element; /* of all elements of lists, in the order of the text */
 };
 
-/* What the bearer of a token may do, and the token's hash. */
-enum config_scope { SCOPE_READ, SCOPE_PUBLISH, SCOPE_MANAGE };
-enum { CONFIG_TOKEN_HASH = 32, CONFIG_TOKEN_NAME_MAX = 64, CONFIG_TOKENS_MAX = 256 };
-
-struct config_token {
-	char name[CONFIG_TOKEN_NAME_MAX + 1]; /* for the log; may be that of several */
-	enum config_scope scope;
-	uint8_t hash[CONFIG_TOKEN_HASH]; /* SHA-256 of its characters */
-};
-
 /* The admin interface: a process of its own, which listens on a unix socket and over TCP. */
 struct config_admin {
 	bool enabled; /* resolved: also false where it has no socket at all */
@@ -192,8 +222,7 @@ struct config_admin {
 	size_t listener_count;
 	struct config_listener *listeners; /* over TCP: address, port and tls alone are theirs */
 	char *tokens_file; /* NULL: none */
-	size_t token_count;
-	struct config_token *tokens; /* what is in it, in its order */
+	struct config_tokens tokens; /* what is in it */
 	int64_t mode; /* of the socket's file */
 	char *group, *read_group; /* of users who may do all, and who may read; NULL: none */
 	unsigned gid, read_gid; /* the same as numbers, CONFIG_NO_GID: none; in the master only */

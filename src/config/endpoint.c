@@ -339,7 +339,6 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 		check_placeholders(r, e);
 		e->key = hash_path(e->path) | 1;
 	}
-	limits_check(r, &e->limits);
 	check_subprotocols(r, &e->limits);
 	check_age(r, &e->limits);
 	resolve_rates(r, e);
@@ -359,6 +358,7 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 	struct config_endpoint *e = endpoint;
 
 	e->config = config;
+	limits_check(r, &e->limits);
 	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
 	e->looks = e->has_room || e->limits.rate > 0 ||

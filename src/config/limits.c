@@ -55,27 +55,75 @@ static const char *left_out(const char *origin)
 	return strcmp(end, slash != NULL ? "/" : port) == 0 ? end : NULL;
 }
 
-static void check_origins(struct config_report *r, char *const *origins)
+/* At key of r's group. NULL: it is not set there, and was checked where it is. */
+static void check_origins(struct config_report *r, const char *key, char *const *origins)
 {
-	const config_setting_t *list = config_setting_get_member(r->group, "allowed_origins");
+	const config_setting_t *list = config_setting_get_member(r->group, key);
 
 	for (int i = 0; list != NULL && origins != NULL && origins[i] != NULL; i++) {
 		const config_setting_t *s = config_setting_get_elem(list, (unsigned)i);
 		const char *wrong = web_origin_wrong(origins[i]), *more = left_out(origins[i]);
 
 		if (s != NULL && wrong != NULL)
-			report_key(r, s, "allowed_origins", "has \"%s\", %s", origins[i], wrong);
+			report_key(r, s, key, "has \"%s\", %s", origins[i], wrong);
 		else if (s != NULL && more != NULL)
 			report_warning(r, s,
-				       "\"allowed_origins\" has \"%s\", but browsers leave the "
+				       "\"%s\" has \"%s\", but browsers leave the "
 				       "\"%s\" out: write \"%.*s\"",
-				       origins[i], more, (int)(more - origins[i]), origins[i]);
+				       key, origins[i], more, (int)(more - origins[i]), origins[i]);
 	}
 }
 
-static bool is_any(char *const *origins)
+static void drop(char ***words)
 {
-	return origins != NULL && strcmp(origins[0], "*") == 0 && origins[1] == NULL;
+	for (size_t i = 0; *words != NULL && (*words)[i] != NULL; i++)
+		free((*words)[i]);
+	free(*words);
+	*words = NULL;
+}
+
+void limits_drop_any(char ***words)
+{
+	if (*words != NULL && strcmp((*words)[0], "*") == 0 && (*words)[1] == NULL)
+		drop(words);
+}
+
+static const config_setting_t *setting(const struct config_report *r, const char *key)
+{
+	return r != NULL ? config_setting_get_member(r->group, key) : NULL;
+}
+
+/* Of the two names of one thing; what an endpoint sets by the one takes the place of the top's other. */
+static void choose_origins(struct config_report *r, struct config_report *access,
+			   struct config_limits *l)
+{
+	const config_setting_t *by_short = setting(r, "allowed_origins"),
+			       *by_long = setting(access, "origins");
+	const char *file;
+	int line;
+
+	if (by_short != NULL && by_long != NULL) {
+		parse_place(r->parse, by_short, &file, &line);
+		config_report_error(access, "origins",
+				    "is the same as \"allowed_origins\", which is set at %s:%d: "
+				    "leave one of them out",
+				    file, line);
+	}
+	if (by_short != NULL)
+		drop(&l->access.origins);
+	else if (by_long != NULL)
+		drop(&l->allowed_origins);
+}
+
+void limits_check_origins(struct config_report *r, struct config_report *access,
+			  struct config_limits *l)
+{
+	choose_origins(r, access, l);
+	limits_drop_any(&l->allowed_origins);
+	limits_drop_any(&l->access.origins);
+	check_origins(r, "allowed_origins", l->allowed_origins);
+	if (access != NULL)
+		check_origins(access, "origins", l->access.origins);
 }
 
 /* At the top, where what is not set is the default, it is there in any case. */
@@ -96,10 +144,5 @@ struct pattern *limits_names(struct config_report *r, const struct config_limits
 void limits_check(struct config_report *r, struct config_limits *l)
 {
 	check_subprotocols(r, l->subprotocols);
-	if (is_any(l->allowed_origins)) {
-		free(l->allowed_origins[0]);
-		free(l->allowed_origins);
-		l->allowed_origins = NULL;
-	}
-	check_origins(r, l->allowed_origins);
+	access_check(r, l);
 }

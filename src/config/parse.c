@@ -142,6 +142,7 @@ static void snapshot_free(struct snapshot *n)
 	fill_end(&table_top, n);
 	routes_free(n->config.routes);
 	pattern_free(n->config.names);
+	access_free_files(n);
 	places_free(&n->places);
 	free(n->config.runtime_dir);
 	for (size_t i = 0; n->files[i] != NULL; i++)

@@ -11,6 +11,8 @@
 #include "config/report.h"
 #include "config/tables.h"
 
+struct tokens_form;
+
 struct parse {
 	struct config_source *source;
 	const struct behaviour *const *behaviours;
@@ -56,6 +58,9 @@ const struct source_attachment *attach_file(struct config_report *r, const char 
 					    const char *name);
 void attach_warn_mode(struct config_report *r, const char *key, const char *name,
 		      const struct source_attachment *a, const char *what);
+/* The tokens in such a file; what is wrong with its lines is reported as of the file. */
+void attach_tokens(struct config_report *r, const char *key, const struct source_attachment *a,
+		   const struct tokens_form *form, struct config_tokens *out);
 
 /* Whether a listener of r's group over TCP has an address that is one, and a port. */
 void listener_check_tcp(struct config_report *r, const struct config_listener *l);
@@ -78,6 +83,13 @@ void wording_check(struct config_report *r, struct config_endpoint *e);
 
 /* The checks of limits at the top (p->top) or of an endpoint. */
 void limits_check(struct config_report *r, struct config_limits *l);
+/* The same of the group `access` in it. */
+void access_check(struct config_report *r, struct config_limits *l);
+/* Of both names that origins have; access: of that group, NULL: it is not there. */
+void limits_check_origins(struct config_report *r, struct config_report *access,
+			  struct config_limits *l);
+/* A list of "*" alone is none: so an endpoint lets in more than the top level does. */
+void limits_drop_any(char ***words);
 
 /* room_names of r's group, compiled. NULL: it is not set there, or wrong and reported. */
 struct pattern *limits_names(struct config_report *r, const struct config_limits *l);

@@ -17,6 +17,7 @@
 #include "config/path.h"
 #include "config/shown.h"
 #include "config/tables.h"
+#include "config/token_changes.h"
 #include "config/tokens.h"
 #include "config/validity.h"
 
@@ -94,40 +95,26 @@ static void plan_setting(struct plan *p, const struct config_key *k, const void 
 		add_value(item, "", k, old, p->new);
 }
 
-/*
- * Their names and scopes, which is all that anybody needs to know; and with a mark those that others
- * have not, for one that takes the place of another may have the same of both.
- */
-static json_t *show_tokens(const struct config_admin *a, const struct config_admin *others,
-			   const char *mark)
+static void add_tokens(struct plan_item *item, const char *key, json_t *old, json_t *new)
 {
-	static const char *const scopes[] = { "read", "publish", "manage" };
-	json_t *list = json_array();
+	struct plan_value *v;
 
-	for (size_t i = 0; i < a->token_count; i++) {
-		const struct config_token *t = &a->tokens[i];
-
-		json_array_append_new(list, json_sprintf("%s %s%s", t->name, scopes[t->scope],
-							 tokens_have(others, t) ? "" : mark));
-	}
-	return list;
+	item->values = alloc_grow(item->values, item->count, &item->cap, sizeof(*v));
+	v = &item->values[item->count++];
+	*v = (struct plan_value){ .key = alloc_string(key), .old = old, .new = new };
 }
 
 /* What the file holds; that it is another file is a setting that differs. */
 static void plan_tokens(struct plan *p)
 {
 	const struct config_admin *old = &p->old->admin, *new = &p->new->admin;
-	struct plan_item *item;
-	struct plan_value *v;
 
-	if (tokens_same(old, new) || !same_string(old->tokens_file, new->tokens_file))
+	if (tokens_same(&old->tokens, &new->tokens) ||
+	    !same_string(old->tokens_file, new->tokens_file))
 		return;
-	item = add_item(p, PLAN_SETTING, PLAN_CHANGED);
-	item->values = alloc_grow(item->values, item->count, &item->cap, sizeof(*v));
-	v = &item->values[item->count++];
-	*v = (struct plan_value){ .key = alloc_string("admin.tokens"),
-				  .old = show_tokens(old, new, " (goes)"),
-				  .new = show_tokens(new, old, " (new)") };
+	add_tokens(add_item(p, PLAN_SETTING, PLAN_CHANGED), "admin.tokens",
+		   token_changes_show_all(&old->tokens, &new->tokens, " (goes)"),
+		   token_changes_show_all(&new->tokens, &old->tokens, " (new)"));
 }
 
 static void plan_settings(struct plan *p, const struct config *started)
@@ -139,6 +126,32 @@ static void plan_settings(struct plan *p, const struct config *started)
 }
 
 /* --- endpoints --- */
+
+/* Of those who may connect to an endpoint. */
+static const struct token_change *change_of_users(struct plan *p, const struct config_endpoint *a,
+						  const struct config_endpoint *b)
+{
+	return token_changes_find(&p->token_changes, a->limits.access.tokens,
+				  b->limits.access.tokens);
+}
+
+static void add_users(struct plan_item *item, const struct token_change *c,
+		      const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	if (c->gone != NULL &&
+	    same_string(a->limits.access.tokens_file, b->limits.access.tokens_file))
+		add_tokens(item, "access.tokens", json_incref(c->gone), json_incref(c->come));
+}
+
+/* Whether somebody may be connected whom the new one does not let in. */
+static bool bars(const struct token_change *c, const struct config_endpoint *a,
+		 const struct config_endpoint *b)
+{
+	const struct config_key *access = key_find(table_endpoint.keys, "access"),
+				*networks = key_find(access->group->keys, "networks");
+
+	return !c->same || !fill_equal(networks, &a->limits.access, &b->limits.access);
+}
 
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
@@ -201,16 +214,19 @@ static void plan_endpoint(struct plan *p, enum plan_how how, const struct config
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
 				  const struct config_endpoint *b)
 {
+	const struct token_change *users = change_of_users(p, a, b);
 	struct plan_item *item;
 
-	if (same_endpoint(a, b))
+	if (same_endpoint(a, b) && users->same)
 		return;
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
 	item->by_path = !item->closes && b->placeholders &&
 			strcmp(a->limits.room_names, b->limits.room_names) != 0;
+	item->by_access = !item->closes && bars(users, a, b);
 	add_values(item, "", table_endpoint.keys, a, b);
+	add_users(item, users, a, b);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);
 }
@@ -390,6 +406,7 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; i < p->count; i++)
 		free_values(&p->items[i]);
 	free(p->items);
+	token_changes_free(p->token_changes);
 	config_unref(p->old);
 	config_unref(p->new);
 	free(p);

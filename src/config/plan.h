@@ -20,6 +20,8 @@ struct plan_value {
 	json_t *old, *new;
 };
 
+struct token_change;
+
 struct plan_item {
 	enum plan_what what; /* endpoints go by path, listeners by address */
 	enum plan_how how; /* a certificate or a setting that is another is CHANGED or ADDED */
@@ -32,6 +34,7 @@ struct plan_item {
 	/* ENDPOINT that is ADDED: of the old one, which has had what leads to it now, or some of that; or NULL */
 	const struct config_endpoint *from;
 	bool by_path; /* the same, but of those whose path leads to one of its behaviour, which stay */
+	bool by_access; /* ENDPOINT: those who may not come in any more are closed */
 	int64_t connections; /* ENDPOINT that there was: of it, open now; -1: not known; see changes.h */
 	bool files; /* LISTENER: a file that it names has another content */
 	bool restart; /* SETTING: it is as it was until a restart */
@@ -41,6 +44,7 @@ struct plan_item {
 
 struct plan {
 	struct config *old, *new; /* kept, for the items point into them */
+	struct token_change *token_changes; /* of the files of `access`, see token_changes.h */
 	struct plan_item *items; /* in the order of enum plan_what */
 	size_t count, cap;
 };

@@ -68,6 +68,28 @@ static const struct config_key compression_keys[] = {
 
 static const struct config_group compression = { .keys = compression_keys };
 
+#define NETWORKS(field, ...)                                                                       \
+	ROW(struct config_networks, #field, field, .type = CONFIG_STRINGS, .max = 1024, __VA_ARGS__)
+
+static const struct config_key networks_keys[] = {
+	NETWORKS(allow, .min = 1),
+	NETWORKS(deny),
+	{ 0 },
+};
+
+static const struct config_group networks = { .keys = networks_keys, .end = networks_end };
+
+#define ACCESS(key, field, ...) ROW(struct config_access, key, field, __VA_ARGS__)
+
+static const struct config_key access_keys[] = {
+	ACCESS("origins", origins, .type = CONFIG_STRINGS, .min = 1, .max = 1024),
+	ACCESS("networks", networks, .type = CONFIG_GROUP, .group = &networks),
+	ACCESS("tokens", tokens_file, .type = CONFIG_STRING, .max = 4096),
+	{ 0 },
+};
+
+static const struct config_group access = { .keys = access_keys };
+
 #define LIMIT(field, ...)                                                                          \
 	{ .name = #field,                                                                          \
 	  .offset = LIMITS_AT + offsetof(struct config_limits, field),                             \

@@ -7,6 +7,13 @@
 #include "config/config.h"
 #include "config/places.h"
 
+/* A file of tokens that `access` names, somewhere or in several places. */
+struct token_file {
+	char *name;
+	struct config_tokens tokens;
+	struct token_file *next;
+};
+
 /* A snapshot with what only this layer needs of it. */
 struct snapshot {
 	struct config config; /* first: the one is cast to the other */
@@ -16,6 +23,7 @@ struct snapshot {
 		char *runtime_dir;
 	} written; /* where config has what came of it: the same name, and what was written */
 	char **files; /* NULL-terminated; what the listeners and endpoints name */
+	struct token_file *token_files; /* one by one; NULL: there are none */
 	struct places places; /* of what is set */
 };
 
@@ -39,6 +47,9 @@ void certificate_end(void *certificate);
 void admin_listener_check(struct config_report *r, void *admin, void *listener);
 void admin_group_check(struct config_report *r, void *snapshot, void *admin);
 void admin_group_end(void *admin);
+void networks_end(void *networks);
+/* Ends the token_files of a snapshot. */
+void access_free_files(struct snapshot *n);
 void endpoint_check(struct config_report *r, void *config, void *endpoint);
 void endpoint_end(void *endpoint);
 

@@ -25,7 +25,7 @@ struct known {
 	size_t most; /* bytes that it may have */
 };
 
-enum { OF_ALL = 2, KNOWN_MAX = PATH_PLACEHOLDERS_MAX + OF_ALL };
+enum { OF_ALL = 3, KNOWN_MAX = PATH_PLACEHOLDERS_MAX + OF_ALL };
 
 /* What an endpoint of a path knows, its own placeholders first: they hide those of all. */
 struct names {
@@ -40,8 +40,9 @@ static void add_name(struct names *n, const char *p, size_t len, struct known k)
 	n->known[n->count++] = k;
 }
 
-static void collect(struct names *n, const char *path)
+static void collect(struct names *n, const struct config_endpoint *e)
 {
+	const char *path = e->path;
 	struct path_segment s;
 
 	*n = (struct names){ .count = 0 };
@@ -53,6 +54,8 @@ static void collect(struct names *n, const char *path)
 									   : PATH_VALUE_MAX });
 	add_name(n, "peer", 4, (struct known){ TEMPLATE_PEER, TEMPLATE_PEER_MAX });
 	add_name(n, "conn", 4, (struct known){ TEMPLATE_CONN, TEMPLATE_CONN_MAX });
+	if (e->limits.access.tokens != NULL)
+		add_name(n, "user", 4, (struct known){ TEMPLATE_USER, CONFIG_USER_MAX });
 }
 
 static void forget(struct names *n)
@@ -80,8 +83,8 @@ static void report_unknown(struct config_report *r, const struct config_key *k,
 		config_report_error(
 			r, k->name,
 			"has \"{user}\", and who the user of a connection is nobody "
-			"knows unless \"path\" has a placeholder \"{user}\"; \"{{user}\" "
-			"writes it as it is");
+			"knows unless \"access\" has \"tokens\", or \"path\" a placeholder "
+			"\"{user}\"; \"{{user}\" writes it as it is");
 	else if (nearest != NULL)
 		config_report_error(r, k->name,
 				    "has an unknown placeholder \"%s\" (did you mean \"%s\"?); "
@@ -184,15 +187,15 @@ static bool is_json(const struct config_key *k, const struct config_text *t)
 	       json_find((const uint8_t *)t->data, t->len, "", &value, &error);
 }
 
-void template_parse(struct config_report *r, const struct config_key *k, const char *path,
-		    struct config_template *t)
+void template_parse(struct config_report *r, const struct config_key *k,
+		    const struct config_endpoint *e, struct config_template *t)
 {
 	struct parsing p = { .report = r, .key = k, .t = t };
 
 	if (t->written.data == NULL)
 		return;
 	t->text.data = alloc_zero(1, t->written.len + 1);
-	collect(&p.names, path);
+	collect(&p.names, e);
 	go_through(&p);
 	t->json = t->count > 0 && is_json(k, &t->written);
 	check_bounds(&p);
@@ -213,12 +216,15 @@ void template_free(struct config_template *t)
 static struct http_text value_of(const struct config_placeholder *p,
 				 const struct template_values *v)
 {
+	const char *const texts[] = { [TEMPLATE_PEER] = v->peer,
+				      [TEMPLATE_CONN] = v->conn,
+				      [TEMPLATE_USER] = v->user ? v->user : "" };
 	struct http_text value = { "", 0 };
-	const char *text = p->value == TEMPLATE_PEER ? v->peer : v->conn;
 
-	if (p->value != TEMPLATE_OF_PATH)
-		return (struct http_text){ text, strlen(text) };
-	config_route_value(v->endpoint, v->name, p->name, &value);
+	if (p->value == TEMPLATE_OF_PATH)
+		config_route_value(v->endpoint, v->name, p->name, &value);
+	else
+		value = (struct http_text){ texts[p->value], strlen(texts[p->value]) };
 	return value;
 }
 

@@ -23,7 +23,7 @@ enum {
 	TEMPLATE_CONN_MAX = 16,
 };
 
-enum template_value { TEMPLATE_OF_PATH, TEMPLATE_PEER, TEMPLATE_CONN };
+enum template_value { TEMPLATE_OF_PATH, TEMPLATE_PEER, TEMPLATE_CONN, TEMPLATE_USER };
 
 struct config_placeholder {
 	size_t at; /* where in the text its value is put */
@@ -32,11 +32,12 @@ struct config_placeholder {
 };
 
 /*
- * Parses t->written, of row k of r's group, whose endpoint has this path, which is good. Where it asks
- * for what nobody knows, or may become too long, that is reported, and t is not to be used.
+ * Parses t->written, of row k of r's group, which is that of an endpoint whose path is good, and whose
+ * access is known. Where it asks for what nobody knows, or may become too long, that is reported, and t
+ * is not to be used.
  */
-void template_parse(struct config_report *r, const struct config_key *k, const char *path,
-		    struct config_template *t);
+void template_parse(struct config_report *r, const struct config_key *k,
+		    const struct config_endpoint *e, struct config_template *t);
 void template_free(struct config_template *t);
 
 /* What is known of a connection; lent. */
@@ -44,6 +45,7 @@ struct template_values {
 	const struct config_endpoint *endpoint;
 	const char *name; /* the path that led there: config_route_name */
 	const char *peer, *conn; /* as the log has them */
+	const char *user; /* NULL: nobody knows */
 };
 
 /* How long a text is with these values, and the text, for which out has so many bytes. */

@@ -4,15 +4,28 @@
  * A wrong line is an error and not passed over: a token that was meant to be there, or to be gone,
  * is noticed when the file is read, and not when somebody asks. No text of the file is quoted, for
  * what stands in a wrong place may be the token itself.
+ *
+ * They lie in the order of their hashes. Where there are few, as those of the admin interface always are,
+ * each of them is compared to its end, so that the time tells nothing at all. Of ten thousand one is
+ * found in fourteen looks; how long these take tells how far the hash of what was sent agrees with one
+ * that there is, which is nothing to go by: nobody can make a token to a hash, and one of 256 bits of
+ * chance is not guessed.
  */
 #include "config/tokens.h"
 
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <search.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/printable.h"
+#include "config/alloc.h"
 
 enum { WRONG_TOLD = 20 }; /* of a file that is no file of tokens each line may be wrong */
 
-enum { NAME, SCOPE, HASH, WORDS };
+enum { WORDS_MOST = 3 };
 
 struct word {
 	const char *p;
@@ -27,33 +40,70 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The first words of a line; returns how many there are, WORDS + 1 for any more. */
-static int split(const char *p, const char *end, struct word words[WORDS])
+/* The first words of a line; returns how many there are, WORDS_MOST + 1 for any more. */
+static size_t split(const char *p, const char *end, struct word words[WORDS_MOST])
 {
-	int n = 0;
+	size_t n = 0;
 
 	for (;;) {
 		const char *from;
 
 		while (p < end && is_space(*p))
 			p++;
-		if (p == end || n > WORDS)
+		if (p == end || n > WORDS_MOST)
 			return n;
 		for (from = p; p < end && !is_space(*p);)
 			p++;
-		if (n < WORDS)
+		if (n < WORDS_MOST)
 			words[n] = (struct word){ from, (size_t)(p - from) };
 		n++;
 	}
 }
 
-static bool is_name(const struct word *w)
+static bool is_ascii(const char *name)
 {
-	for (size_t i = 0; i < w->len; i++)
-		if (w->p[i] < '!' || w->p[i] > '~')
+	for (; *name != '\0'; name++)
+		if (*name < '!' || *name > '~')
 			return false;
-	return w->len <= CONFIG_TOKEN_NAME_MAX;
+	return true;
 }
+
+static bool is_printable(const char *name)
+{
+	size_t n;
+
+	for (; *name != '\0'; name += n)
+		if ((n = printable((const unsigned char *)name)) == 0)
+			return false;
+	return true;
+}
+
+/* A file of lines: NAME, perhaps SCOPE, and HASH. */
+struct tokens_form {
+	size_t most, name_most;
+	bool scoped;
+	bool (*is_name)(const char *name);
+	const char *bad_line, *bad_name, *too_many;
+};
+
+const struct tokens_form tokens_of_admin = {
+	.most = CONFIG_TOKENS_MAX,
+	.name_most = CONFIG_TOKEN_NAME_MAX,
+	.scoped = true,
+	.is_name = is_ascii,
+	.bad_line = "has to be NAME SCOPE HASH, as \"ignyxctl token make\" prints it",
+	.bad_name = "has a NAME that is not of 1 to 64 letters, digits and signs",
+	.too_many = "is one more than the 256 that are possible",
+};
+
+const struct tokens_form tokens_of_access = {
+	.most = CONFIG_ACCESS_TOKENS_MAX,
+	.name_most = CONFIG_USER_MAX,
+	.is_name = is_printable,
+	.bad_line = "has to be NAME HASH, as \"ignyxctl token make NAME\" prints it",
+	.bad_name = "has a NAME that is not of 1 to 128 bytes of UTF-8 without control characters",
+	.too_many = "is one more than the 10000 that are possible",
+};
 
 static bool read_scope(const struct word *w, enum config_scope *scope)
 {
@@ -88,35 +138,56 @@ static bool read_hash(const struct word *w, uint8_t hash[CONFIG_TOKEN_HASH])
 	return true;
 }
 
-static bool is_known(const struct config_token *tokens, size_t count, const uint8_t *hash)
+static int by_hash(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++)
-		if (memcmp(tokens[i].hash, hash, CONFIG_TOKEN_HASH) == 0)
-			return true;
-	return false;
+	return memcmp(((const struct config_token *)a)->hash,
+		      ((const struct config_token *)b)->hash, CONFIG_TOKEN_HASH);
 }
 
-/* What is wrong with a line of so many words. NULL: nothing, and it is the token at count. */
-static const char *read_line(const struct word words[WORDS], int n, struct config_token *tokens,
-			     size_t count)
+/* A file while it is read. */
+struct reading_tokens {
+	const struct tokens_form *form;
+	struct config_tokens *out;
+	void *hashes; /* of those that there are: a tsearch tree */
+};
+
+/* Of the token at count; it is kept. */
+static bool is_known(struct reading_tokens *f)
 {
+	struct config_token *t = &f->out->list[f->out->count];
+
+	return *(struct config_token **)alloc_checked(tsearch(t, &f->hashes, by_hash)) != t;
+}
+
+static bool read_name(const struct tokens_form *form, const struct word *w, char *out)
+{
+	if (w->len > form->name_most || memchr(w->p, '\0', w->len) != NULL)
+		return false;
+	memcpy(out, w->p, w->len);
+	return form->is_name(out);
+}
+
+/* What is wrong with a line of so many words. NULL: nothing, and it is one of the tokens. */
+static const char *read_line(struct reading_tokens *f, const struct word *words, size_t n)
+{
+	const struct tokens_form *form = f->form;
 	struct config_token t = { .scope = SCOPE_READ };
 
-	if (n != WORDS)
-		return "has to be NAME SCOPE HASH, as \"ignyxctl token make\" prints it";
-	if (!is_name(&words[NAME]))
-		return "has a NAME that is not of 1 to 64 letters, digits and signs";
-	if (!read_scope(&words[SCOPE], &t.scope))
+	if (n != (form->scoped ? 3 : 2))
+		return form->bad_line;
+	if (!read_name(form, &words[0], t.name))
+		return form->bad_name;
+	if (form->scoped && !read_scope(&words[1], &t.scope))
 		return "has a SCOPE that is none of read, publish and manage";
-	if (!read_hash(&words[HASH], t.hash))
+	if (!read_hash(&words[n - 1], t.hash))
 		return "has a HASH that is not of 64 digits 0 to f: a line with it is made by "
 		       "\"ignyxctl token make\"";
-	if (count == CONFIG_TOKENS_MAX)
-		return "is one more than the 256 that are possible";
-	if (is_known(tokens, count, t.hash))
+	if (f->out->count == form->most)
+		return form->too_many;
+	f->out->list[f->out->count] = t;
+	if (is_known(f))
 		return "has the HASH of a line before it";
-	memcpy(t.name, words[NAME].p, words[NAME].len);
-	tokens[count] = t;
+	f->out->count++;
 	return NULL;
 }
 
@@ -146,53 +217,110 @@ static void tell_rest(const struct wrongs *w)
 	w->tell(0, text, w->arg);
 }
 
-size_t tokens_parse(const char *text, size_t len, struct config_token *tokens,
-		    tokens_wrong_fn *wrong, void *arg)
+/* As many as there are lines, for which there is space then; no more than are possible. */
+static size_t count_lines(const char *p, const char *end, size_t most)
+{
+	size_t n = 0;
+
+	for (; p < end && n < most; n++) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+
+		p = stop != NULL ? stop + 1 : end;
+	}
+	return n;
+}
+
+static void keep_node(void *token)
+{
+	(void)token;
+}
+
+void tokens_parse(const char *text, size_t len, const struct tokens_form *form,
+		  struct config_tokens *out, tokens_wrong_fn *wrong, void *arg)
 {
 	const char *end = text + len;
+	struct reading_tokens f = { .form = form, .out = out };
 	struct wrongs w = { wrong, arg, 0 };
 	unsigned line = 0;
-	size_t count = 0;
 
+	out->count = 0;
+	out->list = alloc_zero(count_lines(text, end, form->most) + 1, sizeof(*out->list));
 	for (const char *p = text, *stop; p < end; p = stop < end ? stop + 1 : end) {
-		struct word words[WORDS] = { { "", 0 } };
+		struct word words[WORDS_MOST] = { { "", 0 } };
 		const char *what;
-		int n;
+		size_t n;
 
 		stop = memchr(p, '\n', (size_t)(end - p));
 		if (stop == NULL)
 			stop = end;
 		line++;
 		n = split(p, stop, words);
-		if (n == 0 || *words[NAME].p == '#')
+		if (n == 0 || *words[0].p == '#')
 			continue;
-		what = read_line(words, n, tokens, count);
+		what = read_line(&f, words, n);
 		if (what != NULL)
 			note_wrong(&w, line, what);
-		else
-			count++;
 	}
 	tell_rest(&w);
-	return count;
+	tdestroy(f.hashes, keep_node);
+	qsort(out->list, out->count, sizeof(*out->list), by_hash);
 }
 
-bool tokens_have(const struct config_admin *a, const struct config_token *t)
+const struct config_token *tokens_find_hash(const struct config_tokens *all,
+					    const uint8_t hash[CONFIG_TOKEN_HASH])
 {
-	for (size_t i = 0; i < a->token_count; i++) {
-		const struct config_token *x = &a->tokens[i];
+	struct config_token key;
 
-		if (strcmp(x->name, t->name) == 0 && x->scope == t->scope &&
-		    memcmp(x->hash, t->hash, CONFIG_TOKEN_HASH) == 0)
-			return true;
+	if (all->count == 0)
+		return NULL;
+	memcpy(key.hash, hash, CONFIG_TOKEN_HASH);
+	return bsearch(&key, all->list, all->count, sizeof(*all->list), by_hash);
+}
+
+/* In the same time, whichever it is, and if it is none. */
+static const struct config_token *find_in_all(const struct config_tokens *all,
+					      const uint8_t hash[CONFIG_TOKEN_HASH])
+{
+	size_t found = all->count;
+
+	for (size_t i = 0; i < all->count; i++) {
+		const bool same = CRYPTO_memcmp(all->list[i].hash, hash, CONFIG_TOKEN_HASH) == 0;
+
+		found = same ? i : found;
 	}
-	return false;
+	return found < all->count ? &all->list[found] : NULL;
 }
 
-/* None is in a file twice. */
-bool tokens_same(const struct config_admin *a, const struct config_admin *b)
+const struct config_token *tokens_find(const struct config_tokens *all, struct http_text token)
 {
-	for (size_t i = 0; i < a->token_count; i++)
-		if (!tokens_have(b, &a->tokens[i]))
+	const struct config_token *found = NULL;
+	uint8_t hash[EVP_MAX_MD_SIZE];
+
+	if (EVP_Digest(token.p, token.len, hash, NULL, EVP_sha256(), NULL) == 1)
+		found = all->count <= CONFIG_TOKENS_MAX ? find_in_all(all, hash)
+							: tokens_find_hash(all, hash);
+	OPENSSL_cleanse(hash, sizeof(hash));
+	return found;
+}
+
+static bool is_same(const struct config_token *a, const struct config_token *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->scope == b->scope && by_hash(a, b) == 0;
+}
+
+bool tokens_have(const struct config_tokens *all, const struct config_token *t)
+{
+	const struct config_token *found = tokens_find_hash(all, t->hash);
+
+	return found != NULL && is_same(found, t);
+}
+
+bool tokens_same(const struct config_tokens *a, const struct config_tokens *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!is_same(&a->list[i], &b->list[i]))
 			return false;
-	return a->token_count == b->token_count;
+	return true;
 }

@@ -16,7 +16,7 @@ static bool is_template(const struct config_key *k)
 	return k->type == CONFIG_TEMPLATE || k->type == CONFIG_JSON || k->type == CONFIG_MESSAGE;
 }
 
-/* What they may ask for is up to the path. */
+/* What they may ask for is up to the path, and to who is let in. */
 static void parse_templates(struct config_report *r, struct config_endpoint *e)
 {
 	char why[PATH_WHY_MAX];
@@ -28,7 +28,7 @@ static void parse_templates(struct config_report *r, struct config_endpoint *e)
 
 		if (!is_template(k))
 			continue;
-		template_parse(r, k, e->path, t);
+		template_parse(r, k, e, t);
 		if (k->type == CONFIG_TEMPLATE && t->count > 0)
 			e->kept = t;
 	}

@@ -49,6 +49,7 @@ int command_connections(struct asker *d, const struct arguments *a)
 		{ "PEER", "peer", KIND_TEXT },
 		{ "ENDPOINT", "endpoint", KIND_TEXT },
 		{ "ROOM", "room", KIND_TEXT },
+		{ "USER", "user", KIND_TEXT },
 		{ "WORKER", "worker", KIND_COUNT },
 		{ "OPEN FOR", "since", KIND_SINCE },
 		{ "RECEIVED", "received", KIND_COUNT },

@@ -1,5 +1,6 @@
 /*
- * ctl_token.c - the command that makes a token for who asks over TCP. It asks nobody.
+ * ctl_token.c - the command that makes a token: for a client of the daemon, or, with a scope, for who
+ * asks over TCP. It asks nobody.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "ctl/arguments.h"
 #include "ctl/ask.h"
 #include "ctl/token.h"
 #include "ctl/trouble.h"
 
-enum { NAME_MAX_LEN = 64 }; /* the daemon's */
+enum { NAME_MAX_LEN = 64, USER_MAX_LEN = 128 }; /* the daemon's */
 
 static bool is_scope(const char *word)
 {
@@ -31,15 +33,31 @@ static bool is_name(const char *word)
 	return *word && *word != '#' && strlen(word) <= NAME_MAX_LEN;
 }
 
+/* The same of the file of clients, where the name is who somebody is. */
+static bool is_user(const char *word)
+{
+	size_t n;
+
+	for (const char *p = word; *p; p += n)
+		if (*p == ' ' || (n = printable((const unsigned char *)p)) == 0)
+			return false;
+	return *word && *word != '#' && strlen(word) <= USER_MAX_LEN;
+}
+
 static int check_words(const struct arguments *a)
 {
+	const char *scope = a->count > 2 ? a->words[2] : NULL;
+
 	if (strcmp(a->words[0], "make") != 0)
-		trouble("token can do one thing: make NAME SCOPE");
-	else if (!is_name(a->words[1]))
+		trouble("token can do one thing: make NAME [SCOPE]");
+	else if (!scope && !is_user(a->words[1]))
+		trouble("a NAME is of up to 128 bytes of UTF-8 without spaces and control "
+			"characters, and does not begin with #");
+	else if (scope && !is_name(a->words[1]))
 		trouble("a NAME is of up to 64 letters, digits and signs, and does not begin with "
 			"#");
-	else if (!is_scope(a->words[2]))
-		trouble("a SCOPE is read, publish or manage, not \"%s\"", a->words[2]);
+	else if (scope && !is_scope(scope))
+		trouble("a SCOPE is read, publish or manage, not \"%s\"", scope);
 	else
 		return 0;
 	return -1;
@@ -92,7 +110,8 @@ int command_token(struct asker *d, const struct arguments *a)
 		return CTL_USAGE;
 	if (token_new(token) < 0 || token_hash(token, hash) < 0 || (file && keep(file, token) < 0))
 		return CTL_FAILED;
-	if (asprintf(&line, "%s %s %s", a->words[1], a->words[2], hash) < 0)
+	if (asprintf(&line, "%s %s%s%s", a->words[1], a->count > 2 ? a->words[2] : "",
+		     a->count > 2 ? " " : "", hash) < 0)
 		trouble_if_null(NULL);
 	status = print(a, file ? NULL : token, line);
 	free(line);

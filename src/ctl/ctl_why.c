@@ -137,6 +137,7 @@ static const struct {
 	{ " ", "n", " events, for they were not read in time", KIND_COUNT },
 	{ " conn=", "id", "", KIND_TEXT },
 	{ " client=", "client", "", KIND_TEXT },
+	{ " user=", "user", "", KIND_TEXT },
 };
 
 /* What is of another kind is left out. */

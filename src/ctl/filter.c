@@ -9,8 +9,9 @@
 #include "ctl/trouble.h"
 #include "ctl/units.h"
 
-static const enum ctl_option filters[FILTER_QUERIES] = { OPTION_ENDPOINT, OPTION_PEER, OPTION_ROOM,
-							 OPTION_OLDER, OPTION_SLOW };
+static const enum ctl_option filters[FILTER_QUERIES] = {
+	OPTION_ENDPOINT, OPTION_PEER, OPTION_ROOM, OPTION_OLDER, OPTION_SLOW, OPTION_USER
+};
 
 bool filter_given(const struct arguments *a)
 {

@@ -9,7 +9,7 @@
 #include "ctl/arguments.h"
 #include "ctl/ask.h"
 
-enum { FILTER_QUERIES = 5, FILTER_NUMBER_SIZE = 32 };
+enum { FILTER_QUERIES = 6, FILTER_NUMBER_SIZE = 32 };
 
 /* Whether any of them is given. */
 bool filter_given(const struct arguments *a);

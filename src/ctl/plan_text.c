@@ -5,6 +5,7 @@
 #include "ctl/plan_text.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "ctl/columns.h"
@@ -79,6 +80,13 @@ static bool print_whom(FILE *out, struct fields *f)
 }
 
 /* What becomes of those who are connected, where that is not to stay as they are. */
+static const char *where_it_stays(const char *then)
+{
+	if (strcmp(then, "by-path") == 0)
+		return " where the path leads to the same behaviour";
+	return strcmp(then, "by-access") == 0 ? " where the client may still come in" : "";
+}
+
 static void print_then(FILE *out, struct fields *f)
 {
 	const char *then = fields_text(f, "then");
@@ -92,8 +100,7 @@ static void print_then(FILE *out, struct fields *f)
 	else if (*then == 'm')
 		fputs(" move to it", out);
 	else
-		fprintf(out, " %s%s", one ? "stays" : "stay",
-			*then == 'b' ? " where the path leads to the same behaviour" : "");
+		fprintf(out, " %s%s", one ? "stays" : "stay", where_it_stays(then));
 }
 
 static void print_expiry(FILE *out, const json_t *seconds)

@@ -161,7 +161,7 @@ static bool has_fate(const struct plan_item *item)
 {
 	if (item->how == PLAN_ADDED)
 		return item->from;
-	return item->connections >= 0 || item->closes || item->by_path;
+	return item->connections >= 0 || item->closes || item->by_path || item->by_access;
 }
 
 static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
@@ -174,6 +174,8 @@ static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
 		    reason_word(REASON_ENDPOINT_CHANGED));
 	else if (item->from)
 		add(line, LINE_SIZE, " move to it");
+	else if (item->by_access)
+		add(line, LINE_SIZE, " stay where their clients may still come in");
 	else if (item->by_path)
 		add(line, LINE_SIZE, " stay where their paths lead to the same behaviour");
 	else
@@ -281,7 +283,10 @@ static json_t *endpoint_json(const struct plan_item *item)
 	else if (item->from)
 		json_object_set_new(j, "then", json_string("move"));
 	else if (item->how != PLAN_ADDED)
-		json_object_set_new(j, "then", json_string(item->by_path ? "by-path" : "stay"));
+		json_object_set_new(j, "then",
+				    json_string(item->by_access ? "by-access"
+						: item->by_path ? "by-path"
+								: "stay"));
 	return j;
 }
 

@@ -35,6 +35,11 @@ static const struct answer {
 	{ REASON_REQUEST_BODY, 400, "Bad Request", "" },
 	{ REASON_TOO_MANY_HEADERS, 400, "Bad Request", "" },
 	{ REASON_SUBPROTOCOL_REQUIRED, 400, "Bad Request", "" },
+	{ REASON_NO_CREDENTIALS, 401, "Unauthorized",
+	  "WWW-Authenticate: Bearer realm=\"ignyxd\"\r\n" },
+	{ REASON_BAD_TOKEN, 401, "Unauthorized",
+	  "WWW-Authenticate: Bearer realm=\"ignyxd\", error=\"invalid_token\"\r\n" },
+	{ REASON_BAD_NETWORK, 403, "Forbidden", "" },
 	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
 	{ REASON_NOT_FOUND, 404, "Not Found", "" },
 	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "" },
@@ -155,7 +160,7 @@ static void begin(struct upgrade *up, struct http_text method)
 	*up->path = '\0';
 	up->raw = (struct http_text){ "", 0 };
 	up->websocket = up->version13 = false;
-	up->origin = (struct http_text){ NULL, 0 };
+	up->origin = up->authorization = (struct http_text){ NULL, 0 };
 	up->get = method.len == 3 && memcmp(method.p, "GET", 3) == 0;
 	up->head = method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
 }
@@ -190,6 +195,19 @@ void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 	up->raw = without_query(target);
 	if (upgrade_decode_path(target, up->path, &why) < 0)
 		copy_path(target, up->path);
+}
+
+/* A header of which there may be one at most. p NULL: none. -1: there are more. */
+static int find_single(const struct http_head *h, const char *name, struct http_text *value,
+		       struct refusal *why)
+{
+	const struct http_header *x = http_find(h, name, NULL);
+
+	if (x && http_find(h, name, x))
+		return refusal_set(why, REASON_BAD_REQUEST, "the request has %s more than once",
+				   name);
+	*value = x ? x->value : (struct http_text){ NULL, 0 };
+	return 0;
 }
 
 /* The header if it is there exactly once. */
@@ -280,17 +298,13 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 
 int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
 {
-	const struct http_header *origin = http_find(h, "Origin", NULL);
-
 	if (upgrade_parse_line(h, up, why) < 0)
 		return -1;
 	if (h->minor >= 1 && !find_only(h, "Host"))
 		return refusal_plain(why, REASON_MISSING_HOST);
-	if (origin && http_find(h, "Origin", origin))
-		return refusal_set(why, REASON_BAD_REQUEST,
-				   "the request has Origin more than once");
-	if (origin)
-		up->origin = origin->value;
+	if (find_single(h, "Origin", &up->origin, why) < 0 ||
+	    find_single(h, "Authorization", &up->authorization, why) < 0)
+		return -1;
 	up->websocket = http_has_token(h, "Upgrade", "websocket");
 	return up->websocket ? parse_websocket(h, up, why) : 0;
 }

@@ -28,7 +28,7 @@ struct upgrade {
 	bool websocket; /* asks for an upgrade to WebSocket */
 	bool version13;
 	char key[UPGRADE_KEY_LEN + 1];
-	struct http_text origin; /* p NULL: none */
+	struct http_text origin, authorization; /* p NULL: none */
 };
 
 /*

@@ -2,15 +2,16 @@
  * admit.c - whether a request may have what it asks for, see opening.h.
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
- * opening.c), the path (404), method (405), upgrade and version (426), origin (403),
- * subprotocol (400), what the behaviour says, whether its room is full (503), whether its address has
- * too many connections (429), and whether there is space (503).
+ * opening.c), the path (404), method (405), upgrade and version (426), network (403), origin (403),
+ * credential (401), subprotocol (400), what the behaviour says, whether its room is full (503), whether
+ * its address has too many connections (429), and whether there is space (503).
  */
 #include <string.h>
 
 #include "behaviour.h"
 #include "config/config.h"
 #include "proto/web_origin.h"
+#include "session/access.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/opening.h"
@@ -40,17 +41,27 @@ static bool wants_json(const struct conn *c, const struct http_head *h)
 	return agreed && strcmp(agreed, CONFIG_ROOM_SUBPROTOCOL) == 0;
 }
 
-/* What the endpoint asks of a client that knows how to ask. */
-static enum reason check_limits(const struct conn *c, const struct opening_request *rq)
+static bool origin_is_good(const struct config_limits *l, const struct upgrade *up)
+{
+	char *const *origins = l->access.origins ? l->access.origins : l->allowed_origins;
+
+	return !origins || web_origin_allowed(up->origin, (const char *const *)origins);
+}
+
+/* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
+static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
+				struct identity *who)
 {
 	const struct config_limits *l = &c->endpoint->limits;
+	enum reason r = access_by_network(&l->access, c);
 
-	if (l->allowed_origins &&
-	    !web_origin_allowed(rq->up.origin, (const char *const *)l->allowed_origins))
-		return REASON_BAD_ORIGIN;
-	if (l->require_subprotocol && !opening_subprotocol(c, &rq->head))
-		return REASON_SUBPROTOCOL_REQUIRED;
-	return REASON_NONE;
+	if (r == REASON_NONE && !origin_is_good(l, &rq->up))
+		r = REASON_BAD_ORIGIN;
+	if (r == REASON_NONE)
+		r = access_by_credential(&l->access, &rq->up, who);
+	if (r == REASON_NONE && l->require_subprotocol && !opening_subprotocol(c, &rq->head))
+		r = REASON_SUBPROTOCOL_REQUIRED;
+	return r;
 }
 
 static bool behaviour_admits(const struct conn *c, struct refusal *why)
@@ -128,8 +139,8 @@ static bool is_drained(const struct conn *c)
 }
 
 /* What it asked for of the room's past is there from the moment on at which it is a member. */
-static enum reason prepare(struct conn *c, const char *name, const struct http_head *h,
-			   const struct replay_wish *wish)
+static enum reason prepare(struct conn *c, const char *name, const struct identity *who,
+			   const struct http_head *h, const struct replay_wish *wish)
 {
 	enum reason r;
 
@@ -137,7 +148,8 @@ static enum reason prepare(struct conn *c, const char *name, const struct http_h
 		return REASON_SHUTDOWN;
 	if (is_drained(c))
 		return REASON_DRAINED;
-	if (!conn_admit(c, c->endpoint, name, NULL) || !texts_keep(c, c->endpoint, name))
+	if (!conn_admit(c, c->endpoint, name, who->user ? who : NULL) ||
+	    !texts_keep(c, c->endpoint, name))
 		return REASON_NO_MEMORY;
 	if (c->endpoint->has_room)
 		c->admission->member.json = wants_json(c, h);
@@ -153,6 +165,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 {
 	struct config_route route;
 	struct replay_wish wish;
+	struct identity who;
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
@@ -161,13 +174,13 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
 	if (r == REASON_NONE)
-		r = check_limits(c, rq);
+		r = check_limits(c, rq, &who);
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = prepare(c, route.name, &rq->head, &wish);
+		r = prepare(c, route.name, &who, &rq->head, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
 	refusal_plain(why, r);

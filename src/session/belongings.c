@@ -21,31 +21,52 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e)
 		config_unref((struct config *)old->config);
 }
 
-/* One piece of memory: the admission, the behaviour's state, the name, the user. */
-static struct admission *make_admission(size_t state, const char *name, const char *user)
+/* Behind a state of so many bytes. */
+static size_t place_of_identity(size_t state)
+{
+	const size_t align = _Alignof(struct identity);
+
+	return (state + align - 1) / align * align;
+}
+
+static void keep_identity(struct admission *a, size_t state, const struct identity *who)
+{
+	struct identity *kept =
+		(struct identity *)(void *)((char *)a->state + place_of_identity(state));
+
+	*kept = *who;
+	kept->user = memcpy(kept + 1, who->user, strlen(who->user) + 1);
+	a->who = kept;
+}
+
+/* One piece of memory: the admission, the behaviour's state, who it is with his name, the room's name. */
+static struct admission *make_admission(size_t state, const char *name, const struct identity *who)
 {
 	const size_t name_size = name ? strlen(name) + 1 : 0,
-		     user_size = user ? strlen(user) + 1 : 0;
-	struct admission *a = calloc(1, sizeof(*a) + state + name_size + user_size);
+		     of_state =
+			     who ? place_of_identity(state) + sizeof(*who) + strlen(who->user) + 1
+				 : state;
+	struct admission *a = calloc(1, sizeof(*a) + of_state + name_size);
 
+	if (a && who)
+		keep_identity(a, state, who);
 	if (a && name)
-		a->name = memcpy((char *)a->state + state, name, name_size);
-	if (a && user)
-		a->user = memcpy((char *)a->state + state + name_size, user, user_size);
+		a->name = memcpy((char *)a->state + of_state, name, name_size);
 	return a;
 }
 
 /* Who has no name is in no room, and nothing points to its admission. */
-bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name, const char *user)
+bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name,
+		const struct identity *who)
 {
 	const size_t state = e->behaviour->state_size;
 	struct admission *a = c->admission, *made;
 
 	if (!e->has_room && !e->placeholders)
 		name = NULL;
-	if (a ? a->name || !name : state == 0 && !name && !user)
+	if (a ? a->name || !name : state == 0 && !name && !who)
 		return true;
-	made = make_admission(state, name, a ? a->user : user);
+	made = make_admission(state, name, a ? a->who : who);
 	if (!made)
 		return false;
 	if (a)
@@ -62,7 +83,7 @@ const char *conn_name(const struct conn *c)
 
 const char *conn_user(const struct conn *c)
 {
-	return c->admission ? c->admission->user : NULL;
+	return c->admission && c->admission->who ? c->admission->who->user : NULL;
 }
 
 const char *conn_room(const struct conn *c)

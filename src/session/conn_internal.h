@@ -11,6 +11,7 @@
  *	per_address.c		how many connections an address has
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
+ *	access.c		whether he may be there
  *	uncompressed.c, compress.c, output.c	frames out
  *	told.c, texts.c, unheard.c	what a client is told by us, and by settings with its values; what
  *				it says and may not
@@ -48,6 +49,7 @@
 #include "base/rate.h"
 #include "base/reason.h"
 #include "bus/bus.h"
+#include "config/config.h"
 #include "net/peer.h"
 #include "proto/frame.h"
 #include "proto/json.h"
@@ -95,6 +97,12 @@ struct conn_extra {
 	struct conn_parked *parked; /* a message or text, the input behind it; NULL: none */
 };
 
+/* Who somebody is, and by what: a reload asks whether that still holds. */
+struct identity {
+	const char *user; /* of at most CONFIG_USER_MAX bytes */
+	uint8_t token[CONFIG_TOKEN_HASH]; /* its hash */
+};
+
 /* As what it was let in. */
 struct admission {
 	struct room_member member;
@@ -103,7 +111,7 @@ struct admission {
 	 * rooms nor placeholders, and the path is the endpoint's.
 	 */
 	const char *name;
-	const char *user; /* who it is, of at most CONFIG_USER_MAX bytes; NULL: nobody knows */
+	const struct identity *who; /* kept here, too; NULL: nobody knows */
 	max_align_t state[]; /* the behaviour's */
 };
 
@@ -157,13 +165,13 @@ struct conn {
 /* A connection keeps the snapshot of its endpoint alive. */
 void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
 /*
- * Makes c's admission to an endpoint, by a path that led there (config_route), of a user (NULL: nobody
+ * Makes c's admission to an endpoint, by a path that led there (config_route), of somebody (NULL: nobody
  * knows), with state for its behaviour; where nothing is needed none is made. One that has been let in
- * keeps the admission that it has, its user too, but for a name that it had no use for at an endpoint
+ * keeps the admission that it has, and who it is, but for a name that it had no use for at an endpoint
  * before. False: no memory.
  */
 bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name,
-		const char *user);
+		const struct identity *who);
 /* The path that it came by, as it matched. It is open, or was. */
 const char *conn_name(const struct conn *c);
 /* Who it is: text without control characters, of at most CONFIG_USER_MAX bytes. NULL: nobody knows. */

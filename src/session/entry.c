@@ -133,7 +133,8 @@ static struct log_fields fields(const struct conn *c, enum log_event event, stru
 				.conn = c->id,
 				.peer = net_peer_format(&c->peer, texts->peer),
 				.endpoint = c->endpoint ? c->endpoint->path : NULL,
-				.room = conn_room(c) };
+				.room = conn_room(c),
+				.user = conn_user(c) };
 
 	if (c->extra)
 		f.client = c->extra->client;

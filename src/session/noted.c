@@ -24,6 +24,7 @@ static struct chronicle_entry entry(const struct conn *c, enum log_event event, 
 
 	memcpy(e.address, c->peer.address, sizeof(e.address));
 	chronicle_put_texts(&e, what, c->extra ? c->extra->client : NULL);
+	chronicle_put_user(&e, conn_user(c));
 	/* elsewhere the path of the endpoint is the room */
 	if (c->endpoint && c->endpoint->placeholders)
 		chronicle_put_room(&e, conn_room(c));

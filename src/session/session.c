@@ -13,6 +13,7 @@
 #include "bus/bus.h"
 #include "config/config.h"
 #include "net/transport.h"
+#include "session/access.h"
 #include "session/announcing.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
@@ -122,14 +123,31 @@ static void close_removed(struct conn *c)
 	conn_close_word(c, WS_CLOSE_SERVICE_RESTART, REASON_ENDPOINT_CHANGED);
 }
 
+/* At once: who may not be there is not to hear what is said until there is time for him to go. */
+static void close_barred(struct conn *c)
+{
+	turn_spend(TURN_CALL);
+	leaving_remove(LEAVING_REMOVED, c);
+	conn_close_word(c, WS_CLOSE_POLICY, REASON_ACCESS_CHANGED);
+}
+
+/* Without memory for its name it would not be found again, nor would it say what it is to. */
+static bool is_ready_for(struct conn *c, const struct config_endpoint *e)
+{
+	return conn_admit(c, e, conn_name(c), NULL) && texts_keep(c, e, conn_name(c));
+}
+
 static void move_open(struct conn *c)
 {
 	const struct config_endpoint *e = config_route_name(session.config, conn_name(c));
 	struct metrics_cell *cell = c->endpoint->cell;
 
-	/* Without memory for its name it would not be found again, nor would it say what it is to. */
-	if (!e || e->behaviour != c->endpoint->behaviour || !conn_admit(c, e, conn_name(c), NULL) ||
-	    !texts_keep(c, e, conn_name(c))) {
+	if (e && !access_holds(&e->limits.access, c)) {
+		reload.closed++;
+		close_barred(c);
+		return;
+	}
+	if (!e || e->behaviour != c->endpoint->behaviour || !is_ready_for(c, e)) {
 		reload.closed++;
 		close_removed(c);
 		return;

@@ -28,7 +28,7 @@ bool survey_is_sound(const struct survey_question *q)
 	return q->limit > 0 && (q->code == 0 || ws_close_code_valid((uint16_t)q->code)) &&
 	       q->code <= UINT16_MAX && ends(q->endpoint, sizeof(q->endpoint)) &&
 	       ends(q->room, sizeof(q->room)) && ends(q->peer, sizeof(q->peer)) &&
-	       ends(q->reason, sizeof(q->reason));
+	       ends(q->user, sizeof(q->user)) && ends(q->reason, sizeof(q->reason));
 }
 
 /* --- which ones --- */
@@ -66,12 +66,13 @@ static bool is_behind(const struct conn *c)
 static bool is_wanted(const struct conn *c)
 {
 	const struct survey_question *q = &survey.question;
-	const char *room = conn_room(c);
+	const char *room = conn_room(c), *user = conn_user(c);
 
 	return is_open(c) && c->id > q->after && (q->id == 0 || c->id == q->id) &&
 	       (q->older == 0 || age_ms(c) / 1000 >= q->older) && (!q->slow || is_behind(c)) &&
 	       (!*q->endpoint || strcmp(c->endpoint->path, q->endpoint) == 0) &&
 	       (!*q->room || (room && strcmp(room, q->room) == 0)) &&
+	       (!*q->user || (user && strcmp(user, q->user) == 0)) &&
 	       (!*q->peer || is_of_peer(c, q->peer));
 }
 
@@ -185,6 +186,7 @@ static json_t *describe(const struct conn *c)
 	put_address(o, "peer", &c->peer);
 	put_text(o, "endpoint", c->endpoint->path);
 	put_text(o, "room", conn_room(c));
+	put_text(o, "user", conn_user(c));
 	put_waiting(o, c);
 	put_ping(o, c);
 	put_extra(o, c);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "net/peer.h"
 #include "proto/frame.h"
 #include "proto/upgrade.h"
@@ -28,6 +29,7 @@ struct survey_question {
 	char endpoint[UPGRADE_PATH_MAX + 1]; /* path */
 	char room[UPGRADE_PATH_MAX + 1];
 	char peer[NET_PEER_TEXT_MAX]; /* an address, perhaps with its port */
+	char user[CONFIG_USER_MAX + 1];
 	char reason[WS_CLOSE_REASON_MAX + 1]; /* of the close frame, "": the word for it */
 };
 

@@ -35,7 +35,8 @@ static void find_values(const struct conn *c, const struct config_endpoint *e, c
 	v->known = (struct template_values){ .endpoint = e,
 					     .name = name,
 					     .peer = net_peer_format(&c->peer, v->peer),
-					     .conn = v->conn };
+					     .conn = v->conn,
+					     .user = conn_user(c) };
 }
 
 bool texts_keep(struct conn *c, const struct config_endpoint *e, const char *name)

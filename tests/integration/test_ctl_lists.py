@@ -96,7 +96,7 @@ def test_ages_are_in_two_units(admin):
 
 def test_what_is_missing_is_a_dash(admin):
     admin.answers["GET /connections"] = {"connections": [{"id": "1f", "room": None}]}
-    assert ask(admin, "connections").splitlines()[1].split() == ["1f"] + ["-"] * 10
+    assert ask(admin, "connections").splitlines()[1].split() == ["1f"] + ["-"] * 11
 
 
 def test_all_pages_are_fetched_in_order(admin):

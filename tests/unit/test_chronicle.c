@@ -251,7 +251,7 @@ static void test_texts(void **state)
 	assert_int_equal(e.what + e.name, 0);
 }
 
-/* Of a room it is what the others leave space for. */
+/* Of a user and a room it is what the others leave space for. */
 static void test_room(void **state)
 {
 	struct chronicle_entry e = { .event = LOG_EVENT_CONN_OPEN }, found;
@@ -267,19 +267,26 @@ static void test_room(void **state)
 	assert_int_equal(read_one(0, &found), CHRONICLE_WHOLE);
 	assert_memory_equal(&found, &e, sizeof(e));
 	assert_memory_equal(found.text, "/{x}name/room", 13);
+	chronicle_put_user(&e, "ann");
+	chronicle_put_room(&e, "/room");
+	assert_memory_equal(e.text, "/{x}nameann/room", 16);
+	chronicle_put_user(&e, room);
+	assert_int_equal(e.user, CHRONICLE_NAME_MAX);
 	chronicle_put_room(&e, room);
-	assert_int_equal(e.room, CHRONICLE_TEXT_MAX - 8);
+	assert_int_equal(e.room, CHRONICLE_TEXT_MAX - 8 - CHRONICLE_NAME_MAX);
 	chronicle_write(all, RING, &e);
 	assert_int_equal(read_one(1, &found), CHRONICLE_WHOLE);
 	assert_memory_equal(&found, &e, sizeof(e));
+	chronicle_put_texts(&e, room, NULL);
+	chronicle_put_user(&e, "ann");
 	chronicle_put_room(&e, NULL);
-	assert_int_equal(e.room, 0);
+	assert_int_equal(e.user + e.room, 0);
 }
 
 /* What no process of ours writes, with the sum that it ought to have. */
 static void test_lies(void **state)
 {
-	struct chronicle_entry e, lies[5];
+	struct chronicle_entry e, lies[6];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++)
@@ -289,6 +296,7 @@ static void test_lies(void **state)
 	lies[2].reason = REASON_COUNT;
 	lies[3].name = CHRONICLE_TEXT_MAX - lies[3].what + 1;
 	lies[4].room = CHRONICLE_TEXT_MAX - lies[4].what + 1;
+	lies[5].user = CHRONICLE_TEXT_MAX - lies[5].what + 1;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
 		chronicle_write(all, RING, &lies[i]);
 		assert_int_equal(read_one(i, &e), CHRONICLE_TORN);

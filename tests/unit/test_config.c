@@ -658,7 +658,8 @@ static void check_row(const char *scope, const struct config_key *k, void *arg)
 					    "crl",        "systemd",      "trusted",
 					    "group",      "health",       "admin",
 					    "read_group", "tokens",       "listen",
-					    NULL };
+					    "access",     "origins",      "networks",
+					    "allow",      "deny",         NULL };
 	union {
 		int64_t number;
 		int choice;
@@ -689,10 +690,10 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/*
-	 * admin has 8, its listeners 3 with those of tls; the limits are 20 and the 8 of compression; a
-	 * listener's 12, 10 of tls, and 2; rooms have 14
+	 * admin has 8, its listeners 3 with those of tls; the limits are 21, the 8 of compression and the 5
+	 * of access; a listener's 12, 10 of tls, and 2; rooms have 14
 	 */
-	assert_int_equal(rows, 20 + 8 + 15 + 28 + 24 + 3 + 28 + 10 + 14);
+	assert_int_equal(rows, 20 + 8 + 15 + 34 + 24 + 3 + 34 + 10 + 14);
 }
 
 /* --- anything at all --- */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -70,7 +71,8 @@ static const char *written(const struct config *c, const char *key, const char *
 	const struct template_values v = { .endpoint = config_route_name(c, name),
 					   .name = name,
 					   .peer = "192.0.2.1:4711",
-					   .conn = "10000000002" };
+					   .conn = "10000000002",
+					   .user = "jos\xc3\xa9" };
 	size_t size = template_size(t, &v);
 
 	assert_ptr_equal(v.endpoint, &c->endpoints[0]);
@@ -252,6 +254,34 @@ static void test_rest(void **state)
 	config_unref(c);
 }
 
+/* The user by his token, but where the path has one of that name. */
+static void test_user(void **state)
+{
+	static const char hash[] =
+		"ann ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
+	int fd = memfd_create("test.tokens", MFD_CLOEXEC);
+	static const char *const cases[][3] = { { "/a", "/a", "jos\xc3\xa9: " },
+						{ "/{user}", "/ann", "ann: " } };
+
+	(void)state;
+	assert_int_equal(fchmod(fd, 0600), 0);
+	assert_int_equal(write(fd, hash, strlen(hash)), (ssize_t)strlen(hash));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[256];
+		struct config *c;
+
+		snprintf(text, sizeof(text),
+			 "path = \"%s\"; behaviour = \"echo\"; prefix = \"{user}: \"; "
+			 "access = { tokens = \"/proc/self/fd/%d\"; };",
+			 cases[i][0], fd);
+		c = configure(text);
+		assert_string_equal(wrong, "");
+		assert_string_equal(written(c, "prefix", cases[i][1]), cases[i][2]);
+		config_unref(c);
+	}
+	close(fd);
+}
+
 static void check_error(const char *endpoint, const char *expected)
 {
 	assert_null(configure(endpoint));
@@ -278,7 +308,8 @@ static void test_errors(void **state)
 	check_error(
 		"path = \"/chat/{name}\"; behaviour = \"echo\"; prefix = \"{user}: \";",
 		"3: endpoint \"/chat/{name}\": \"prefix\" has \"{user}\", and who the user of a "
-		"connection is nobody knows unless \"path\" has a placeholder \"{user}\"; "
+		"connection is nobody knows unless \"access\" has \"tokens\", or \"path\" a "
+		"placeholder \"{user}\"; "
 		"\"{{user}\" "
 		"writes it as it is\n");
 	/* of a path that is wrong nobody knows what it has */
@@ -360,8 +391,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_written),        cmocka_unit_test(test_ready),
 		cmocka_unit_test(test_hostile_values), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_rest),           cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_data),           cmocka_unit_test(test_many),
+		cmocka_unit_test(test_rest),           cmocka_unit_test(test_user),
+		cmocka_unit_test(test_errors),         cmocka_unit_test(test_data),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * The file of tokens: what is a line of it, what is wrong with one, who is found by it.
+ * The files of tokens: what is a line of it, what is wrong with one, who is found by it.
  */
 // links: base proto bus config net session admin
 #include <setjmp.h>
@@ -22,7 +22,7 @@
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define NAME_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-static struct config_token tokens[CONFIG_TOKENS_MAX];
+static struct config_tokens all;
 
 struct told {
 	unsigned line;
@@ -42,16 +42,27 @@ static void note(unsigned line, const char *what, void *arg)
 }
 
 /* Of a copy of just that size, so that a sanitizer sees what is read behind it. */
-static size_t parse(const char *text, struct told *t)
+static size_t parse_as(const struct tokens_form *form, const char *text, struct told *t)
 {
-	size_t len = strlen(text), n;
+	size_t len = strlen(text);
 	char *copy = malloc(len + !len);
 
 	memcpy(copy, text, len);
 	*t = (struct told){ 0 };
-	n = tokens_parse(copy, len, tokens, note, t);
+	free(all.list);
+	tokens_parse(copy, len, form, &all, note, t);
 	free(copy);
-	return n;
+	return all.count;
+}
+
+static size_t parse(const char *text, struct told *t)
+{
+	return parse_as(&tokens_of_admin, text, t);
+}
+
+static size_t parse_users(const char *text, struct told *t)
+{
+	return parse_as(&tokens_of_access, text, t);
 }
 
 static void test_good(void **state)
@@ -64,24 +75,42 @@ static void test_good(void **state)
 			       &t),
 			 3);
 	assert_int_equal(t.count, 0);
-	assert_string_equal(tokens[0].name, "shop");
-	assert_int_equal(tokens[0].scope, SCOPE_PUBLISH);
-	assert_int_equal(tokens[0].hash[0], 0xba);
-	assert_int_equal(tokens[0].hash[31], 0xad);
-	assert_string_equal(tokens[1].name, NAME_64);
-	assert_int_equal(tokens[1].scope, SCOPE_READ);
-	assert_string_equal(tokens[2].name, "shop");
-	assert_int_equal(tokens[2].scope, SCOPE_MANAGE);
+	/* in the order of their hashes */
+	assert_string_equal(all.list[0].name, NAME_64);
+	assert_int_equal(all.list[0].scope, SCOPE_READ);
+	assert_string_equal(all.list[1].name, "shop");
+	assert_int_equal(all.list[1].scope, SCOPE_PUBLISH);
+	assert_int_equal(all.list[1].hash[0], 0xba);
+	assert_int_equal(all.list[1].hash[31], 0xad);
+	assert_string_equal(all.list[2].name, "shop");
+	assert_int_equal(all.list[2].scope, SCOPE_MANAGE);
 	assert_int_equal(parse("", &t), 0);
 	assert_int_equal(parse("\n#", &t), 0);
 	assert_int_equal(t.count, 0);
 }
 
+struct wrong_line {
+	const char *text, *what;
+};
+
+static void check_wrong(const struct tokens_form *form, const struct wrong_line *w,
+			const char *good)
+{
+	struct told t;
+	char text[512];
+
+	snprintf(text, sizeof(text), "\n%s\n%s", w->text, good);
+	assert_int_equal(parse_as(form, text, &t), 1);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.line, 2);
+	assert_memory_equal(t.what, "the line ", 9);
+	assert_true(strncmp(t.what + 9, w->what, strlen(w->what)) == 0);
+	assert_string_equal(all.list[0].name, "b");
+}
+
 static void test_wrong(void **state)
 {
-	static const struct {
-		const char *text, *what;
-	} rows[] = {
+	static const struct wrong_line rows[] = {
 		{ "a", "has to be NAME" },
 		{ "a read", "has to be NAME" },
 		{ "a read " ABC " x", "has to be NAME" },
@@ -101,18 +130,8 @@ static void test_wrong(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct told t;
-		char text[512];
-
-		snprintf(text, sizeof(text), "\n%s\nb read " ZEROS, rows[i].text);
-		assert_int_equal(parse(text, &t), 1);
-		assert_int_equal(t.count, 1);
-		assert_int_equal(t.line, 2);
-		assert_memory_equal(t.what, "the line ", 9);
-		assert_true(strncmp(t.what + 9, rows[i].what, strlen(rows[i].what)) == 0);
-		assert_string_equal(tokens[0].name, "b");
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		check_wrong(&tokens_of_admin, &rows[i], "b read " ZEROS);
 }
 
 static void test_the_same_twice(void **state)
@@ -123,21 +142,33 @@ static void test_the_same_twice(void **state)
 	assert_int_equal(parse("a read " ABC "\nb manage " ABC "\n", &t), 1);
 	assert_int_equal(t.line, 2);
 	assert_true(strstr(t.what, "HASH of a line before it") != NULL);
+	assert_string_equal(all.list[0].name, "a");
+}
+
+/* One more than may be, each with a hash of its own. */
+static void check_too_many(const struct tokens_form *form, const char *words, size_t most)
+{
+	size_t line = strlen(words) + 64 + 1;
+	char *text = malloc((most + 1) * line + 1), *p = text;
+	struct told t;
+
+	for (size_t i = 0; i <= most; i++)
+		p += sprintf(p, "%s%064zx\n", words, i);
+	assert_int_equal(parse_as(form, text, &t), most);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.line, most + 1);
+	assert_true(strstr(t.what, "is one more than") != NULL);
+	text[most * line] = '\0';
+	assert_int_equal(parse_as(form, text, &t), most);
+	assert_int_equal(t.count, 0);
+	free(text);
 }
 
 static void test_too_many(void **state)
 {
-	enum { LINE = 2 + 5 + 64 + 1 };
-	char *text = malloc((CONFIG_TOKENS_MAX + 1) * LINE + 1), *p = text;
-	struct told t;
-
 	(void)state;
-	for (int i = 0; i <= CONFIG_TOKENS_MAX; i++)
-		p += sprintf(p, "a read %064x\n", (unsigned)i);
-	assert_int_equal(parse(text, &t), CONFIG_TOKENS_MAX);
-	assert_int_equal(t.count, 1);
-	assert_int_equal(t.line, CONFIG_TOKENS_MAX + 1);
-	free(text);
+	check_too_many(&tokens_of_admin, "a read ", CONFIG_TOKENS_MAX);
+	check_too_many(&tokens_of_access, "a ", CONFIG_ACCESS_TOKENS_MAX);
 }
 
 /* As many as there are lines in a file that somebody has mistaken for one of tokens. */
@@ -164,59 +195,126 @@ static void test_a_long_wrong_file(void **state)
 
 /* --- who is found by them --- */
 
-static const struct config_token *find(size_t count, const char *header)
+static const char *find(const char *header)
 {
-	const struct config_admin a = { .tokens = tokens, .token_count = count };
+	const struct config_admin a = { .tokens = all };
+	const struct config_token *found = bearer_find(&a, header);
 
-	return bearer_find(&a, header);
+	return found ? found->name : NULL;
 }
 
 static void test_bearer(void **state)
 {
 	struct told t;
-	size_t n = parse("a read " ZEROS "\nb manage " ABC "\nc read " EMPTY "\n", &t);
 
 	(void)state;
-	assert_ptr_equal(find(n, "Bearer abc"), &tokens[1]);
-	assert_ptr_equal(find(n, "bEARER    abc"), &tokens[1]);
-	assert_null(find(1, "Bearer abc"));
-	assert_null(find(0, "Bearer abc"));
-	assert_null(find(n, NULL));
-	assert_null(find(n, "abc"));
-	assert_null(find(n, "Bearer"));
-	assert_null(find(n, "Bearerabc"));
-	assert_null(find(n, "Basic abc"));
-	assert_null(find(n, "Bearer abc "));
-	assert_null(find(n, "Bearer abcd"));
-	assert_null(find(n, "Bearer ab"));
-	assert_null(find(n, "Bearer " ABC));
+	parse("a read " ZEROS "\nb manage " ABC "\nc read " EMPTY "\n", &t);
+	assert_string_equal(find("Bearer abc"), "b");
+	assert_string_equal(find("bEARER    abc"), "b");
+	assert_null(find(NULL));
+	assert_null(find("abc"));
+	assert_null(find("Bearer"));
+	assert_null(find("Bearerabc"));
+	assert_null(find("Basic abc"));
+	assert_null(find("Bearer abc "));
+	assert_null(find("Bearer abcd"));
+	assert_null(find("Bearer ab"));
+	assert_null(find("Bearer " ABC));
+	parse("a read " ZEROS "\nc read " EMPTY "\n", &t);
+	assert_null(find("Bearer abc"));
+	parse("", &t);
+	assert_null(find("Bearer abc"));
 }
 
 static void test_same(void **state)
 {
-	struct config_token others[2];
-	struct config_admin a = { .tokens = tokens, .token_count = 2 },
-			    b = { .tokens = others, .token_count = 2 };
+	struct config_token list[2];
+	struct config_tokens others = { list, 2 };
 	struct told t;
 
 	(void)state;
-	parse("a read " ZEROS "\nb manage " ABC "\n", &t);
-	memcpy(others, tokens, sizeof(others));
-	assert_true(tokens_same(&a, &b));
-	others[1].scope = SCOPE_READ;
-	assert_false(tokens_same(&a, &b));
 	/* in another order they say the same */
-	others[1] = tokens[0];
-	others[0] = tokens[1];
-	assert_true(tokens_same(&a, &b));
-	memcpy(others, tokens, sizeof(others));
-	others[1].hash[31] ^= 1;
-	assert_false(tokens_same(&a, &b));
-	memcpy(others, tokens, sizeof(others));
-	others[0].name[0] = 'x';
-	assert_false(tokens_same(&a, &b));
-	b.token_count = 1;
-	assert_false(tokens_same(&a, &b));
+	parse("b manage " ABC "\na read " ZEROS "\n", &t);
+	memcpy(list, all.list, sizeof(list));
+	parse("a read " ZEROS "\nb manage " ABC "\n", &t);
+	assert_true(tokens_same(&all, &others));
+	assert_true(tokens_have(&others, &all.list[1]));
+	list[1].scope = SCOPE_READ;
+	assert_false(tokens_same(&all, &others));
+	assert_false(tokens_have(&others, &all.list[1]));
+	memcpy(list, all.list, sizeof(list));
+	list[1].hash[31] ^= 1;
+	assert_false(tokens_same(&all, &others));
+	assert_false(tokens_have(&others, &all.list[1]));
+	memcpy(list, all.list, sizeof(list));
+	list[0].name[0] = 'x';
+	assert_false(tokens_same(&all, &others));
+	others.count = 1;
+	assert_false(tokens_same(&all, &others));
+}
+
+/* --- those who connect --- */
+
+#define NAME_128 NAME_64 NAME_64
+
+static void test_users(void **state)
+{
+	struct told t;
+
+	(void)state;
+	assert_int_equal(parse_users("# a comment\n\nanna " ABC "\n\t" NAME_128 "\t" ZEROS
+				     " \r\nJos\xc3\xa9 " EMPTY,
+				     &t),
+			 3);
+	assert_int_equal(t.count, 0);
+	assert_string_equal(all.list[0].name, NAME_128);
+	assert_string_equal(all.list[1].name, "anna");
+	assert_string_equal(all.list[2].name, "Jos\xc3\xa9");
+	assert_int_equal(parse_users("a " ABC "\na " ZEROS "\n", &t), 2);
+}
+
+static void test_wrong_users(void **state)
+{
+	static const struct wrong_line rows[] = {
+		{ "a", "has to be NAME HASH" },           { "a read " ABC, "has to be NAME HASH" },
+		{ "a " ABC " x", "has to be NAME HASH" }, { NAME_128 "x " ABC, "has a NAME" },
+		{ "a\x07 " ABC, "has a NAME" },           { "a\x7f " ABC, "has a NAME" },
+		{ "a\xc2\x85 " ABC, "has a NAME" },       { "a\xff " ABC, "has a NAME" },
+		{ "a\xc3 " ABC, "has a NAME" },           { "a\xed\xa0\x80 " ABC, "has a NAME" },
+		{ "a " ABC "0", "has a HASH" },           { ABC " a", "has a HASH" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		check_wrong(&tokens_of_access, &rows[i], "b " ZEROS);
+}
+
+/* Each of as many as may be is found, and none that is not there. */
+static void test_all_are_found(void **state)
+{
+	enum { LINE = 7 + 64 + 1 };
+	char *text = malloc(CONFIG_ACCESS_TOKENS_MAX * LINE + 1), *p = text;
+	struct told t;
+
+	(void)state;
+	for (unsigned i = 0; i < CONFIG_ACCESS_TOKENS_MAX; i++)
+		p += sprintf(p, "u%05u %064llx\n", i, i * 2654435761ULL);
+	assert_int_equal(parse_users(text, &t), CONFIG_ACCESS_TOKENS_MAX);
+	for (size_t i = 0; i < all.count; i++) {
+		struct config_token token = all.list[i];
+
+		assert_ptr_equal(tokens_find_hash(&all, token.hash), &all.list[i]);
+		token.hash[0] = 1;
+		assert_null(tokens_find_hash(&all, token.hash));
+	}
+	free(text);
+}
+
+static int forget(void **state)
+{
+	(void)state;
+	free(all.list);
+	return 0;
 }
 
 int main(void)
@@ -229,7 +327,10 @@ int main(void)
 		cmocka_unit_test(test_a_long_wrong_file),
 		cmocka_unit_test(test_bearer),
 		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_wrong_users),
+		cmocka_unit_test(test_all_are_found),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, forget);
 }

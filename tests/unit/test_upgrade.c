@@ -82,6 +82,7 @@ static const struct row rows[] = {
 	{ HOST UPGRADE KEY VERSION "Content-Length: 0\r\nContent-Length: 0\r\n", REASON_NONE },
 	{ HOST UPGRADE KEY VERSION "Transfer-Encoding: chunked\r\n", REASON_REQUEST_BODY },
 	{ HOST UPGRADE KEY VERSION "Origin: a\r\nOrigin: b\r\n", REASON_BAD_REQUEST },
+	{ HOST UPGRADE KEY VERSION "Authorization: a\r\nauthorization: a\r\n", REASON_BAD_REQUEST },
 };
 
 static void test_headers(void **state)

@@ -1,0 +1,29 @@
+/*
+ * access.h - whether a client may use an endpoint: from where it comes, and who it is.
+ */
+#ifndef SESSION_ACCESS_H
+#define SESSION_ACCESS_H
+
+#include <stdbool.h>
+
+#include "base/reason.h"
+
+struct config_access;
+struct conn;
+struct identity;
+struct upgrade;
+
+/* By its address, as far as that is known: BAD_NETWORK, or NONE. */
+enum reason access_by_network(const struct config_access *a, const struct conn *c);
+
+/*
+ * By what its request has to show. *who: who it is, with views of the snapshot of a; user NULL: nobody
+ * asks. Else why it is none of those who may come in.
+ */
+enum reason access_by_credential(const struct config_access *a, const struct upgrade *up,
+				 struct identity *who);
+
+/* Whether one that is open would be let in by these rules, too. Its origin has been judged. */
+bool access_holds(const struct config_access *a, const struct conn *c);
+
+#endif
