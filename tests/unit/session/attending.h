@@ -279,8 +279,8 @@ static inline void enter_as(struct member *m, const char *room, const char *user
 	connect_client(k);
 	m->user = user;
 	if (user)
-		assert_true(
-			conn_admit(k->conn, config_route_name(session.config, room), room, user));
+		assert_true(conn_admit(k->conn, config_route_name(session.config, room), room,
+				       &(struct identity){ .user = user }));
 	snprintf(request, sizeof(request),
 		 "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 		 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s"
