@@ -43,7 +43,7 @@ static void test_a_turn_ends(void **state)
 {
 	(void)state;
 	turn_begin();
-	assert_true(work_to_the_end() >= 1700 - TURN_STEP / US);
+	assert_true(work_to_the_end() >= (int64_t)this_turn.share - TURN_STEP / US);
 	assert_true(turn_is_over());
 }
 
@@ -60,7 +60,8 @@ static void test_each_part_has_its_share(void **state)
 		work_to_the_end();
 		assert_true(turn_is_over());
 	}
-	assert_true(this_turn.share < 5000);
+	/* a unit that cannot be cut has 3 ms behind it */
+	assert_true(this_turn.share < 2000);
 }
 
 static void test_work_that_takes_longer_than_thought(void **state)
