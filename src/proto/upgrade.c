@@ -40,6 +40,7 @@ static const struct answer {
 	{ REASON_BAD_TOKEN, 401, "Unauthorized",
 	  "WWW-Authenticate: Bearer realm=\"ignyxd\", error=\"invalid_token\"\r\n" },
 	{ REASON_BAD_NETWORK, 403, "Forbidden", "" },
+	{ REASON_NOT_ALLOWED, 403, "Forbidden", "" },
 	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
 	{ REASON_NOT_FOUND, 404, "Not Found", "" },
 	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "" },

@@ -93,13 +93,25 @@ enum reason access_by_credential(const struct config_access *a, const struct upg
 	return r;
 }
 
+bool access_path_is_own(const struct config_endpoint *e, const char *name, const char *user)
+{
+	struct http_text owner;
+
+	if (!user || !e->placeholders || !config_route_value(e, name, "user", &owner))
+		return true;
+	return owner.len == strlen(user) && memcmp(owner.p, user, owner.len) == 0;
+}
+
 /* --- those who are in --- */
 
-bool access_holds(const struct config_access *a, const struct conn *c)
+/* Who was let in by a token that nobody asks for any more is that user still. */
+bool access_holds(const struct config_endpoint *e, const struct conn *c)
 {
+	const struct config_access *a = &e->limits.access;
 	const struct identity *who = c->admission ? c->admission->who : NULL;
 
-	if (access_by_network(a, c) != REASON_NONE)
+	if (access_by_network(a, c) != REASON_NONE ||
+	    !access_path_is_own(e, conn_name(c), conn_user(c)))
 		return false;
 	for (int i = 0; i < KINDS; i++)
 		if (kinds[i].wanted(a) && !(who && kinds[i].holds(a, who)))

@@ -9,6 +9,7 @@
 #include "base/reason.h"
 
 struct config_access;
+struct config_endpoint;
 struct conn;
 struct identity;
 struct upgrade;
@@ -23,7 +24,13 @@ enum reason access_by_network(const struct config_access *a, const struct conn *
 enum reason access_by_credential(const struct config_access *a, const struct upgrade *up,
 				 struct identity *who);
 
-/* Whether one that is open would be let in by these rules, too. Its origin has been judged. */
-bool access_holds(const struct config_access *a, const struct conn *c);
+/*
+ * Whether a path that led to e (config_route) is for this user (NULL: nobody knows): one with a
+ * placeholder {user} is for that user alone.
+ */
+bool access_path_is_own(const struct config_endpoint *e, const char *name, const char *user);
+
+/* Whether one that is open would be let in to e, too. Its origin has been judged. */
+bool access_holds(const struct config_endpoint *e, const struct conn *c);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
  * opening.c), the path (404), method (405), upgrade and version (426), network (403), origin (403),
- * credential (401), subprotocol (400), what the behaviour says, whether its room is full (503), whether
- * its address has too many connections (429), and whether there is space (503).
+ * credential (401), whose path it is (403), subprotocol (400), what the behaviour says, whether its room
+ * is full (503), whether its address has too many connections (429), and whether there is space (503).
  */
 #include <string.h>
 
@@ -50,7 +50,7 @@ static bool origin_is_good(const struct config_limits *l, const struct upgrade *
 
 /* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
 static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
-				struct identity *who)
+				const char *name, struct identity *who)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 	enum reason r = access_by_network(&l->access, c);
@@ -59,6 +59,8 @@ static enum reason check_limits(const struct conn *c, const struct opening_reque
 		r = REASON_BAD_ORIGIN;
 	if (r == REASON_NONE)
 		r = access_by_credential(&l->access, &rq->up, who);
+	if (r == REASON_NONE && !access_path_is_own(c->endpoint, name, who->user))
+		r = REASON_NOT_ALLOWED;
 	if (r == REASON_NONE && l->require_subprotocol && !opening_subprotocol(c, &rq->head))
 		r = REASON_SUBPROTOCOL_REQUIRED;
 	return r;
@@ -174,7 +176,11 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
 	if (r == REASON_NONE)
-		r = check_limits(c, rq, &who);
+		r = check_limits(c, rq, route.name, &who);
+	if (r == REASON_NOT_ALLOWED) {
+		refusal_set(why, r, "in this path {user} is another one than the token's");
+		return OPENING_REFUSE;
+	}
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))

@@ -142,7 +142,7 @@ static void move_open(struct conn *c)
 	const struct config_endpoint *e = config_route_name(session.config, conn_name(c));
 	struct metrics_cell *cell = c->endpoint->cell;
 
-	if (e && !access_holds(&e->limits.access, c)) {
+	if (e && !access_holds(e, c)) {
 		reload.closed++;
 		close_barred(c);
 		return;

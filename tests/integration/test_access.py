@@ -96,6 +96,28 @@ def test_with_a_wrong_one(guarded, value):
     assert value.split()[1] not in d.log()
 
 
+def test_a_path_is_its_users_alone(guarded):
+    inbox = {"path": "/users/{user}/inbox", "behaviour": "room", "prefix": "{user}: ",
+             "access": {"tokens": "users"}}
+    d = guarded(inbox, GUARDED)
+    with enter(d, ANNA, "/users/anna/inbox") as anna:
+        assert heard(anna) == "anna: hi"
+        for path in ("/users/ben/inbox", "/users/Anna/inbox", "/users/ann/inbox", "/users/annaa/inbox"):
+            r = refused(d, 403, "not-allowed", path, bearer(ANNA))
+            assert "another one than the token's" in r.body.decode()
+        assert answer(d.address, "/users/ann%61/inbox", bearer(BEN)).status == 403
+        refused(d, 401, "no-credentials", "/users/anna/inbox")
+        with enter(d, BEN, "/users/%62en/inbox") as ben:
+            assert heard(ben) == "ben: hi"
+            # an endpoint whose path becomes one of users
+            d.change(endpoints=[inbox, {**GUARDED, "path": "/{user}"}])
+            with enter(d, ANNA) as other:
+                assert heard(other) == "hi"
+                d.reload()
+                other.closed(1008, "access-changed")
+            assert heard(ben) == "ben: hi" and heard(anna) == "anna: hi"
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
 def test_with_a_good_one(guarded, scheme):
     d = guarded()

@@ -106,7 +106,7 @@ def test_a_backend_alone_publishes(daemon):
         n.upgrade("/notes").text()
         n.send(text('{"content": "logged as ever"}'))
         d.log_contains("Received JSON: logged as ever")
-        d.log_count(r"not taking messages of /chat .*: a client may not publish there "
+        d.log_count(r"not taking messages of /chat .*: a client may not do that there "
                     r"event=conn-unheard .* reason=not-allowed", 2)
         for path, members in (("/chat", (a, b)), ("/notes", (n,))):
             assert publish(d, path, "news")[0] == 200
