@@ -217,7 +217,7 @@ def test_in_texts(guarded):
                  "access": {"tokens": "users"}},
                 {"path": "/n", "behaviour": "notify", "message": {"hello": "{user}"},
                  "access": {"tokens": "users"}},
-                # the path's goes on to mean what it did
+                # the path's is the same
                 {"path": "/p/{user}", "behaviour": "echo", "prefix": "{user}: ",
                  "access": {"tokens": "users"}},
                 users=[line('a"{conn}', ANNA), line("ben", BEN)])
@@ -228,8 +228,8 @@ def test_in_texts(guarded):
         assert heard(anna) == 'a"{conn}@x: hi'
     with enter(d, ANNA, "/n") as n:
         assert json.loads(n.text()) == {"hello": 'a"{conn}'}
-    with enter(d, ANNA, "/p/carl") as p:
-        assert heard(p) == "carl: hi"
+    with enter(d, BEN, "/p/ben") as p:
+        assert heard(p) == "ben: hi"
 
 
 def test_in_a_text_where_nobody_is_known(daemon):
