@@ -55,8 +55,10 @@ void networks_end(void *networks)
 {
 	struct config_networks *n = networks;
 
-	free(n->allowed);
-	free(n->denied);
+	if (n->owns_allowed)
+		free(n->allowed);
+	if (n->owns_denied)
+		free(n->denied);
 }
 
 /* --- tokens --- */
@@ -124,15 +126,25 @@ static struct config_report *enter(const struct config_report *r, const char *na
 	return sub;
 }
 
-static void check_networks(struct config_report *access, struct config_networks *n)
+/* Blocks are read where they are written; of ten thousand endpoints each may have a thousand. */
+static bool is_own(const struct config_report *r, const char *key, const struct config_networks *n,
+		   const struct config_networks *top)
+{
+	return n == top || (r != NULL && config_setting_get_member(r->group, key) != NULL);
+}
+
+static void check_networks(struct config_report *access, const struct config_networks *top,
+			   struct config_networks *n)
 {
 	struct config_report sub, *r;
 	char *label;
 
 	r = enter(access, "networks", &sub, &label);
 	limits_drop_any(&n->allow);
-	n->allowed = read_networks(r, "allow", n->allow);
-	n->denied = read_networks(r, "deny", n->deny);
+	n->owns_allowed = is_own(r, "allow", n, top);
+	n->allowed = n->owns_allowed ? read_networks(r, "allow", n->allow) : top->allowed;
+	n->owns_denied = is_own(r, "deny", n, top);
+	n->denied = n->owns_denied ? read_networks(r, "deny", n->deny) : top->denied;
 	free(label);
 }
 
@@ -153,7 +165,7 @@ void access_check(struct config_report *r, struct config_limits *l)
 	char *label;
 
 	own = enter(r, "access", &sub, &label);
-	check_networks(own, &l->access.networks);
+	check_networks(own, &r->parse->config->limits.access.networks, &l->access.networks);
 	check_tokens(own, r->parse->config, &l->access);
 	limits_check_origins(r, own, l);
 	free(label);

@@ -88,7 +88,8 @@ struct config_tokens {
 /* Of addresses, as written and to be matched; the latter are ended by one of no family. */
 struct config_networks {
 	char **allow, **deny; /* NULL-terminated; NULL: any, and none */
-	struct cidr *allowed, *denied; /* NULL as they are */
+	struct cidr *allowed, *denied; /* NULL as they are; its own, or those of the top */
+	bool owns_allowed, owns_denied;
 };
 
 /* Who may come in. */

@@ -128,19 +128,22 @@ static void plan_settings(struct plan *p, const struct config *started)
 /* --- endpoints --- */
 
 /* Of those who may connect to an endpoint. */
-static const struct token_change *change_of_users(struct plan *p, const struct config_endpoint *a,
-						  const struct config_endpoint *b)
+static struct token_change *change_of_users(struct plan *p, const struct config_endpoint *a,
+					    const struct config_endpoint *b)
 {
 	return token_changes_find(&p->token_changes, a->limits.access.tokens,
 				  b->limits.access.tokens);
 }
 
-static void add_users(struct plan_item *item, const struct token_change *c,
+/* Of many endpoints that have the same file it is told once. */
+static void add_users(struct plan_item *item, struct token_change *c,
 		      const struct config_endpoint *a, const struct config_endpoint *b)
 {
-	if (c->gone != NULL &&
-	    same_string(a->limits.access.tokens_file, b->limits.access.tokens_file))
-		add_tokens(item, "access.tokens", json_incref(c->gone), json_incref(c->come));
+	if (c->gone == NULL || c->told ||
+	    !same_string(a->limits.access.tokens_file, b->limits.access.tokens_file))
+		return;
+	add_tokens(item, "access.tokens", json_incref(c->gone), json_incref(c->come));
+	c->told = true;
 }
 
 /* Whether somebody may be connected whom the new one does not let in. */
@@ -214,7 +217,7 @@ static void plan_endpoint(struct plan *p, enum plan_how how, const struct config
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
 				  const struct config_endpoint *b)
 {
-	const struct token_change *users = change_of_users(p, a, b);
+	struct token_change *users = change_of_users(p, a, b);
 	struct plan_item *item;
 
 	if (same_endpoint(a, b) && users->same)

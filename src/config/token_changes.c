@@ -84,9 +84,8 @@ static void compare(struct token_change *c)
 	c->come = show_missing(c->new, c->old, " (new)");
 }
 
-const struct token_change *token_changes_find(struct token_change **all,
-					      const struct config_tokens *old,
-					      const struct config_tokens *new)
+struct token_change *token_changes_find(struct token_change **all, const struct config_tokens *old,
+					const struct config_tokens *new)
 {
 	struct token_change *c = *all;
 

@@ -14,13 +14,13 @@ struct token_change {
 	const struct config_tokens *old, *new; /* NULL: there was, or is, none */
 	bool same;
 	json_t *gone, *come; /* their names, 100 of each at most; NULL where they are the same */
+	bool told; /* the caller's */
 	struct token_change *next;
 };
 
 /* The change from one to the other, made at the first call; it lives as long as *all. */
-const struct token_change *token_changes_find(struct token_change **all,
-					      const struct config_tokens *old,
-					      const struct config_tokens *new);
+struct token_change *token_changes_find(struct token_change **all, const struct config_tokens *old,
+					const struct config_tokens *new);
 void token_changes_free(struct token_change *all);
 
 /*

@@ -14,6 +14,7 @@ struct net_peer {
 	uint8_t address[16]; /* network order; IPv4 uses the first four; of unix: uid and pid */
 	uint16_t port; /* host order; 0: not known */
 	uint8_t family; /* AF_INET, AF_INET6 or AF_UNIX */
+	bool unnamed; /* it is a proxy, which did not say for whom it speaks */
 };
 
 /*

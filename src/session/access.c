@@ -8,6 +8,7 @@
 #include "session/access.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cidr.h"
 #include "config/config.h"
@@ -29,12 +30,18 @@ static bool is_in(const struct cidr *blocks, const struct net_peer *p)
 	return false;
 }
 
+/* Whom a proxy does not name is in no network, whatever the proxy is in. */
+static bool is_allowed(const struct cidr *blocks, const struct net_peer *p)
+{
+	return !(p->unnamed && p->family != AF_UNIX) && is_in(blocks, p);
+}
+
 enum reason access_by_network(const struct config_access *a, const struct conn *c)
 {
 	const struct config_networks *n = &a->networks;
 
 	if ((n->denied && is_in(n->denied, &c->peer)) ||
-	    (n->allowed && !is_in(n->allowed, &c->peer)))
+	    (n->allowed && !is_allowed(n->allowed, &c->peer)))
 		return REASON_BAD_NETWORK;
 	return REASON_NONE;
 }

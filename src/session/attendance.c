@@ -185,6 +185,7 @@ static enum bus_presence list(struct attendance *a, struct bus_room room,
 	if (found != BUS_PRESENT_ALL)
 		return found;
 	count = told ? add_gone(told, &p, settings, &a->gone) : p.count;
+	turn_spend_on_each(told ? told->count : 0, TURN_LOOK);
 	return take(a, p.who, count) ? BUS_PRESENT_ALL : BUS_PRESENT_BUSY;
 }
 

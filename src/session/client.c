@@ -46,6 +46,7 @@ void client_by_proxy(struct conn *c, const struct proxy_header *h)
 	char name[PROXY_NAME_MAX + sizeof("CN=")];
 
 	c->opening->nameless = h->local || h->family == AF_UNIX;
+	c->peer.unnamed = h->local;
 	if (h->local)
 		return;
 	set_peer(c, h->family, h->source, h->source_port);

@@ -470,6 +470,38 @@ def test_the_address_is_the_client_s(daemon):
     assert status("198.51.100.1", {"X-Forwarded-For": "192.0.2.8"}) == 403
 
 
+@way.directly("it is a proxy of its own")
+@way.in_the_clear("it is a proxy that speaks no TLS")
+def test_whom_a_proxy_does_not_name(daemon):
+    """The proxy's own address opens nothing to its clients, nor with the next reload."""
+    told = {"address": "127.0.0.1", "port": 0, "proxy_protocol": True, "trusted": ["127.0.0.1"]}
+    d = by_networks(daemon, {"deny": ["10.0.0.0/8"]}, told)
+    with Raw(d.address) as c:
+        assert c.send(b"PROXY UNKNOWN\r\n", request()).response().status == 101
+        d.change(endpoints=[{"path": "/ws", "behaviour": "echo",
+                             "access": {"networks": {"allow": ["127.0.0.0/8"]}}}])
+        d.reload()
+        c.closed(1008, "access-changed")
+    for header, status in ((b"PROXY UNKNOWN\r\n", 403),
+                           (b"PROXY TCP4 127.0.0.2 127.0.0.1 5 6\r\n", 101)):
+        with Raw(d.address) as c:
+            assert c.send(header, request()).response().status == status
+
+
+def test_networks_of_the_top(daemon):
+    """Key by key: an endpoint has those of the top that it does not set."""
+    d = daemon({"access": {"networks": {"allow": ["10.0.0.0/8"], "deny": ["127.0.0.1"]}}, "endpoints": [
+        {"path": "/top", "behaviour": "echo"},
+        {"path": "/allow", "behaviour": "echo", "access": {"networks": {"allow": ["127.0.0.0/8"]}}},
+        {"path": "/deny", "behaviour": "echo", "access": {"networks": {"deny": []}}},
+        {"path": "/both", "behaviour": "echo", "access": {"networks": {"allow": ["*"], "deny": []}}}]})
+    assert [answer(d.address, path).status for path in ("/top", "/allow", "/deny", "/both")] == \
+        [403, 403, 403, 101]
+    d.change(access={"networks": {"allow": ["127.0.0.0/8"]}})
+    d.reload()
+    assert [answer(d.address, path).status for path in ("/top", "/allow", "/deny", "/both")] == 4 * [101]
+
+
 def test_wrong_networks(daemon):
     is_wrong(daemon, {"access": {"networks": {"allow": ["10.0.0.1/8", "localhost"], "deny": ["*"]}}},
              r'{place}: access: networks: "allow" must have blocks .*, not "10.0.0.1/8"',
