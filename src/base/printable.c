@@ -21,3 +21,12 @@ size_t printable(const unsigned char *p)
 			return 0;
 	return n;
 }
+
+bool printable_whole(const char *text, size_t len)
+{
+	size_t at = 0, n;
+
+	while (at < len && (n = printable((const unsigned char *)text + at)) > 0)
+		at += n;
+	return at == len;
+}

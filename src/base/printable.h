@@ -7,6 +7,7 @@
 #ifndef BASE_PRINTABLE_H
 #define BASE_PRINTABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -14,5 +15,8 @@
  * The text ends with a NUL, which is none.
  */
 size_t printable(const unsigned char *p);
+
+/* Whether all of a text may be shown as it is: len bytes, behind which there is a NUL. */
+bool printable_whole(const char *text, size_t len);
 
 #endif

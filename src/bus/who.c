@@ -14,14 +14,11 @@
 /* Whether it is what a user may be called, whoever wrote it. */
 static bool is_name(const char *user, size_t len)
 {
-	unsigned char text[BUS_USER_MAX + 1];
-	size_t at = 0, n;
+	char text[BUS_USER_MAX + 1];
 
 	memcpy(text, user, len);
 	text[len] = '\0';
-	while (at < len && (n = printable(text + at)) > 0)
-		at += n;
-	return at == len;
+	return printable_whole(text, len);
 }
 
 /* Keyed, for clients may choose what they are called: names with one hash are not to be had at will. */

@@ -70,12 +70,7 @@ static bool is_ascii(const char *name)
 
 static bool is_printable(const char *name)
 {
-	size_t n;
-
-	for (; *name != '\0'; name += n)
-		if ((n = printable((const unsigned char *)name)) == 0)
-			return false;
-	return true;
+	return printable_whole(name, strlen(name));
 }
 
 /* A file of lines: NAME, perhaps SCOPE, and HASH. */

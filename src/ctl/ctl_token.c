@@ -36,12 +36,10 @@ static bool is_name(const char *word)
 /* The same of the file of clients, where the name is who somebody is. */
 static bool is_user(const char *word)
 {
-	size_t n;
+	const size_t len = strlen(word);
 
-	for (const char *p = word; *p; p += n)
-		if (*p == ' ' || (n = printable((const unsigned char *)p)) == 0)
-			return false;
-	return *word && *word != '#' && strlen(word) <= USER_MAX_LEN;
+	return len > 0 && len <= USER_MAX_LEN && *word != '#' && !strchr(word, ' ') &&
+	       printable_whole(word, len);
 }
 
 static int check_words(const struct arguments *a)

@@ -79,7 +79,6 @@ static bool print_whom(FILE *out, struct fields *f)
 	return known && n == 1;
 }
 
-/* What becomes of those who are connected, where that is not to stay as they are. */
 static const char *where_it_stays(const char *then)
 {
 	if (strcmp(then, "by-path") == 0)
@@ -87,6 +86,7 @@ static const char *where_it_stays(const char *then)
 	return strcmp(then, "by-access") == 0 ? " where the client may still come in" : "";
 }
 
+/* What becomes of those who are connected, where that is not to stay as they are. */
 static void print_then(FILE *out, struct fields *f)
 {
 	const char *then = fields_text(f, "then");
