@@ -112,10 +112,11 @@ src/config.mk: configure src/config.mk.in
 		./config.status --quiet --recheck && ./config.status --quiet; \
 	else ./configure --quiet $(CONFIGURE_FLAGS); fi
 	@touch $@
+# By force: autoconf takes what it made in the same second for new enough.
 configure: configure.ac
 	@.ci/deps.sh tell
 	@echo "  AUTOCONF"
-	@autoconf
+	@autoconf --force
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings
