@@ -167,6 +167,13 @@ void access_check(struct config_report *r, struct config_limits *l)
 	own = enter(r, "access", &sub, &label);
 	check_networks(own, &r->parse->config->limits.access.networks, &l->access.networks);
 	check_tokens(own, r->parse->config, &l->access);
+	client_names_check(own, l->access.client_certificates);
 	limits_check_origins(r, own, l);
 	free(label);
+}
+
+bool access_names_users(const struct config_access *a)
+{
+	return a->tokens != NULL ||
+	       (a->client_certificates != NULL && a->client_certificates[0] != NULL);
 }

@@ -92,10 +92,20 @@ struct config_networks {
 	bool owns_allowed, owns_denied;
 };
 
+enum {
+	CONFIG_CLIENT_NAMES_MAX = 64, /* patterns of names of certificates */
+	CONFIG_CLIENT_NAME_MAX = 512, /* bytes of such a name */
+};
+
+/* Whether who comes has to show all that is asked for, or any of it. */
+enum config_satisfy { SATISFY_ALL, SATISFY_ANY };
+
 /* Who may come in. */
 struct config_access {
+	int satisfy; /* enum config_satisfy */
 	char **origins; /* what allowed_origins is, too: of the two one is NULL */
 	struct config_networks networks;
+	char **client_certificates; /* names of them, see client_names.h; NULL, or none: none is asked for */
 	char *tokens_file; /* NULL or "": nobody has to say who he is */
 	const struct config_tokens
 		*tokens; /* what is in it, the snapshot's; NULL: none is asked for */

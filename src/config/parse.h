@@ -85,6 +85,12 @@ void wording_check(struct config_report *r, struct config_endpoint *e);
 void limits_check(struct config_report *r, struct config_limits *l);
 /* The same of the group `access` in it. */
 void access_check(struct config_report *r, struct config_limits *l);
+/* Whether who comes in by it may be known by a name. */
+bool access_names_users(const struct config_access *a);
+/* The names of client_certificates; r: of their group, NULL: it is not there. */
+void client_names_check(struct config_report *r, char *const *words);
+/* When all is read: whether a listener asks for certificates where an endpoint does. */
+void client_names_check_listeners(struct parse *p);
 /* Of both names that origins have; access: of that group, NULL: it is not there. */
 void limits_check_origins(struct config_report *r, struct config_report *access,
 			  struct config_limits *l);

@@ -146,14 +146,22 @@ static void add_users(struct plan_item *item, struct token_change *c,
 	c->told = true;
 }
 
+/* Of who is connected: an origin is not asked for again, and of a file it is what is in it that counts. */
+static bool is_of_the_past(const struct config_key *access)
+{
+	return strcmp(access->name, "origins") == 0 || strcmp(access->name, "tokens") == 0;
+}
+
 /* Whether somebody may be connected whom the new one does not let in. */
 static bool bars(const struct token_change *c, const struct config_endpoint *a,
 		 const struct config_endpoint *b)
 {
-	const struct config_key *access = key_find(table_endpoint.keys, "access"),
-				*networks = key_find(access->group->keys, "networks");
+	const struct config_key *access = key_find(table_endpoint.keys, "access");
 
-	return !c->same || !fill_equal(networks, &a->limits.access, &b->limits.access);
+	for (const struct config_key *k = access->group->keys; k->name != NULL; k++)
+		if (!is_of_the_past(k) && !fill_equal(k, &a->limits.access, &b->limits.access))
+			return true;
+	return !c->same;
 }
 
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)

@@ -79,11 +79,18 @@ static const struct config_key networks_keys[] = {
 
 static const struct config_group networks = { .keys = networks_keys, .end = networks_end };
 
+/* In the order of enum config_satisfy. */
+static const char *const satisfactions[] = { "all", "any", NULL };
+
 #define ACCESS(key, field, ...) ROW(struct config_access, key, field, __VA_ARGS__)
 
 static const struct config_key access_keys[] = {
 	ACCESS("origins", origins, .type = CONFIG_STRINGS, .min = 1, .max = 1024),
 	ACCESS("networks", networks, .type = CONFIG_GROUP, .group = &networks),
+	ACCESS("satisfy", satisfy, .type = CONFIG_CHOICE, .preset = "all",
+	       .choices = satisfactions),
+	ACCESS("client_certificates", client_certificates, .type = CONFIG_STRINGS,
+	       .max = CONFIG_CLIENT_NAMES_MAX),
 	ACCESS("tokens", tokens_file, .type = CONFIG_STRING, .max = 4096),
 	{ 0 },
 };

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "config/alloc.h"
 #include "config/config.h"
+#include "config/parse.h"
 #include "config/path.h"
 #include "config/suggest.h"
 #include "proto/json.h"
@@ -54,7 +55,7 @@ static void collect(struct names *n, const struct config_endpoint *e)
 									   : PATH_VALUE_MAX });
 	add_name(n, "peer", 4, (struct known){ TEMPLATE_PEER, TEMPLATE_PEER_MAX });
 	add_name(n, "conn", 4, (struct known){ TEMPLATE_CONN, TEMPLATE_CONN_MAX });
-	if (e->limits.access.tokens != NULL)
+	if (access_names_users(&e->limits.access))
 		add_name(n, "user", 4, (struct known){ TEMPLATE_USER, CONFIG_USER_MAX });
 }
 
@@ -80,11 +81,11 @@ static void report_unknown(struct config_report *r, const struct config_key *k,
 	char *list = suggest_list(n->written, "\"", "and");
 
 	if (strcmp(written, "{user}") == 0)
-		config_report_error(
-			r, k->name,
-			"has \"{user}\", and who the user of a connection is nobody "
-			"knows unless \"access\" has \"tokens\", or \"path\" a placeholder "
-			"\"{user}\"; \"{{user}\" writes it as it is");
+		config_report_error(r, k->name,
+				    "has \"{user}\", and who the user of a connection is nobody "
+				    "knows unless \"access\" asks for it (\"tokens\", "
+				    "\"client_certificates\"), or \"path\" has a placeholder "
+				    "\"{user}\"; \"{{user}\" writes it as it is");
 	else if (nearest != NULL)
 		config_report_error(r, k->name,
 				    "has an unknown placeholder \"%s\" (did you mean \"%s\"?); "

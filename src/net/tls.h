@@ -63,6 +63,19 @@ void tls_abandon(struct transport *t);
  */
 size_t tls_peer_identity(const struct transport *t, char *out, size_t size);
 
+/*
+ * Calls is for the names in the peer's verified certificate, up to one for which it is true: those of
+ * its subject first, then the alternative ones, and no more than TLS_NAMES_MAX. kind is "CN", "DNS",
+ * "email" or "URI", as in the text above; name may be shown as it is. Whether there was one.
+ */
+enum { TLS_NAMES_MAX = 64 };
+typedef bool tls_name_fn(const char *kind, const char *name, void *arg);
+bool tls_peer_has_name(const struct transport *t, tls_name_fn *is, void *arg);
+
+/* Whether one of the lists has the peer's certificate, or one that that was issued by. NULL: none. */
+struct stack_st_X509_CRL;
+bool tls_peer_is_revoked(const struct transport *t, const struct stack_st_X509_CRL *lists);
+
 /* Writes "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" of a plain one. */
 void tls_describe(const struct transport *t, char *out, size_t size);
 

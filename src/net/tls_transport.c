@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -528,34 +527,9 @@ void tls_abandon(struct transport *t)
 	t->want_write = false;
 }
 
-static void print_names(BIO *bio, X509 *x)
+SSL *tls_session(const struct transport *t)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		BIO_puts(bio, " ");
-		GENERAL_NAME_print(bio, sk_GENERAL_NAME_value(names, i));
-	}
-	GENERAL_NAMES_free(names);
-}
-
-size_t tls_peer_identity(const struct transport *t, char *out, size_t size)
-{
-	X509 *x = t->tls ? SSL_get0_peer_certificate(tls_of(t)->ssl) : NULL;
-	BIO *bio;
-	int n;
-
-	if (!x || SSL_get_verify_result(tls_of(t)->ssl) != X509_V_OK)
-		return 0;
-	bio = BIO_new(BIO_s_mem());
-	if (!bio)
-		return 0;
-	X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253);
-	print_names(bio, x);
-	n = BIO_read(bio, out, (int)size - 1);
-	BIO_free(bio);
-	out[n > 0 ? n : 0] = '\0';
-	return n > 0 ? (size_t)n : 0;
+	return t->tls ? tls_of(t)->ssl : NULL;
 }
 
 void tls_describe(const struct transport *t, char *out, size_t size)

@@ -7,12 +7,16 @@
  */
 #include "session/access.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cidr.h"
+#include "base/printable.h"
+#include "base/star.h"
 #include "config/config.h"
 #include "config/tokens.h"
+#include "net/tls.h"
 #include "proto/authorization.h"
 #include "proto/upgrade.h"
 #include "session/conn_internal.h"
@@ -53,13 +57,14 @@ static bool wants_token(const struct config_access *a)
 	return a->tokens;
 }
 
-static enum reason check_token(const struct config_access *a, const struct upgrade *up,
+static enum reason check_token(const struct config_access *a, struct access_request *rq,
 			       struct identity *who)
 {
+	const struct http_text authorization = rq->up->authorization;
 	const struct config_token *t;
 	struct http_text token;
 
-	if (!up->authorization.p || !authorization_bearer(up->authorization, &token))
+	if (!authorization.p || !authorization_bearer(authorization, &token))
 		return REASON_NO_CREDENTIALS;
 	t = tokens_find(a->tokens, token);
 	if (!t)
@@ -69,35 +74,173 @@ static enum reason check_token(const struct config_access *a, const struct upgra
 	return REASON_NONE;
 }
 
-static bool token_holds(const struct config_access *a, const struct identity *who)
+static bool token_holds(const struct config_access *a, const struct conn *c,
+			const struct identity *who)
 {
-	const struct config_token *t = tokens_find_hash(a->tokens, who->token);
+	const struct config_token *t = who ? tokens_find_hash(a->tokens, who->token) : NULL;
 
+	(void)c;
 	turn_spend(TURN_SORT);
 	return t && strcmp(t->name, who->user) == 0;
 }
 
+/* --- client certificates --- */
+
+static bool wants_certificate(const struct config_access *a)
+{
+	return a->client_certificates && a->client_certificates[0];
+}
+
+/* Names that certificates may have, and one of a client that is as one of them. */
+struct wanted {
+	char *const *patterns;
+	char *name; /* of CONFIG_CLIENT_NAME_MAX + 1 bytes; NULL: it does not matter which */
+};
+
+static bool is_as(const char *pattern, const char *kind, const char *name)
+{
+	const size_t n = strlen(kind), len = strlen(name);
+
+	turn_spend(TURN_PASS);
+	if (strcmp(pattern, "*") == 0)
+		return true;
+	/* a "=" or a ":" is behind the kind, and only hosts are the same in any case */
+	return strncmp(pattern, kind, n) == 0 && !isalpha((unsigned char)pattern[n]) &&
+	       star_matches(pattern + n + 1, name, len, strcmp(kind, "DNS") == 0);
+}
+
+static bool is_wanted(const char *kind, const char *name, void *arg)
+{
+	const struct wanted *w = arg;
+
+	if (strlen(name) > CONFIG_CLIENT_NAME_MAX)
+		return false;
+	for (char *const *p = w->patterns; *p; p++)
+		if (is_as(*p, kind, name)) {
+			if (w->name)
+				strcpy(w->name, name);
+			return true;
+		}
+	return false;
+}
+
+/* By TLS, or by what a proxy says that has ended it. */
+static bool has_name(const struct conn *c, struct wanted *w)
+{
+	const char *by_proxy = c->link.transport.tls || !c->extra ? NULL : c->extra->client;
+
+	if (by_proxy)
+		return printable_whole(by_proxy, strlen(by_proxy)) &&
+		       is_wanted("CN", by_proxy + strlen("CN="), w);
+	return tls_peer_has_name(&c->link.transport, is_wanted, w);
+}
+
+/* Who has shown another credential is who that says. */
+static enum reason check_certificate(const struct config_access *a, struct access_request *rq,
+				     struct identity *who)
+{
+	static char name[CONFIG_CLIENT_NAME_MAX + 1];
+	struct wanted w = { a->client_certificates, name };
+
+	if (!has_name(rq->c, &w)) {
+		rq->why = rq->c->extra && rq->c->extra->client
+				  ? "the client's certificate has none of the names that may"
+				  : "the endpoint asks for a client certificate";
+		return REASON_NOT_ALLOWED;
+	}
+	if (!who->user && strlen(name) <= CONFIG_USER_MAX)
+		who->user = name;
+	return REASON_NONE;
+}
+
+static bool certificate_holds(const struct config_access *a, const struct conn *c,
+			      const struct identity *who)
+{
+	struct wanted w = { a->client_certificates, NULL };
+
+	(void)who;
+	return has_name(c, &w);
+}
+
+/* Whoever has shown a certificate that is revoked now, be it that nobody asked for one. */
+static bool is_revoked(const struct config *config, const struct conn *c)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (tls_peer_is_revoked(&c->link.transport, config->listeners[i].tls.revoked))
+			return true;
+	return false;
+}
+
+/* In the order of the manual. who of holds: NULL: nobody knows. */
 static const struct kind {
 	bool (*wanted)(const struct config_access *a);
-	enum reason (*check)(const struct config_access *a, const struct upgrade *up,
+	enum reason (*check)(const struct config_access *a, struct access_request *rq,
 			     struct identity *who);
-	bool (*holds)(const struct config_access *a, const struct identity *who);
+	bool (*holds)(const struct config_access *a, const struct conn *c,
+		      const struct identity *who);
 } kinds[] = {
+	{ wants_certificate, check_certificate, certificate_holds },
 	{ wants_token, check_token, token_holds },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
-enum reason access_by_credential(const struct config_access *a, const struct upgrade *up,
-				 struct identity *who)
+/* How much it tells a client that one of several things would have let it in. */
+static int weight(enum reason r)
+{
+	switch (r) {
+	case REASON_NONE:
+		return 0;
+	case REASON_NOT_ALLOWED: /* it can do nothing about that */
+		return 1;
+	case REASON_NO_CREDENTIALS:
+		return 2;
+	default: /* what it has shown is bad */
+		return 3;
+	}
+}
+
+static enum reason satisfy_any(const struct config_access *a, struct access_request *rq,
+			       struct identity *who)
+{
+	enum reason telling = REASON_NONE;
+	const char *why = NULL;
+
+	for (int i = 0; i < KINDS; i++) {
+		enum reason r;
+
+		if (!kinds[i].wanted(a))
+			continue;
+		*who = (struct identity){ .user = NULL };
+		rq->why = NULL;
+		r = kinds[i].check(a, rq, who);
+		if (r == REASON_NONE)
+			return r;
+		if (weight(r) >= weight(telling)) {
+			telling = r;
+			why = rq->why;
+		}
+	}
+	rq->why = why;
+	return telling;
+}
+
+static enum reason satisfy_all(const struct config_access *a, struct access_request *rq,
+			       struct identity *who)
 {
 	enum reason r = REASON_NONE;
 
-	who->user = NULL;
 	for (int i = 0; i < KINDS && r == REASON_NONE; i++)
 		if (kinds[i].wanted(a))
-			r = kinds[i].check(a, up, who);
+			r = kinds[i].check(a, rq, who);
 	return r;
+}
+
+enum reason access_by_credential(const struct config_access *a, struct access_request *rq,
+				 struct identity *who)
+{
+	*who = (struct identity){ .user = NULL };
+	return a->satisfy == SATISFY_ANY ? satisfy_any(a, rq, who) : satisfy_all(a, rq, who);
 }
 
 bool access_path_is_own(const struct config_endpoint *e, const char *name, const char *user)
@@ -111,17 +254,29 @@ bool access_path_is_own(const struct config_endpoint *e, const char *name, const
 
 /* --- those who are in --- */
 
+/* All that is asked for, or any of it. */
+static bool credentials_hold(const struct config_access *a, const struct conn *c,
+			     const struct identity *who)
+{
+	const bool any = a->satisfy == SATISFY_ANY;
+	bool asked = false;
+
+	for (int i = 0; i < KINDS; i++) {
+		if (!kinds[i].wanted(a))
+			continue;
+		asked = true;
+		if (kinds[i].holds(a, c, who) == any)
+			return any;
+	}
+	return !asked || !any;
+}
+
 /* Who was let in by a token that nobody asks for any more is that user still. */
 bool access_holds(const struct config_endpoint *e, const struct conn *c)
 {
 	const struct config_access *a = &e->limits.access;
 	const struct identity *who = c->admission ? c->admission->who : NULL;
 
-	if (access_by_network(a, c) != REASON_NONE ||
-	    !access_path_is_own(e, conn_name(c), conn_user(c)))
-		return false;
-	for (int i = 0; i < KINDS; i++)
-		if (kinds[i].wanted(a) && !(who && kinds[i].holds(a, who)))
-			return false;
-	return true;
+	return access_by_network(a, c) == REASON_NONE && !is_revoked(e->config, c) &&
+	       access_path_is_own(e, conn_name(c), conn_user(c)) && credentials_hold(a, c, who);
 }

@@ -17,11 +17,19 @@ struct upgrade;
 /* By its address, as far as that is known: BAD_NETWORK, or NONE. */
 enum reason access_by_network(const struct config_access *a, const struct conn *c);
 
+/* Who asks to be let in, and what he has to show. */
+struct access_request {
+	const struct conn *c;
+	const struct upgrade *up;
+	const char *why; /* he is not, where there is more to say than the reason does; else NULL */
+};
+
 /*
- * By what its request has to show. *who: who it is, with views of the snapshot of a; user NULL: nobody
- * asks. Else why it is none of those who may come in.
+ * By what its request has to show: all that a asks for, or any of it. *who: who it is, with views of
+ * the snapshot of a and of the request; user NULL: nobody asks. Else why it is none of those who may
+ * come in: where one thing would do it is the bad one of those that were shown, if there is one.
  */
-enum reason access_by_credential(const struct config_access *a, const struct upgrade *up,
+enum reason access_by_credential(const struct config_access *a, struct access_request *rq,
 				 struct identity *who);
 
 /*

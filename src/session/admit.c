@@ -48,20 +48,39 @@ static bool origin_is_good(const struct config_limits *l, const struct upgrade *
 	return !origins || web_origin_allowed(up->origin, (const char *const *)origins);
 }
 
-/* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
-static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
-				const char *name, struct identity *who)
+/* From where it comes. */
+static enum reason check_places(const struct conn *c, const struct opening_request *rq)
 {
 	const struct config_limits *l = &c->endpoint->limits;
 	enum reason r = access_by_network(&l->access, c);
 
-	if (r == REASON_NONE && !origin_is_good(l, &rq->up))
-		r = REASON_BAD_ORIGIN;
+	return r == REASON_NONE && !origin_is_good(l, &rq->up) ? REASON_BAD_ORIGIN : r;
+}
+
+/* Who it is, and whether the path is his; *words: of why, where the reason does not say it all. */
+static enum reason check_person(const struct conn *c, const struct opening_request *rq,
+				const char *name, struct identity *who, const char **words)
+{
+	struct access_request asks = { .c = c, .up = &rq->up };
+	enum reason r = access_by_credential(&c->endpoint->limits.access, &asks, who);
+
+	*words = asks.why;
+	if (r != REASON_NONE || access_path_is_own(c->endpoint, name, who->user))
+		return r;
+	*words = "in this path {user} is another one than who comes";
+	return REASON_NOT_ALLOWED;
+}
+
+/* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
+static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
+				const char *name, struct identity *who, const char **words)
+{
+	enum reason r = check_places(c, rq);
+
 	if (r == REASON_NONE)
-		r = access_by_credential(&l->access, &rq->up, who);
-	if (r == REASON_NONE && !access_path_is_own(c->endpoint, name, who->user))
-		r = REASON_NOT_ALLOWED;
-	if (r == REASON_NONE && l->require_subprotocol && !opening_subprotocol(c, &rq->head))
+		r = check_person(c, rq, name, who, words);
+	if (r == REASON_NONE && c->endpoint->limits.require_subprotocol &&
+	    !opening_subprotocol(c, &rq->head))
 		r = REASON_SUBPROTOCOL_REQUIRED;
 	return r;
 }
@@ -168,6 +187,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	struct config_route route;
 	struct replay_wish wish;
 	struct identity who;
+	const char *words = NULL;
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
@@ -176,11 +196,7 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
 	if (r == REASON_NONE)
-		r = check_limits(c, rq, route.name, &who);
-	if (r == REASON_NOT_ALLOWED) {
-		refusal_set(why, r, "in this path {user} is another one than the token's");
-		return OPENING_REFUSE;
-	}
+		r = check_limits(c, rq, route.name, &who, &words);
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
@@ -189,6 +205,6 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 		r = prepare(c, route.name, &who, &rq->head, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
-	refusal_plain(why, r);
+	(void)(words ? refusal_set(why, r, "%s", words) : refusal_plain(why, r));
 	return OPENING_REFUSE;
 }

@@ -104,7 +104,7 @@ def test_a_path_is_its_users_alone(guarded):
         assert heard(anna) == "anna: hi"
         for path in ("/users/ben/inbox", "/users/Anna/inbox", "/users/ann/inbox", "/users/annaa/inbox"):
             r = refused(d, 403, "not-allowed", path, bearer(ANNA))
-            assert "another one than the token's" in r.body.decode()
+            assert "another one than who comes" in r.body.decode()
         assert answer(d.address, "/users/ann%61/inbox", bearer(BEN)).status == 403
         refused(d, 401, "no-credentials", "/users/anna/inbox")
         with enter(d, BEN, "/users/%62en/inbox") as ben:
@@ -236,7 +236,7 @@ def test_in_a_text_where_nobody_is_known(daemon):
     is_wrong(daemon, {"access": {"tokens": ""}, "endpoints": [
         {"path": "/ws", "behaviour": "echo", "prefix": "{user}: "}]},
              r'"prefix" has ".user.", and who the user of a connection is nobody knows unless '
-             r'"access" has "tokens", or "path" a placeholder')
+             r'"access" asks for it \("tokens", "client_certificates"\), or "path" has a placeholder')
 
 
 def test_of_a_behaviour_s_line(guarded):
