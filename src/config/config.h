@@ -125,6 +125,7 @@ struct config_limits {
 	int64_t close_timeout, stall_timeout;
 	char **subprotocols; /* NULL-terminated; NULL: none */
 	char **allowed_origins; /* NULL-terminated, never empty; NULL: any, or see access */
+	char **hosts; /* NULL-terminated, never empty; NULL: any */
 	char *room_names; /* what each segment that a placeholder takes has to match, see pattern.h */
 	bool require_subprotocol;
 	bool access_log;

@@ -74,6 +74,19 @@ static void check_origins(struct config_report *r, const char *key, char *const 
 	}
 }
 
+static void check_hosts(struct config_report *r, char *const *hosts)
+{
+	const config_setting_t *list = config_setting_get_member(r->group, "hosts");
+
+	for (int i = 0; list != NULL && hosts != NULL && hosts[i] != NULL; i++) {
+		const config_setting_t *s = config_setting_get_elem(list, (unsigned)i);
+		const char *wrong = web_host_wrong(hosts[i]);
+
+		if (s != NULL && wrong != NULL)
+			report_key(r, s, "hosts", "has \"%s\", %s", hosts[i], wrong);
+	}
+}
+
 static void drop(char ***words)
 {
 	for (size_t i = 0; *words != NULL && (*words)[i] != NULL; i++)
@@ -144,5 +157,7 @@ struct pattern *limits_names(struct config_report *r, const struct config_limits
 void limits_check(struct config_report *r, struct config_limits *l)
 {
 	check_subprotocols(r, l->subprotocols);
+	limits_drop_any(&l->hosts);
+	check_hosts(r, l->hosts);
 	access_check(r, l);
 }

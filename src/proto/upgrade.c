@@ -45,6 +45,7 @@ static const struct answer {
 	{ REASON_NOT_FOUND, 404, "Not Found", "" },
 	{ REASON_METHOD_NOT_ALLOWED, 405, "Method Not Allowed", "" },
 	{ REASON_HANDSHAKE_TIMEOUT, 408, "Request Timeout", "" },
+	{ REASON_BAD_HOST, 421, "Misdirected Request", "" },
 	{ REASON_UPGRADE_REQUIRED, 426, "Upgrade Required",
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
 	{ REASON_TOO_MANY_FROM_ADDRESS, 429, "Too Many Requests", "" },
@@ -74,22 +75,26 @@ int upgrade_status(enum reason r)
 	return find_answer(r)->status;
 }
 
-/* The path of a target in origin form, or in absolute form as a proxy writes it. */
-static int find_path(struct http_text *t)
+/*
+ * The path of a target in origin form, or in absolute form as a proxy writes it; then *host is what that
+ * names, else it stays.
+ */
+static int find_path(struct http_text *t, struct http_text *host)
 {
 	static const char *const schemes[] = { "http://", "https://", "ws://", "wss://" };
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
-		size_t n = strlen(schemes[i]), host;
+		size_t n = strlen(schemes[i]), from;
 
 		if (t->len <= n || strncasecmp(t->p, schemes[i], n) != 0)
 			continue;
 		/* Not a slash of the query, in "ws://host?a=/b". */
-		host = n;
+		from = n;
 		while (n < t->len && !strchr("/?#", t->p[n]))
 			n++;
-		if (n == host)
+		if (n == from)
 			return -1;
+		*host = (struct http_text){ t->p + from, n - from };
 		t->p += n;
 		t->len -= n;
 		break;
@@ -161,7 +166,7 @@ static void begin(struct upgrade *up, struct http_text method)
 	*up->path = '\0';
 	up->raw = (struct http_text){ "", 0 };
 	up->websocket = up->version13 = false;
-	up->origin = up->authorization = (struct http_text){ NULL, 0 };
+	up->host = up->origin = up->authorization = (struct http_text){ NULL, 0 };
 	up->get = method.len == 3 && memcmp(method.p, "GET", 3) == 0;
 	up->head = method.len == 4 && memcmp(method.p, "HEAD", 4) == 0;
 }
@@ -191,7 +196,7 @@ void upgrade_peek(const char *bytes, size_t len, struct upgrade *up)
 		target.p = method.p + method.len + 1;
 		target.len = (size_t)(end - target.p) - (end[-1] == '\r' ? 1 : 0);
 	}
-	if (find_path(&target) < 0)
+	if (find_path(&target, &up->host) < 0)
 		return;
 	up->raw = without_query(target);
 	if (upgrade_decode_path(target, up->path, &why) < 0)
@@ -286,7 +291,7 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 	struct http_text target = h->target;
 
 	begin(up, h->method);
-	if (find_path(&target) < 0)
+	if (find_path(&target, &up->host) < 0)
 		return refusal_set(why, REASON_BAD_TARGET,
 				   "the request's target is no path that begins with \"/\"");
 	if (upgrade_decode_path(target, up->path, why) < 0) {
@@ -299,10 +304,16 @@ int upgrade_parse_line(const struct http_head *h, struct upgrade *up, struct ref
 
 int upgrade_parse(const struct http_head *h, struct upgrade *up, struct refusal *why)
 {
+	const struct http_header *host;
+
 	if (upgrade_parse_line(h, up, why) < 0)
 		return -1;
-	if (h->minor >= 1 && !find_only(h, "Host"))
+	host = find_only(h, "Host");
+	if (h->minor >= 1 && !host)
 		return refusal_plain(why, REASON_MISSING_HOST);
+	/* that of the target comes first (RFC 9112 3.2.2) */
+	if (host && !up->host.p)
+		up->host = host->value;
 	if (find_single(h, "Origin", &up->origin, why) < 0 ||
 	    find_single(h, "Authorization", &up->authorization, why) < 0)
 		return -1;

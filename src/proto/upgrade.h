@@ -28,6 +28,7 @@ struct upgrade {
 	bool websocket; /* asks for an upgrade to WebSocket */
 	bool version13;
 	char key[UPGRADE_KEY_LEN + 1];
+	struct http_text host; /* that it asks for, with a port where it has one; p NULL: none */
 	struct http_text origin, authorization; /* p NULL: none */
 };
 

@@ -233,3 +233,55 @@ const char *web_origin_wrong(const char *listed)
 		return wrong_pattern(t);
 	return strcmp(listed, "null") == 0 ? NULL : wrong_literal(t);
 }
+
+/* --- hosts --- */
+
+/* Names may be written with the dot of the root behind them. */
+static struct http_text without_dot(struct http_text host)
+{
+	if (host.len > 1 && host.p[host.len - 1] == '.')
+		host.len--;
+	return host;
+}
+
+static struct parts split_host(struct http_text t)
+{
+	struct parts o = { .scheme = { NULL, 0 } };
+
+	split_port(t, &o);
+	o.host = without_dot(o.host);
+	return o;
+}
+
+static bool serves(const char *listed, const struct parts *asked)
+{
+	const struct parts p = split_host((struct http_text){ listed, strlen(listed) });
+
+	return host_matches(asked->host, p.host) &&
+	       (!p.port.p || (asked->port.p && same(asked->port, p.port)));
+}
+
+bool web_host_allowed(struct http_text host, const char *const *listed)
+{
+	const struct parts asked = split_host(host.p ? host : (struct http_text){ "", 0 });
+
+	if (!is_name(asked.host) && !is_address(asked.host))
+		return false;
+	for (; *listed; listed++)
+		if (serves(*listed, &asked))
+			return true;
+	return false;
+}
+
+const char *web_host_wrong(const char *listed)
+{
+	const struct parts p = split_host((struct http_text){ listed, strlen(listed) });
+
+	if (strcmp(listed, "*") == 0)
+		return "which is any host and must stand alone";
+	if ((has_star(p.host) ? is_name(below(p.host)) : is_name(p.host) || is_address(p.host)) &&
+	    (!p.port.p || is_port(p.port)))
+		return NULL;
+	return "which is no host: \"example.org\", \"*.example.org\", \"example.org:8443\" and "
+	       "\"[::1]\" are";
+}

@@ -1,5 +1,5 @@
 /*
- * web_origin.h - the Origin of a request (RFC 6454), and which ones may come in.
+ * web_origin.h - the Origin of a request (RFC 6454), and its Host: which ones may come in.
  *
  * What is listed is a literal or a pattern. A literal lets in what is the same, byte for byte,
  * for devices and web views send all kinds of things; only what a browser may send,
@@ -25,5 +25,13 @@ bool web_origin_allowed(struct http_text origin, const char *const *listed);
  * goes on after the thing itself. NULL: it can be listed.
  */
 const char *web_origin_wrong(const char *listed);
+
+/*
+ * The same of the host of a request, with or without a port: what is listed is a host, "*." and one for
+ * all below that, or an address, with a port where no other is to count. Case and a dot at the end do
+ * not matter. A request without a host (p NULL) may not come in.
+ */
+bool web_host_allowed(struct http_text host, const char *const *listed);
+const char *web_host_wrong(const char *listed);
 
 #endif

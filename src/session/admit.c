@@ -2,8 +2,8 @@
  * admit.c - whether a request may have what it asks for, see opening.h.
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
- * opening.c), the path (404), method (405), upgrade and version (426), network (403), origin (403),
- * credential (401), whose path it is (403), subprotocol (400), what the behaviour says, whether its room
+ * opening.c), the path (404), method (405), upgrade and version (426), host (421), network (403), origin
+ * (403), credential (401, 403), whose path it is (403), subprotocol (400), what the behaviour says, whether its room
  * is full (503), whether its address has too many connections (429), and whether there is space (503).
  */
 #include <string.h>
@@ -48,12 +48,15 @@ static bool origin_is_good(const struct config_limits *l, const struct upgrade *
 	return !origins || web_origin_allowed(up->origin, (const char *const *)origins);
 }
 
-/* From where it comes. */
+/* Where it goes, and from where it comes. */
 static enum reason check_places(const struct conn *c, const struct opening_request *rq)
 {
 	const struct config_limits *l = &c->endpoint->limits;
-	enum reason r = access_by_network(&l->access, c);
+	enum reason r;
 
+	if (l->hosts && !web_host_allowed(rq->up.host, (const char *const *)l->hosts))
+		return REASON_BAD_HOST;
+	r = access_by_network(&l->access, c);
 	return r == REASON_NONE && !origin_is_good(l, &rq->up) ? REASON_BAD_ORIGIN : r;
 }
 

@@ -315,6 +315,27 @@ def test_origins_of_an_endpoint(daemon):
     check(d, request("/own", headers={"Origin": "https://example.org"}), 403, "bad-origin")
 
 
+def test_hosts(daemon):
+    """Others are told that they are at the wrong place, ahead of what they may."""
+    d = daemon({"hosts": ["ws.example.org", "*.example.net:8443"], "endpoints": [
+        {"path": "/ws", "behaviour": "echo", "allowed_origins": ["https://own.test"]},
+        {"path": "/any", "behaviour": "echo", "hosts": ["*"]},
+        {"path": "/own", "behaviour": "echo", "hosts": ["own.test"]}]})
+    elsewhere = {"Host": "evil.test", "Origin": "https://evil.test"}
+    for path, host, status in (
+            ("/ws", "ws.example.org", 101), ("/ws", "WS.example.org.:80", 101), ("/ws", "a.example.net:8443", 101),
+            ("/ws", "a.example.net", 421), ("/ws", "example.org", 421), ("/ws", "127.0.0.1", 421),
+            ("/any", "evil.test", 101), ("/own", "own.test", 101), ("/own", "ws.example.org", 421)):
+        with Raw(d.address) as c:
+            assert c.send(request(path, headers={"Host": host})).response().status == status, (path, host)
+    check(d, request(headers=elsewhere), 421, "bad-host")
+    check(d, request("/none", headers=elsewhere), 404, "not-found")
+    # what the target says comes first
+    check(d, request("ws://evil.test/ws", headers={"Host": "ws.example.org"}), 421, "bad-host")
+    with Raw(d.address) as c:
+        c.upgrade("ws://ws.example.org/ws", headers={"Host": "evil.test"})
+
+
 def test_max_connections(daemon):
     d = daemon({"workers": 4, "max_connections": 10})
     open_ones = [Raw(d.address).upgrade("/ws") for _ in range(10)]

@@ -210,13 +210,74 @@ static void test_wrong(void **state)
 			fail_msg("%s can be listed", wrong[i]);
 }
 
+/* --- hosts --- */
+
+static const struct {
+	const char *listed, *host;
+	bool served;
+} hosts[] = {
+	{ "example.org", "example.org", true },
+	{ "example.org", "EXAMPLE.org.", true },
+	{ "Example.org.", "example.org:8443", true },
+	{ "example.org", "a.example.org", false },
+	{ "example.org", "example.org.evil.test", false },
+	{ "example.org", "example.org@evil.test", false },
+	{ "example.org", "evil.test/example.org", false },
+	{ "example.org", "", false },
+	{ "example.org", ":80", false },
+	{ "example.org:8443", "example.org:8443", true },
+	{ "example.org:8443", "example.org", false },
+	{ "example.org:8443", "example.org:443", false },
+	{ "*.example.org", "a.example.org", true },
+	{ "*.example.org", "a.b.EXAMPLE.org.:81", true },
+	{ "*.example.org", "example.org", false },
+	{ "*.example.org", ".example.org", false },
+	{ "*.example.org", "evil.test?.example.org", false },
+	{ "*.example.org:81", "a.example.org:81", true },
+	{ "*.example.org:81", "a.example.org", false },
+	{ "192.0.2.1", "192.0.2.1:8080", true },
+	{ "192.0.2.1", "192.0.2.2", false },
+	{ "[::1]", "[::1]", true },
+	{ "[::1]", "[::1]:8080", true },
+	{ "[::1]:80", "[::1]", false },
+	{ "[::1]", "::1", false },
+	{ "[::1]", "[::1", false },
+};
+
+static void test_hosts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		const char *const list[] = { "elsewhere.test", hosts[i].listed, NULL };
+		const struct http_text t = { hosts[i].host, strlen(hosts[i].host) };
+
+		if (web_host_wrong(hosts[i].listed))
+			fail_msg("%s, %s", hosts[i].listed, web_host_wrong(hosts[i].listed));
+		if (web_host_allowed(t, list) != hosts[i].served)
+			fail_msg("%s and %s", hosts[i].listed, hosts[i].host);
+	}
+	assert_false(web_host_allowed((struct http_text){ NULL, 0 },
+				      (const char *const[]){ "elsewhere.test", NULL }));
+}
+
+static void test_wrong_hosts(void **state)
+{
+	static const char *const wrong[] = { "",     "*",   "*.",  "a:",  "a:0",  "a:x",
+					     "a:*",  "*a",  "a.*", "a b", "a/",   "https://a",
+					     "[::1", "::1", "[x]", ".a",  "a..b", "\xc3\xa9.org" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		if (!web_host_wrong(wrong[i]))
+			fail_msg("%s can be listed", wrong[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_literals),
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_no_origin),
-		cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_literals),  cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_no_origin), cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_hosts),     cmocka_unit_test(test_wrong_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
