@@ -1,6 +1,5 @@
 /*
- * client_names.c - client_certificates: names of certificates, and that there is a listener that asks
- * for any.
+ * client_names.c - client_certificates: names of certificates.
  */
 #include <string.h>
 
@@ -39,36 +38,5 @@ void client_names_check(struct config_report *r, char *const *words)
 				"\"email:ann@example.org\" or \"URI:spiffe://example.org/*\", with "
 				"one * at most, or \"*\" for any, not \"%s\"",
 				words[i]);
-	}
-}
-
-/* Whoever looks at a client's certificate, be it a proxy that tells us of it. */
-static bool someone_asks(const struct config *c)
-{
-	for (size_t i = 0; i < c->listener_count; i++)
-		if (c->listeners[i].tls.verify != VERIFY_NONE || c->listeners[i].proxy_protocol)
-			return true;
-	return false;
-}
-
-void client_names_check_listeners(struct parse *p)
-{
-	const struct config *c = p->config;
-
-	if (c->listener_count == 0 || someone_asks(c))
-		return;
-	for (size_t i = 0; i < c->endpoint_count; i++) {
-		const struct config_endpoint *e = &c->endpoints[i];
-		char *const *names = e->limits.access.client_certificates;
-
-		if (names == NULL || names[0] == NULL)
-			continue;
-		config_report_error(
-			&p->top, "listen",
-			"has no listener that asks clients for certificates, and the "
-			"endpoint at %s:%d has \"client_certificates\": set \"tls\" with "
-			"\"client_ca\" and \"verify\" for one",
-			e->file, e->line);
-		return;
 	}
 }

@@ -118,7 +118,7 @@ static void parse_tree(struct parse *p)
 {
 	fill_group(&p->top, p->tables, NULL, NULL, p->snapshot, NULL);
 	machine_check_files(p);
-	client_names_check_listeners(p);
+	access_check_listeners(p);
 	endpoints_finish(p);
 	places_sort(&p->snapshot->places);
 	finish(p->snapshot);

@@ -89,8 +89,8 @@ void access_check(struct config_report *r, struct config_limits *l);
 bool access_names_users(const struct config_access *a);
 /* The names of client_certificates; r: of their group, NULL: it is not there. */
 void client_names_check(struct config_report *r, char *const *words);
-/* When all is read: whether a listener asks for certificates where an endpoint does. */
-void client_names_check_listeners(struct parse *p);
+/* When all is read: whether what endpoints ask of clients can be had, and is safe, on the listeners. */
+void access_check_listeners(struct parse *p);
 /* Of both names that origins have; access: of that group, NULL: it is not there. */
 void limits_check_origins(struct config_report *r, struct config_report *access,
 			  struct config_limits *l);

@@ -530,3 +530,25 @@ def test_why(guarded):
     assert sorted((e["event"], e.get("user", "")) for e in events) == [
         ("conn-close", "anna"), ("conn-open", "anna"), ("conn-refused", "")]
     assert ANNA not in json.dumps(events)
+
+
+def test_in_the_clear(daemon):
+    """What lets in is read by everybody on the way: a warning, where it is not for this machine alone."""
+    behind = {"trusted": ["192.0.2.3"]}
+    listen = [{"address": "127.0.0.2", "port": 80}, {"address": "::1", "port": 80},
+              {"unix": "/run/ignyxd/none"}, {"systemd": "web"}, {"address": "192.0.2.1", "port": 81},
+              {"address": "192.0.2.1", "port": 82, "proxy_protocol": True, **behind},
+              {"address": "192.0.2.1", "port": 83, "forwarded": "x-real-ip", **behind},
+              {"address": "::", "port": 84}]
+    d = daemon({"listen": listen, "endpoints": [GUARDED]}, start=False)
+    write_users(d, line("anna", ANNA))
+
+    def said():
+        r = run_program("-t", "-c", d.file)
+        assert r.returncode == 0, r
+        return [x for x in r.stderr.splitlines() if "in the clear" in x]
+
+    assert [re.search(r"in the clear to (\S+), port (\d+), for the endpoint at \S+:\d+ asks for it: ", x).groups()
+            for x in said()] == [("192.0.2.1", "81"), ("::", "84")]
+    d.change(endpoints=[{**GUARDED, "access": {"tokens": ""}}])
+    assert said() == []
