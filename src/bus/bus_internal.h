@@ -273,9 +273,6 @@ struct bus {
 	struct bus_evicted evicted; /* by this process, and not told yet */
 };
 
-/* The keyed 128-bit hash (SipHash-2-4) under which a room is found. */
-void bus_hash(const uint64_t key[2], const void *data, size_t len, uint64_t out[2]);
-
 /* How long to wait for the lock: 2 ms, 200 ms. */
 enum bus_patience { BUS_BRIEFLY, BUS_PATIENTLY };
 

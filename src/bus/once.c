@@ -20,6 +20,7 @@
  */
 #include <string.h>
 
+#include "base/siphash.h"
 #include "bus/bus_internal.h"
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -195,8 +196,8 @@ struct bus_digest bus_digest_of(const struct bus *b, const struct bus_part *part
 	struct bus_digest both[2] = { 0 };
 
 	for (int i = 0; i < count; i++) {
-		bus_hash(b->key, parts[i].p, parts[i].len, both[1].half);
-		bus_hash(b->key, both, sizeof(both), both[0].half);
+		siphash(b->key, parts[i].p, parts[i].len, both[1].half);
+		siphash(b->key, both, sizeof(both), both[0].half);
 	}
 	return both[0];
 }

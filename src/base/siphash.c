@@ -1,17 +1,10 @@
 /*
- * The name of a room, as the directory knows it.
- *
- * A room is found by 128 bits of a keyed hash, which stand in its one cache line: names can be 1024
- * bytes long, and are kept elsewhere, for who has to tell them. The key is random, made with the
- * log and never leaves the daemon's memory, so that whoever chooses names cannot make two rooms
- * meet; by chance it takes some 2^64 rooms.
+ * siphash.c - see siphash.h.
  *
  * SipHash-2-4 with the 128-bit output, after Aumasson and Bernstein, "SipHash: a fast
  * short-input PRF" (2012); the wide output is from the authors' later reference code.
  */
-#include <string.h>
-
-#include "bus/bus_internal.h"
+#include "base/siphash.h"
 
 static inline uint64_t rotate(uint64_t x, int bits)
 {
@@ -50,7 +43,7 @@ static uint64_t little_endian(const uint8_t *p, size_t len)
 	return word;
 }
 
-void bus_hash(const uint64_t key[2], const void *data, size_t len, uint64_t out[2])
+void siphash(const uint64_t key[2], const void *data, size_t len, uint64_t out[2])
 {
 	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d ^ 0xee,
 			  key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573 };
