@@ -35,6 +35,7 @@
 
 #include "base/patience.h"
 #include "base/segment.h"
+#include "base/siphash.h"
 #include "base/slots.h"
 
 /* Nanoseconds: how long one is waited for, and, behind that, nobody. */
@@ -66,7 +67,7 @@ struct tally {
 	_Atomic uint64_t *words;
 	_Atomic uint64_t (*keys)[2];
 	size_t places;
-	uint64_t secret[4];
+	uint64_t secret[4], naming[2];
 	struct patience patience; /* with those that are asking */
 	int slot;
 };
@@ -110,6 +111,7 @@ struct tally *tally_new(size_t places)
 	l.size = sizeof(struct shared) + t->places * TALLY_BYTES;
 	l.parts[0] = t->places;
 	if (getrandom(t->secret, sizeof(t->secret), 0) != (ssize_t)sizeof(t->secret) ||
+	    getrandom(t->naming, sizeof(t->naming), 0) != (ssize_t)sizeof(t->naming) ||
 	    segment_make(&t->segment, &l) < 0) {
 		tally_free(t);
 		return NULL;
@@ -134,6 +136,14 @@ void tally_use(struct tally *t, int slot)
 }
 
 /* --- where a key is --- */
+
+struct tally_key tally_key_of(const struct tally *t, const void *name, size_t len)
+{
+	struct tally_key k;
+
+	siphash(t->naming, name, len, k.of);
+	return k;
+}
 
 /* Odd factors that nobody knows, and shifts that bring the upper bits, which depend on all, down. */
 static uint64_t mix(uint64_t h, uint64_t secret)

@@ -15,7 +15,7 @@
 enum {
 	TALLY_MOST = 1 << 24, /* the highest limit */
 	TALLY_BYTES = 24, /* of memory, for each place */
-	TALLY_PLACES_MAX = 1 << 22,
+	TALLY_PLACES_MAX = 1 << 23,
 };
 
 struct tally;
@@ -59,6 +59,12 @@ void tally_give_back(struct tally *t, const struct tally_key *k);
 
 /* How often k is there. */
 uint64_t tally_count(const struct tally *t, const struct tally_key *k);
+
+/*
+ * The key of a name: of 128 bits, by a secret of t's and of all who share it, so that nobody chooses
+ * two names that meet, nor one that meets another key.
+ */
+struct tally_key tally_key_of(const struct tally *t, const void *name, size_t len);
 
 /* How many places are taken: looks at all. */
 size_t tally_places_taken(const struct tally *t);

@@ -255,7 +255,8 @@ struct config_endpoint {
 	void *opts;
 	const struct config_template
 		*kept; /* of opts: that each connection has with its own values; NULL: none is */
-	int64_t max_connections_per_address; /* to it; 0: any number */
+	/* to it, over all workers; 0: any number */
+	int64_t max_connections, max_connections_per_address, max_connections_per_user;
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
 	bool looks; /* at what they say: for a rate, a request, JSON; not for a plain echo */
@@ -283,7 +284,8 @@ struct config {
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_SPACE added, at most bus_size / 4 */
 	int64_t max_rooms;
 	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
-	int64_t max_connections_per_address; /* over all endpoints; 0: any number */
+	/* over all endpoints; 0: any number */
+	int64_t max_connections_per_address, max_connections_per_user;
 	int64_t max_memory; /* bytes of one worker, resolved */
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */

@@ -40,7 +40,7 @@ static const char *const slow_consumers[] = { "close", "drop_newest", "drop_olde
 #define WINDOW_BITS .type = CONFIG_INT, .preset = "15", .min = 9, .max = 15
 
 /* Of all connections at the top, of those to an endpoint in its group: both hold. */
-#define PER_ADDRESS .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST
+#define TALLIED .type = CONFIG_INT, .preset = "0", .max = TALLY_MOST
 
 /* versions of clang-format differ about braces alone in a macro */
 // clang-format off
@@ -188,13 +188,16 @@ static const struct config_list listeners = {
 #define ROOM(field, ...)                                                                           \
 	ROW(struct config_endpoint, #field, room.field, .rooms = true, .own = true, __VA_ARGS__)
 
+#define TALLIED_HERE(field) ROW(struct config_endpoint, #field, field, TALLIED, .own = true)
+
 static const struct config_key endpoint_keys[] = {
 	ROW(struct config_endpoint, "path", path, .type = CONFIG_STRING, .required = true, .min = 1,
 	    .max = UPGRADE_PATH_MAX),
 	ROW(struct config_endpoint, "behaviour", behaviour_name, .type = CONFIG_STRING,
 	    .required = true),
-	ROW(struct config_endpoint, "max_connections_per_address", max_connections_per_address,
-	    PER_ADDRESS, .own = true),
+	TALLIED_HERE(max_connections),
+	TALLIED_HERE(max_connections_per_address),
+	TALLIED_HERE(max_connections_per_user),
 	ROOM(publish, .type = CONFIG_CHOICE, .preset = "members", .choices = publishers),
 	ROOM(max_rooms, .type = CONFIG_INT, .preset = "0", .max = MIB),
 	ROOM(room_rate, .type = CONFIG_RATE, .preset = "0"),
@@ -293,7 +296,8 @@ static const struct config_key top_keys[] = {
 		MEANT(max_connections)),
 	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX,
 		MEANT(max_handshakes)),
-	GLOBAL(max_connections_per_address, PER_ADDRESS),
+	GLOBAL(max_connections_per_address, TALLIED),
+	GLOBAL(max_connections_per_user, TALLIED),
 	GLOBAL(max_head, .type = CONFIG_SIZE, .preset = "8K", .min = KIB, .max = 64 * KIB),
 	GLOBAL(health, .type = CONFIG_STRING, .min = 1, .max = UPGRADE_PATH_MAX),
 	GLOBAL(worker_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 1000, .max = HOUR),

@@ -21,7 +21,7 @@
 #include "process/ticks.h"
 
 /* TALLIED_PLACES: of the tally, for each connection; TALLIED_MIN: for a reload that allows more. */
-enum { TALLIED_PLACES = 4, TALLIED_MIN = 1024 };
+enum { TALLIED_PLACES = 8, TALLIED_MIN = 1024 };
 
 /* Of members that one worker lists; a reload may allow more connections. */
 enum { LISTED_MIN = 1024, LISTED_MAX = 1 << 18 };
@@ -43,7 +43,7 @@ int shared_renew_bus(const struct config *c)
 	return 0;
 }
 
-/* With one connection at each address, counted at the top and at its endpoint, half are taken. */
+/* With one connection of each address and user, counted at the top and at its endpoint, half are taken. */
 static struct tally *make_tally(int64_t connections)
 {
 	if (connections < TALLIED_MIN)
@@ -97,7 +97,7 @@ int shared_make(const struct config *c)
 	shared.tally = make_tally(c->max_connections);
 	if (!shared.tally) {
 		log_err(NULL,
-			"there is no memory for the table of addresses: %s; lower "
+			"there is no memory for the table that counts connections: %s; lower "
 			"max_connections%s%s",
 			strerror(errno), *remedy() ? " or " : "", remedy());
 		return -1;

@@ -22,7 +22,7 @@ struct shared {
 	struct metrics *metrics;
 	struct board *board; /* written by posted.c */
 	struct chronicle *chronicle;
-	struct tally *tally; /* of addresses */
+	struct tally *tally; /* of connections */
 	struct tickets *tickets;
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */

@@ -49,6 +49,7 @@ static const struct answer {
 	{ REASON_UPGRADE_REQUIRED, 426, "Upgrade Required",
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
 	{ REASON_TOO_MANY_FROM_ADDRESS, 429, "Too Many Requests", "" },
+	{ REASON_TOO_MANY_FROM_USER, 429, "Too Many Requests", "" },
 	{ REASON_HEAD_TOO_LARGE, 431, "Request Header Fields Too Large", "" },
 	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_TOO_MANY_HANDSHAKES, 503, "Service Unavailable", "Retry-After: 5\r\n" },

@@ -3,8 +3,9 @@
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
  * opening.c), the path (404), method (405), upgrade and version (426), host (421), network (403), origin
- * (403), credential (401, 403), whose path it is (403), subprotocol (400), what the behaviour says, whether its room
- * is full (503), whether its address has too many connections (429), and whether there is space (503).
+ * (403), credential (401, 403), whose path it is (403), subprotocol (400), what the behaviour says, whether
+ * its room is full (503), whether its address or user has too many connections (429), or its endpoint (503),
+ * and whether there is space (503).
  */
 #include <string.h>
 
@@ -15,7 +16,7 @@
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/opening.h"
-#include "session/per_address.h"
+#include "session/quota.h"
 #include "session/replay.h"
 #include "session/session.h"
 #include "session/texts.h"
@@ -110,13 +111,13 @@ static enum reason count_open(void)
 /* One that must not be open counts for nobody, and it may take its peer a while to end. */
 static enum reason count(struct conn *c)
 {
-	enum reason r = per_address_count(c);
+	enum reason r = quota_take(c);
 
 	if (r != REASON_NONE)
 		return r;
 	r = count_open();
 	if (r != REASON_NONE && c->extra)
-		per_address_forget(c);
+		quota_give_back(c);
 	return r;
 }
 

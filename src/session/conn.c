@@ -27,7 +27,7 @@
 #include "session/listener.h"
 #include "session/noted.h"
 #include "session/opening.h"
-#include "session/per_address.h"
+#include "session/quota.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -319,7 +319,7 @@ static void conn_free(struct conn *c)
 	if (!c->opening)
 		end_open(c);
 	if (c->extra)
-		per_address_forget(c);
+		quota_give_back(c);
 	if (c->opening)
 		opening_end(c);
 	ws_decoder_fini(&c->decoder);

@@ -8,7 +8,7 @@
  *	gap.c, chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
- *	per_address.c		how many connections an address has
+ *	quota.c			how many connections an address, a user, an endpoint has
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
  *	access.c		whether he may be there
@@ -83,6 +83,12 @@ enum conn_state {
 	CONN_DEAD
 };
 
+/* What a connection is counted by. */
+struct counted_as {
+	uint64_t network; /* its address, as limits have it */
+	uint64_t endpoint; /* the key of its endpoint */
+};
+
 /* What few connections need. */
 struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
@@ -90,7 +96,8 @@ struct conn_extra {
 	uint64_t dropped; /* messages (slow_consumer) */
 	struct rate rate; /* of its messages */
 	uint64_t unheard; /* messages of its own that were not taken */
-	uint8_t counted; /* see per_address.c */
+	uint8_t counted; /* bits, see quota.c */
+	struct counted_as counted_as; /* where any is set */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
 	struct config_text text; /* conn_kept_text, counted; data NULL: there is none */

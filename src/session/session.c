@@ -21,7 +21,7 @@
 #include "session/crowd.h"
 #include "session/drain.h"
 #include "session/opening.h"
-#include "session/per_address.h"
+#include "session/quota.h"
 #include "session/registry.h"
 #include "session/replay.h"
 #include "session/survey.h"
@@ -182,7 +182,7 @@ static void reload_conn(struct conn *c)
 	else
 		move_opening(c);
 	if (!c->opening && c->state_now != CONN_DEAD)
-		per_address_recount(c);
+		quota_recount(c);
 	timer_update(c);
 }
 

@@ -34,7 +34,7 @@ struct session {
 	struct bus *bus;
 	struct metrics *metrics; /* all rows, to count connections over all workers */
 	struct metrics_row *row; /* this worker's */
-	struct tally *tally; /* of addresses, over all workers */
+	struct tally *tally; /* of connections, over all workers */
 	struct chronicle *chronicle; /* of all workers, too */
 	struct config *config; /* the running snapshot; one reference */
 	uint64_t next_conn; /* the id of the next connection */

@@ -614,11 +614,11 @@ def test_pid_file_that_was_left_over(daemon):
 
 
 @pytest.mark.parametrize("blocks, settings, what", [
-    (2048, {}, "for the table of addresses: File too large; lower max_connections or "),
+    (2048, {}, "for the table that counts connections: File too large; lower max_connections or "),
     (2048, {"max_connections": 100}, "to share with the workers: File too large; "),
     (40960, {"bus_size": "32M", "max_connections": 100},
      "for the bus of 33554432 bytes: File too large; lower bus_size or ")],
-    ids=["addresses", "counters", "bus"])
+    ids=["connections", "counters", "bus"])
 def test_limit_of_file_sizes_is_an_error_and_not_the_end(daemon, blocks, settings, what):
     d = daemon(settings, start=False, wrap=("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"))
     d.refuses(rf"there is no memory {what}raise the limit of file sizes \(ulimit -f\)")
