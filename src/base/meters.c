@@ -111,15 +111,16 @@ static int64_t ahead(const struct place *p, int64_t now)
 /* A place that nobody has, or the one that is missed least; *tag: whose it was then. */
 static struct place *least(const struct search *s, int64_t now, uint64_t *tag)
 {
-	struct place *found = NULL;
-	int64_t nearest = 0;
+	struct place *found = s->set;
+	int64_t nearest = INT64_MAX;
 
+	*tag = 0;
 	for (int i = 0; i < SET; i++) {
 		struct place *p = &s->set[i];
 		uint64_t owner = tag_of(p);
 		int64_t ns = owner == 0 ? -1 : ahead(p, now);
 
-		if (found && ns >= nearest)
+		if (ns >= nearest)
 			continue;
 		found = p;
 		nearest = ns;
@@ -145,13 +146,20 @@ static struct place *place_of(const struct search *s, int64_t now)
 	return p;
 }
 
+/* Less than a token. */
+static int64_t slack(const struct rate_size *size)
+{
+	return size->every / 2 < METERS_APART ? size->every / 2 : METERS_APART;
+}
+
 int64_t meters_take(struct meters *m, const struct meters_key *k, const struct rate_size *size,
 		    int64_t now)
 {
 	const struct search s = search_for(m, k);
 	struct place *p = size->every > 0 ? place_of(&s, now) : NULL;
+	const struct rate_size apart = { size->every, size->depth + slack(size) };
 
-	return p ? rate_take(&p->rate, size, now) : 0;
+	return p ? rate_take(&p->rate, &apart, now) : 0;
 }
 
 void meters_hold(struct meters *m, const struct meters_key *k, int64_t ns, int64_t now)

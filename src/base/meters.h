@@ -20,6 +20,12 @@ enum { METERS_BYTES = 16 /* of memory, for each bucket */ };
 /* What any of it is ahead of the clock by, at the most, in nanoseconds: a day. */
 #define METERS_AHEAD (INT64_C(24) * 3600 * 1000000000)
 
+/*
+ * And what one that takes a token may be behind another that took one: as far as turns that began
+ * earlier last. So many together are let through even then.
+ */
+#define METERS_APART INT64_C(20000000)
+
 struct meters;
 
 /* Who, and what of him is counted. Found by a secret, so that nobody chooses whose place he takes. */

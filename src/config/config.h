@@ -286,6 +286,12 @@ struct config {
 	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
 	/* over all endpoints; 0: any number */
 	int64_t max_connections_per_address, max_connections_per_user;
+	/* Of one address, over all workers; as of value_times_size; resolved */
+	int64_t connection_rate_per_address, auth_failures;
+	struct rate_size connection_rate; /* of its requests */
+	struct rate_size
+		failure_rate; /* of those that failed: the first that is over it was one too many */
+	int64_t auth_penalty; /* ms for which it is not listened to then */
 	int64_t max_memory; /* bytes of one worker, resolved */
 	int64_t max_head; /* bytes of a request's head */
 	char *health; /* path of the health check; NULL: none */

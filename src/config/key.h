@@ -19,6 +19,7 @@ enum config_type {
 	CONFIG_DURATION, /* int64_t, milliseconds; written "30s", "250ms", "5m", "1h" or "0" */
 	CONFIG_SIZE, /* int64_t, bytes; written "64K", "1M", "512" */
 	CONFIG_RATE, /* int64_t, nanoseconds from one to the next, 0: any; written "20/s", "100/m" or "0" */
+	CONFIG_TIMES, /* int64_t, see value_times_size: so many in a while, also at once; written as a rate */
 	CONFIG_STRING, /* char *, NUL-terminated; NULL if not given and without default */
 	CONFIG_TEXT, /* struct config_text, valid UTF-8 */
 	CONFIG_CHOICE, /* int, index into choices, counted from min */

@@ -68,6 +68,14 @@ static void check_bus(struct parse *p)
 		p->bus_is_wrong = false;
 }
 
+/* Of those who may fail n times the last of them is one too many. */
+static void resolve_attempts(struct config *c)
+{
+	c->connection_rate = value_times_size(c->connection_rate_per_address);
+	c->failure_rate = value_times_size(c->auth_failures);
+	c->failure_rate.depth -= c->failure_rate.every;
+}
+
 void top_check(struct config_report *r, void *holder, void *snapshot)
 {
 	(void)holder;
@@ -76,6 +84,7 @@ void top_check(struct config_report *r, void *holder, void *snapshot)
 	r->parse->config->names = limits_names(r, &r->parse->config->limits);
 	r->parse->config->drain_set = config_setting_get_member(r->group, "drain_time") != NULL;
 	check_bus(r->parse);
+	resolve_attempts(r->parse->config);
 	machine_resolve(r->parse);
 	admin_group_resolve(r->parse);
 }

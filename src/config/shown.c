@@ -146,12 +146,12 @@ static json_t *show_groups(const struct config_key *k, const void *value)
 static json_t *(*const shown[])(const struct config_key *k, const void *value) = {
 	[CONFIG_BOOL] = show_bool,       [CONFIG_INT] = show_int,
 	[CONFIG_DURATION] = show_quoted, [CONFIG_SIZE] = show_quoted,
-	[CONFIG_RATE] = show_quoted,     [CONFIG_MODE] = show_quoted,
-	[CONFIG_STRING] = show_text,     [CONFIG_TEXT] = show_text,
-	[CONFIG_TEMPLATE] = show_text,   [CONFIG_JSON] = show_text,
-	[CONFIG_MESSAGE] = show_text,    [CONFIG_CHOICE] = show_choice,
-	[CONFIG_STRINGS] = show_strings, [CONFIG_GROUP] = show_group,
-	[CONFIG_GROUPS] = show_groups,
+	[CONFIG_RATE] = show_quoted,     [CONFIG_TIMES] = show_quoted,
+	[CONFIG_MODE] = show_quoted,     [CONFIG_STRING] = show_text,
+	[CONFIG_TEXT] = show_text,       [CONFIG_TEMPLATE] = show_text,
+	[CONFIG_JSON] = show_text,       [CONFIG_MESSAGE] = show_text,
+	[CONFIG_CHOICE] = show_choice,   [CONFIG_STRINGS] = show_strings,
+	[CONFIG_GROUP] = show_group,     [CONFIG_GROUPS] = show_groups,
 };
 
 json_t *show_value(const struct config_key *k, const void *object)

@@ -277,6 +277,14 @@ static const struct type types[] = {
 			  .number = value_rate,
 			  .format = value_format_rate,
 			  .storage = &storage_number },
+	[CONFIG_TIMES] = { .expected =
+				   "so many in a while, in quotes, such as \"10/s\", \"100/m\" or "
+				   "\"5/h\", at most 1000000",
+			   .from_text = number_from_text,
+			   .from_setting = string_from_setting,
+			   .number = value_times,
+			   .format = value_format_times,
+			   .storage = &storage_number },
 	[CONFIG_MODE] = { .expected = "a file mode in quotes such as \"0660\"",
 			  .from_text = number_from_text,
 			  .from_setting = string_from_setting,

@@ -15,6 +15,9 @@
 /* Nanoseconds from one to the next, of the highest rate that there is. */
 enum { RATE_LEAST = 1000 };
 
+/* The number of times is above the number of the period, which has so many values. */
+enum { TIMES_MOST = 1000000, PERIODS = 3 };
+
 struct unit {
 	const char *name;
 	int64_t factor;
@@ -33,6 +36,8 @@ static const struct unit periods[] = { { "/s", 1000000000 },
 				       { "/m", 60 * INT64_C(1000000000) },
 				       { "/h", 3600 * INT64_C(1000000000) },
 				       { NULL, 0 } };
+
+_Static_assert(sizeof(periods) / sizeof(*periods) == PERIODS + 1, "a value has room for all");
 
 /* Reads digits of a base. Returns what follows them, NULL if there are none. */
 static const char *take_digits(const char *p, unsigned base, int64_t *v)
@@ -95,6 +100,35 @@ bool value_rate(const char *text, int64_t *v)
 	return false;
 }
 
+bool value_times(const char *text, int64_t *v)
+{
+	const char *name = take_digits(text, 10, v);
+
+	if (name == NULL || *v > TIMES_MOST || (*v == 0 && *name != '\0'))
+		return false;
+	if (*v == 0)
+		return true;
+	for (int i = 0; i < PERIODS; i++) {
+		if (strcasecmp(name, periods[i].name) == 0) {
+			*v = *v * PERIODS + i;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct rate_size value_times_size(int64_t v)
+{
+	const int64_t times = v / PERIODS;
+	struct rate_size size = { 0 };
+
+	if (times == 0)
+		return size;
+	size.every = periods[v % PERIODS].factor / times;
+	size.depth = size.every * times;
+	return size;
+}
+
 bool value_mode(const char *text, int64_t *v)
 {
 	const char *end = take_digits(text, 8, v);
@@ -143,6 +177,14 @@ void value_format_rate(int64_t v, char *out, size_t size)
 	while (u[1].name != NULL && (u->factor < v || u->factor / (u->factor / v) != v))
 		u++;
 	snprintf(out, size, "\"%" PRId64 "%s\"", u->factor / v, u->name);
+}
+
+void value_format_times(int64_t v, char *out, size_t size)
+{
+	if (v == 0)
+		snprintf(out, size, "\"0\"");
+	else
+		snprintf(out, size, "\"%" PRId64 "%s\"", v / PERIODS, periods[v % PERIODS].name);
 }
 
 void value_format_mode(int64_t v, char *out, size_t size)

@@ -123,6 +123,7 @@ void child_be_worker(int slot, int control, pid_t master)
 		.max_rooms = shared.limits.max_rooms,
 		.metrics = shared.metrics,
 		.tally = shared.tally,
+		.meters = shared.meters,
 		.chronicle = shared.chronicle,
 		.tickets = shared.tickets,
 		.verbose = running.verbose,

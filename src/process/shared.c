@@ -13,6 +13,7 @@
 #include "base/board.h"
 #include "base/chronicle.h"
 #include "base/log.h"
+#include "base/meters.h"
 #include "base/metrics.h"
 #include "base/tally.h"
 #include "base/vitals.h"
@@ -22,6 +23,9 @@
 
 /* TALLIED_PLACES: of the tally, for each connection; TALLIED_MIN: for a reload that allows more. */
 enum { TALLIED_PLACES = 8, TALLIED_MIN = 1024 };
+
+/* Of addresses, each of which has up to three. */
+enum { METERS = 1 << 17 };
 
 /* Of members that one worker lists; a reload may allow more connections. */
 enum { LISTED_MIN = 1024, LISTED_MAX = 1 << 18 };
@@ -105,9 +109,10 @@ int shared_make(const struct config *c)
 	shared.metrics = metrics_new(&shared.counted);
 	shared.board = board_new(&shared.told);
 	shared.chronicle = chronicle_new(&shared.kept);
+	shared.meters = meters_new(METERS);
 	shared.tickets = tickets_new();
 	if (make_wakeups() < 0 || make_pairs() < 0 || !shared.metrics || !shared.board ||
-	    !shared.chronicle || !shared.tickets) {
+	    !shared.chronicle || !shared.meters || !shared.tickets) {
 		log_err(NULL, "there is no memory to share with the workers: %s%s%s",
 			strerror(errno), *remedy() ? "; " : "", remedy());
 		return -1;
@@ -142,6 +147,8 @@ void shared_free(void)
 	shared.tickets = NULL;
 	tally_free(shared.tally);
 	shared.tally = NULL;
+	meters_free(shared.meters);
+	shared.meters = NULL;
 	segment_free(&shared.counted);
 	shared.metrics = NULL;
 	segment_free(&shared.told);

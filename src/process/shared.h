@@ -12,6 +12,7 @@
 struct board;
 struct chronicle;
 struct config;
+struct meters;
 struct metrics;
 struct tally;
 struct tickets;
@@ -23,6 +24,7 @@ struct shared {
 	struct board *board; /* written by posted.c */
 	struct chronicle *chronicle;
 	struct tally *tally; /* of connections */
+	struct meters *meters; /* of addresses that ask */
 	struct tickets *tickets;
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */

@@ -352,8 +352,13 @@ static int prepare(void)
 		return -1;
 	bus_set_slot(s->bus, s->slot);
 	acceptors_begin(worker.base, s->slot, s->tickets);
-	if (session_init(worker.base, s->bus, s->metrics, s->tally, s->chronicle, s->slot,
-			 s->config, s->max_rooms) < 0)
+	if (session_init(worker.base,
+			 &(struct session_shared){ .bus = s->bus,
+						   .metrics = s->metrics,
+						   .tally = s->tally,
+						   .meters = s->meters,
+						   .chronicle = s->chronicle },
+			 s->slot, s->config, s->max_rooms) < 0)
 		return -1;
 	session_turns_here(true);
 	if (s->drained)

@@ -12,6 +12,7 @@
 
 struct bus;
 struct chronicle;
+struct meters;
 struct metrics;
 struct tally;
 struct tickets;
@@ -30,6 +31,7 @@ struct worker_start {
 	size_t max_rooms;
 	struct metrics *metrics;
 	struct tally *tally;
+	struct meters *meters;
 	struct chronicle *chronicle;
 	const struct tickets *tickets;
 	bool verbose; /* log at debug level whatever the configuration says */

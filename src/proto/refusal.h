@@ -11,6 +11,7 @@ enum { REFUSAL_TEXT_MAX = 192 };
 struct refusal {
 	enum reason reason;
 	const char *allow; /* of METHOD_NOT_ALLOWED: what there is; NULL: GET */
+	unsigned retry_after; /* seconds; 0: as the reason has it */
 	char text[REFUSAL_TEXT_MAX]; /* a sentence; "": that of the reason */
 };
 

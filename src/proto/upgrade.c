@@ -50,6 +50,8 @@ static const struct answer {
 	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
 	{ REASON_TOO_MANY_FROM_ADDRESS, 429, "Too Many Requests", "" },
 	{ REASON_TOO_MANY_FROM_USER, 429, "Too Many Requests", "" },
+	{ REASON_CONNECTION_RATE, 429, "Too Many Requests", "" },
+	{ REASON_TOO_MANY_FAILURES, 429, "Too Many Requests", "" },
 	{ REASON_HEAD_TOO_LARGE, 431, "Request Header Fields Too Large", "" },
 	{ REASON_TOO_MANY_CONNECTIONS, 503, "Service Unavailable", "Retry-After: 5\r\n" },
 	{ REASON_TOO_MANY_HANDSHAKES, 503, "Service Unavailable", "Retry-After: 5\r\n" },
@@ -421,14 +423,17 @@ struct response {
 	const char *phrase, *connection;
 	const char *more, *allow; /* header lines, and the value of Allow; NULL: none */
 	const char *body;
+	unsigned retry_after; /* 0: more says it, or nothing does */
 	bool no_body;
 };
 
 static size_t write_response(char *out, const struct response *r, long long now)
 {
-	char date[64];
+	char date[64], retry[40] = "";
 
 	format_date(now, date, sizeof(date));
+	if (r->retry_after > 0)
+		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", r->retry_after);
 	return (size_t)snprintf(out, UPGRADE_RESPONSE_MAX,
 				"HTTP/1.1 %d %s\r\n"
 				"Date: %s\r\n"
@@ -436,11 +441,11 @@ static size_t write_response(char *out, const struct response *r, long long now)
 				"Content-Type: text/plain; charset=utf-8\r\n"
 				"Content-Length: %zu\r\n"
 				"Connection: %s\r\n"
-				"%s%s%s%s"
+				"%s%s%s%s%s"
 				"\r\n"
 				"%s",
 				r->status, r->phrase, date, strlen(r->body), r->connection, r->more,
-				r->allow ? "Allow: " : "", r->allow ? r->allow : "",
+				retry, r->allow ? "Allow: " : "", r->allow ? r->allow : "",
 				r->allow ? "\r\n" : "", r->no_body ? "" : r->body);
 }
 
@@ -454,6 +459,7 @@ size_t upgrade_write_refusal(char *out, const struct refusal *why, long long now
 		.connection = a->reason == REASON_UPGRADE_REQUIRED ? "close, Upgrade" : "close",
 		.more = a->headers,
 		.body = body,
+		.retry_after = why->retry_after,
 		.no_body = no_body,
 	};
 

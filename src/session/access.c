@@ -185,6 +185,14 @@ static const struct kind {
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
+bool access_asks(const struct config_access *a)
+{
+	for (int i = 0; i < KINDS; i++)
+		if (kinds[i].wanted(a))
+			return true;
+	return false;
+}
+
 /* How much it tells a client that one of several things would have let it in. */
 static int weight(enum reason r)
 {

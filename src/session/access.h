@@ -14,6 +14,9 @@ struct conn;
 struct identity;
 struct upgrade;
 
+/* Whether anybody has to say who he is. */
+bool access_asks(const struct config_access *a);
+
 /* By its address, as far as that is known: BAD_NETWORK, or NONE. */
 enum reason access_by_network(const struct config_access *a, const struct conn *c);
 

@@ -2,10 +2,11 @@
  * admit.c - whether a request may have what it asks for, see opening.h.
  *
  * The checks are made in the order that the manual gives: the head itself (400; that was
- * opening.c), the path (404), method (405), upgrade and version (426), host (421), network (403), origin
- * (403), credential (401, 403), whose path it is (403), subprotocol (400), what the behaviour says, whether
- * its room is full (503), whether its address or user has too many connections (429), or its endpoint (503),
- * and whether there is space (503).
+ * opening.c), how often its address asks (429), the path (404), method (405), upgrade and version (426),
+ * whether its address has failed too often (429), host (421), network (403), origin (403), credential (401,
+ * 403), whose path it is (403), subprotocol (400), what the behaviour says, whether its room is full (503),
+ * whether its address or user has too many connections (429), or its endpoint (503), and whether there is
+ * space (503).
  */
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "config/config.h"
 #include "proto/web_origin.h"
 #include "session/access.h"
+#include "session/attempts.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/opening.h"
@@ -186,6 +188,12 @@ static enum reason prepare(struct conn *c, const char *name, const struct identi
 	return r;
 }
 
+/* Where nobody is asked who he is there is nothing to try. */
+static bool may_try(const struct conn *c, struct refusal *why)
+{
+	return !access_asks(&c->endpoint->limits.access) || attempts_are_heard(c, why);
+}
+
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
 {
 	struct config_route route;
@@ -195,10 +203,14 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
+	if (!attempts_request(c, why))
+		return OPENING_REFUSE;
 	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
+	if (r == REASON_NONE && !may_try(c, why))
+		return OPENING_REFUSE;
 	if (r == REASON_NONE)
 		r = check_limits(c, rq, route.name, &who, &words);
 	if (r == REASON_NONE && !behaviour_admits(c, why))

@@ -9,6 +9,7 @@
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
  *	quota.c			how many connections an address, a user, an endpoint has
+ *	attempts.c		how often an address asks, and fails
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
  *	access.c		whether he may be there

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "config/config.h"
+#include "session/attempts.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
@@ -44,7 +45,9 @@ static void answer_refusal(struct conn *c, const struct refusal *why, const stru
 		opening_route(c, up);
 	path = c->endpoint || !*up->path ? NULL : up->path;
 	entry_refused(c, why->reason, status, path, refusal_text(why));
-	noted_refused(c, why->reason, status, path);
+	if (attempts_are_kept(why->reason))
+		noted_refused(c, why->reason, status, path);
+	attempts_refused(c, why->reason);
 	respond(c, response, upgrade_write_refusal(response, why, time(NULL), up->head),
 		why->reason);
 }

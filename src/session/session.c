@@ -51,17 +51,17 @@ static void note_time(void)
 	session.ticked_at = (uint32_t)session_clock();
 }
 
-int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics,
-		 struct tally *tally, struct chronicle *chronicle, int slot, struct config *config,
-		 size_t max_rooms)
+int session_init(struct event_base *base, const struct session_shared *shared, int slot,
+		 struct config *config, size_t max_rooms)
 {
 	session = (struct session){
 		.base = base,
-		.bus = bus,
-		.metrics = metrics,
-		.tally = tally,
-		.chronicle = chronicle,
-		.row = metrics_use(metrics, slot),
+		.bus = shared->bus,
+		.metrics = shared->metrics,
+		.tally = shared->tally,
+		.meters = shared->meters,
+		.chronicle = shared->chronicle,
+		.row = metrics_use(shared->metrics, slot),
 		.config = config_ref(config),
 		.next_conn = session_first_conn(slot),
 	};
@@ -71,7 +71,7 @@ int session_init(struct event_base *base, struct bus *bus, struct metrics *metri
 	reload.told = NULL;
 	retires_again = false;
 	drain_init();
-	tally_use(tally, slot);
+	tally_use(session.tally, slot);
 	timer_init();
 	return registry_init(max_rooms);
 }

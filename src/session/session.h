@@ -16,6 +16,7 @@ struct bus;
 struct chronicle;
 struct config;
 struct event_base;
+struct meters;
 struct net_peer;
 struct tally;
 
@@ -35,6 +36,7 @@ struct session {
 	struct metrics *metrics; /* all rows, to count connections over all workers */
 	struct metrics_row *row; /* this worker's */
 	struct tally *tally; /* of connections, over all workers */
+	struct meters *meters; /* of addresses that ask, the same */
 	struct chronicle *chronicle; /* of all workers, too */
 	struct config *config; /* the running snapshot; one reference */
 	uint64_t next_conn; /* the id of the next connection */
@@ -62,10 +64,18 @@ uint64_t session_first_conn(int slot);
 /* The worker cannot go on: the log in shared memory is damaged. */
 _Noreturn void session_bus_corrupt(void);
 
+/* What all workers have together. */
+struct session_shared {
+	struct bus *bus;
+	struct metrics *metrics;
+	struct tally *tally;
+	struct meters *meters;
+	struct chronicle *chronicle;
+};
+
 /* slot: below SLOTS_WORKERS; config: a reference is taken; max_rooms: of the bus. -1: no memory. */
-int session_init(struct event_base *base, struct bus *bus, struct metrics *metrics,
-		 struct tally *tally, struct chronicle *chronicle, int slot, struct config *config,
-		 size_t max_rooms);
+int session_init(struct event_base *base, const struct session_shared *shared, int slot,
+		 struct config *config, size_t max_rooms);
 void session_fini(void);
 
 /* Whether one more may be accepted, for it has a place among the openings: an acceptor_may_fn. */

@@ -694,7 +694,7 @@ static void test_tables(void **state)
 	 * admin has 8, its listeners 3 with those of tls; the limits are 22, the 8 of compression and the 7
 	 * of access; a listener's 12, 10 of tls, and 2; rooms have 14
 	 */
-	assert_int_equal(rows, 21 + 8 + 15 + 37 + 24 + 5 + 37 + 10 + 14);
+	assert_int_equal(rows, 24 + 8 + 15 + 37 + 24 + 5 + 37 + 10 + 14);
 }
 
 /* --- anything at all --- */

@@ -111,6 +111,45 @@ static void test_rates(void **state)
 	check_refused(value_rate, wrong);
 }
 
+static void check_times(const char *text, struct rate_size size, const char *shown)
+{
+	char out[64];
+	int64_t v = -1;
+
+	assert_true(value_times(text, &v));
+	value_format_times(v, out, sizeof(out));
+	assert_string_equal(out, shown);
+	assert_int_equal(value_times_size(v).every, size.every);
+	assert_int_equal(value_times_size(v).depth, size.depth);
+}
+
+/* So many in that while, all of which may come at once: the while is part of what is said. */
+static void test_times(void **state)
+{
+	static const char *const wrong[] = { "",
+					     "20",
+					     "/s",
+					     "0/s",
+					     "-1/s",
+					     "1.5/s",
+					     "20/ s",
+					     "20/d",
+					     "20/sec",
+					     "1000001/s",
+					     "99999999999999999999/s",
+					     NULL };
+	const int64_t s = 1000000000;
+
+	(void)state;
+	check_times("0", (struct rate_size){ 0, 0 }, "\"0\"");
+	check_times("10/s", (struct rate_size){ s / 10, s }, "\"10/s\"");
+	check_times("60/M", (struct rate_size){ s, 60 * s }, "\"60/m\"");
+	check_times("1/h", (struct rate_size){ 3600 * s, 3600 * s }, "\"1/h\"");
+	check_times("1000000/h", (struct rate_size){ 3600000, 3600 * s }, "\"1000000/h\"");
+	check_times("1000000/s", (struct rate_size){ 1000, s }, "\"1000000/s\"");
+	check_refused(value_times, wrong);
+}
+
 static void test_modes_and_integers(void **state)
 {
 	static const char *const wrong_modes[] = { "", "8", "0668", "rw", "-1", "0x1", NULL };
@@ -323,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_modes_and_integers),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_nearest),

@@ -16,6 +16,7 @@
 #include "base/chronicle.h"
 #include "base/cidr.h"
 #include "base/log.h"
+#include "base/meters.h"
 #include "base/metrics.h"
 #include "base/tally.h"
 #include "behaviour.h"
@@ -28,7 +29,14 @@
 #include "session/steered.h"
 #include "session/turn.h"
 
-enum { GOT_MAX = 1024 * 1024, WORKER_SLOT = 0, OTHER_SLOT = 1, MAX_ROOMS = 4, MAX_CONNS = 64 };
+enum {
+	GOT_MAX = 1024 * 1024,
+	WORKER_SLOT = 0,
+	OTHER_SLOT = 1,
+	MAX_ROOMS = 4,
+	MAX_CONNS = 64,
+	METERS_FOR_TESTS = 64
+};
 
 static struct {
 	struct event_base *base;
@@ -36,6 +44,7 @@ static struct {
 	struct segment counted, kept;
 	struct metrics *metrics;
 	struct tally *tally;
+	struct meters *meters;
 	struct chronicle *chronicle;
 	int wakeups[SLOTS];
 	struct listener *listener;
@@ -108,11 +117,17 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 	worker_label(c);
 	worker.bus = bus_new(&limits, worker.wakeups);
 	worker.tally = tally_new(0);
+	worker.meters = meters_new(METERS_FOR_TESTS);
 	worker.chronicle = chronicle_new(&worker.kept);
 	assert_non_null(worker.bus);
 	bus_set_slot(worker.bus, WORKER_SLOT);
-	assert_int_equal(session_init(worker.base, worker.bus, worker.metrics, worker.tally,
-				      worker.chronicle, WORKER_SLOT, c, MAX_ROOMS),
+	assert_int_equal(session_init(worker.base,
+				      &(struct session_shared){ .bus = worker.bus,
+								.metrics = worker.metrics,
+								.tally = worker.tally,
+								.meters = worker.meters,
+								.chronicle = worker.chronicle },
+				      WORKER_SLOT, c, MAX_ROOMS),
 			 0);
 	config_unref(c);
 	worker.listener = calloc(1, sizeof(*worker.listener));
@@ -129,6 +144,7 @@ static inline void worker_end(void)
 	assert_int_equal(tally_places_taken(worker.tally), 0);
 	listener_unref(worker.listener);
 	tally_free(worker.tally);
+	meters_free(worker.meters);
 	segment_free(&worker.kept);
 	bus_free(worker.bus);
 	/* not what it counts in: the next one begins with that */
