@@ -3,37 +3,56 @@
  *
  * Members lie in one array per room, for delivery goes through all of them; who leaves is
  * replaced by the last.
+ *
+ * Names are the clients': their places in the table come of a secret, so that nobody can choose names
+ * that share one.
  */
 #include "session/registry.h"
 
-#include <search.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/siphash.h"
 #include "bus/presence.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 
 static struct {
-	void *by_name; /* a tsearch tree */
+	uint64_t secret[2];
+	struct room **by_name; /* a power of two of lists, by a hash */
+	size_t by_name_mask;
 	struct room **by_index; /* by place in the bus's directory */
 	size_t index_count;
 	size_t rooms;
 } registry;
 
+/* Both are touched where there are rooms. */
 int registry_init(size_t max_rooms)
 {
+	size_t lists = 1;
+
+	while (lists < max_rooms)
+		lists *= 2;
 	registry.index_count = max_rooms;
+	registry.by_name_mask = lists - 1;
 	registry.by_index = calloc(max_rooms, sizeof(struct room *));
-	return registry.by_index ? 0 : -1;
+	registry.by_name = calloc(lists, sizeof(struct room *));
+	if (registry.by_index && registry.by_name &&
+	    getrandom(registry.secret, sizeof(registry.secret), 0) ==
+		    (ssize_t)sizeof(registry.secret))
+		return 0;
+	registry_fini();
+	return -1;
 }
 
 void registry_fini(void)
 {
 	free(registry.by_index);
-	registry.by_index = NULL;
+	free(registry.by_name);
+	registry.by_index = registry.by_name = NULL;
 }
 
 bool registry_is_empty(void)
@@ -41,23 +60,23 @@ bool registry_is_empty(void)
 	return registry.rooms == 0;
 }
 
-static int compare(const void *a, const void *b)
+/* The link that leads to the room of that name, or would. */
+static struct room **find_link(const char *name)
 {
-	return strcmp(((const struct room *)a)->name, ((const struct room *)b)->name);
-}
+	struct room **link;
+	uint64_t hash[2];
 
-static struct room *find(const char *name)
-{
-	struct room key = { .name = (char *)name };
-	struct room **found = tfind(&key, &registry.by_name, compare);
-
-	return found ? *found : NULL;
+	siphash(registry.secret, name, strlen(name), hash);
+	link = &registry.by_name[hash[0] & registry.by_name_mask];
+	while (*link && strcmp((*link)->name, name) != 0)
+		link = &(*link)->next_by_name;
+	return link;
 }
 
 static void drop(struct room *r)
 {
 	bus_leave(session.bus, r->bus);
-	tdelete(r, &registry.by_name, compare);
+	*find_link(r->name) = r->next_by_name;
 	registry.by_index[r->bus.index] = NULL;
 	registry.rooms--;
 	backlog_forget(&r->backlog);
@@ -105,15 +124,15 @@ static struct room *make_room(const struct config_endpoint *e, const char *name,
 	enum bus_result result;
 
 	*why = REASON_NO_MEMORY;
-	if (!r || !(r->name = strdup(name)) || !tsearch(r, &registry.by_name, compare))
+	if (!r || !(r->name = strdup(name)))
 		goto out;
 	result = join(r, e);
 	if (result != BUS_OK) {
-		tdelete(r, &registry.by_name, compare);
 		*why = why_not(result);
 		goto out;
 	}
 	TAILQ_INIT(&r->waiting);
+	*find_link(name) = r;
 	registry.by_index[r->bus.index] = r;
 	registry.rooms++;
 	return r;
@@ -126,7 +145,7 @@ out:
 
 struct room *registry_enter(const struct config_endpoint *e, const char *name, enum reason *why)
 {
-	struct room *r = find(name);
+	struct room *r = *find_link(name);
 
 	return r ? r : make_room(e, name, why);
 }

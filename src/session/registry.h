@@ -43,6 +43,7 @@ TAILQ_HEAD(parked_list, conn_parked);
 
 struct room {
 	char *name;
+	struct room *next_by_name; /* of those that share its place in the table */
 	struct bus_room bus;
 	uint64_t generation; /* of the settings that it has */
 	uint64_t newest_after; /* of all members */
