@@ -7,8 +7,8 @@
 set -u
 : "${CC:=cc}"
 
-build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcurl4-openssl-dev"
-check="curl libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy"
+build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcurl4-openssl-dev libjose-dev"
+check="curl libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy python3-jwt python3-cryptography"
 browser="chromium"
 bench="valgrind openssl python3"
 peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
@@ -49,6 +49,9 @@ present() {
         libnginx-mod-nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ];;
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
+        libjose-dev) pkg-config --exists jose;;
+        python3-jwt) /usr/bin/python3 -c 'import jwt';;
+        python3-cryptography) /usr/bin/python3 -c 'import cryptography';;
         python3-websockets) /usr/bin/python3 -c 'import websockets';;
         node-ws) NODE_PATH=/usr/share/nodejs node -e 'require("ws")';;
         chromium) command -v chromium;;
