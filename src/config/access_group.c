@@ -11,6 +11,7 @@
 
 #include "base/cidr.h"
 #include "config/alloc.h"
+#include "config/jwt.h"
 #include "config/parse.h"
 #include "config/source.h"
 #include "config/tokens.h"
@@ -159,6 +160,16 @@ static void check_tokens(struct config_report *r, const struct config *c, struct
 		a->tokens = c->limits.access.tokens;
 }
 
+/* Both are looked for in one place, where there can be one only. */
+static void check_bearers(struct config_report *r, const struct config_access *a)
+{
+	if (r != NULL && a->tokens != NULL && a->jwt.rules != NULL && a->satisfy == SATISFY_ALL)
+		config_report_error(
+			r, "jwt",
+			"and \"tokens\" both ask for \"Authorization: Bearer\", and who has "
+			"the one has not the other: set \"satisfy\" to \"any\"");
+}
+
 void access_check(struct config_report *r, struct config_limits *l)
 {
 	struct config_report sub, *own;
@@ -168,12 +179,14 @@ void access_check(struct config_report *r, struct config_limits *l)
 	check_networks(own, &r->parse->config->limits.access.networks, &l->access.networks);
 	check_tokens(own, r->parse->config, &l->access);
 	client_names_check(own, l->access.client_certificates);
+	jwt_check(own, &r->parse->config->limits.access.jwt, &l->access.jwt);
+	check_bearers(own, &l->access);
 	limits_check_origins(r, own, l);
 	free(label);
 }
 
 bool access_names_users(const struct config_access *a)
 {
-	return a->tokens != NULL ||
+	return a->tokens != NULL || a->jwt.rules != NULL ||
 	       (a->client_certificates != NULL && a->client_certificates[0] != NULL);
 }

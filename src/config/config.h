@@ -100,6 +100,22 @@ enum {
 /* Whether who comes has to show all that is asked for, or any of it. */
 enum config_satisfy { SATISFY_ALL, SATISFY_ANY };
 
+struct jwt_rules;
+
+/* Tokens that somebody else signs (RFC 7519). */
+struct config_jwt {
+	char *keys_file, *key_file; /* of a set, of one key; of the two one is NULL */
+	char **algorithms; /* NULL-terminated; NULL: none */
+	char *issuer; /* NULL: any */
+	char **audience; /* NULL-terminated, of which one will do; NULL: any */
+	int64_t leeway; /* ms */
+	bool require_exp;
+	struct config_template required, publish; /* as JSON, to be shown and compared */
+	char *user; /* the claim that names who it is */
+	const struct jwt_rules
+		*rules; /* what came of it, the snapshot's; NULL: none is asked for */
+};
+
 /* Who may come in. */
 struct config_access {
 	int satisfy; /* enum config_satisfy */
@@ -109,6 +125,7 @@ struct config_access {
 	char *tokens_file; /* NULL or "": nobody has to say who he is */
 	const struct config_tokens
 		*tokens; /* what is in it, the snapshot's; NULL: none is asked for */
+	struct config_jwt jwt;
 };
 
 /* What may be set for all endpoints at the top and for one in its group. */

@@ -13,6 +13,7 @@
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/errors.h"
+#include "config/jwt.h"
 #include "config/parse.h"
 #include "config/path.h"
 #include "config/pattern.h"
@@ -339,6 +340,8 @@ static void check_settings(struct config_report *r, struct config_endpoint *e)
 		check_placeholders(r, e);
 		e->key = hash_path(e->path) | 1;
 	}
+	if (e->path != NULL)
+		jwt_check_endpoint(r, e);
 	check_subprotocols(r, &e->limits);
 	check_age(r, &e->limits);
 	resolve_rates(r, e);

@@ -110,7 +110,7 @@ static bool read_group(const struct reading *rd, void *object, const struct key_
 	}
 	label = report_enter(rd->report, k->name, rd->setting, &sub);
 	fill_group(&sub, k->group, k->name, object, key_value(k, object),
-		   group_above(k, above, &upper));
+		   k->whole ? NULL : group_above(k, above, &upper));
 	free(label);
 	return true;
 }

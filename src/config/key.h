@@ -111,6 +111,8 @@ struct config_key {
 	size_t meant;
 	bool own; /* in an element of a list that inherits: not from the holder's row of that name */
 	bool rooms; /* of an endpoint: only where its behaviour has rooms */
+	bool or_string; /* a list of strings: a string is taken for a list of it */
+	bool whole; /* a group: where it is, nothing of it comes from the holder's row of that name */
 	bool or_bool; /* a choice: false is taken for its first word, true for its second */
 };
 

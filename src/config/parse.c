@@ -13,6 +13,7 @@
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/errors.h"
+#include "config/jwt.h"
 #include "config/pattern.h"
 #include "config/route.h"
 #include "config/source.h"
@@ -153,6 +154,7 @@ static void snapshot_free(struct snapshot *n)
 	routes_free(n->config.routes);
 	pattern_free(n->config.names);
 	access_free_files(n);
+	jwt_free_all(n);
 	places_free(&n->places);
 	free(n->config.runtime_dir);
 	for (size_t i = 0; n->files[i] != NULL; i++)

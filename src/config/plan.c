@@ -14,6 +14,8 @@
 #include "behaviour.h"
 #include "config/alloc.h"
 #include "config/fill.h"
+#include "config/jwt.h"
+#include "config/key_changes.h"
 #include "config/path.h"
 #include "config/shown.h"
 #include "config/tables.h"
@@ -146,6 +148,30 @@ static void add_users(struct plan_item *item, struct token_change *c,
 	c->told = true;
 }
 
+static const struct jwk_set *keys_of(const struct config_endpoint *e)
+{
+	return e->limits.access.jwt.rules != NULL ? e->limits.access.jwt.rules->keys : NULL;
+}
+
+static struct key_change *change_of_keys(struct plan *p, const struct config_endpoint *a,
+					 const struct config_endpoint *b)
+{
+	return key_changes_find(&p->key_changes, keys_of(a), keys_of(b));
+}
+
+static void add_keys(struct plan_item *item, struct key_change *c, const struct config_endpoint *a,
+		     const struct config_endpoint *b)
+{
+	const struct config_jwt *old = &a->limits.access.jwt, *new = &b->limits.access.jwt;
+
+	if (c->gone == NULL || c->told || !same_string(old->keys_file, new->keys_file) ||
+	    !same_string(old->key_file, new->key_file))
+		return;
+	add_tokens(item, new->keys_file != NULL ? "access.jwt.keys" : "access.jwt.key",
+		   json_incref(c->gone), json_incref(c->come));
+	c->told = true;
+}
+
 /* Of who is connected: an origin is not asked for again, and of a file it is what is in it that counts. */
 static bool is_of_the_past(const struct config_key *access)
 {
@@ -226,18 +252,20 @@ static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *
 				  const struct config_endpoint *b)
 {
 	struct token_change *users = change_of_users(p, a, b);
+	struct key_change *keys = change_of_keys(p, a, b);
 	struct plan_item *item;
 
-	if (same_endpoint(a, b) && users->same)
+	if (same_endpoint(a, b) && users->same && keys->same)
 		return;
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
 	item->by_path = !item->closes && b->placeholders &&
 			strcmp(a->limits.room_names, b->limits.room_names) != 0;
-	item->by_access = !item->closes && bars(users, a, b);
+	item->by_access = !item->closes && (!keys->same || bars(users, a, b));
 	add_values(item, "", table_endpoint.keys, a, b);
 	add_users(item, users, a, b);
+	add_keys(item, keys, a, b);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);
 }
@@ -418,6 +446,7 @@ void plan_free(struct plan *p)
 		free_values(&p->items[i]);
 	free(p->items);
 	token_changes_free(p->token_changes);
+	key_changes_free(p->key_changes);
 	config_unref(p->old);
 	config_unref(p->new);
 	free(p);

@@ -45,6 +45,7 @@ struct plan_item {
 struct plan {
 	struct config *old, *new; /* kept, for the items point into them */
 	struct token_change *token_changes; /* of the files of `access`, see token_changes.h */
+	struct key_change *key_changes; /* the same of keys */
 	struct plan_item *items; /* in the order of enum plan_what */
 	size_t count, cap;
 };

@@ -82,6 +82,24 @@ static const struct config_group networks = { .keys = networks_keys, .end = netw
 /* In the order of enum config_satisfy. */
 static const char *const satisfactions[] = { "all", "any", NULL };
 
+#define JWT(key, field, ...) ROW(struct config_jwt, key, field, __VA_ARGS__)
+
+static const struct config_key jwt_keys[] = {
+	JWT("keys", keys_file, .type = CONFIG_STRING, .min = 1, .max = 4096),
+	JWT("key", key_file, .type = CONFIG_STRING, .min = 1, .max = 4096),
+	JWT("algorithms", algorithms, .type = CONFIG_STRINGS, .min = 1, .max = 12),
+	JWT("issuer", issuer, .type = CONFIG_STRING, .min = 1, .max = 1024),
+	JWT("audience", audience, .type = CONFIG_STRINGS, .min = 1, .max = 64, .or_string = true),
+	JWT("leeway", leeway, .type = CONFIG_DURATION, .preset = "0", .max = HOUR / 12),
+	JWT("require_exp", require_exp, .type = CONFIG_BOOL, .preset = "true"),
+	JWT("required", required, .type = CONFIG_JSON),
+	JWT("publish", publish, .type = CONFIG_JSON),
+	JWT("user", user, .type = CONFIG_STRING, .preset = "sub", .min = 1, .max = 256),
+	{ 0 },
+};
+
+static const struct config_group jwt = { .keys = jwt_keys };
+
 #define ACCESS(key, field, ...) ROW(struct config_access, key, field, __VA_ARGS__)
 
 static const struct config_key access_keys[] = {
@@ -92,6 +110,7 @@ static const struct config_key access_keys[] = {
 	ACCESS("client_certificates", client_certificates, .type = CONFIG_STRINGS,
 	       .max = CONFIG_CLIENT_NAMES_MAX),
 	ACCESS("tokens", tokens_file, .type = CONFIG_STRING, .max = 4096),
+	ACCESS("jwt", jwt, .type = CONFIG_GROUP, .group = &jwt, .whole = true),
 	{ 0 },
 };
 

@@ -14,6 +14,9 @@ struct token_file {
 	struct token_file *next;
 };
 
+struct jwk_file;
+struct jwt_rules;
+
 /* A snapshot with what only this layer needs of it. */
 struct snapshot {
 	struct config config; /* first: the one is cast to the other */
@@ -24,6 +27,8 @@ struct snapshot {
 	} written; /* where config has what came of it: the same name, and what was written */
 	char **files; /* NULL-terminated; what the listeners and endpoints name */
 	struct token_file *token_files; /* one by one; NULL: there are none */
+	struct jwk_file *jwk_files; /* the same of keys, */
+	struct jwt_rules *jwt_rules; /* and of what came of groups `jwt` */
 	struct places places; /* of what is set */
 };
 

@@ -83,7 +83,7 @@ static void report_unknown(struct config_report *r, const struct config_key *k,
 	if (strcmp(written, "{user}") == 0)
 		config_report_error(r, k->name,
 				    "has \"{user}\", and who the user of a connection is nobody "
-				    "knows unless \"access\" asks for it (\"tokens\", "
+				    "knows unless \"access\" asks for it (\"tokens\", \"jwt\", "
 				    "\"client_certificates\"), or \"path\" has a placeholder "
 				    "\"{user}\"; \"{{user}\" writes it as it is");
 	else if (nearest != NULL)
@@ -128,8 +128,9 @@ static void put(struct config_template *t, const char *p, size_t len)
 static void add_placeholder(struct parsing *p, const char *at, size_t len)
 {
 	struct config_template *t = p->t;
+	static const struct known of_a_path = { TEMPLATE_OF_PATH, BUS_ROOM_NAME_MAX };
 	char *written = alloc_bytes(at, len);
-	const struct known *k = find(&p->names, written);
+	const struct known *k = p->key != NULL ? find(&p->names, written) : &of_a_path;
 
 	if (k == NULL) {
 		report_unknown(p->report, p->key, &p->names, written);
@@ -201,6 +202,27 @@ void template_parse(struct config_report *r, const struct config_key *k,
 	t->json = t->count > 0 && is_json(k, &t->written);
 	check_bounds(&p);
 	forget(&p.names);
+}
+
+void template_parse_path(const char *text, struct config_template *t)
+{
+	struct parsing p = { .t = t };
+
+	t->written = (struct config_text){ alloc_string(text), strlen(text) };
+	t->text.data = alloc_zero(1, t->written.len + 1);
+	go_through(&p);
+}
+
+bool template_path_has(const struct config_endpoint *e, const char *name)
+{
+	const char *path = e->path;
+	struct path_segment s;
+
+	while (path_has_placeholders(path) && path_next(&path, &s))
+		if (s.kind != PATH_LITERAL && s.len == strlen(name) &&
+		    memcmp(s.p, name, s.len) == 0)
+			return true;
+	return false;
 }
 
 void template_free(struct config_template *t)

@@ -8,6 +8,7 @@
 #ifndef CONFIG_TEMPLATE_H
 #define CONFIG_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config/key.h"
@@ -38,6 +39,12 @@ struct config_placeholder {
  */
 void template_parse(struct config_report *r, const struct config_key *k,
 		    const struct config_endpoint *e, struct config_template *t);
+/*
+ * The same of a text whose placeholders are all taken for those of a path, of whichever endpoint; and
+ * whether an endpoint, whose path is good, has one of that name.
+ */
+void template_parse_path(const char *text, struct config_template *t);
+bool template_path_has(const struct config_endpoint *e, const char *name);
 void template_free(struct config_template *t);
 
 /* What is known of a connection; lent. */

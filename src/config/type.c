@@ -138,6 +138,12 @@ static bool strings_from_setting(const struct reading *rd, void *value)
 	int type = config_setting_type(rd->setting), n;
 	char **list;
 
+	if (type == CONFIG_TYPE_STRING && rd->key->or_string) {
+		list = alloc_zero(2, sizeof(*list));
+		list[0] = alloc_string(config_setting_get_string(rd->setting));
+		*(char ***)value = list;
+		return true;
+	}
 	if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY) {
 		type_report_expected(rd, rd->setting);
 		return false;
@@ -238,6 +244,8 @@ static bool check_string(const struct reading *rd, const void *value)
 static bool check_strings(const struct reading *rd, const void *value)
 {
 	(void)value;
+	if (config_setting_is_scalar(rd->setting))
+		return true;
 	return check_length(rd, (size_t)config_setting_length(rd->setting), "elements");
 }
 

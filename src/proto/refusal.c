@@ -23,7 +23,21 @@ int refusal_set(struct refusal *r, enum reason reason, const char *fmt, ...)
 	return -1;
 }
 
+void refusal_explain(struct refusal *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->detail, sizeof(r->detail), fmt, ap);
+	va_end(ap);
+}
+
 const char *refusal_text(const struct refusal *r)
 {
 	return *r->text ? r->text : reason_text(r->reason);
+}
+
+const char *refusal_detail(const struct refusal *r)
+{
+	return *r->detail ? r->detail : refusal_text(r);
 }

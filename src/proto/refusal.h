@@ -6,13 +6,15 @@
 
 #include "base/reason.h"
 
-enum { REFUSAL_TEXT_MAX = 192 };
+enum { REFUSAL_TEXT_MAX = 192, REFUSAL_DETAIL_MAX = 256 };
 
 struct refusal {
 	enum reason reason;
 	const char *allow; /* of METHOD_NOT_ALLOWED: what there is; NULL: GET */
 	unsigned retry_after; /* seconds; 0: as the reason has it */
 	char text[REFUSAL_TEXT_MAX]; /* a sentence; "": that of the reason */
+	char detail
+		[REFUSAL_DETAIL_MAX]; /* the same for the log, which may know more; "": it does not */
 };
 
 /*
@@ -25,6 +27,11 @@ int refusal_set(struct refusal *r, enum reason reason, const char *fmt, ...)
 /* The same with the reason's own sentence. */
 int refusal_plain(struct refusal *r, enum reason reason);
 
+/* Adds what the log alone is told. */
+void refusal_explain(struct refusal *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What the client is told, and the log. */
 const char *refusal_text(const struct refusal *r);
+const char *refusal_detail(const struct refusal *r);
 
 #endif

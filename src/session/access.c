@@ -20,6 +20,7 @@
 #include "proto/authorization.h"
 #include "proto/upgrade.h"
 #include "session/conn_internal.h"
+#include "session/jwt_holder.h"
 #include "session/turn.h"
 
 /* --- networks --- */
@@ -74,10 +75,11 @@ static enum reason check_token(const struct config_access *a, struct access_requ
 	return REASON_NONE;
 }
 
-static bool token_holds(const struct config_access *a, const struct conn *c,
+static bool token_holds(const struct config_endpoint *e, const struct conn *c,
 			const struct identity *who)
 {
-	const struct config_token *t = who ? tokens_find_hash(a->tokens, who->token) : NULL;
+	const struct config_tokens *all = e->limits.access.tokens;
+	const struct config_token *t = who ? tokens_find_hash(all, who->token) : NULL;
 
 	(void)c;
 	turn_spend(TURN_SORT);
@@ -153,10 +155,10 @@ static enum reason check_certificate(const struct config_access *a, struct acces
 	return REASON_NONE;
 }
 
-static bool certificate_holds(const struct config_access *a, const struct conn *c,
+static bool certificate_holds(const struct config_endpoint *e, const struct conn *c,
 			      const struct identity *who)
 {
-	struct wanted w = { a->client_certificates, NULL };
+	struct wanted w = { e->limits.access.client_certificates, NULL };
 
 	(void)who;
 	return has_name(c, &w);
@@ -171,16 +173,22 @@ static bool is_revoked(const struct config *config, const struct conn *c)
 	return false;
 }
 
+static bool wants_jwt(const struct config_access *a)
+{
+	return a->jwt.rules;
+}
+
 /* In the order of the manual. who of holds: NULL: nobody knows. */
 static const struct kind {
 	bool (*wanted)(const struct config_access *a);
 	enum reason (*check)(const struct config_access *a, struct access_request *rq,
 			     struct identity *who);
-	bool (*holds)(const struct config_access *a, const struct conn *c,
+	bool (*holds)(const struct config_endpoint *e, const struct conn *c,
 		      const struct identity *who);
 } kinds[] = {
 	{ wants_certificate, check_certificate, certificate_holds },
 	{ wants_token, check_token, token_holds },
+	{ wants_jwt, jwt_check_shown, jwt_holds },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
@@ -212,24 +220,26 @@ static enum reason satisfy_any(const struct config_access *a, struct access_requ
 			       struct identity *who)
 {
 	enum reason telling = REASON_NONE;
-	const char *why = NULL;
+	const char *why = NULL, *detail = NULL;
 
 	for (int i = 0; i < KINDS; i++) {
 		enum reason r;
 
 		if (!kinds[i].wanted(a))
 			continue;
-		*who = (struct identity){ .user = NULL };
-		rq->why = NULL;
+		identity_end(who);
+		rq->why = rq->detail = NULL;
 		r = kinds[i].check(a, rq, who);
 		if (r == REASON_NONE)
 			return r;
 		if (weight(r) >= weight(telling)) {
 			telling = r;
 			why = rq->why;
+			detail = rq->detail;
 		}
 	}
 	rq->why = why;
+	rq->detail = detail;
 	return telling;
 }
 
@@ -263,9 +273,10 @@ bool access_path_is_own(const struct config_endpoint *e, const char *name, const
 /* --- those who are in --- */
 
 /* All that is asked for, or any of it. */
-static bool credentials_hold(const struct config_access *a, const struct conn *c,
+static bool credentials_hold(const struct config_endpoint *e, const struct conn *c,
 			     const struct identity *who)
 {
+	const struct config_access *a = &e->limits.access;
 	const bool any = a->satisfy == SATISFY_ANY;
 	bool asked = false;
 
@@ -273,7 +284,7 @@ static bool credentials_hold(const struct config_access *a, const struct conn *c
 		if (!kinds[i].wanted(a))
 			continue;
 		asked = true;
-		if (kinds[i].holds(a, c, who) == any)
+		if (kinds[i].holds(e, c, who) == any)
 			return any;
 	}
 	return !asked || !any;
@@ -286,5 +297,5 @@ bool access_holds(const struct config_endpoint *e, const struct conn *c)
 	const struct identity *who = c->admission ? c->admission->who : NULL;
 
 	return access_by_network(a, c) == REASON_NONE && !is_revoked(e->config, c) &&
-	       access_path_is_own(e, conn_name(c), conn_user(c)) && credentials_hold(a, c, who);
+	       access_path_is_own(e, conn_name(c), conn_user(c)) && credentials_hold(e, c, who);
 }

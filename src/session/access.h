@@ -11,6 +11,7 @@
 struct config_access;
 struct config_endpoint;
 struct conn;
+struct http_head;
 struct identity;
 struct upgrade;
 
@@ -24,12 +25,15 @@ enum reason access_by_network(const struct config_access *a, const struct conn *
 struct access_request {
 	const struct conn *c;
 	const struct upgrade *up;
-	const char *why; /* he is not, where there is more to say than the reason does; else NULL */
+	const struct http_head *head;
+	const char *name; /* the path that he came by (config_route) */
+	/* Why he is not, where there is more to say than the reason does, else NULL; and the same for the log */
+	const char *why, *detail;
 };
 
 /*
  * By what its request has to show: all that a asks for, or any of it. *who: who it is, with views of
- * the snapshot of a and of the request; user NULL: nobody asks. Else why it is none of those who may
+ * the snapshot of a and of the request, and what is its own (jwt); user NULL: nobody asks. Else why it is none of those who may
  * come in: where one thing would do it is the bad one of those that were shown, if there is one.
  */
 enum reason access_by_credential(const struct config_access *a, struct access_request *rq,

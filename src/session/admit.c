@@ -63,28 +63,26 @@ static enum reason check_places(const struct conn *c, const struct opening_reque
 	return r == REASON_NONE && !origin_is_good(l, &rq->up) ? REASON_BAD_ORIGIN : r;
 }
 
-/* Who it is, and whether the path is his; *words: of why, where the reason does not say it all. */
-static enum reason check_person(const struct conn *c, const struct opening_request *rq,
-				const char *name, struct identity *who, const char **words)
+/* Who it is, and whether the path is his. */
+static enum reason check_person(struct access_request *asks, struct identity *who)
 {
-	struct access_request asks = { .c = c, .up = &rq->up };
-	enum reason r = access_by_credential(&c->endpoint->limits.access, &asks, who);
+	const struct config_endpoint *e = asks->c->endpoint;
+	enum reason r = access_by_credential(&e->limits.access, asks, who);
 
-	*words = asks.why;
-	if (r != REASON_NONE || access_path_is_own(c->endpoint, name, who->user))
+	if (r != REASON_NONE || access_path_is_own(e, asks->name, who->user))
 		return r;
-	*words = "in this path {user} is another one than who comes";
+	asks->why = "in this path {user} is another one than who comes";
 	return REASON_NOT_ALLOWED;
 }
 
 /* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
 static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
-				const char *name, struct identity *who, const char **words)
+				struct access_request *asks, struct identity *who)
 {
 	enum reason r = check_places(c, rq);
 
 	if (r == REASON_NONE)
-		r = check_person(c, rq, name, who, words);
+		r = check_person(asks, who);
 	if (r == REASON_NONE && c->endpoint->limits.require_subprotocol &&
 	    !opening_subprotocol(c, &rq->head))
 		r = REASON_SUBPROTOCOL_REQUIRED;
@@ -194,12 +192,22 @@ static bool may_try(const struct conn *c, struct refusal *why)
 	return !access_asks(&c->endpoint->limits.access) || attempts_are_heard(c, why);
 }
 
-enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
+static void refuse_person(struct refusal *why, enum reason r, const struct access_request *asks)
+{
+	if (asks->why)
+		refusal_set(why, r, "%s", asks->why);
+	else
+		refusal_plain(why, r);
+	if (asks->detail)
+		refusal_explain(why, "%s", asks->detail);
+}
+
+static enum opening_step admit(struct conn *c, struct opening_request *rq, struct identity *who,
+			       struct refusal *why)
 {
 	struct config_route route;
 	struct replay_wish wish;
-	struct identity who;
-	const char *words = NULL;
+	struct access_request asks = { .c = c, .up = &rq->up, .head = &rq->head };
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
@@ -207,20 +215,32 @@ enum opening_step opening_admit(struct conn *c, struct opening_request *rq, stru
 		return OPENING_REFUSE;
 	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
+	asks.name = route.name;
 	if (!c->endpoint)
 		r = REASON_NOT_FOUND;
 	if (r == REASON_NONE && !may_try(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = check_limits(c, rq, route.name, &who, &words);
+		r = check_limits(c, rq, &asks, who);
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = prepare(c, route.name, &who, &rq->head, &wish);
+		r = prepare(c, route.name, who, &rq->head, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
-	(void)(words ? refusal_set(why, r, "%s", words) : refusal_plain(why, r));
+	refuse_person(why, r, &asks);
 	return OPENING_REFUSE;
+}
+
+/* What is kept of who it is goes with its admission. */
+enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why)
+{
+	struct identity who = { .user = NULL };
+	enum opening_step step = admit(c, rq, &who, why);
+
+	if (!c->admission || !c->admission->who)
+		identity_end(&who);
+	return step;
 }

@@ -76,6 +76,12 @@ bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *nam
 	return true;
 }
 
+void identity_end(struct identity *who)
+{
+	free(who->jwt);
+	*who = (struct identity){ .user = NULL };
+}
+
 const char *conn_name(const struct conn *c)
 {
 	return c->admission && c->admission->name ? c->admission->name : c->endpoint->path;
@@ -116,5 +122,7 @@ void conn_free_belongings(struct conn *c)
 		conn_set_text(c, (struct config_text){ NULL, 0 });
 	}
 	free(c->extra);
+	if (c->admission && c->admission->who)
+		free(c->admission->who->jwt);
 	free(c->admission);
 }

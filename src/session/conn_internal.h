@@ -12,7 +12,7 @@
  *	attempts.c		how often an address asks, and fails
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
- *	access.c		whether he may be there
+ *	jwt_holder.c, access.c		whether he may be there
  *	uncompressed.c, compress.c, output.c	frames out
  *	told.c, texts.c, unheard.c	what a client is told by us, and by settings with its values; what
  *				it says and may not
@@ -63,6 +63,7 @@
 struct config_endpoint;
 struct counted;
 struct conn_parked;
+struct jwt_kept;
 struct listener;
 struct opening;
 struct verdict;
@@ -109,6 +110,7 @@ struct conn_extra {
 struct identity {
 	const char *user; /* of at most CONFIG_USER_MAX bytes */
 	uint8_t token[CONFIG_TOKEN_HASH]; /* its hash */
+	struct jwt_kept *jwt; /* of a JSON Web Token, its own; NULL: there was none */
 };
 
 /* As what it was let in. */
@@ -180,6 +182,8 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
  */
 bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name,
 		const struct identity *who);
+/* Of one who is not let in: what is kept of him. He is nobody then. */
+void identity_end(struct identity *who);
 /* The path that it came by, as it matched. It is open, or was. */
 const char *conn_name(const struct conn *c);
 /* Who it is: text without control characters, of at most CONFIG_USER_MAX bytes. NULL: nobody knows. */

@@ -44,7 +44,7 @@ static void answer_refusal(struct conn *c, const struct refusal *why, const stru
 	if (!c->endpoint)
 		opening_route(c, up);
 	path = c->endpoint || !*up->path ? NULL : up->path;
-	entry_refused(c, why->reason, status, path, refusal_text(why));
+	entry_refused(c, why->reason, status, path, refusal_detail(why));
 	if (attempts_are_kept(why->reason))
 		noted_refused(c, why->reason, status, path);
 	attempts_refused(c, why->reason);

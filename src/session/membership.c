@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/jwt_holder.h"
 #include "session/joined.h"
 #include "session/registry.h"
 #include "session/replay.h"
@@ -105,7 +106,7 @@ bool room_publish(struct conn *c, enum ws_opcode opcode, const void *prefix, siz
 			   { data, len } },
 	};
 
-	if (c->endpoint->room.publish != PUBLISH_MEMBERS) {
+	if (c->endpoint->room.publish != PUBLISH_MEMBERS || !jwt_publishes(c)) {
 		unheard_message(c, REASON_NOT_ALLOWED);
 		return true;
 	}

@@ -1,0 +1,364 @@
+/*
+ * claims.c - see claims.h.
+ *
+ * Two forms say the same: a group of names with values, in which a group within is a claim within, and,
+ * for names that libconfig cannot write, a list of groups with `claim` and `value`.
+ */
+#include "config/claims.h"
+
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/alloc.h"
+#include "config/config.h"
+#include "config/report.h"
+#include "config/template.h"
+#include "proto/utf8.h"
+
+/* A setting while it is read. */
+struct reading_rules {
+	struct config_report *report;
+	const char *key;
+	struct claims_rules *out;
+	const char *path[CLAIMS_NESTED_MAX + 1]; /* to where it is read */
+	size_t depth;
+};
+
+/* --- a value --- */
+
+static json_t *as_json(const config_setting_t *s)
+{
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		return alloc_checked(json_integer(config_setting_get_int64(s)));
+	case CONFIG_TYPE_FLOAT:
+		return alloc_checked(json_real(config_setting_get_float(s)));
+	default:
+		return config_setting_get_bool(s) ? json_true() : json_false();
+	}
+}
+
+static void add_text(struct reading_rules *r, const config_setting_t *s, struct claims_value *v)
+{
+	const char *text = config_setting_get_string(s);
+
+	if (strlen(text) > CLAIMS_TEXT_MAX || !utf8_valid(text, strlen(text))) {
+		report_key(r->report, s, r->key,
+			   "has a value that is not UTF-8 of at most %d bytes", CLAIMS_TEXT_MAX);
+		return;
+	}
+	template_parse_path(text, &v->text);
+	if (v->text.count > CLAIMS_PLACEHOLDERS_MAX)
+		report_key(r->report, s, r->key,
+			   "has a value with more than the %d placeholders that are possible",
+			   CLAIMS_PLACEHOLDERS_MAX);
+}
+
+static void add_value(struct reading_rules *r, const config_setting_t *s, struct claims_rule *rule)
+{
+	struct claims_value *v;
+	char *given;
+
+	rule->values = alloc_grow(rule->values, rule->count, &rule->cap, sizeof(*rule->values));
+	v = &rule->values[rule->count++];
+	*v = (struct claims_value){ .json = NULL };
+	if (config_setting_type(s) == CONFIG_TYPE_STRING) {
+		add_text(r, s, v);
+	} else if (config_setting_is_scalar(s)) {
+		v->json = as_json(s);
+	} else {
+		given = report_given(s);
+		report_key(r->report, s, r->key,
+			   "has to have strings, numbers and booleans as values, or a list of "
+			   "them, not %s",
+			   given);
+		free(given);
+	}
+}
+
+/* --- a rule --- */
+
+static char *join(const char *const *path, size_t n)
+{
+	char *shown = alloc_string(path[0]), *longer;
+
+	for (size_t i = 1; i < n; i++) {
+		longer = alloc_format("%s.%s", shown, path[i]);
+		free(shown);
+		shown = longer;
+	}
+	return shown;
+}
+
+/* At r->path, which is not empty. */
+static void add_rule(struct reading_rules *r, const config_setting_t *value)
+{
+	const int n = config_setting_is_scalar(value) ? 1 : config_setting_length(value);
+	struct claims_rules *out = r->out;
+	struct claims_rule *rule;
+
+	if (out->count == CLAIMS_RULES_MAX || n == 0 || n > CLAIMS_VALUES_MAX) {
+		report_key(r->report, value, r->key,
+			   "has to have at most %d claims, each with 1 to %d values",
+			   CLAIMS_RULES_MAX, CLAIMS_VALUES_MAX);
+		return;
+	}
+	out->list = alloc_grow(out->list, out->count, &out->cap, sizeof(*out->list));
+	rule = &out->list[out->count++];
+	*rule = (struct claims_rule){ .path = alloc_zero(r->depth + 1, sizeof(*rule->path)),
+				      .shown = join(r->path, r->depth) };
+	for (size_t i = 0; i < r->depth; i++)
+		rule->path[i] = alloc_string(r->path[i]);
+	for (int i = 0; i < n; i++)
+		add_value(r,
+			  config_setting_is_scalar(value)
+				  ? value
+				  : config_setting_get_elem(value, (unsigned)i),
+			  rule);
+}
+
+static bool descend(struct reading_rules *r, const config_setting_t *s, const char *name)
+{
+	if (r->depth == CLAIMS_NESTED_MAX) {
+		report_key(r->report, s, r->key,
+			   "has claims within each other; at most %d are possible",
+			   CLAIMS_NESTED_MAX);
+		return false;
+	}
+	r->path[r->depth++] = name;
+	return true;
+}
+
+/* As deep as CLAIMS_NESTED_MAX. */
+static void read_group(struct reading_rules *r, const config_setting_t *group)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+
+		if (!descend(r, s, config_setting_name(s)))
+			return;
+		if (config_setting_is_group(s))
+			read_group(r, s);
+		else
+			add_rule(r, s);
+		r->depth--;
+	}
+}
+
+/* --- a list --- */
+
+/* A claim is a name, or a list of names, the outermost first. */
+static bool read_claim(struct reading_rules *r, const config_setting_t *claim)
+{
+	const int n = claim == NULL                     ? 0
+		      : config_setting_is_scalar(claim) ? 1
+							: config_setting_length(claim);
+
+	for (int i = 0; i < n; i++) {
+		const config_setting_t *s = config_setting_is_scalar(claim)
+						    ? claim
+						    : config_setting_get_elem(claim, (unsigned)i);
+
+		if (config_setting_type(s) != CONFIG_TYPE_STRING)
+			return false;
+		if (!descend(r, s, config_setting_get_string(s)))
+			return true;
+	}
+	return n > 0;
+}
+
+static void read_element(struct reading_rules *r, const config_setting_t *s)
+{
+	const config_setting_t *claim = NULL, *value = NULL;
+
+	if (config_setting_is_group(s) && config_setting_length(s) == 2) {
+		claim = config_setting_get_member(s, "claim");
+		value = config_setting_get_member(s, "value");
+	}
+	if (value == NULL || config_setting_is_group(value) || !read_claim(r, claim))
+		report_key(r->report, s, r->key,
+			   "has to be a group of claims, { room = \"{room}\"; }, or a list such as "
+			   "( { claim = \"https://example.com/role\"; value = \"a\"; } )");
+	else
+		add_rule(r, value);
+	r->depth = 0;
+}
+
+void claims_read(struct config_report *r, const char *key, struct claims_rules *out)
+{
+	const config_setting_t *s = config_setting_get_member(r->group, key);
+	struct reading_rules rules = { .report = r, .key = key, .out = out };
+
+	if (s == NULL)
+		return;
+	if (config_setting_is_group(s)) {
+		read_group(&rules, s);
+	} else if (config_setting_is_list(s)) {
+		for (int i = 0; i < config_setting_length(s); i++)
+			read_element(&rules, config_setting_get_elem(s, (unsigned)i));
+	} else {
+		read_element(&rules, s);
+	}
+}
+
+static void free_rule(struct claims_rule *rule)
+{
+	for (size_t i = 0; i < rule->count; i++) {
+		json_decref(rule->values[i].json);
+		template_free(&rule->values[i].text);
+	}
+	for (char **p = rule->path; *p != NULL; p++)
+		free(*p);
+	free(rule->path);
+	free(rule->shown);
+	free(rule->values);
+}
+
+void claims_free(struct claims_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		free_rule(&rules->list[i]);
+	free(rules->list);
+}
+
+/* --- of an endpoint --- */
+
+static void check_value(struct config_report *r, const char *key, const struct claims_value *v,
+			const struct config_endpoint *e)
+{
+	for (size_t i = 0; i < v->text.count; i++) {
+		const char *name = v->text.placeholders[i].name;
+
+		if (!template_path_has(e, name))
+			config_report_error(
+				r, key,
+				"has a value with \"{%s}\", a placeholder that \"path\" "
+				"does not have; \"{{%s}\" says it as it is",
+				name, name);
+	}
+}
+
+void claims_check(struct config_report *r, const char *key, const struct claims_rules *rules,
+		  const struct config_endpoint *e)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		for (size_t j = 0; j < rules->list[i].count; j++)
+			check_value(r, key, &rules->list[i].values[j], e);
+}
+
+/* --- at work --- */
+
+/*
+ * Whether text has the form of a pattern, in which "*" stands for any bytes. Each piece between two of
+ * them is looked for behind the one before it, so no byte is gone over again for another "*".
+ */
+static bool matches(const char *pattern, size_t len, const char *text, size_t n)
+{
+	const char *star = memchr(pattern, '*', len), *end = pattern + len, *next, *at;
+	size_t piece = star != NULL ? (size_t)(star - pattern) : len;
+
+	if (star == NULL)
+		return len == n && memcmp(pattern, text, n) == 0;
+	if (piece > n || memcmp(pattern, text, piece) != 0)
+		return false;
+	text += piece;
+	n -= piece;
+	for (; (next = memchr(star + 1, '*', (size_t)(end - star - 1))) != NULL; star = next) {
+		piece = (size_t)(next - star - 1);
+		at = piece > 0 ? memmem(text, n, star + 1, piece) : text;
+		if (at == NULL)
+			return false;
+		n -= (size_t)(at - text) + piece;
+		text = at + piece;
+	}
+	piece = (size_t)(end - star - 1);
+	return piece <= n && memcmp(star + 1, text + n - piece, piece) == 0;
+}
+
+static bool is_number(const json_t *claim, const json_t *wanted)
+{
+	if (json_is_integer(claim) && json_is_integer(wanted))
+		return json_integer_value(claim) == json_integer_value(wanted);
+	return json_is_number(claim) && json_is_number(wanted) &&
+	       json_number_value(claim) == json_number_value(wanted);
+}
+
+/* A value that is asked for, with what the path took. */
+struct wanted {
+	const json_t *json;
+	const char *text;
+	size_t len;
+};
+
+static bool is_it(const json_t *claim, const struct wanted *w)
+{
+	if (w->json != NULL)
+		return json_is_boolean(claim) ? claim == w->json : is_number(claim, w->json);
+	return json_is_string(claim) &&
+	       matches(json_string_value(claim), json_string_length(claim), w->text, w->len);
+}
+
+/* Whether it is a word of a text: so `scope` is written (RFC 8693 4.2). */
+static bool has_word(const json_t *claim, const struct wanted *w)
+{
+	const char *p = json_string_value(claim);
+
+	while (p != NULL && w->json == NULL) {
+		const size_t n = strcspn(p, " ");
+
+		if (n == w->len && memcmp(p, w->text, n) == 0)
+			return true;
+		p = p[n] != '\0' ? p + n + 1 : NULL;
+	}
+	return false;
+}
+
+static bool has(const json_t *claim, const struct wanted *w)
+{
+	const json_t *element;
+	size_t i;
+
+	json_array_foreach(claim, i, element) if (is_it(element, w)) return true;
+	return is_it(claim, w);
+}
+
+static const json_t *find_claim(const json_t *claims, char *const *path)
+{
+	for (; *path != NULL && claims != NULL; path++)
+		claims = json_object_get(claims, *path);
+	return claims;
+}
+
+static bool is_kept(const struct claims_rule *rule, const json_t *claims,
+		    const struct template_values *values)
+{
+	static char text[CLAIMS_TEXT_MAX + CLAIMS_PLACEHOLDERS_MAX * BUS_ROOM_NAME_MAX];
+	const bool words = rule->path[1] == NULL && strcmp(rule->path[0], "scope") == 0;
+	const json_t *claim = find_claim(claims, rule->path);
+
+	for (size_t i = 0; i < rule->count && claim != NULL; i++) {
+		const struct claims_value *v = &rule->values[i];
+		struct wanted w = { .json = v->json, .text = text };
+
+		if (v->json == NULL) {
+			w.len = template_size(&v->text, values);
+			template_write(&v->text, values, text);
+		}
+		if (has(claim, &w) || (words && has_word(claim, &w)))
+			return true;
+	}
+	return false;
+}
+
+const struct claims_rule *claims_broken(const struct claims_rules *rules, const json_t *claims,
+					const struct config_endpoint *e, const char *name)
+{
+	const struct template_values values = { .endpoint = e, .name = name };
+
+	for (size_t i = 0; i < rules->count; i++)
+		if (!is_kept(&rules->list[i], claims, &values))
+			return &rules->list[i];
+	return NULL;
+}

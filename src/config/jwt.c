@@ -1,0 +1,244 @@
+/*
+ * jwt.c - see jwt.h.
+ *
+ * What a refusal says names the rule and never what the token has: the claims are somebody's.
+ */
+#include "config/jwt.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/printable.h"
+
+enum { COST_OF_KIB = 50000 }; /* nanoseconds: as of TURN_TREE */
+
+static bool refuse(struct jwt_verdict *v, enum reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static bool refuse(struct jwt_verdict *v, enum reason reason, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(v->why, sizeof(v->why), fmt, ap);
+	va_end(ap);
+	v->reason = reason;
+	return false;
+}
+
+/* --- the signature --- */
+
+static bool is_algorithm(const struct config_jwt *j, const struct jws *s, struct jwt_verdict *v)
+{
+	v->alg = s->alg;
+	if (j->rules->algs & 1U << s->alg)
+		return true;
+	return refuse(v, REASON_BAD_TOKEN, "its algorithm, %s, is none of \"algorithms\"",
+		      jws_forms[s->alg].name);
+}
+
+/* A key without a name may be any; one with a name is for tokens that name it, or none. */
+static bool may_be(const struct jws *s, const struct jws_key *k)
+{
+	const char *kid = jws_kid(s);
+
+	return jws_fits(s, k) && (!kid || !k->kid || strcmp(kid, k->kid) == 0);
+}
+
+static unsigned count_keys(const struct jwk_set *keys, const struct jws *s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < keys->count; i++)
+		n += may_be(s, &keys->list[i]);
+	return n;
+}
+
+/* How many keys are asked is bounded: the signature is a stranger's, and a look at it is work. */
+static bool is_signed(const struct config_jwt *j, const struct jws *s, struct jwt_verdict *v)
+{
+	const struct jwk_set *keys = j->rules->keys;
+	const unsigned n = count_keys(keys, s);
+
+	if (n == 0)
+		return refuse(v, REASON_BAD_TOKEN,
+			      "no key of its \"kid\", algorithm and length of signature is known");
+	if (n > JWT_TRIES_MAX)
+		return refuse(v, REASON_BAD_TOKEN,
+			      "it has no \"kid\", and more than %d keys may be its own",
+			      JWT_TRIES_MAX);
+	for (size_t i = 0; i < keys->count && !v->key; i++) {
+		if (!may_be(s, &keys->list[i]))
+			continue;
+		v->cost += jws_forms[s->alg].cost;
+		if (jws_verify(s, &keys->list[i]))
+			v->key = &keys->list[i];
+	}
+	return v->key || refuse(v, REASON_BAD_TOKEN, "its signature is not good");
+}
+
+/* --- what it says --- */
+
+static bool is_issued(const struct config_jwt *j, const json_t *claims, struct jwt_verdict *v)
+{
+	const char *iss = json_string_value(json_object_get(claims, "iss"));
+
+	if (!j->issuer || (iss && strcmp(iss, j->issuer) == 0))
+		return true;
+	return refuse(v, REASON_BAD_TOKEN,
+		      iss ? "its \"iss\" is not \"issuer\"" : "it has no \"iss\"");
+}
+
+static bool is_one_of(char *const *audience, const json_t *aud)
+{
+	for (; json_is_string(aud) && *audience; audience++)
+		if (strcmp(*audience, json_string_value(aud)) == 0)
+			return true;
+	return false;
+}
+
+/* RFC 7519 4.1.3: a string, or a list of which one will do. */
+static bool is_for_us(const struct config_jwt *j, const json_t *claims, struct jwt_verdict *v)
+{
+	const json_t *aud = json_object_get(claims, "aud"), *one;
+	size_t i;
+
+	if (!j->audience || is_one_of(j->audience, aud))
+		return true;
+	json_array_foreach(aud, i, one) if (is_one_of(j->audience, one)) return true;
+	return refuse(v, REASON_WRONG_AUDIENCE,
+		      aud ? "its \"aud\" is none of \"audience\"" : "it has no \"aud\"");
+}
+
+/* A token may have any number; what is shown of it has an end. */
+static double bounded(double seconds)
+{
+	return seconds < 1e9 ? seconds : 1e9;
+}
+
+static bool is_in_time(const struct config_jwt *j, const json_t *claims, double now,
+		       struct jwt_verdict *v)
+{
+	const json_t *exp = json_object_get(claims, "exp"), *nbf = json_object_get(claims, "nbf");
+	const double leeway = (double)j->leeway / 1000;
+
+	if (!exp && j->require_exp)
+		return refuse(v, REASON_BAD_TOKEN, "it has no \"exp\", and \"require_exp\" is set");
+	if ((exp && !json_is_number(exp)) || (nbf && !json_is_number(nbf)))
+		return refuse(v, REASON_BAD_TOKEN, "its \"exp\" or \"nbf\" is no number");
+	v->expires = exp ? json_number_value(exp) + leeway : HUGE_VAL;
+	if (now >= v->expires)
+		return refuse(v, REASON_TOKEN_EXPIRED, "its \"exp\" is %.0f s ago",
+			      bounded(now - json_number_value(exp)));
+	if (nbf && now < json_number_value(nbf) - leeway)
+		return refuse(v, REASON_BAD_TOKEN, "its \"nbf\" is %.0f s ahead",
+			      bounded(json_number_value(nbf) - now));
+	return true;
+}
+
+/* Who it is may be a number, as a database has it. */
+static bool names_somebody(const struct config_jwt *j, const json_t *claims, struct jwt_verdict *v)
+{
+	const json_t *user = json_object_get(claims, j->user);
+	const char *text = json_string_value(user);
+
+	if (json_is_integer(user))
+		snprintf(v->user, sizeof(v->user), "%lld", (long long)json_integer_value(user));
+	else if (text && *text && strlen(text) <= CONFIG_USER_MAX &&
+		 printable_whole(text, strlen(text)))
+		strcpy(v->user, text);
+	else
+		return refuse(v, REASON_BAD_TOKEN,
+			      "its \"%s\" is no name of 1 to %d bytes without control characters",
+			      j->user, CONFIG_USER_MAX);
+	return true;
+}
+
+static bool keeps_rules(const struct config_endpoint *e, const char *name, const json_t *claims,
+			struct jwt_verdict *v)
+{
+	const struct jwt_rules *rules = e->limits.access.jwt.rules;
+	const struct claims_rule *broken = claims_broken(&rules->required, claims, e, name);
+
+	if (broken)
+		return refuse(v, REASON_NOT_ALLOWED,
+			      "its claim \"%s\" is not what \"required\" asks for", broken->shown);
+	v->publishes = !claims_broken(&rules->publish, claims, e, name);
+	return true;
+}
+
+static bool says_all(const struct config_endpoint *e, const char *name, const json_t *claims,
+		     double now, struct jwt_verdict *v)
+{
+	const struct config_jwt *j = &e->limits.access.jwt;
+
+	return is_issued(j, claims, v) && is_for_us(j, claims, v) &&
+	       is_in_time(j, claims, now, v) && names_somebody(j, claims, v) &&
+	       keeps_rules(e, name, claims, v);
+}
+
+void jwt_judge_claims(const struct config_endpoint *e, const char *name, const json_t *claims,
+		      double now, struct jwt_verdict *v)
+{
+	*v = (struct jwt_verdict){ .reason = REASON_NONE };
+	says_all(e, name, claims, now, v);
+}
+
+static bool read_claims(const struct jws *s, struct jwt_verdict *v)
+{
+	const char *why;
+
+	v->claims = jws_claims(s, &why);
+	return v->claims || refuse(v, REASON_BAD_TOKEN, "%s", why);
+}
+
+void jwt_judge(const struct config_endpoint *e, const char *name, struct http_text token,
+	       double now, struct jwt_verdict *v)
+{
+	const struct config_jwt *j = &e->limits.access.jwt;
+	struct jws s;
+	const char *why = jws_read(token, &s);
+
+	*v = (struct jwt_verdict){ .reason = REASON_NONE };
+	if (token.len <= JWS_TOKEN_MAX)
+		v->cost = (uint32_t)(token.len * COST_OF_KIB / 1024);
+	if (why) {
+		refuse(v, REASON_BAD_TOKEN, "%s", why);
+		return;
+	}
+	if (is_algorithm(j, &s, v) && is_signed(j, &s, v) && read_claims(&s, v))
+		says_all(e, name, v->claims, now, v);
+	jws_end(&s);
+}
+
+/* --- what is kept --- */
+
+static bool keep(json_t *kept, const json_t *claims, const char *name)
+{
+	json_t *value = json_object_get(claims, name);
+
+	return !value || json_object_set(kept, name, value) == 0;
+}
+
+static bool keep_rules(json_t *kept, const json_t *claims, const struct claims_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (!keep(kept, claims, rules->list[i].path[0]))
+			return false;
+	return true;
+}
+
+json_t *jwt_claims_asked(const struct config_jwt *j, const json_t *claims)
+{
+	json_t *kept = json_object();
+
+	if (kept && keep(kept, claims, "iss") && keep(kept, claims, "aud") &&
+	    keep(kept, claims, "exp") && keep(kept, claims, j->user) &&
+	    keep_rules(kept, claims, &j->rules->required) &&
+	    keep_rules(kept, claims, &j->rules->publish))
+		return kept;
+	json_decref(kept);
+	return NULL;
+}

@@ -1,0 +1,119 @@
+/*
+ * jwt_holder.c - see jwt_holder.h.
+ *
+ * What a token costs is charged when it is known; a turn that has looked at one is over soon, and the
+ * next of those who wait is looked at in the next.
+ */
+#include "session/jwt_holder.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/jwt.h"
+#include "proto/authorization.h"
+#include "proto/upgrade.h"
+#include "session/access.h"
+#include "session/conn_internal.h"
+#include "session/session.h"
+#include "session/turn.h"
+
+static double now(void)
+{
+	return (double)session_time() / 1000;
+}
+
+/* --- who comes --- */
+
+/* NULL: no memory. */
+static struct jwt_kept *keep(const struct config_jwt *j, const struct jwt_verdict *v)
+{
+	json_t *asked = jwt_claims_asked(j, v->claims);
+	char *text = asked ? json_dumps(asked, JSON_COMPACT) : NULL;
+	const size_t len = text ? strlen(text) : 0;
+	struct jwt_kept *kept = text ? malloc(sizeof(*kept) + len + 1) : NULL;
+
+	if (kept) {
+		*kept = (struct jwt_kept){
+			.expires = v->expires, .alg = v->alg, .publishes = v->publishes, .len = len
+		};
+		memcpy(kept->print, v->key->print, JWS_PRINT);
+		memcpy(kept->claims, text, len + 1);
+	}
+	free(text);
+	json_decref(asked);
+	return kept;
+}
+
+static enum reason take(struct access_request *rq, struct http_text token, struct identity *who)
+{
+	static struct jwt_verdict v;
+	static char detail[JWT_WHY_MAX + 32];
+	const struct config_endpoint *e = rq->c->endpoint;
+
+	jwt_judge(e, rq->name, token, now(), &v);
+	turn_spend(v.cost);
+	if (v.reason == REASON_NONE) {
+		who->user = v.user;
+		who->jwt = keep(&e->limits.access.jwt, &v);
+		v.reason = who->jwt ? REASON_NONE : REASON_NO_MEMORY;
+	}
+	if (*v.why) {
+		snprintf(detail, sizeof(detail), "the token is refused: %s", v.why);
+		rq->detail = detail;
+	}
+	json_decref(v.claims);
+	v.claims = NULL;
+	return v.reason;
+}
+
+enum reason jwt_check_shown(const struct config_access *a, struct access_request *rq,
+			    struct identity *who)
+{
+	struct http_text token;
+
+	(void)a;
+	if (!rq->up->authorization.p || !authorization_bearer(rq->up->authorization, &token))
+		return REASON_NO_CREDENTIALS;
+	return take(rq, token, who);
+}
+
+/* --- who is in --- */
+
+static bool is_signed_still(const struct jwt_rules *rules, const struct jwt_kept *kept)
+{
+	const struct jws_key *k = jwk_find(rules->keys, kept->print);
+
+	return k && k->algs & rules->algs & 1U << kept->alg;
+}
+
+static bool holds(const struct config_endpoint *e, const struct conn *c, struct jwt_kept *kept)
+{
+	struct jwt_verdict v = { .reason = REASON_BAD_TOKEN };
+	json_t *claims;
+
+	turn_spend_on(kept->len, TURN_TREE);
+	claims = json_loadb(kept->claims, kept->len, 0, NULL);
+	if (claims)
+		jwt_judge_claims(e, conn_name(c), claims, now(), &v);
+	json_decref(claims);
+	kept->expires = v.expires;
+	kept->publishes = v.publishes;
+	return v.reason == REASON_NONE && strcmp(v.user, conn_user(c)) == 0;
+}
+
+/* A claim that no rule named when it came is one that it does not have. */
+bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const struct identity *who)
+{
+	return who && who->jwt && is_signed_still(e->limits.access.jwt.rules, who->jwt) &&
+	       holds(e, c, who->jwt);
+}
+
+bool jwt_publishes(const struct conn *c)
+{
+	const struct identity *who = c->admission->who;
+
+	return !who || !who->jwt || who->jwt->publishes || !c->endpoint->limits.access.jwt.rules;
+}

@@ -1,0 +1,43 @@
+/*
+ * jwt_holder.h - those who are let in by a JSON Web Token: what a request shows of one, and what is kept of it.
+ */
+#ifndef SESSION_JWT_HOLDER_H
+#define SESSION_JWT_HOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/reason.h"
+#include "proto/jws.h"
+
+struct access_request;
+struct config_access;
+struct config_endpoint;
+struct conn;
+struct identity;
+
+/* Of a token that was good: enough to judge it again by other rules. */
+struct jwt_kept {
+	double expires; /* seconds since the epoch, leeway counted; HUGE_VAL: never */
+	enum jws_alg alg;
+	bool publishes; /* what it says in its room is heard */
+	uint8_t print[JWS_PRINT]; /* of the key that it was signed with */
+	size_t len;
+	char claims[]; /* those that rules have named, JSON */
+};
+
+/* A row of the kinds of access.c: rq->detail lives up to the next call, and so does who->user. */
+enum reason jwt_check_shown(const struct config_access *a, struct access_request *rq,
+			    struct identity *who);
+
+/*
+ * Whether who came by such a token (NULL: nobody knows who) would be let in to e, too; what he may do
+ * there is noted.
+ */
+bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const struct identity *who);
+
+/* Whether what c, a member of a room, says there is heard, as far as its token goes. */
+bool jwt_publishes(const struct conn *c);
+
+#endif

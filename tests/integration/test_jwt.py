@@ -1,0 +1,531 @@
+"""Who may come in by a JSON Web Token: what is good, what is not, what a reload makes of it."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import jwt
+import pytest
+
+from asking import ask, own, scrape
+from harness import FAILED, run_program, wait_until
+from pretend import ctl
+from raw import Raw, text
+from test_access import answer, bearer, enter, heard, line, refused, write_users
+from tokens import (ALGORITHMS, CURVES, SECRET, Key, anna, b64, by_hand, new_ec, new_ed25519,
+                    new_rsa, write)
+
+PROTOCOL = {"Sec-WebSocket-Protocol": "ignyx.room.v1"}
+HS256 = {"key": "secret", "algorithms": ["HS256"]}
+SHOP = Key(SECRET)
+
+
+def str_of(value):
+    return repr(value)[:40]
+
+
+def endpoint(path="/ws", behaviour="echo", **settings):
+    return {"path": path, "behaviour": behaviour, "access": {"jwt": {**HS256, **settings}}}
+
+
+@pytest.fixture
+def guarded(daemon):
+    """A daemon whose endpoints ask for tokens, with files of keys."""
+    def make(*endpoints, start=True, files=None, **settings):
+        d = daemon({"endpoints": list(endpoints) or [endpoint()], **settings}, start=False)
+        for name, content in {"secret": SECRET, **(files or {})}.items():
+            write(d, name, content)
+        return d.start() if start else d
+    return make
+
+
+@pytest.fixture(scope="module")
+def every():
+    """A key for each algorithm."""
+    pair = new_rsa()
+    made = {a: Key(SECRET, "secret") for a in ("HS256", "HS384", "HS512")}
+    made |= {a: Key(pair, "rsa", use="sig") for a in ALGORITHMS if a[0] in "RP"}
+    return made | {a: Key(new_ec(a), a, alg=a) for a in CURVES}
+
+
+def enters(d, token, path="/ws", user="anna"):
+    mark = d.log_size()
+    with enter(d, token, path) as c:
+        d.log_contains(rf"opened .*user={user}$", mark)
+        return c
+
+
+def said(d, token, why, status=401, word="bad-token", path="/ws", headers=None):
+    """The token is refused, and the log says why; the client gets the word, and no more."""
+    mark = d.log_size()
+    r = refused(d, status, word, path, headers or bearer(token))
+    d.log_contains(rf"the token is refused: {why} event=", mark)
+    assert ("www-authenticate" in dict((k.lower(), v) for k, v in r.headers)) == (status == 401)
+    assert not token or token not in d.log()
+    return r
+
+
+# --- what is good ---
+
+
+def test_each_algorithm(guarded, every):
+    keys = {id(k.private): k for k in every.values()}.values()
+    d = guarded({"path": "/ws", "behaviour": "echo",
+                 "access": {"jwt": {"keys": "set.json", "algorithms": ALGORITHMS}}},
+                files={"set.json": list(keys)})
+    for alg, key in every.items():
+        enters(d, key.sign(alg))
+        other = every["ES256" if key.private is SECRET else "HS256"]
+        # signed by somebody else, who says it was this one
+        forged = Key(b"x" * 64 if key.private is SECRET else
+                     new_rsa() if alg[0] in "RP" else new_ec(alg), key.kid)
+        said(d, forged.sign(alg), "its signature is not good")
+        said(d, Key(key.private, other.kid).sign(alg), 'no key of its "kid", algorithm .*')
+        said(d, Key(key.private, "unknown").sign(alg), 'no key of its "kid", algorithm .*')
+        enters(d, Key(key.private).sign(alg))
+
+
+def test_a_key_in_pem(guarded, every):
+    for alg, key in every.items():
+        if key.private is SECRET:
+            continue
+        d = guarded(endpoint(key="key.pem", algorithms=[alg]), files={"key.pem": key.pem()})
+        # what it is called is of no account where there is one
+        enters(d, key.sign(alg))
+        enters(d, Key(key.private).sign(alg))
+        said(d, Key(SECRET).sign("HS256"), 'its algorithm, HS256, is none of "algorithms"')
+
+
+def test_signed_by_openssl(guarded, every, directory):
+    """By a program of another project, in the form that it writes signatures of RSA."""
+    key = every["RS256"]
+    pem = os.path.join(directory, "private.pem")
+    with open(pem, "wb") as f:
+        f.write(key.private_pem())
+    head = b64(b'{"alg":"RS256"}') + "." + b64(json.dumps(anna()).encode())
+    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", pem], check=True,
+                               input=head.encode(), capture_output=True).stdout
+    d = guarded(endpoint(key="key.pem", algorithms=["RS256"]), files={"key.pem": key.pem()})
+    enters(d, f"{head}.{b64(signature)}")
+
+
+@pytest.mark.parametrize("claims, user", [
+    ({"sub": "josé"}, "josé"), ({"sub": 42}, "42"), ({"sub": -9223372036854775808}, "-9223372036854775808"),
+    ({"sub": "x" * 128}, "x" * 128), ({"sub": "a b"}, "a b"),
+    ({"exp": time.time() + 60.5}, "anna"), ({"exp": 1e300}, "anna"), ({"nbf": 0}, "anna"),
+    ({"nbf": -1e300, "iat": "whenever"}, "anna"), ({"aud": "anybody", "iss": "somebody"}, "anna")], ids=str_of)
+def test_what_is_good(guarded, claims, user):
+    d = guarded()
+    mark = d.log_size()
+    with enter(d, by_hand({"alg": "HS256"}, anna(**claims))):
+        d.log_contains(rf"opened .*user={re.escape(user)}$", mark)
+
+
+# --- what is not ---
+
+
+def test_without_one(guarded):
+    d = guarded()
+    for headers in (None, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}):
+        r = refused(d, 401, "no-credentials", headers=headers)
+        assert r.header("www-authenticate") == 'Bearer realm="ignyxd"'
+
+
+def test_confused(guarded, every):
+    """Keys of one kind taken for another, and keys that a token brings itself."""
+    pair = every["RS256"]
+    d = guarded(endpoint(key="key.pem", algorithms=["RS256", "HS256"]), files={"key.pem": pair.pem()})
+    # the public key, which everybody knows, as the secret of HS256
+    for secret in (pair.pem(), pair.pem().strip(), json.dumps(pair.jwk()).encode()):
+        said(d, by_hand({"alg": "HS256"}, anna(), secret), "no key of its .*")
+    enters(d, pair.sign("RS256"))
+    mine = Key(new_rsa())
+    for more in ({"jwk": mine.jwk()}, {"jku": "https://evil.example/"}, {"x5u": "https://evil.example/"},
+                 {"kid": "../../../../dev/null"}, {"kid": "' OR 1=1"}):
+        said(d, mine.sign("RS256", more), "its signature is not good")
+    said(d, jwt.encode(anna(), None, algorithm="none"), 'its "alg" is none that there is')
+    for alg in ("None", "NONE", "nOnE", ""):
+        said(d, f'{b64(json.dumps({"alg": alg}).encode())}.{b64(json.dumps(anna()).encode())}.',
+             'its "alg" is none that there is')
+
+
+@pytest.mark.parametrize("header, why", [
+    ({"alg": "HS256", "crit": ["exp"]}, 'its header has "crit", .*'),
+    ({"alg": "HS256", "crit": ["b64"], "b64": False}, 'its header has "crit", .*'),
+    ({"alg": "HS384"}, 'its algorithm, HS384, is none of "algorithms"'),
+    ({"alg": "EdDSA"}, 'its "alg" is none that there is'),
+    ({"typ": "JWT"}, 'its "alg" is none that there is'),
+    (b'{"alg":"HS256","alg":"HS256"}', "its header is not one JSON object"),
+    (b"[" * 2000, "its header is not one JSON object")], ids=str_of)
+def test_bad_headers(guarded, header, why):
+    said(guarded(), by_hand(header, anna()), why)
+
+
+NOT_ONE = "what it says is not one JSON object with each name once"
+NO_NAME = 'its "sub" is no name of 1 to 128 bytes without control characters'
+
+
+@pytest.mark.parametrize("payload, why", [
+    (b'{"sub":"anna","sub":"ben","exp":9999999999}', NOT_ONE),
+    (b'{"sub":"anna","exp":1e400}', NOT_ONE), (b'{"sub":"anna","exp":99999999999999999999}', NOT_ONE),
+    (b"[" * 3000, NOT_ONE), (b'{"a":' * 900, NOT_ONE), (b"", NOT_ONE), (b'"anna"', NOT_ONE),
+    (b'{"sub":"an\xff","exp":9999999999}', NOT_ONE), (b'{"sub":"a\\u0000b","exp":9999999999}', NOT_ONE),
+    (anna(exp=None), 'its "exp" or "nbf" is no number'), (anna(exp="9999999999"), 'its "exp" or "nbf" is no number'),
+    (anna(nbf="0"), 'its "exp" or "nbf" is no number'), ({"sub": "anna"}, 'it has no "exp", and "require_exp" is set'),
+    (anna(nbf=1e300), 'its "nbf" is 1000000000 s ahead'),
+    (anna(sub=""), NO_NAME), (anna(sub="x" * 129), NO_NAME), (anna(sub="a\nb"), NO_NAME),
+    (anna(sub="a\x7fb"), NO_NAME), (anna(sub="a\u0085b"), NO_NAME), (anna(sub=1.5), NO_NAME),
+    (anna(sub=True), NO_NAME), (anna(sub=["anna"]), NO_NAME), (anna(sub=None), NO_NAME),
+    ({"exp": 9999999999}, NO_NAME)], ids=str_of)
+def test_bad_claims(guarded, payload, why):
+    said(guarded(), by_hand({"alg": "HS256"}, payload), re.escape(why))
+
+
+@pytest.mark.parametrize("exp, ago", [(0, None), (-1, None), (-1e300, "1000000000"), (1.5, None)])
+def test_expired(guarded, exp, ago):
+    r = said(guarded(), by_hand({"alg": "HS256"}, anna(exp=exp)), rf'its "exp" is {ago or "[0-9]+"} s ago',
+             word="token-expired")
+    assert r.header("www-authenticate") == 'Bearer realm="ignyxd", error="invalid_token"'
+
+
+def test_leeway(guarded):
+    d = guarded(endpoint(), endpoint("/late", leeway="5m"))
+    before, behind = SHOP.sign("HS256", exp=int(time.time()) - 60), SHOP.sign("HS256", nbf=int(time.time()) + 60)
+    said(d, before, r'its "exp" is \d+ s ago', word="token-expired")
+    said(d, behind, r'its "nbf" is \d+ s ahead')
+    enters(d, before, "/late")
+    enters(d, behind, "/late")
+    said(d, SHOP.sign("HS256", exp=int(time.time()) - 301), ".*", word="token-expired", path="/late")
+
+
+def test_not_base64(guarded):
+    good = SHOP.sign("HS256")
+    head, payload, signature = good.split(".")
+    d = guarded()
+    for bad in (good + "=", f"{head}=.{payload}.{signature}", f"{head}.{payload}.", f"{head}..{signature}",
+                f"{head}.{payload}", f"{good}.{signature}", good + ".", "." + good, "a", "..", "x.y.z",
+                f"{head}.{payload}.{signature[:-1]}", f"{head}.{payload}.{signature}A",
+                good.replace(".", "+.", 1)):
+        refused(d, 401, "bad-token", headers=bearer(bad))
+    enters(d, good)
+
+
+def test_long_ones(guarded):
+    """As long as a head may be, or a token."""
+    def of(length):
+        token = by_hand({"alg": "HS256"}, anna(fill="x" * length))
+        return token
+    d = guarded()
+    enters(d, of(5000))
+    r = answer(d.address, headers=bearer(of(9000)))
+    assert r.status == 431, r.status
+    d = guarded(max_head="64K")
+    enters(d, of(12000))
+    said(d, of(12400), "it is longer than 16 KiB")
+    said(d, "x" * 60000, "it is longer than 16 KiB")
+
+
+def test_issuer_and_audience(guarded):
+    d = guarded(endpoint(issuer="https://a.example", audience="chat"),
+                endpoint("/two", audience=["chat", "push"]))
+    good = {"iss": "https://a.example", "aud": "chat"}
+    enters(d, SHOP.sign("HS256", **good))
+    enters(d, SHOP.sign("HS256", **{**good, "aud": ["x", "chat"]}))
+    for iss, why in ((None, 'it has no "iss"'), ("https://A.example", 'its "iss" is not "issuer"'),
+                     ("https://a.example/", 'its "iss" is not "issuer"')):
+        said(d, SHOP.sign("HS256", aud="chat", iss=iss), why)
+    for aud, why in ((None, 'it has no "aud"'), ("Chat", 'its "aud" is none of "audience"'),
+                     ([], 'its "aud" is none of "audience"'), (["x"], 'its "aud" is none of "audience"')):
+        said(d, SHOP.sign("HS256", iss="https://a.example", aud=aud), why, word="wrong-audience")
+    said(d, by_hand({"alg": "HS256"}, anna(iss=["https://a.example"], aud="chat")), 'it has no "iss"')
+    said(d, by_hand({"alg": "HS256"}, anna(iss="https://a.example", aud={"chat": 1})), ".*", word="wrong-audience")
+    enters(d, SHOP.sign("HS256", aud="push"), "/two")
+
+
+def test_another_claim_names_the_user(guarded):
+    d = guarded(endpoint(user="email", require_exp=False), endpoint("/u/{user}"))
+    mark = d.log_size()
+    with enter(d, SHOP.sign("HS256", exp=None, email="anna@a.example")):
+        d.log_contains(r"opened .*user=anna@a.example$", mark)
+    said(d, SHOP.sign("HS256"), 'its "email" is no name .*')
+    enters(d, SHOP.sign("HS256"), "/u/anna")
+    refused(d, 403, "not-allowed", "/u/ben", bearer(SHOP.sign("HS256")))
+
+
+# --- what they have to say ---
+
+
+RULES = {"path": "/c/{room}", "behaviour": "room", "access": {"jwt": {**HS256, "required": {"room": "{room}"}}}}
+
+
+@pytest.mark.parametrize("claim, rooms, others", [
+    ("lobby", ["lobby"], ["lobb", "lobbyx", "Lobby"]), (["a", "b"], ["a", "b"], ["c", "ab"]),
+    ("team-*", ["team-", "team-1", "team-1-2"], ["team", "xteam-1"]), ("*", ["a", "x*"], []),
+    (["a*", "*z", "m*n*o"], ["a", "ab", "yz", "mno", "m1n2o"], ["b", "za", "mno1", "mn", "mon"]),
+    ("*a*b*", ["ab", "xaxbx", "bab"], ["ba", "a", "b"]), ("ab*ba", ["abba", "ab-ba"], ["aba", "ab"]),
+    (7, [], ["7"]), (None, [], ["a"]), ({"lobby": 1}, [], ["lobby"]), ([["a"]], [], ["a"])])
+def test_a_room_of_ones_own(guarded, claim, rooms, others):
+    d = guarded(RULES, room_names="[A-Za-z0-9*-]{1,64}")
+    token = by_hand({"alg": "HS256"}, anna(room=claim))
+    for room in rooms:
+        assert answer(d.address, "/c/" + room, bearer(token)).status == 101, room
+    for room in others:
+        said(d, token, 'its claim "room" is not what "required" asks for', 403, "not-allowed", "/c/" + room)
+
+
+@pytest.mark.parametrize("required, good, bad", [
+    ({"role": "admin"}, [{"role": "admin"}, {"role": ["x", "admin"]}], [{}, {"role": "x"}, {"role": []}]),
+    ({"role": ["admin", "owner"]}, [{"role": "owner"}, {"role": ["admin"]}], [{"role": "adminowner"}]),
+    ({"level": 3}, [{"level": 3}, {"level": 3.0}, {"level": [1, 3]}], [{"level": "3"}, {"level": 4}, {"level": True}]),
+    ({"level": 2.5}, [{"level": 2.5}], [{"level": 2}]),
+    ({"paid": True}, [{"paid": True}, {"paid": [True]}], [{"paid": False}, {"paid": 1}, {"paid": "true"}]),
+    ({"paid": False}, [{"paid": False}], [{"paid": True}, {"paid": 0}, {}]),
+    ({"a": "x", "b": "y"}, [{"a": "x", "b": "y"}], [{"a": "x"}, {"b": "y"}]),
+    ({"realm": {"roles": "chat"}}, [{"realm": {"roles": ["chat", "x"]}}], [{"realm": "chat"}, {"roles": "chat"}]),
+    ({"scope": "chat"}, [{"scope": "chat"}, {"scope": "read chat write"}, {"scope": ["chat"]}],
+     [{"scope": "chats"}, {"scope": ""}, {"scope": "read,chat"}]),
+    # what a setting says is no pattern, nor what a placeholder of no path looks like
+    ({"who": "a*"}, [{"who": "a*"}, {"who": "*"}], [{"who": "ab"}]),
+    ({"who": "{{room}"}, [{"who": "{room}"}], [{"who": "x"}]),
+    ([{"claim": "https://x.example/role", "value": "a"}], [{"https://x.example/role": "a"}], [{"role": "a"}]),
+    ([{"claim": ["https://x.example/", "in"], "value": ["a", 1]}], [{"https://x.example/": {"in": 1}}], [{"in": 1}])], ids=str_of)
+def test_required(guarded, required, good, bad):
+    if isinstance(required, list):
+        required = tuple(required)
+    d = guarded(endpoint(required=required))
+    for claims in good:
+        assert answer(d.address, headers=bearer(SHOP.sign("HS256", **claims))).status == 101, claims
+    for claims in bad:
+        said(d, SHOP.sign("HS256", **claims), 'its claim ".*" is not what "required" asks for', 403, "not-allowed")
+
+
+def test_who_may_speak(guarded):
+    rooms = {"path": "/c/{room}", "behaviour": "room", "format": "both", "access": {
+        "jwt": {**HS256, "publish": {"speak": "{room}"}}}}
+    d = guarded(rooms)
+    with enter(d, SHOP.sign("HS256", speak=["a", "b"]), "/c/a") as speaker, \
+            enter(d, SHOP.sign("HS256", speak="b"), "/c/a") as plain, \
+            Raw(d.address).upgrade("/c/a", headers={**bearer(SHOP.sign("HS256")), **PROTOCOL}) as told:
+        assert json.loads(told.text())["type"] == "joined"
+        mark = d.log_size()
+        for c in (plain, told):
+            c.send(text("no"))
+        assert json.loads(told.text()) == {"type": "error", "error": "not-allowed",
+                                           "message": "a client may not do that there"}
+        d.log_count(r"event=conn-unheard .*user=anna .*reason=not-allowed", 2, mark)
+        speaker.send(text("yes"))
+        assert speaker.text() == "yes" and plain.text() == "yes"
+        assert json.loads(told.text())["data"] == "yes"
+        # a reload with other rules makes others of them
+        d.change(endpoints=[{**rooms, "access": {"jwt": {**HS256, "publish": {"sub": "anna"}}}}])
+        d.reload()
+        plain.send(text("now"))
+        assert speaker.text() == "now"
+
+
+# --- beside tokens ---
+
+
+def test_beside_tokens(guarded):
+    access = {"jwt": HS256, "tokens": "users", "satisfy": "any"}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": access}, start=False)
+    write_users(d, line("ben", "the-token-of-ben"))
+    d.start()
+    enters(d, SHOP.sign("HS256"))
+    enters(d, "the-token-of-ben", user="ben")
+    refused(d, 401, "bad-token", headers=bearer("neither"))
+    said(d, SHOP.sign("HS256", exp=1), r'its "exp" is \d+ s ago', word="token-expired")
+    refused(d, 401, "no-credentials")
+    # the line is gone, and the token is none that is signed
+    with enter(d, "the-token-of-ben") as ben, enter(d, SHOP.sign("HS256")) as c:
+        write_users(d, line("carl", "x"))
+        d.reload()
+        ben.closed(1008, "access-changed")
+        assert heard(c) == "hi"
+
+
+# --- a reload ---
+
+
+def test_a_key_that_goes(guarded):
+    old, new = Key(new_ec(), "old"), Key(new_ec(), "new")
+    jwts = {"keys": "set.json", "algorithms": ["ES256"]}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}, files={"set.json": [old]})
+    with enter(d, old.sign("ES256")) as c:
+        said(d, new.sign("ES256"), "no key of its .*")
+        write(d, "set.json", [old, new])
+        mark = d.log_size()
+        d.reload()
+        d.log_contains("1 connections kept, 0 closed", mark)
+        with enter(d, new.sign("ES256")) as other:
+            write(d, "set.json", [new])
+            shown = ctl("-s", own(d), "reload", "--dry-run")
+            assert re.search(r"access\.jwt\.keys.*old \(goes\)", shown.stdout, re.DOTALL), shown.stdout
+            mark = d.log_size()
+            d.reload()
+            c.closed(1008, "access-changed")
+            d.log_contains("1 connections kept, 1 closed", mark)
+            assert heard(other) == "hi"
+        # of another name it is the same key
+        write(d, "set.json", [Key(new.private, "renamed")])
+        with enter(d, Key(new.private).sign("ES256")) as c:
+            d.reload()
+            assert heard(c) == "hi"
+
+
+@pytest.mark.parametrize("stricter", [
+    {"issuer": "https://b.example"}, {"audience": "b"}, {"required": {"role": "owner"}},
+    {"required": {"role": "admin", "more": 1}}, {"user": "name"}, {"algorithms": ["HS384"]},
+    {"key": "other"}])
+def test_rules_that_become_stricter(guarded, stricter):
+    was = {"issuer": "https://a.example", "audience": "a", "required": {"role": "admin"}}
+    d = guarded(endpoint(**was), files={"other": SECRET[1:] + b"y"})
+    token = SHOP.sign("HS256", iss="https://a.example", aud="a", role="admin", name="x")
+    with enter(d, token) as c:
+        d.change(endpoints=[endpoint(**was, leeway="1s")])
+        d.reload()
+        assert heard(c) == "hi"
+        d.change(endpoints=[endpoint(**{**was, **stricter})])
+        d.reload()
+        c.closed(1008, "access-changed")
+
+
+def test_who_came_without(guarded):
+    d = guarded({"path": "/ws", "behaviour": "echo"})
+    with enter(d) as c:
+        d.change(endpoints=[endpoint()])
+        d.reload()
+        c.closed(1008, "access-changed")
+    with enter(d, SHOP.sign("HS256")) as c:
+        d.change(endpoints=[{"path": "/ws", "behaviour": "echo"}])
+        d.reload()
+        assert ask(d, "/connections?user=anna")[1]["connections"][0]["user"] == "anna"
+        d.change(endpoints=[endpoint()])
+        d.reload()
+        assert heard(c) == "hi"
+
+
+def test_the_group_of_an_endpoint_stands_for_itself(guarded):
+    top = {"access": {"jwt": {**HS256, "issuer": "a", "required": {"x": 1}}}}
+    d = guarded({"path": "/top", "behaviour": "echo"}, endpoint("/own"),
+                {"path": "/origin", "behaviour": "echo", "access": {"origins": ["https://a.example"]}},
+                {"path": "/free", "behaviour": "echo", "access": {"jwt": {}}}, **top)
+    token = SHOP.sign("HS256", iss="a", x=1)
+    enters(d, token, "/top")
+    assert answer(d.address, "/origin", {**bearer(token), "Origin": "https://a.example"}).status == 101
+    said(d, SHOP.sign("HS256"), 'it has no "iss"', path="/top")
+    enters(d, SHOP.sign("HS256"), "/own")
+    assert answer(d.address, "/free").status == 101
+
+
+# --- the settings ---
+
+
+def wrong(daemon, jwts, *errors, files=None, path="/ws"):
+    d = daemon({"endpoints": [{"path": path, "behaviour": "echo", "access": {"jwt": jwts}}]}, start=False)
+    for name, content in {"secret": SECRET, **(files or {})}.items():
+        write(d, name, content)
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == FAILED, r
+    for e in errors:
+        assert re.search(e, r.stderr), (e, r.stderr)
+    assert SECRET.decode() not in r.stderr
+    d.expect_error("not started: ")
+    d.refuses(*errors)
+
+
+@pytest.mark.parametrize("jwts, error", [
+    ({"issuer": "a"}, r'access: jwt needs? "keys", the file of a JWK set, or "key"|needs "keys", the file'),
+    ({**HS256, "keys": "set.json"}, 'has both "keys" and "key"'),
+    ({"key": "secret"}, 'needs "algorithms", those that your issuer signs with'),
+    ({"key": "secret", "algorithms": ["none"]}, 'has "none"; there are HS256.*ES512: a token without a signature'),
+    ({"key": "secret", "algorithms": ["EdDSA"]}, 'has "EdDSA"; there are .*: libjose has no EdDSA'),
+    ({"key": "secret", "algorithms": ["hs256"]}, 'has "hs256"; there are'),
+    ({"key": "secret", "algorithms": ["RS256"]}, "has none that goes with any key: nobody could connect"),
+    ({**HS256, "leeway": "301s"}, 'jwt: "leeway" must be from "0" to "5m"'),
+    ({**HS256, "key": "missing"}, r'"key" "\S*/missing" cannot be read'),
+    ({**HS256, "required": 7}, "has to be a group of claims"),
+    ({**HS256, "required": {"a": []}}, "each with 1 to 64 values"),
+    ({**HS256, "required": {"a": "{room}"}}, r'has a value with "\{room\}", a placeholder that "path" does not have'),
+    ({**HS256, "required": ({"claim": "a"},)}, "has to be a group of claims"),
+    ({**HS256, "required": ({"claim": 7, "value": "a"},)}, "has to be a group of claims"),
+    ({**HS256, "required": {"a": ({"b": 1},)}}, "has to have strings, numbers and booleans"),
+    ({**HS256, "publish": {"a": "b"}}, 'has a "jwt" with "publish", which is of rooms'),
+    ({**HS256, "audience": 7}, '"audience" must be'), ({**HS256, "isuer": "a"}, "issuer")])
+def test_wrong_settings(daemon, jwts, error):
+    wrong(daemon, jwts, error)
+
+
+@pytest.mark.parametrize("name, content, algorithms, error", [
+    ("key", b"short\n", ["HS256"], r"/file: the key is a secret of less than 32 bytes"),
+    ("key", b"x" * 63, ["HS256", "HS512"], '"key" is a secret of 63 bytes, and HS512 needs 64'),
+    ("key", b"-----BEGIN RSA-----\n", ["RS256"], "/file: the key is no public key"),
+    ("keys", b"{\n\n}x", ["RS256"], r"/file:3: the file is no JSON"),
+    ("keys", b"{}", ["RS256"], "/file: the file is no JWK set"),
+    ("keys", [], ["RS256"], "/file: the set has no key"),
+    ("keys", [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}], ["RS256"], "/file: the key 1 of \"keys\" is of RSA and has"),
+    ("keys", [{"kty": "oct", "k": "AAAA"}], ["HS256"], "/file: the key 1 of \"keys\" is a secret of less than")])
+def test_bad_files(daemon, name, content, algorithms, error):
+    wrong(daemon, {name: "file", "algorithms": algorithms}, error, files={"file": content})
+
+
+def test_keys_of_other_kinds(daemon, every):
+    for key, error in ((Key(new_rsa(1024)), "less than 2048 or more than 4096 bits"),
+                       (Key(new_ed25519()), "neither RSA nor EC")):
+        wrong(daemon, {"key": "key.pem", "algorithms": ["RS256"]}, error, files={"key.pem": key.pem()})
+    wrong(daemon, {"key": "key.pem", "algorithms": ["RS256"]}, "is a private one: .*-pubout",
+          files={"key.pem": every["RS256"].private_pem()})
+
+
+def test_warnings(daemon, every):
+    jwts = {"keys": "set.json", "algorithms": ["HS256", "RS256", "ES512"]}
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}]}, start=False)
+    write(d, "set.json", [every["HS256"], every["RS256"], {"kty": "OKP", "crv": "Ed25519", "x": "AA"}], 0o644)
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == 0, r
+    for warning in (r"has mode 0644, by which every user of this machine may read the secret",
+                    r'set.json: the key 3 of "keys" is of a kind that is not known here',
+                    r'"algorithms" has "ES512", and no key is of its type'):
+        assert re.search(warning, r.stderr), (warning, r.stderr)
+
+
+def test_both_want_the_bearer(daemon):
+    d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "access": {
+        "jwt": HS256, "tokens": "users"}}]}, start=False)
+    write(d, "secret", SECRET)
+    write_users(d, line("ben", "x"))
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == FAILED and 'set "satisfy" to "any"' in r.stderr, r
+
+
+def test_a_bad_file_keeps_the_old_one(guarded):
+    d = guarded()
+    with enter(d, SHOP.sign("HS256")) as c:
+        path = write(d, "secret", b"too short")
+        for e in (rf"{re.escape(path)}: the key is a secret of less than 32 bytes", "reload refused: "):
+            d.expect_error(e)
+        mark = d.log_size()
+        d.reload(expect=False)
+        d.log_contains(r"the key is a secret of less than", mark)
+        assert heard(c) == "hi"
+        enters(d, SHOP.sign("HS256"))
+
+
+def test_what_is_known_of_it(guarded):
+    d = guarded()
+    token = SHOP.sign("HS256", exp=1)
+    refused(d, 401, "token-expired", headers=bearer(token))
+    wait_until("it is counted", lambda: scrape(d).get(
+        ("ignyxd_connections_refused_total", 'reason="token-expired"')) == 1)
+    wait_until("it is told", lambda: "token-expired" in ctl("-s", own(d), "why", "127.0.0.1").stdout)
+    assert token not in d.log() and SECRET.decode() not in json.dumps(ask(d, "/config")[1])
+
+
+def test_in_texts(guarded):
+    d = guarded({"path": "/r/{room}", "behaviour": "room", "prefix": "{user}@{room}: ",
+                 "access": {"jwt": {**HS256, "required": {"room": "{room}"}}}})
+    with enter(d, SHOP.sign("HS256", room="*"), "/r/x") as c:
+        c.send(text("hi"))
+        assert c.text() == "anna@x: hi"
