@@ -230,10 +230,12 @@ void jwt_check_endpoint(struct config_report *r, const struct config_endpoint *e
 		return;
 	claims_check(r, "required", &rules->required, e);
 	claims_check(r, "publish", &rules->publish, e);
-	if (!e->has_room && config_setting_lookup((config_setting_t *)r->group, "access.jwt.publish"))
-		config_report_error(r, "access",
-				    "has a \"jwt\" with \"publish\", which is of rooms, and there are none "
-				    "here");
+	if (!e->has_room &&
+	    config_setting_lookup((config_setting_t *)r->group, "access.jwt.publish"))
+		config_report_error(
+			r, "access",
+			"has a \"jwt\" with \"publish\", which is of rooms, and there are none "
+			"here");
 }
 
 static void free_files(struct snapshot *n)
