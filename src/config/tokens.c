@@ -1,10 +1,6 @@
 /*
  * tokens.c - see tokens.h.
  *
- * A wrong line is an error and not passed over: a token that was meant to be there, or to be gone,
- * is noticed when the file is read, and not when somebody asks. No text of the file is quoted, for
- * what stands in a wrong place may be the token itself.
- *
  * They lie in the order of their hashes. Where there are few, as those of the admin interface always are,
  * each of them is compared to its end, so that the time tells nothing at all. Of ten thousand one is
  * found in fourteen looks; how long these take tells how far the hash of what was sent agrees with one
@@ -16,14 +12,11 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <search.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/printable.h"
 #include "config/alloc.h"
-
-enum { WRONG_TOLD = 20 }; /* of a file that is no file of tokens each line may be wrong */
 
 enum { WORDS_MOST = 3 };
 
@@ -162,11 +155,13 @@ static bool read_name(const struct tokens_form *form, const struct word *w, char
 	return form->is_name(out);
 }
 
-/* What is wrong with a line of so many words. NULL: nothing, and it is one of the tokens. */
-static const char *read_line(struct reading_tokens *f, const struct word *words, size_t n)
+static const char *take_line(const char *p, const char *end, void *into)
 {
+	struct reading_tokens *f = into;
 	const struct tokens_form *form = f->form;
 	struct config_token t = { .scope = SCOPE_READ };
+	struct word words[WORDS_MOST] = { { "", 0 } };
+	size_t n = split(p, end, words);
 
 	if (n != (form->scoped ? 3 : 2))
 		return form->bad_line;
@@ -186,77 +181,19 @@ static const char *read_line(struct reading_tokens *f, const struct word *words,
 	return NULL;
 }
 
-struct wrongs {
-	tokens_wrong_fn *tell;
-	void *arg;
-	size_t count;
-};
-
-static void note_wrong(struct wrongs *w, unsigned line, const char *what)
-{
-	char text[128];
-
-	if (++w->count > WRONG_TOLD)
-		return;
-	snprintf(text, sizeof(text), "the line %s", what);
-	w->tell(line, text, w->arg);
-}
-
-static void tell_rest(const struct wrongs *w)
-{
-	char text[64];
-
-	if (w->count <= WRONG_TOLD)
-		return;
-	snprintf(text, sizeof(text), "and %zu more lines that are wrong", w->count - WRONG_TOLD);
-	w->tell(0, text, w->arg);
-}
-
-/* As many as there are lines, for which there is space then; no more than are possible. */
-static size_t count_lines(const char *p, const char *end, size_t most)
-{
-	size_t n = 0;
-
-	for (; p < end && n < most; n++) {
-		const char *stop = memchr(p, '\n', (size_t)(end - p));
-
-		p = stop != NULL ? stop + 1 : end;
-	}
-	return n;
-}
-
 static void keep_node(void *token)
 {
 	(void)token;
 }
 
 void tokens_parse(const char *text, size_t len, const struct tokens_form *form,
-		  struct config_tokens *out, tokens_wrong_fn *wrong, void *arg)
+		  struct config_tokens *out, lines_wrong_fn *wrong, void *arg)
 {
-	const char *end = text + len;
 	struct reading_tokens f = { .form = form, .out = out };
-	struct wrongs w = { wrong, arg, 0 };
-	unsigned line = 0;
 
 	out->count = 0;
-	out->list = alloc_zero(count_lines(text, end, form->most) + 1, sizeof(*out->list));
-	for (const char *p = text, *stop; p < end; p = stop < end ? stop + 1 : end) {
-		struct word words[WORDS_MOST] = { { "", 0 } };
-		const char *what;
-		size_t n;
-
-		stop = memchr(p, '\n', (size_t)(end - p));
-		if (stop == NULL)
-			stop = end;
-		line++;
-		n = split(p, stop, words);
-		if (n == 0 || *words[0].p == '#')
-			continue;
-		what = read_line(&f, words, n);
-		if (what != NULL)
-			note_wrong(&w, line, what);
-	}
-	tell_rest(&w);
+	out->list = alloc_zero(lines_count(text, len, form->most) + 1, sizeof(*out->list));
+	lines_read(text, len, take_line, &f, wrong, arg);
 	tdestroy(f.hashes, keep_node);
 	qsort(out->list, out->count, sizeof(*out->list), by_hash);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "config/lines.h"
 #include "proto/http.h"
 
 /* What a line of a file has, and how many there may be: of `admin`, and of `access`. */
@@ -18,17 +19,11 @@ struct tokens_form;
 extern const struct tokens_form tokens_of_admin, tokens_of_access;
 
 /*
- * Called with the number of a line, from 1, and what is wrong: "the line has ...". Of many it is called
- * for the first 20, then with 0 and how many more there are.
- */
-typedef void tokens_wrong_fn(unsigned line, const char *what, void *arg);
-
-/*
  * Reads len bytes of text into *out, whose list the caller frees. Lines that are wrong are not among
  * them.
  */
 void tokens_parse(const char *text, size_t len, const struct tokens_form *form,
-		  struct config_tokens *out, tokens_wrong_fn *wrong, void *arg);
+		  struct config_tokens *out, lines_wrong_fn *wrong, void *arg);
 
 /* The line of a token, and that of a hash. NULL: there is none. */
 const struct config_token *tokens_find(const struct config_tokens *all, struct http_text token);
