@@ -7,7 +7,7 @@
 set -u
 : "${CC:=cc}"
 
-build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcurl4-openssl-dev libjose-dev"
+build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcrypt-dev libcurl4-openssl-dev libjose-dev"
 check="curl libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy python3-jwt python3-cryptography"
 browser="chromium"
 bench="valgrind openssl python3"
@@ -41,6 +41,7 @@ present() {
         libjansson-dev) pkg-config --exists jansson;;
         libconfig-dev) pkg-config --exists libconfig;;
         libsystemd-dev) pkg-config --exists libsystemd;;
+        libcrypt-dev) pkg-config --exists libxcrypt;;
         # any of its kinds will do
         libcurl4-openssl-dev) pkg-config --exists libcurl;;
         libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |

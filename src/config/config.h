@@ -85,6 +85,28 @@ struct config_tokens {
 	size_t count;
 };
 
+/* Somebody with a password. */
+enum {
+	CONFIG_ACCESS_USERS_MAX = 10000,
+	CONFIG_CRYPTED_MAX = 140, /* bytes of a hash */
+	CONFIG_COSTS_MAX = 32,
+};
+
+struct config_user {
+	char name[CONFIG_USER_MAX + 1];
+	char hash[CONFIG_CRYPTED_MAX + 1]; /* as crypt(5) has it */
+	uint8_t line[CONFIG_TOKEN_HASH]; /* SHA-256 of all of its line */
+};
+
+/* What is in a file of users. */
+struct config_users {
+	struct config_user *list; /* in the order of their names */
+	size_t count;
+	struct config_tokens lines; /* the same, as tokens are: `line` is the hash */
+	const struct config_user *costs[CONFIG_COSTS_MAX]; /* one for each kind and cost of hash */
+	size_t cost_count; /* of more than CONFIG_COSTS_MAX some count for nothing */
+};
+
 /* Of addresses, as written and to be matched; the latter are ended by one of no family. */
 struct config_networks {
 	char **allow, **deny; /* NULL-terminated; NULL: any, and none */
