@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "process/command.h"
 #include "process/inherited.h"
 #include "process/master.h"
@@ -80,6 +81,10 @@ int main(int argc, char **argv)
 	if (check && reload) {
 		fputs("ignyxd: -t only looks and -r applies: one at a time\n", stderr);
 		return usage_error();
+	}
+	if (secret_draw() < 0) {
+		perror("ignyxd: no random numbers");
+		return MASTER_FAILED;
 	}
 	log_init("ignyxd");
 	return run(&options);

@@ -160,14 +160,35 @@ static void check_tokens(struct config_report *r, const struct config *c, struct
 		a->tokens = c->limits.access.tokens;
 }
 
-/* Both are looked for in one place, where there can be one only. */
-static void check_bearers(struct config_report *r, const struct config_access *a)
+static void check_users(struct config_report *r, const struct config *c, struct config_access *a)
 {
-	if (r != NULL && a->tokens != NULL && a->jwt.rules != NULL && a->satisfy == SATISFY_ALL)
+	if (a->users_file == NULL || *a->users_file == '\0')
+		return;
+	if (r != NULL && config_setting_get_member(r->group, "users") != NULL &&
+	    !report_is_wrong(r, "users"))
+		a->users = user_files_read(r, "users", a->users_file);
+	else
+		a->users = c->limits.access.users;
+}
+
+/* All of these are told in the one Authorization header that a request may have. */
+static void check_possible(struct config_report *r, const struct config_access *a)
+{
+	const bool bearer = a->tokens != NULL || a->jwt.rules != NULL;
+
+	if (r == NULL || a->satisfy == SATISFY_ANY)
+		return;
+	if (a->tokens != NULL && a->jwt.rules != NULL)
 		config_report_error(
 			r, "jwt",
 			"and \"tokens\" both ask for \"Authorization: Bearer\", and who has "
 			"the one has not the other: set \"satisfy\" to \"any\"");
+	if (bearer && a->users != NULL)
+		config_report_error(r, "users",
+				    "asks for \"Authorization: Basic\", and \"%s\" for "
+				    "\"Authorization: Bearer\" in its place: set \"satisfy\" to "
+				    "\"any\", or ask for one of them only",
+				    a->tokens != NULL ? "tokens" : "jwt");
 }
 
 void access_check(struct config_report *r, struct config_limits *l)
@@ -178,15 +199,16 @@ void access_check(struct config_report *r, struct config_limits *l)
 	own = enter(r, "access", &sub, &label);
 	check_networks(own, &r->parse->config->limits.access.networks, &l->access.networks);
 	check_tokens(own, r->parse->config, &l->access);
+	check_users(own, r->parse->config, &l->access);
 	client_names_check(own, l->access.client_certificates);
 	jwt_check(own, &r->parse->config->limits.access.jwt, &l->access.jwt);
-	check_bearers(own, &l->access);
+	check_possible(own, &l->access);
 	limits_check_origins(r, own, l);
 	free(label);
 }
 
 bool access_names_users(const struct config_access *a)
 {
-	return a->tokens != NULL || a->jwt.rules != NULL ||
+	return a->tokens != NULL || a->jwt.rules != NULL || a->users != NULL ||
 	       (a->client_certificates != NULL && a->client_certificates[0] != NULL);
 }

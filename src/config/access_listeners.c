@@ -53,7 +53,7 @@ static void check_certificates(struct parse *p)
 
 static bool asks_for_secrets(const struct config_access *a)
 {
-	return a->tokens != NULL || a->jwt.rules != NULL;
+	return a->tokens != NULL || a->jwt.rules != NULL || a->users != NULL;
 }
 
 static bool is_loopback(const char *address)

@@ -45,15 +45,9 @@ void attach_warn_mode(struct config_report *r, const char *key, const char *name
 
 /* --- tokens --- */
 
-/* A file of tokens while it is read. */
-struct tokens_reading {
-	const struct config_report *report;
-	const char *key, *file;
-};
-
-static void report_token(unsigned line, const char *what, void *arg)
+void attach_report_line(unsigned line, const char *what, void *arg)
 {
-	const struct tokens_reading *t = arg;
+	const struct attached_lines *t = arg;
 	const config_setting_t *at = config_setting_get_member(t->report->group, t->key);
 	const struct config_place place = { t->file, line, report_line(at) };
 
@@ -63,7 +57,7 @@ static void report_token(unsigned line, const char *what, void *arg)
 void attach_tokens(struct config_report *r, const char *key, const struct source_attachment *a,
 		   const struct tokens_form *form, struct config_tokens *out)
 {
-	struct tokens_reading t = { r, key, a->name };
+	struct attached_lines t = { r, key, a->name };
 
-	tokens_parse(a->bytes, a->len, form, out, report_token, &t);
+	tokens_parse(a->bytes, a->len, form, out, attach_report_line, &t);
 }

@@ -148,6 +148,8 @@ struct config_access {
 	const struct config_tokens
 		*tokens; /* what is in it, the snapshot's; NULL: none is asked for */
 	struct config_jwt jwt;
+	char *users_file; /* the same of users with passwords */
+	const struct config_users *users;
 };
 
 /* What may be set for all endpoints at the top and for one in its group. */

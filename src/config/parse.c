@@ -155,6 +155,7 @@ static void snapshot_free(struct snapshot *n)
 	pattern_free(n->config.names);
 	access_free_files(n);
 	jwt_free_all(n);
+	user_files_free(n);
 	places_free(&n->places);
 	free(n->config.runtime_dir);
 	for (size_t i = 0; n->files[i] != NULL; i++)

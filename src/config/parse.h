@@ -62,6 +62,17 @@ void attach_warn_mode(struct config_report *r, const char *key, const char *name
 void attach_tokens(struct config_report *r, const char *key, const struct source_attachment *a,
 		   const struct tokens_form *form, struct config_tokens *out);
 
+/* Called with a wrong line of such a file, for an errors' report: arg is a struct attached_lines. */
+struct attached_lines {
+	const struct config_report *report;
+	const char *key, *file;
+};
+void attach_report_line(unsigned line, const char *what, void *arg);
+
+/* The users that a file has which a setting of r's group names. NULL: it cannot be read, which is reported. */
+const struct config_users *user_files_read(struct config_report *r, const char *key,
+					   const char *name);
+
 /* Whether a listener of r's group over TCP has an address that is one, and a port. */
 void listener_check_tcp(struct config_report *r, const struct config_listener *l);
 

@@ -130,22 +130,48 @@ static void plan_settings(struct plan *p, const struct config *started)
 /* --- endpoints --- */
 
 /* Of those who may connect to an endpoint. */
-static struct token_change *change_of_users(struct plan *p, const struct config_endpoint *a,
-					    const struct config_endpoint *b)
+struct changes {
+	struct token_change *tokens, *users;
+};
+
+static const struct config_tokens *lines_of(const struct config_users *u)
 {
-	return token_changes_find(&p->token_changes, a->limits.access.tokens,
-				  b->limits.access.tokens);
+	return u != NULL ? &u->lines : NULL;
 }
 
-/* Of many endpoints that have the same file it is told once. */
-static void add_users(struct plan_item *item, struct token_change *c,
-		      const struct config_endpoint *a, const struct config_endpoint *b)
+static struct changes find_changes(struct plan *p, const struct config_endpoint *a,
+				   const struct config_endpoint *b)
 {
-	if (c->gone == NULL || c->told ||
-	    !same_string(a->limits.access.tokens_file, b->limits.access.tokens_file))
+	const struct config_access *old = &a->limits.access, *new = &b->limits.access;
+
+	return (struct changes){
+		token_changes_find(&p->token_changes, old->tokens, new->tokens),
+		token_changes_find(&p->token_changes, lines_of(old->users), lines_of(new->users)),
+	};
+}
+
+static bool same_people(const struct changes *c)
+{
+	return c->tokens->same && c->users->same;
+}
+
+/* Of many endpoints that have the same file it is told once; that it is another is a setting that differs. */
+static void add_change(struct plan_item *item, const char *key, struct token_change *c,
+		       const char *old_file, const char *new_file)
+{
+	if (c->gone == NULL || c->told || !same_string(old_file, new_file))
 		return;
-	add_tokens(item, "access.tokens", json_incref(c->gone), json_incref(c->come));
+	add_tokens(item, key, json_incref(c->gone), json_incref(c->come));
 	c->told = true;
+}
+
+static void add_people(struct plan_item *item, const struct changes *c,
+		       const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	const struct config_access *old = &a->limits.access, *new = &b->limits.access;
+
+	add_change(item, "access.tokens", c->tokens, old->tokens_file, new->tokens_file);
+	add_change(item, "access.users", c->users, old->users_file, new->users_file);
 }
 
 static const struct jwk_set *keys_of(const struct config_endpoint *e)
@@ -175,11 +201,16 @@ static void add_keys(struct plan_item *item, struct key_change *c, const struct 
 /* Of who is connected: an origin is not asked for again, and of a file it is what is in it that counts. */
 static bool is_of_the_past(const struct config_key *access)
 {
-	return strcmp(access->name, "origins") == 0 || strcmp(access->name, "tokens") == 0;
+	static const char *const names[] = { "origins", "tokens", "users" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(access->name, names[i]) == 0)
+			return true;
+	return false;
 }
 
 /* Whether somebody may be connected whom the new one does not let in. */
-static bool bars(const struct token_change *c, const struct config_endpoint *a,
+static bool bars(const struct changes *c, const struct config_endpoint *a,
 		 const struct config_endpoint *b)
 {
 	const struct config_key *access = key_find(table_endpoint.keys, "access");
@@ -187,7 +218,7 @@ static bool bars(const struct token_change *c, const struct config_endpoint *a,
 	for (const struct config_key *k = access->group->keys; k->name != NULL; k++)
 		if (!is_of_the_past(k) && !fill_equal(k, &a->limits.access, &b->limits.access))
 			return true;
-	return !c->same;
+	return !same_people(c);
 }
 
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
@@ -251,20 +282,20 @@ static void plan_endpoint(struct plan *p, enum plan_how how, const struct config
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
 				  const struct config_endpoint *b)
 {
-	struct token_change *users = change_of_users(p, a, b);
+	const struct changes people = find_changes(p, a, b);
 	struct key_change *keys = change_of_keys(p, a, b);
 	struct plan_item *item;
 
-	if (same_endpoint(a, b) && users->same && keys->same)
+	if (same_endpoint(a, b) && same_people(&people) && keys->same)
 		return;
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
 	item->by_path = !item->closes && b->placeholders &&
 			strcmp(a->limits.room_names, b->limits.room_names) != 0;
-	item->by_access = !item->closes && (!keys->same || bars(users, a, b));
+	item->by_access = !item->closes && (!keys->same || bars(&people, a, b));
 	add_values(item, "", table_endpoint.keys, a, b);
-	add_users(item, users, a, b);
+	add_people(item, &people, a, b);
 	add_keys(item, keys, a, b);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);

@@ -111,6 +111,7 @@ static const struct config_key access_keys[] = {
 	       .max = CONFIG_CLIENT_NAMES_MAX),
 	ACCESS("tokens", tokens_file, .type = CONFIG_STRING, .max = 4096),
 	ACCESS("jwt", jwt, .type = CONFIG_GROUP, .group = &jwt, .whole = true),
+	ACCESS("users", users_file, .type = CONFIG_STRING, .max = 4096),
 	{ 0 },
 };
 

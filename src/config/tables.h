@@ -16,6 +16,7 @@ struct token_file {
 
 struct jwk_file;
 struct jwt_rules;
+struct user_file;
 
 /* A snapshot with what only this layer needs of it. */
 struct snapshot {
@@ -29,6 +30,7 @@ struct snapshot {
 	struct token_file *token_files; /* one by one; NULL: there are none */
 	struct jwk_file *jwk_files; /* the same of keys, */
 	struct jwt_rules *jwt_rules; /* and of what came of groups `jwt` */
+	struct user_file *user_files; /* of users */
 	struct places places; /* of what is set */
 };
 
@@ -55,6 +57,8 @@ void admin_group_end(void *admin);
 void networks_end(void *networks);
 /* Ends the token_files of a snapshot. */
 void access_free_files(struct snapshot *n);
+/* And the user_files. */
+void user_files_free(struct snapshot *n);
 void endpoint_check(struct config_report *r, void *config, void *endpoint);
 void endpoint_end(void *endpoint);
 

@@ -81,11 +81,12 @@ static void report_unknown(struct config_report *r, const struct config_key *k,
 	char *list = suggest_list(n->written, "\"", "and");
 
 	if (strcmp(written, "{user}") == 0)
-		config_report_error(r, k->name,
-				    "has \"{user}\", and who the user of a connection is nobody "
-				    "knows unless \"access\" asks for it (\"tokens\", \"jwt\", "
-				    "\"client_certificates\"), or \"path\" has a placeholder "
-				    "\"{user}\"; \"{{user}\" writes it as it is");
+		config_report_error(
+			r, k->name,
+			"has \"{user}\", and who the user of a connection is nobody "
+			"knows unless \"access\" asks for it (\"tokens\", \"jwt\", "
+			"\"users\", \"client_certificates\"), or \"path\" has a placeholder "
+			"\"{user}\"; \"{{user}\" writes it as it is");
 	else if (nearest != NULL)
 		config_report_error(r, k->name,
 				    "has an unknown placeholder \"%s\" (did you mean \"%s\"?); "

@@ -10,6 +10,7 @@
  */
 #include "config/users.h"
 
+#include <crypt.h>
 #include <openssl/evp.h>
 #include <search.h>
 #include <stdlib.h>
@@ -72,6 +73,8 @@ static const char *take_line(const char *p, const char *end, void *into)
 	if (wrong != NULL)
 		return wrong;
 	memcpy(u.hash, hash, (size_t)(end - hash));
+	if (crypt_checksalt(u.hash) == CRYPT_SALT_INVALID)
+		return "has a HASH of a kind that crypt(3) does not know on this machine";
 	if (f->out->count == CONFIG_ACCESS_USERS_MAX)
 		return "is one more than the 10000 that are possible";
 	digest(p, end, u.line);

@@ -3,6 +3,7 @@
  */
 #include "net/transport.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -85,6 +86,13 @@ bool transport_skip(struct transport *t, size_t n)
 	for (; n > 0 && got > 0; n -= (size_t)got)
 		got = recv(t->fd, bytes, n < sizeof(bytes) ? n : sizeof(bytes), 0);
 	return n == 0;
+}
+
+bool transport_peer_ended(const struct transport *t)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && p.revents != 0;
 }
 
 static ssize_t plain_read(struct transport *t, void *buf, size_t n)

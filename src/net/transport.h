@@ -96,6 +96,9 @@ void transport_fini(struct transport *t);
 ssize_t transport_peek(struct transport *t, void *buf, size_t n);
 bool transport_skip(struct transport *t, size_t n);
 
+/* Whether the peer has ended its direction, or the connection, whatever there is still to be read. */
+bool transport_peer_ended(const struct transport *t);
+
 /* What to be called for. -1: no memory. */
 int transport_want(struct transport *t, bool read, bool write);
 

@@ -4,12 +4,15 @@
 #ifndef PROTO_REFUSAL_H
 #define PROTO_REFUSAL_H
 
+#include <stdbool.h>
+
 #include "base/reason.h"
 
 enum { REFUSAL_TEXT_MAX = 192, REFUSAL_DETAIL_MAX = 256 };
 
 struct refusal {
 	enum reason reason;
+	bool bearer, basic; /* of 401, what may be sent: a token; a user and a password */
 	const char *allow; /* of METHOD_NOT_ALLOWED: what there is; NULL: GET */
 	unsigned retry_after; /* seconds; 0: as the reason has it */
 	char text[REFUSAL_TEXT_MAX]; /* a sentence; "": that of the reason */

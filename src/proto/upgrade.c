@@ -35,14 +35,11 @@ static const struct answer {
 	{ REASON_REQUEST_BODY, 400, "Bad Request", "" },
 	{ REASON_TOO_MANY_HEADERS, 400, "Bad Request", "" },
 	{ REASON_SUBPROTOCOL_REQUIRED, 400, "Bad Request", "" },
-	{ REASON_NO_CREDENTIALS, 401, "Unauthorized",
-	  "WWW-Authenticate: Bearer realm=\"ignyxd\"\r\n" },
-	{ REASON_BAD_TOKEN, 401, "Unauthorized",
-	  "WWW-Authenticate: Bearer realm=\"ignyxd\", error=\"invalid_token\"\r\n" },
-	{ REASON_TOKEN_EXPIRED, 401, "Unauthorized",
-	  "WWW-Authenticate: Bearer realm=\"ignyxd\", error=\"invalid_token\"\r\n" },
-	{ REASON_WRONG_AUDIENCE, 401, "Unauthorized",
-	  "WWW-Authenticate: Bearer realm=\"ignyxd\", error=\"invalid_token\"\r\n" },
+	{ REASON_NO_CREDENTIALS, 401, "Unauthorized", "" },
+	{ REASON_BAD_TOKEN, 401, "Unauthorized", "" },
+	{ REASON_TOKEN_EXPIRED, 401, "Unauthorized", "" },
+	{ REASON_WRONG_AUDIENCE, 401, "Unauthorized", "" },
+	{ REASON_BAD_PASSWORD, 401, "Unauthorized", "" },
 	{ REASON_BAD_NETWORK, 403, "Forbidden", "" },
 	{ REASON_NOT_ALLOWED, 403, "Forbidden", "" },
 	{ REASON_BAD_ORIGIN, 403, "Forbidden", "" },
@@ -453,10 +450,28 @@ static size_t write_response(char *out, const struct response *r, long long now)
 				r->allow ? "\r\n" : "", r->no_body ? "" : r->body);
 }
 
+enum { CHALLENGES_MAX = 192 };
+
+static bool is_bad_token(enum reason r)
+{
+	return r == REASON_BAD_TOKEN || r == REASON_TOKEN_EXPIRED || r == REASON_WRONG_AUDIENCE;
+}
+
+/* The schemes that would do (RFC 9110 11.6.1), each in a line of its own, as some clients read the first. */
+static void write_challenges(char out[CHALLENGES_MAX], const struct refusal *why)
+{
+	snprintf(out, CHALLENGES_MAX, "%s%s%s%s",
+		 why->bearer ? "WWW-Authenticate: Bearer realm=\"ignyxd\"" : "",
+		 why->bearer && is_bad_token(why->reason) ? ", error=\"invalid_token\"" : "",
+		 why->bearer ? "\r\n" : "",
+		 why->basic ? "WWW-Authenticate: Basic realm=\"ignyxd\", charset=\"UTF-8\"\r\n"
+			    : "");
+}
+
 size_t upgrade_write_refusal(char *out, const struct refusal *why, long long now, bool no_body)
 {
 	const struct answer *a = find_answer(why->reason);
-	char body[256];
+	char body[256], challenges[CHALLENGES_MAX];
 	struct response r = {
 		.status = a->status,
 		.phrase = a->phrase,
@@ -467,6 +482,10 @@ size_t upgrade_write_refusal(char *out, const struct refusal *why, long long now
 		.no_body = no_body,
 	};
 
+	if (a->status == 401) {
+		write_challenges(challenges, why);
+		r.more = challenges;
+	}
 	if (a->reason == REASON_METHOD_NOT_ALLOWED)
 		r.allow = why->allow ? why->allow : "GET";
 	snprintf(body, sizeof(body), "%s: %s\n", reason_word(why->reason), refusal_text(why));

@@ -21,6 +21,7 @@
 #include "proto/upgrade.h"
 #include "session/conn_internal.h"
 #include "session/jwt_holder.h"
+#include "session/passwords.h"
 #include "session/turn.h"
 
 /* --- networks --- */
@@ -75,15 +76,47 @@ static enum reason check_token(const struct config_access *a, struct access_requ
 	return REASON_NONE;
 }
 
+/* By a line of a file that is there still. */
+static bool line_holds(const struct config_tokens *all, const struct identity *who)
+{
+	const struct config_token *t = who ? tokens_find_hash(all, who->token) : NULL;
+
+	turn_spend(TURN_SORT);
+	return t && strcmp(t->name, who->user) == 0;
+}
+
 static bool token_holds(const struct config_endpoint *e, const struct conn *c,
 			const struct identity *who)
 {
-	const struct config_tokens *all = e->limits.access.tokens;
-	const struct config_token *t = who ? tokens_find_hash(all, who->token) : NULL;
-
 	(void)c;
-	turn_spend(TURN_SORT);
-	return t && strcmp(t->name, who->user) == 0;
+	return line_holds(e->limits.access.tokens, who);
+}
+
+/* --- passwords --- */
+
+static bool wants_password(const struct config_access *a)
+{
+	return a->users;
+}
+
+static enum reason check_password(const struct config_access *a, struct access_request *rq,
+				  struct identity *who)
+{
+	const struct config_user *user = NULL;
+	enum reason r = passwords_check(rq->c, a->users, rq->up->authorization, &user);
+
+	if (r != REASON_NONE)
+		return r;
+	who->user = user->name;
+	memcpy(who->token, user->line, sizeof(who->token));
+	return REASON_NONE;
+}
+
+static bool password_holds(const struct config_endpoint *e, const struct conn *c,
+			   const struct identity *who)
+{
+	(void)c;
+	return line_holds(&e->limits.access.users->lines, who);
 }
 
 /* --- client certificates --- */
@@ -178,7 +211,7 @@ static bool wants_jwt(const struct config_access *a)
 	return a->jwt.rules;
 }
 
-/* In the order of the manual. who of holds: NULL: nobody knows. */
+/* In the order of the manual; what takes long comes last. who of holds: NULL: nobody knows. */
 static const struct kind {
 	bool (*wanted)(const struct config_access *a);
 	enum reason (*check)(const struct config_access *a, struct access_request *rq,
@@ -189,6 +222,7 @@ static const struct kind {
 	{ wants_certificate, check_certificate, certificate_holds },
 	{ wants_token, check_token, token_holds },
 	{ wants_jwt, jwt_check_shown, jwt_holds },
+	{ wants_password, check_password, password_holds },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };

@@ -23,7 +23,7 @@ enum reason access_by_network(const struct config_access *a, const struct conn *
 
 /* Who asks to be let in, and what he has to show. */
 struct access_request {
-	const struct conn *c;
+	struct conn *c;
 	const struct upgrade *up;
 	const struct http_head *head;
 	const char *name; /* the path that he came by (config_route) */
@@ -33,8 +33,9 @@ struct access_request {
 
 /*
  * By what its request has to show: all that a asks for, or any of it. *who: who it is, with views of
- * the snapshot of a and of the request, and what is its own (jwt); user NULL: nobody asks. Else why it is none of those who may
- * come in: where one thing would do it is the bad one of those that were shown, if there is one.
+ * the snapshot of a and of the request, and what is its own (jwt); user NULL: nobody asks. Else why it is
+ * none of those who may come in: where one thing would do it is the bad one of those that were shown, if
+ * there is one. That may have to be found out elsewhere, and then c waits for it from here on (awaiting_is).
  */
 enum reason access_by_credential(const struct config_access *a, struct access_request *rq,
 				 struct identity *who);

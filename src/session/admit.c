@@ -76,7 +76,7 @@ static enum reason check_person(struct access_request *asks, struct identity *wh
 }
 
 /* What the endpoint asks of a client that knows how to ask. *who: as of access_by_credential. */
-static enum reason check_limits(const struct conn *c, const struct opening_request *rq,
+static enum reason check_limits(struct conn *c, const struct opening_request *rq,
 				struct access_request *asks, struct identity *who)
 {
 	enum reason r = check_places(c, rq);
@@ -192,7 +192,9 @@ static bool may_try(const struct conn *c, struct refusal *why)
 	return !access_asks(&c->endpoint->limits.access) || attempts_are_heard(c, why);
 }
 
-static void refuse_person(struct refusal *why, enum reason r, const struct access_request *asks)
+/* What is particular to it, and what else the client may send. */
+static void refuse_person(const struct conn *c, struct refusal *why, enum reason r,
+			  const struct access_request *asks)
 {
 	if (asks->why)
 		refusal_set(why, r, "%s", asks->why);
@@ -200,6 +202,12 @@ static void refuse_person(struct refusal *why, enum reason r, const struct acces
 		refusal_plain(why, r);
 	if (asks->detail)
 		refusal_explain(why, "%s", asks->detail);
+	if (c->endpoint) {
+		const struct config_access *a = &c->endpoint->limits.access;
+
+		why->bearer = a->tokens || a->jwt.rules;
+		why->basic = a->users;
+	}
 }
 
 static enum opening_step admit(struct conn *c, struct opening_request *rq, struct identity *who,
@@ -211,7 +219,7 @@ static enum opening_step admit(struct conn *c, struct opening_request *rq, struc
 	enum reason r = upgrade_check(&rq->up);
 
 	replay_forget();
-	if (!attempts_request(c, why))
+	if (!c->opening->waited && !attempts_request(c, why))
 		return OPENING_REFUSE;
 	config_route(session.config, &rq->up, &route);
 	conn_set_endpoint(c, route.endpoint);
@@ -222,6 +230,8 @@ static enum opening_step admit(struct conn *c, struct opening_request *rq, struc
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
 		r = check_limits(c, rq, &asks, who);
+	if (r != REASON_NONE && awaiting_is(c))
+		return OPENING_WAIT;
 	if (r == REASON_NONE && !behaviour_admits(c, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
@@ -230,7 +240,7 @@ static enum opening_step admit(struct conn *c, struct opening_request *rq, struc
 		r = prepare(c, route.name, who, &rq->head, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
-	refuse_person(why, r, &asks);
+	refuse_person(c, why, r, &asks);
 	return OPENING_REFUSE;
 }
 

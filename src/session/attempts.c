@@ -69,7 +69,7 @@ bool attempts_are_heard(const struct conn *c, struct refusal *why)
  */
 static bool is_failure(enum reason r)
 {
-	return r == REASON_BAD_TOKEN;
+	return r == REASON_BAD_TOKEN || r == REASON_BAD_PASSWORD;
 }
 
 void attempts_refused(const struct conn *c, enum reason r)

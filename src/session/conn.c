@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "behaviour.h"
 #include "config/config.h"
+#include "session/awaiting.h"
 #include "session/compress.h"
 #include "session/chosen.h"
 #include "session/conn_internal.h"
@@ -61,6 +62,8 @@ void conn_set_state(struct conn *c, enum conn_state to)
 	}
 	if (log_enabled(LOG_DEBUG))
 		entry_move(c, states[c->state_now].name, states[to].name);
+	if (c->state_now == CONN_ADMIT)
+		awaiting_end(c);
 	/* OPEN counts itself when it is admitted; see admit.c. */
 	if (c->state_now <= CONN_ADMIT && to > CONN_ADMIT)
 		metrics_add(&session.row->handshakes, UINT64_MAX);

@@ -5,6 +5,7 @@
  *
  *	common.c, turn.c, belongings.c	the clock; how long a turn is; what belongs to a connection
  *				and lies elsewhere
+ *	awaiting.c		which openings wait for an answer from elsewhere
  *	gap.c, chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
@@ -12,7 +13,7 @@
  *	attempts.c		how often an address asks, and fails
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
- *	jwt_holder.c, access.c		whether he may be there
+ *	jwt_holder.c, remembered.c, passwords.c, access.c	whether he may be there
  *	uncompressed.c, compress.c, output.c	frames out
  *	told.c, texts.c, unheard.c	what a client is told by us, and by settings with its values; what
  *				it says and may not
@@ -109,7 +110,7 @@ struct conn_extra {
 /* Who somebody is, and by what: a reload asks whether that still holds. */
 struct identity {
 	const char *user; /* of at most CONFIG_USER_MAX bytes */
-	uint8_t token[CONFIG_TOKEN_HASH]; /* its hash */
+	uint8_t token[CONFIG_TOKEN_HASH]; /* its hash; or that of a user's line */
 	struct jwt_kept *jwt; /* of a JSON Web Token, its own; NULL: there was none */
 };
 
@@ -130,7 +131,8 @@ enum ping_state { PING_NONE, PING_AWAITED, PING_ANSWERED };
 /*
  * Bytes that wait, and what bounds them:
  *
- *	opening->head		a request whose head is not whole: max_head
+ *	opening->head		a request whose head is not whole: max_head; or, of those that wait for
+ *				an answer, one read
  *	decoder			a message that is not whole, and its window: max_message
  *	extra->parked		one message that the bus has no space for, or is being checked, and
  *				what was not dealt with of one read
@@ -275,7 +277,10 @@ bool conn_relieve(void);
 void conn_hear_some(void);
 /* It can be written: goes on with what is unsent. */
 void conn_writable(struct conn *c);
-/* Goes on with handshakes that wait for time, with one at least. Returns whether some still do. */
+/*
+ * Goes on with handshakes that wait for time, and with openings that have an answer that they waited for,
+ * with one of each at least. Returns whether some still do.
+ */
 bool conn_shake_hands(void);
 /* Goes on with what is compressed for single connections. Returns whether there is more. */
 bool conn_compress_some(void);
@@ -313,6 +318,8 @@ void entry_fini(void);
 bool handshake_go_on(struct conn *c);
 /* Bytes of the request's head; what is behind it goes on as frames. */
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end);
+/* The answer has come for which it waited: NONE if it is to be judged again, else why it is refused. */
+void handshake_answered(struct conn *c, enum reason why);
 /* It has not come in time (HANDSHAKE_TIMEOUT), or will not be waited for (the other reasons). */
 void handshake_refuse(struct conn *c, enum reason reason);
 

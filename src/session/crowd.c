@@ -371,11 +371,13 @@ static bool is_moving(void)
 	       session.now - crowd.through.last <= LULL;
 }
 
-/* What it has said was not listened to yet; of who was refused nothing is. */
+/* What it has said was not listened to yet, or not answered; of who was refused nothing is. */
 static bool waits_for_us(struct conn *c)
 {
 	uint8_t byte;
 
+	if (c->state_now == CONN_ADMIT)
+		return true;
 	return c->state_now < CONN_OPEN && transport_peek(&c->link.transport, &byte, 1) > 0;
 }
 

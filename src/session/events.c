@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
+#include "session/awaiting.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
 #include "session/counting.h"
@@ -315,8 +316,27 @@ static void make_way(struct conn *c)
 	conn_kill(c, REASON_TOO_MANY_HANDSHAKES);
 }
 
+/* Openings that have the answer that they waited for. Returns whether some still do. */
+static bool let_in_some(void)
+{
+	enum reason why;
+	struct conn *c;
+
+	while ((c = awaiting_next(&why))) {
+		atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
+		turn_spend(TURN_OPENING);
+		handshake_answered(c, why);
+		conn_settle(c);
+		conn_read_rest(c);
+		if (turn_is_over())
+			break;
+	}
+	return awaiting_some_answered();
+}
+
 bool conn_shake_hands(void)
 {
+	const bool more = let_in_some();
 	struct conn *c;
 
 	while ((c = opening_next())) {
@@ -330,7 +350,7 @@ bool conn_shake_hands(void)
 		if (turn_is_over())
 			break;
 	}
-	return opening_some_wait();
+	return opening_some_wait() || more;
 }
 
 /* Who was in a queue when the stop came has waited for this answer. */
@@ -404,6 +424,14 @@ static void look_after(struct conn *c)
 		entry_look_again(c);
 }
 
+/* Nothing is read of who waits for an answer, not even that nobody is there any more. */
+static void look_for_peer(struct conn *c)
+{
+	turn_spend(TURN_CALL);
+	if (transport_peer_ended(&c->link.transport))
+		conn_kill(c, REASON_PEER_GONE);
+}
+
 void conn_timer(struct conn *c)
 {
 	const uint8_t state = c->state_now;
@@ -412,6 +440,8 @@ void conn_timer(struct conn *c)
 	atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
 	if (state == CONN_OPEN)
 		look_after(c);
+	else if (state == CONN_ADMIT)
+		look_for_peer(c);
 	if (c->state_now == state)
 		act(c, timer_due(c));
 	conn_settle(c);

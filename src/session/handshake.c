@@ -27,11 +27,13 @@ enum { INFLATE_SLICE = 64 * 1024 };
 
 static void respond(struct conn *c, const char *response, size_t n, enum reason reason)
 {
-	free(opening_take_head(c));
+	opening_free_head(opening_take_head(c));
 	output_cork(c);
 	output_http(c, response, n);
 	conn_end(c, 0, reason, "", 0);
 	output_uncork(c);
+	/* who has waited in ADMIT was not read from */
+	conn_update_interest(c);
 }
 
 /* up->path: what was asked for, "" where that is not known. An endpoint's stands for itself. */
@@ -108,6 +110,9 @@ void handshake_refuse(struct conn *c, enum reason reason)
 	};
 	struct refusal why;
 
+	/* it has come, and it was us who had no answer */
+	if (c->state_now == CONN_ADMIT && reason == REASON_HANDSHAKE_TIMEOUT)
+		reason = REASON_BUSY;
 	if (c->state_now >= CONN_UPGRADE) {
 		refuse_head(c, reason);
 		return;
@@ -212,23 +217,61 @@ static void open_and_read(struct conn *c, struct opening_request *rq)
 	if (rq->rest < rq->end)
 		frames_take(c, rq->rest, rq->end);
 	output_uncork(c);
-	if (head)
-		free(head);
+	opening_free_head(head);
 }
 
-static void take_request(struct conn *c, struct opening_request *rq)
+/* Its request is kept, and it is not read from: what comes next is the answer, or its end. */
+static void let_wait(struct conn *c, const uint8_t *p, const struct opening_request *rq)
+{
+	if (!opening_keep(c, p, rq)) {
+		conn_kill(c, REASON_NO_MEMORY);
+		return;
+	}
+	c->opening->waited = true;
+	conn_update_interest(c);
+	timer_update(c);
+}
+
+/* p: where the request begins. */
+static void admit(struct conn *c, const uint8_t *p, struct opening_request *rq)
 {
 	struct refusal why;
 
+	switch (opening_admit(c, rq, &why)) {
+	case OPENING_GO:
+		open_and_read(c, rq);
+		break;
+	case OPENING_WAIT:
+		let_wait(c, p, rq);
+		break;
+	default:
+		answer_refusal(c, &why, &rq->up);
+		break;
+	}
+}
+
+static void take_request(struct conn *c, const uint8_t *p, struct opening_request *rq)
+{
 	if (is_health(rq->up.path)) {
 		take_health_check(c, &rq->up);
 		return;
 	}
 	conn_set_state(c, CONN_ADMIT);
-	if (opening_admit(c, rq, &why) == OPENING_GO)
-		open_and_read(c, rq);
+	admit(c, p, rq);
+}
+
+void handshake_answered(struct conn *c, enum reason reason)
+{
+	struct opening_request rq;
+	struct refusal why;
+
+	if (reason != REASON_NONE)
+		refuse_head(c, reason);
+	else if (opening_read_again(c, &rq, &why) == OPENING_GO)
+		admit(c, NULL, &rq);
 	else
-		answer_refusal(c, &why, &rq->up);
+		answer_refusal(c, &why, &rq.up);
+	conn_update_interest(c);
 }
 
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
@@ -240,7 +283,7 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 	case OPENING_WAIT:
 		break;
 	case OPENING_GO:
-		take_request(c, &rq);
+		take_request(c, p, &rq);
 		break;
 	case OPENING_REFUSE:
 		answer_refusal(c, &why, &rq.up);

@@ -72,13 +72,13 @@ void opening_end(struct conn *c)
 
 	if (!o)
 		return;
+	awaiting_end(c);
 	crowd_leave(c);
 	opening_wait_no_more(o);
 	listener_unref(o->listener);
 	if (o->proxy)
 		free(o->proxy);
-	if (o->head)
-		free(o->head);
+	opening_free_head(o->head);
 	give_back(o);
 	c->opening = NULL;
 }
@@ -170,6 +170,25 @@ static bool gather(struct opening *o, const void *p, size_t n)
 	return true;
 }
 
+/* There may be a password in it. */
+void opening_free_head(struct opening_head *head)
+{
+	if (!head)
+		return;
+	explicit_bzero(head->bytes, head->len);
+	free(head);
+}
+
+bool opening_keep(struct conn *c, const uint8_t *p, const struct opening_request *rq)
+{
+	struct opening *o = c->opening;
+
+	if (!o->head && !gather(o, p, (size_t)(rq->end - p)))
+		return false;
+	o->head->progress = (struct http_progress){ 0 };
+	return true;
+}
+
 struct opening_head *opening_take_head(struct conn *c)
 {
 	struct opening_head *head = c->opening->head;
@@ -215,6 +234,35 @@ static enum opening_step wait_for_head(struct conn *c, const uint8_t *p, size_t 
 	return OPENING_WAIT;
 }
 
+/* What is known of a head that lies from p to its rest. */
+static enum opening_step understand(struct opening_request *rq, const uint8_t *p,
+				    struct refusal *why)
+{
+	if (upgrade_parse(&rq->head, &rq->up, why) == 0)
+		return OPENING_GO;
+	if (!*rq->up.path)
+		upgrade_peek((const char *)p, (size_t)(rq->end - p), &rq->up);
+	return OPENING_REFUSE;
+}
+
+enum opening_step opening_read_again(struct conn *c, struct opening_request *rq,
+				     struct refusal *why)
+{
+	struct opening_head *head = c->opening->head;
+	struct http_progress progress = { 0 };
+	ssize_t n;
+
+	*rq->up.path = '\0';
+	n = http_parse_head(head->bytes, head->len, head->len, &progress, &rq->head);
+	if (n <= 0) {
+		*why = rq->head.why;
+		return OPENING_REFUSE;
+	}
+	rq->rest = (uint8_t *)head->bytes + n;
+	rq->end = (uint8_t *)head->bytes + head->len;
+	return understand(rq, (const uint8_t *)head->bytes, why);
+}
+
 enum opening_step opening_read_head(struct conn *c, uint8_t *p, uint8_t *end,
 				    struct opening_request *rq, struct refusal *why)
 {
@@ -234,17 +282,14 @@ enum opening_step opening_read_head(struct conn *c, uint8_t *p, uint8_t *end,
 			    &progress, &rq->head);
 	if (n == HTTP_MORE)
 		return wait_for_head(c, p, (size_t)(end - p), &progress, &rq->head, why);
+	rq->end = end;
 	if (n > 0) {
 		rq->rest = p + n;
-		rq->end = end;
 		client_by_request(c, &rq->head);
-		if (upgrade_parse(&rq->head, &rq->up, why) == 0)
-			return OPENING_GO;
-	} else {
-		*why = rq->head.why;
+		return understand(rq, p, why);
 	}
-	if (!*rq->up.path)
-		upgrade_peek((const char *)p, (size_t)(end - p), &rq->up);
+	*why = rq->head.why;
+	upgrade_peek((const char *)p, (size_t)(end - p), &rq->up);
 	return OPENING_REFUSE;
 }
 

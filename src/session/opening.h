@@ -15,7 +15,9 @@
 
 #include "proto/http.h"
 #include "proto/upgrade.h"
+#include "session/awaiting.h"
 #include "session/crowd.h"
+#include "session/passwords.h"
 #include "session/turn_counters.h"
 
 struct conn;
@@ -23,13 +25,13 @@ struct listener;
 struct proxy_reader;
 
 enum opening_step {
-	OPENING_WAIT, /* for more bytes, or until some can be sent */
+	OPENING_WAIT, /* for more bytes, until some can be sent, or for an answer (awaiting.h) */
 	OPENING_GO, /* on to the next state */
 	OPENING_REFUSE, /* for the reason in *why */
 	OPENING_GONE, /* the peer, or the memory; the reason says which, and nobody is answered */
 };
 
-/* A request head that has not come whole. */
+/* A request head that has not come whole, or is to be judged once more. */
 struct opening_head {
 	size_t len, size;
 	struct http_progress progress;
@@ -39,10 +41,14 @@ struct opening_head {
 struct opening {
 	struct listener *listener; /* that it came in by: a reference */
 	struct proxy_reader *proxy; /* of a PROXY header that has not come whole; NULL: none */
-	struct opening_head *head; /* NULL: nothing has come of it, or all */
+	struct opening_head
+		*head; /* NULL: nothing has come of it, or all; with what is behind it */
 	int64_t began; /* microseconds of the monotonic clock: when it was accepted */
+	bool waited; /* its request has been judged, and is again with the answer that it waits for */
 	bool nameless; /* a PROXY header came that names no IP address */
 	struct crowd_place place;
+	struct awaited awaited;
+	struct claim claim;
 	struct conn *waiting; /* its connection, while that waits for time; NULL: it does not */
 	TAILQ_ENTRY(opening) entry; /* among those that wait so */
 	struct turn_wait wait;
@@ -84,8 +90,17 @@ void opening_wait_no_more(struct opening *o);
  */
 enum opening_step opening_read_head(struct conn *c, uint8_t *p, uint8_t *end,
 				    struct opening_request *rq, struct refusal *why);
-/* The head as it was gathered is the caller's from here on, to be freed; NULL: it was not. */
+/* The same of one that was kept while c waited. REFUSE: that cannot be, for it was good. */
+enum opening_step opening_read_again(struct conn *c, struct opening_request *rq,
+				     struct refusal *why);
+/*
+ * Keeps the request in the opening, with what is behind it, if it is not there yet; p: as of
+ * opening_read_head. False: no memory.
+ */
+bool opening_keep(struct conn *c, const uint8_t *p, const struct opening_request *rq);
+/* The head as it was gathered is the caller's from here on, to be freed so; NULL: it was not. */
 struct opening_head *opening_take_head(struct conn *c);
+void opening_free_head(struct opening_head *head);
 /* Its endpoint is where that leads in the configuration of now, or none. */
 void opening_route(struct conn *c, const struct upgrade *up);
 

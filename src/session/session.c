@@ -21,6 +21,7 @@
 #include "session/crowd.h"
 #include "session/drain.h"
 #include "session/opening.h"
+#include "session/passwords.h"
 #include "session/quota.h"
 #include "session/registry.h"
 #include "session/replay.h"
@@ -86,6 +87,7 @@ void session_fini(void)
 	delivery_fini();
 	replay_fini();
 	output_fini();
+	passwords_fini();
 	opening_fini();
 	crowd_fini();
 	compress_fini();
@@ -108,7 +110,7 @@ static void note(enum activity activity)
  */
 static bool is_to_be_moved(struct conn *c)
 {
-	return (c->state_now == CONN_OPEN || c->state_now == CONN_UPGRADE) && c->endpoint &&
+	return c->state_now >= CONN_UPGRADE && c->state_now <= CONN_OPEN && c->endpoint &&
 	       c->endpoint->config != session.config &&
 	       leaving_mark(LEAVING_REMOVED, c) != session.config->generation;
 }
@@ -481,6 +483,7 @@ void session_tick(void)
 	block_tick();
 	session.chores = true;
 	entry_tick();
+	passwords_tick();
 	drain_tick();
 	announcing_tick();
 	if (retires_again && atomic_load(&session.row->open) > 0)

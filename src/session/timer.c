@@ -14,13 +14,14 @@
  */
 #include "base/metrics.h"
 #include "config/config.h"
+#include "session/awaiting.h"
 #include "session/conn_internal.h"
 #include "session/session.h"
 #include "session/turn.h"
 
 TAILQ_HEAD(conn_list, conn);
 
-enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600, ENTRY_LOOK = 1000 };
+enum { WHEEL_SIZE = 512, LOOK_AGAIN = 600, ENTRY_LOOK = 1000, PEER_LOOK = 200 };
 
 static struct conn_list wheel[WHEEL_SIZE];
 
@@ -200,10 +201,18 @@ static uint32_t close_deadline(const struct conn *c)
 	return c->mark + timer_ticks(limits_of(c)->close_timeout);
 }
 
+/* Who waits for an answer is not read from: whether he is still there is to be looked at. */
+static uint32_t opening_deadline(const struct conn *c)
+{
+	const uint32_t end = handshake_deadline(c);
+
+	return awaiting_is(c) ? earlier(end, session.now + timer_ticks(PEER_LOOK)) : end;
+}
+
 static uint32_t deadline_of(const struct conn *c)
 {
 	if (c->state_now < CONN_OPEN)
-		return handshake_deadline(c);
+		return opening_deadline(c);
 	return c->state_now == CONN_OPEN ? open_deadline(c) : close_deadline(c);
 }
 

@@ -236,7 +236,7 @@ def test_in_a_text_where_nobody_is_known(daemon):
     is_wrong(daemon, {"access": {"tokens": ""}, "endpoints": [
         {"path": "/ws", "behaviour": "echo", "prefix": "{user}: "}]},
              r'"prefix" has ".user.", and who the user of a connection is nobody knows unless '
-             r'"access" asks for it \("tokens", "jwt", "client_certificates"\), or "path" has a placeholder')
+             r'"access" asks for it \("tokens", "jwt", "users", "client_certificates"\), or "path" has a placeholder')
 
 
 def test_of_a_behaviour_s_line(guarded):

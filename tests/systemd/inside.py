@@ -519,7 +519,7 @@ def it_leaves_no_core_and_starts_no_program():
         assert sorted(within(pid, put_program, *mine)) == sorted(mine)
         assert within(pid, can_execute, "/bin/sh", "/usr/bin/true", *mine, "/usr/sbin/ignyxd") == \
             ["/usr/sbin/ignyxd"]
-    assert shown("TasksMax") == "256"
+    assert shown("TasksMax") == "512"
     sh("systemctl", "reload", UNIT)
 
 

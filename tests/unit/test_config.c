@@ -660,7 +660,8 @@ static void check_row(const char *scope, const struct config_key *k, void *arg)
 					    "read_group", "tokens",       "listen",
 					    "access",     "origins",      "networks",
 					    "allow",      "deny",         "client_certificates",
-					    "hosts",      "jwt",          NULL };
+					    "hosts",      "jwt",          "users",
+					    NULL };
 	/* names that others have as well, with a preset or without one */
 	static const char *const none_of_jwt[] = { "keys",     "key",      "algorithms", "issuer",
 						   "audience", "required", "publish",    NULL };
@@ -695,10 +696,10 @@ static void test_tables(void **state)
 	(void)state;
 	config_each_key(test_behaviours, check_row, &rows);
 	/*
-	 * admin has 8, its listeners 3 with those of tls; the limits are 22, the 8 of compression, the 8
+	 * admin has 8, its listeners 3 with those of tls; the limits are 22, the 8 of compression, the 9
 	 * of access and the 10 of its jwt; a listener's 12, 10 of tls, and 2; rooms have 14
 	 */
-	assert_int_equal(rows, 24 + 8 + 15 + 48 + 24 + 5 + 48 + 10 + 14);
+	assert_int_equal(rows, 24 + 8 + 15 + 49 + 24 + 5 + 49 + 10 + 14);
 }
 
 /* --- anything at all --- */

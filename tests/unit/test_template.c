@@ -309,6 +309,7 @@ static void test_errors(void **state)
 		"path = \"/chat/{name}\"; behaviour = \"echo\"; prefix = \"{user}: \";",
 		"3: endpoint \"/chat/{name}\": \"prefix\" has \"{user}\", and who the user of a "
 		"connection is nobody knows unless \"access\" asks for it (\"tokens\", \"jwt\", "
+		"\"users\", "
 		"\"client_certificates\"), or \"path\" has a placeholder \"{user}\"; "
 		"\"{{user}\" writes it as it is\n");
 	/* of a path that is wrong nobody knows what it has */
