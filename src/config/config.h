@@ -160,6 +160,7 @@ struct config_limits {
 	int64_t max_age; /* ms of what waits, 0: any; with the last two of these */
 	int64_t rate; /* of messages of one client, as of struct rate_size */
 	int64_t burst; /* as of rate_size_of */
+	int64_t bandwidth; /* bytes of its messages in a second; 0: any number */
 	int over_rate; /* enum config_over_rate */
 	/* ms; 0: off */
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
@@ -300,6 +301,7 @@ struct config_endpoint {
 	int64_t max_connections, max_connections_per_address, max_connections_per_user;
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
+	bool rated; /* what they say, by rate or bandwidth */
 	bool looks; /* at what they say: for a rate, a request, JSON; not for a plain echo */
 	bool reads_json; /* texts go to the behaviour's json, as that says */
 	struct config_room room; /* the presets where it has none */

@@ -276,6 +276,21 @@ static void check_rate(struct config_report *r, struct config_endpoint *e, const
 			key);
 }
 
+/* The same, for as long as the longest message takes to be paid for. */
+static void check_bandwidth(struct config_report *r, const struct config_limits *l)
+{
+	const int64_t longest = SLOWEST_DELAY / 1000000000;
+
+	if (l->bandwidth > 0 && l->over_rate == OVER_RATE_DELAY &&
+	    l->max_message / l->bandwidth > longest)
+		report_warning(
+			r, r->group,
+			"behind a message of \"max_message\" a client is not read from for more "
+			"than "
+			"a minute, as \"bandwidth\" has it: better lower \"max_message\", or set "
+			"\"over_rate\" to \"drop\" or \"close\"");
+}
+
 static void resolve_rates(struct config_report *r, struct config_endpoint *e)
 {
 	const struct config_limits *l = &e->limits;
@@ -284,6 +299,7 @@ static void resolve_rates(struct config_report *r, struct config_endpoint *e)
 	e->room_rate = size_of(l, e->has_room ? e->room.room_rate : 0, 0);
 	check_rate(r, e, "rate", e->rate.every);
 	check_rate(r, e, "room_rate", e->room_rate.every);
+	check_bandwidth(r, l);
 }
 
 /* What is dropped for its age is the oldest. */
@@ -364,8 +380,8 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 	limits_check(r, &e->limits);
 	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
-	e->looks = e->has_room || e->limits.rate > 0 ||
-		   (e->behaviour != NULL && e->behaviour->json != NULL);
+	e->rated = e->limits.rate > 0 || e->limits.bandwidth > 0;
+	e->looks = e->has_room || e->rated || (e->behaviour != NULL && e->behaviour->json != NULL);
 	if (e->behaviour != NULL) {
 		parse_opts(r, e);
 		wording_check(r, e);

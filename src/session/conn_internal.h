@@ -47,6 +47,7 @@
 
 #include "base/bucket.h"
 #include "base/buffer.h"
+#include "base/debt.h"
 #include "base/log.h"
 #include "base/rate.h"
 #include "base/reason.h"
@@ -97,7 +98,8 @@ struct conn_extra {
 	struct net_peer proxy; /* who speaks for the client, family 0: nobody */
 	char *client; /* who it is by its certificate; NULL: it has shown none */
 	uint64_t dropped; /* messages (slow_consumer) */
-	struct rate rate; /* of its messages */
+	struct rate rate; /* of its messages, */
+	struct debt debt; /* and of their bytes (bandwidth) */
 	uint64_t unheard; /* messages of its own that were not taken */
 	uint8_t counted; /* bits, see quota.c */
 	struct counted_as counted_as; /* where any is set */

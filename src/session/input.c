@@ -156,13 +156,22 @@ static __attribute__((noinline)) enum input_event check_text(struct conn *c, str
 
 /* --- the rate --- */
 
-/* Nanoseconds until c may say one more; 0: it does now. */
-static int64_t ahead_of_rate(struct conn *c)
+/* Nanoseconds until c may say one more, of so many bytes; 0: it does now. */
+static int64_t ahead_of_rate(struct conn *c, size_t len)
 {
-	const struct rate_size *size = &c->endpoint->rate;
+	const int64_t bandwidth = c->endpoint->limits.bandwidth;
+	int64_t ns = 0;
 
 	/* Without memory to count in it is not held up. */
-	return conn_need_extra(c) ? rate_take(&c->extra->rate, size, turn_time()) : 0;
+	if (!conn_need_extra(c))
+		return 0;
+	if (bandwidth > 0)
+		ns = debt_wait(&c->extra->debt, bandwidth, turn_time());
+	if (ns == 0)
+		ns = rate_take(&c->extra->rate, &c->endpoint->rate, turn_time());
+	if (ns == 0 && bandwidth > 0)
+		debt_add(&c->extra->debt, (int64_t)len);
+	return ns;
 }
 
 /* With which tick so many nanoseconds are over; never 0, which stands for none. */
@@ -210,7 +219,7 @@ static enum input_event over_rate(struct conn *c, const struct ws_message *m, in
 static enum input_event try_again(struct conn *c, struct verdict *v)
 {
 	struct conn_text *t = park_text_of(c);
-	int64_t ns = c->endpoint->rate.every ? ahead_of_rate(c) : 0;
+	int64_t ns = c->endpoint->rated ? ahead_of_rate(c, t->bytes.len) : 0;
 	struct ws_message m;
 
 	c->last_data = session.now;
@@ -242,7 +251,7 @@ static enum input_event go_on_with_text(struct conn *c, struct verdict *v)
 static __attribute__((noinline)) enum input_event take(struct conn *c, const struct ws_message *m,
 						       struct verdict *v)
 {
-	int64_t ns = c->endpoint->rate.every != 0 ? ahead_of_rate(c) : 0;
+	int64_t ns = c->endpoint->rated ? ahead_of_rate(c, m->len) : 0;
 
 	if (ns > 0)
 		return over_rate(c, m, ns, v);

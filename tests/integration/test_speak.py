@@ -182,7 +182,7 @@ def test_what_is_over_the_rate_is_dropped(daemon):
         a.send(frame(PING, b"still there"))
         assert [a.text() for _ in range(3)] == ["0", "1", "2"]
         assert a.frame() == (0x80 | PONG, b"still there")
-        d.log_contains("not taking messages of /ws .*: more messages came than rate or room_rate allows "
+        d.log_contains("not taking messages of /ws .*: more came than rate, bandwidth or room_rate allows "
                        "event=conn-unheard .* reason=rate-limited")
         assert limited(d) == 7
 
@@ -199,6 +199,57 @@ def test_who_is_over_the_rate_is_closed(daemon):
     with Raw(d.address) as a:
         a.upgrade("/chat", behind=b"".join(text(str(i)) for i in range(10)))
         assert [a.text() for _ in range(10)] == [str(i) for i in range(10)]
+
+
+def test_bandwidth_delays(daemon):
+    """As many bytes as that in a second, in their order; a request of the room's counts, too."""
+    d = daemon({"workers": 1, "endpoints": [echo(bandwidth="1K")]})
+    with Raw(d.address) as a, Raw(d.address) as b:
+        a.upgrade()
+        b.upgrade()
+        begin = time.monotonic()
+        a.send(*(text(f"{i:0256}") for i in range(8)))
+        assert [a.text() for _ in range(4)] == [f"{i:0256}" for i in range(4)]
+        b.send(text("meanwhile"))
+        assert b.text() == "meanwhile"
+        assert [a.text() for _ in range(4)] == [f"{i:0256}" for i in range(4, 8)]
+        # 2 KiB less the second's that came at once
+        assert time.monotonic() - begin > 0.7
+        assert limited(d) > 0
+
+
+def test_bandwidth_drops_and_closes(daemon):
+    """One that is longer than all a second has passes, and then nothing does for hours."""
+    long = "x" * 60000
+    d = daemon({"workers": 1, "bandwidth": "2", "over_rate": "drop", "endpoints": [
+        echo(), room(), echo(path="/close", over_rate="close"), echo(path="/free", bandwidth="0")]})
+    with Raw(d.address) as a:
+        a.upgrade(behind=text(long) + text("1") + text("2"))
+        a.send(frame(PING, b"still there"))
+        assert a.text() == long
+        assert a.frame() == (0x80 | PONG, b"still there")
+        assert limited(d) == 2
+    with Raw(d.address) as a:
+        a.upgrade("/close", behind=text(long) + text("1"))
+        assert a.text() == long
+        a.closed(1008, "rate-limited")
+    with Raw(d.address) as a:
+        a.upgrade("/free", behind=b"".join(text(long) for _ in range(4)))
+        assert [a.text() for _ in range(4)] == [long] * 4
+        # a reload applies it to who is there, and lifts it
+        d.change(bandwidth="2", endpoints=[echo(), echo(path="/free", over_rate="drop")])
+        d.reload()
+        a.send(text(long), text("no"), frame(PING, b"1"))
+        assert a.text() == long and a.frame() == (0x80 | PONG, b"1")
+        d.change(endpoints=[echo(path="/free", bandwidth="1G")])
+        d.reload()
+        a.send(text("yes"))
+        assert a.text() == "yes"
+
+
+def test_a_bandwidth_below_messages_is_a_warning(daemon):
+    d = daemon({"bandwidth": "1K", "endpoints": [echo()]})
+    d.log_contains(r'behind a message of "max_message" a client is not read from for more than a minute')
 
 
 def test_a_slow_delay_is_a_warning(daemon):
