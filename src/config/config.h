@@ -327,6 +327,7 @@ struct config {
 	int64_t bus_lag; /* for bus_limits.lag: with CONFIG_ENTRY_SPACE added, at most bus_size / 4 */
 	int64_t max_rooms;
 	int64_t max_connections, max_handshakes; /* resolved; the latter of each worker */
+	int64_t address_prefix_ipv4, address_prefix_ipv6; /* bits of what counts as one address */
 	/* over all endpoints; 0: any number */
 	int64_t max_connections_per_address, max_connections_per_user;
 	/* Of one address, over all workers; as of value_times_size; resolved */

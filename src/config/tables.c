@@ -316,6 +316,8 @@ static const struct config_key top_keys[] = {
 		MEANT(max_connections)),
 	WRITTEN(max_handshakes, .type = CONFIG_INT, .preset = "0", .max = INT32_MAX,
 		MEANT(max_handshakes)),
+	GLOBAL(address_prefix_ipv4, .type = CONFIG_INT, .preset = "32", .min = 1, .max = 32),
+	GLOBAL(address_prefix_ipv6, .type = CONFIG_INT, .preset = "64", .min = 1, .max = 128),
 	GLOBAL(max_connections_per_address, TALLIED),
 	GLOBAL(max_connections_per_user, TALLIED),
 	GLOBAL(connection_rate_per_address, .type = CONFIG_TIMES, .preset = "0"),

@@ -27,8 +27,8 @@ struct net_peer net_peer_of(uint8_t family, const uint8_t *address, uint16_t por
 void net_peer_set(struct net_peer *p, const struct sockaddr_storage *sa, int fd);
 
 /*
- * What limits count as one address, as a number: an IPv4 address, or the /64 of an IPv6 one, of
- * which one host has as many as it likes. p has an IP address.
+ * One that is not to be told from its neighbours, as a number: an IPv4 address, or the /64 of an IPv6
+ * one, of which one host has as many as it likes. p has an IP address.
  */
 uint64_t net_peer_network(const struct net_peer *p);
 

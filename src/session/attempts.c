@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "proto/refusal.h"
 #include "session/conn_internal.h"
+#include "session/network.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -24,7 +25,7 @@ enum what { REQUESTS = 1, FAILURES, PENALTY };
 
 static struct meters_key key_of(const struct conn *c, enum what what)
 {
-	return (struct meters_key){ { net_peer_network(&c->peer), what } };
+	return (struct meters_key){ { network_of(&c->peer), what } };
 }
 
 static bool refuse(struct refusal *why, enum reason reason, int64_t ns)

@@ -6,6 +6,7 @@
  *	common.c, turn.c, belongings.c	the clock; how long a turn is; what belongs to a connection
  *				and lies elsewhere
  *	awaiting.c		which openings wait for an answer from elsewhere
+ *	network.c		what limits count as one address
  *	gap.c, chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are

@@ -22,6 +22,7 @@
 #include "proto/forwarded.h"
 #include "session/conn_internal.h"
 #include "session/listener.h"
+#include "session/network.h"
 #include "session/opening.h"
 #include "session/session.h"
 
@@ -38,7 +39,7 @@ TAILQ_HEAD(places, crowd_place);
 struct crowd_address {
 	struct places places;
 	struct crowd_address *next; /* in its chain, or of those that are free */
-	uint64_t name; /* see net_peer_network */
+	uint64_t name; /* see network_of */
 	uint32_t count; /* of places */
 	uint32_t at; /* in the heap */
 	bool hashed; /* else nobody's, and cannot be found */
@@ -238,7 +239,7 @@ static struct crowd_address *new_address(const struct net_peer *peer, struct cro
 	TAILQ_INIT(&a->places);
 	TAILQ_INSERT_TAIL(&a->places, p, entry);
 	if (peer) {
-		a->name = net_peer_network(peer);
+		a->name = network_of(peer);
 		hash(a);
 	}
 	heap_add(a);
@@ -261,7 +262,7 @@ static bool sort_in(struct crowd_place *p)
 
 	if (crowd.addresses == crowd.size && !grow())
 		return false;
-	a = peer ? find(net_peer_network(peer)) : NULL;
+	a = peer ? find(network_of(peer)) : NULL;
 	p->address = a ? join(a, p) : new_address(peer, p);
 	return p->address != NULL;
 }

@@ -28,7 +28,7 @@ struct crowd_place {
 };
 
 /*
- * Puts c in, by its opening. It counts as its peer's, IPv6 by its /64. As long as that is somebody
+ * Puts c in, by its opening. It counts as its peer's (network.h). As long as that is somebody
  * who may speak for others, it counts as nobody's, which is an address of its own: who speaks for
  * many has many, with good reason.
  */

@@ -16,6 +16,7 @@
 #include "base/tally.h"
 #include "config/config.h"
 #include "session/conn_internal.h"
+#include "session/network.h"
 #include "session/session.h"
 
 /* --- whose a connection is --- */
@@ -126,7 +127,7 @@ static struct tally_key key_of(const struct conn *c, int which, const struct cou
 
 static struct counted_as names_of(const struct conn *c)
 {
-	return (struct counted_as){ .network = has_address(c) ? net_peer_network(&c->peer) : 0,
+	return (struct counted_as){ .network = has_address(c) ? network_of(&c->peer) : 0,
 				    .endpoint = c->endpoint->key };
 }
 

@@ -182,6 +182,33 @@ def test_behind_proxy(daemon):
     end(kept)
 
 
+@way.directly("it sends PROXY headers itself")
+@way.in_the_clear("it sends PROXY headers itself")
+def test_prefixes(daemon):
+    """What is one address is said by the settings, for all limits; a reload counts anew who is there."""
+    d = daemon({"workers": 2, "max_connections_per_address": 2, "address_prefix_ipv4": 24,
+                "address_prefix_ipv6": 48,
+                "listen": [{**LOCAL, "proxy_protocol": True, "trusted": ["127.0.0.1"]}]})
+    kept = []
+
+    def of(client):
+        return proxied(d, kept, client, *(("2001:db8::2", 6) if ":" in client else ()))
+
+    assert [of(f"192.0.2.{n}") for n in range(1, 4)] == [101, 101, 429]
+    assert of("192.0.3.1") == 101
+    assert [of(f"2001:db8:0:{n}::1") for n in range(3)] == [101, 101, 429]
+    d.change(address_prefix_ipv4=32, address_prefix_ipv6=128)
+    d.reload()
+    d.log_contains("setting address_prefix_ipv6 48 -> 128")
+    assert [of("192.0.2.1") for _ in range(2)] == [101, 429]
+    assert [of("2001:db8:0:1::1") for _ in range(2)] == [101, 429]
+    assert [of("2001:db8:0:1::2") for _ in range(3)] == [101, 101, 429]
+    d.change(address_prefix_ipv4=8)
+    d.reload()
+    assert of("192.200.0.1") == 429
+    end(kept)
+
+
 @way.directly("HAProxy names no client by a header")
 def test_forwarded(daemon):
     d = daemon({"workers": 2, "max_connections_per_address": 2, "listen": [

@@ -699,7 +699,7 @@ static void test_tables(void **state)
 	 * admin has 8, its listeners 3 with those of tls; the limits are 23, the 8 of compression, the 9
 	 * of access and the 10 of its jwt; a listener's 12, 10 of tls, and 2; rooms have 14
 	 */
-	assert_int_equal(rows, 24 + 8 + 15 + 50 + 24 + 5 + 50 + 10 + 14);
+	assert_int_equal(rows, 26 + 8 + 15 + 50 + 24 + 5 + 50 + 10 + 14);
 }
 
 /* --- anything at all --- */

@@ -211,6 +211,76 @@ static void test_unix_sockets(void **state)
 	leave(0, 4);
 }
 
+/* --- what is one address --- */
+
+/* Of 2001:db8::, with these two bytes in the middle and one at the end. */
+static int ask_as(struct client *c, uint8_t at_5, uint8_t at_7, uint8_t last)
+{
+	const uint8_t address[16] = { 0x20, 1, 0xd, 0xb8, 0, at_5, 0, at_7, [15] = last };
+	const struct net_peer peer = net_peer_of(AF_INET6, address, 4711);
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	*c = (struct client){ .fd = fds[0] };
+	session_accept(fds[1], &peer, worker.listener);
+	say(c, B);
+	assert_begins(c, "HTTP/1.1 ");
+	return atoi((char *)c->got + 9);
+}
+
+static void check_refused_as(uint8_t at_5, uint8_t at_7, uint8_t last)
+{
+	assert_int_equal(ask_as(&k, at_5, at_7, last), 429);
+	disconnect(&k);
+}
+
+#define ONE "max_connections_per_address = 1;\n"
+
+static void test_prefixes(void **state)
+{
+	(void)state;
+	reload(ONE ENDPOINTS(""));
+	assert_int_equal(ask_as(&clients[0], 0, 0, 1), 101);
+	check_refused_as(0, 0, 2);
+	assert_int_equal(ask_as(&clients[1], 0, 1, 1), 101);
+	/* longer than what fits in a number */
+	reload(ONE "address_prefix_ipv6 = 128;\n" ENDPOINTS(""));
+	check_refused_as(0, 0, 1);
+	check_refused_as(0, 1, 1);
+	assert_int_equal(ask_as(&clients[2], 0, 0, 2), 101);
+	check_refused_as(0, 0, 2);
+	/* both of the /48 count for one now; the rest of its first byte does not matter */
+	reload(ONE "address_prefix_ipv6 = 44;\n" ENDPOINTS(""));
+	check_refused_as(0, 9, 9);
+	check_refused_as(0xf, 0, 1);
+	assert_int_equal(ask_as(&clients[3], 0x10, 0, 1), 101);
+	leave(0, 1);
+	check_refused_as(0, 9, 9);
+	leave(2, 2);
+	assert_int_equal(ask_as(&clients[0], 0, 9, 9), 101);
+	/* IPv4 has its own */
+	assert_int_equal(ask(&clients[1], B), 101);
+	check_refused(B);
+	reload(ENDPOINTS(""));
+	assert_int_equal(tally_places_taken(worker.tally), 0);
+	leave(0, 1);
+	leave(3, 3);
+}
+
+static void test_prefix_of_ipv4(void **state)
+{
+	(void)state;
+	reload("max_connections_per_address = 2; address_prefix_ipv4 = 23;\n" ENDPOINTS(""));
+	/* 192.0.2.1 and what another worker has of 192.0.3.0 */
+	tally_use(worker.tally, OTHER_SLOT);
+	assert_true(tally_add(worker.tally, &(struct tally_key){ { 0xffffffffc0000200, 0 } }));
+	tally_use(worker.tally, WORKER_SLOT);
+	assert_int_equal(ask(&clients[0], B), 101);
+	check_refused(B);
+	leave(0, 0);
+	tally_clear_slot(worker.tally, OTHER_SLOT);
+}
+
 /* No place in the table: who comes is let in, and not counted, and so is who is there already. */
 static void test_full(void **state)
 {
@@ -400,6 +470,8 @@ int main(void)
 		TEST(begin, test_reloads),
 		TEST(begin, test_reload_while_it_ends),
 		TEST(begin, test_unix_sockets),
+		TEST(begin, test_prefixes),
+		TEST(begin, test_prefix_of_ipv4),
 		TEST(begin, test_full),
 		TEST(begin_with_users, test_users),
 		TEST(begin_with_users, test_users_and_reloads),
