@@ -124,6 +124,10 @@ enum config_satisfy { SATISFY_ALL, SATISFY_ANY };
 
 struct jwt_rules;
 
+/* With the token behind it, never agreed on; and what is, beside it, where nothing else is. */
+#define CONFIG_BEARER_PREFIX "bearer."
+#define CONFIG_BEARER_SUBPROTOCOL "ignyx.bearer"
+
 /* Tokens that somebody else signs (RFC 7519). */
 struct config_jwt {
 	char *keys_file, *key_file; /* of a set, of one key; of the two one is NULL */
@@ -134,6 +138,8 @@ struct config_jwt {
 	bool require_exp;
 	struct config_template required, publish; /* as JSON, to be shown and compared */
 	char *user; /* the claim that names who it is */
+	char *cookie, *query; /* names of others that may have it; NULL: none */
+	bool subprotocol; /* one of CONFIG_BEARER_PREFIX may have it */
 	const struct jwt_rules
 		*rules; /* what came of it, the snapshot's; NULL: none is asked for */
 };

@@ -167,6 +167,51 @@ static void check_algorithms(struct config_report *r, const struct config_jwt *j
 			   "has none that goes with any key: nobody could connect");
 }
 
+/* --- where a token may be --- */
+
+static void check_name(struct config_report *r, const char *key, const char *name)
+{
+	bool good = true;
+
+	for (const char *p = name; p != NULL && *p != '\0'; p++)
+		good = good && http_is_token_char((unsigned char)*p) && *p != '%' && *p != '&';
+	if (!good)
+		config_report_error(
+			r, key, "must be a name without spaces and separators, not \"%s\"", name);
+}
+
+/* What a room is asked for has names as well. */
+static void check_places(struct config_report *r, const struct config_jwt *j)
+{
+	check_name(r, "cookie", j->cookie);
+	check_name(r, "query", j->query);
+	if (j->query != NULL && (strcmp(j->query, "since") == 0 || strcmp(j->query, "replay") == 0))
+		config_report_error(r, "query",
+				    "must not be \"since\" or \"replay\", which ask for "
+				    "what a room keeps");
+}
+
+static bool says_origins(const struct config_report *r)
+{
+	config_setting_t *group = (config_setting_t *)r->group;
+
+	return config_setting_get_member(group, "allowed_origins") != NULL ||
+	       config_setting_lookup(group, "access.origins") != NULL;
+}
+
+/* A browser sends a cookie with whatever page asks for the endpoint. */
+static void check_cookie(struct config_report *r, const struct config_limits *l)
+{
+	if (l->access.jwt.cookie != NULL && l->access.origins == NULL &&
+	    l->allowed_origins == NULL && !says_origins(r) && !says_origins(&r->parse->top))
+		config_report_error(r, "access",
+				    "has a \"jwt\" with \"cookie\", which browsers send for any "
+				    "page of any site: "
+				    "set \"origins\" to those that may connect, or to ( \"*\" ) if "
+				    "all are meant "
+				    "to");
+}
+
 /* --- all of it --- */
 
 static void read_rules(struct config_report *r, struct config_jwt *j)
@@ -181,6 +226,7 @@ static void read_rules(struct config_report *r, struct config_jwt *j)
 	rules->keys = read_keys(r, j);
 	claims_read(r, "required", &rules->required);
 	claims_read(r, "publish", &rules->publish);
+	check_places(r, j);
 	if (rules->keys != NULL)
 		check_algorithms(r, j);
 }
@@ -228,6 +274,7 @@ void jwt_check_endpoint(struct config_report *r, const struct config_endpoint *e
 
 	if (rules == NULL)
 		return;
+	check_cookie(r, &e->limits);
 	claims_check(r, "required", &rules->required, e);
 	claims_check(r, "publish", &rules->publish, e);
 	if (!e->has_room &&

@@ -95,6 +95,9 @@ static const struct config_key jwt_keys[] = {
 	JWT("required", required, .type = CONFIG_JSON),
 	JWT("publish", publish, .type = CONFIG_JSON),
 	JWT("user", user, .type = CONFIG_STRING, .preset = "sub", .min = 1, .max = 256),
+	JWT("cookie", cookie, .type = CONFIG_STRING, .min = 1, .max = 128),
+	JWT("subprotocol", subprotocol, .type = CONFIG_BOOL, .preset = "false"),
+	JWT("query", query, .type = CONFIG_STRING, .min = 1, .max = 128),
 	{ 0 },
 };
 

@@ -34,6 +34,16 @@ const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
 	return agreed ? agreed : upgrade_subprotocol(h, (const char *const *)l->subprotocols);
 }
 
+const char *opening_answered(const struct conn *c, const struct http_head *h)
+{
+	static const char *const bearer[] = { CONFIG_BEARER_SUBPROTOCOL, NULL };
+	const char *agreed = opening_subprotocol(c, h);
+
+	if (agreed || !c->endpoint->limits.access.jwt.subprotocol)
+		return agreed;
+	return upgrade_subprotocol(h, bearer);
+}
+
 static bool wants_json(const struct conn *c, const struct http_head *h)
 {
 	const char *agreed;

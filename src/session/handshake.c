@@ -184,9 +184,9 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 
 	if (c->deflate)
 		deflate_write_header(headers + n, &c->deflate->params);
-	output_http(c, response,
-		    upgrade_write_accept(response, &rq->up, opening_subprotocol(c, &rq->head),
-					 headers));
+	output_http(
+		c, response,
+		upgrade_write_accept(response, &rq->up, opening_answered(c, &rq->head), headers));
 	conn_set_state(c, CONN_OPEN);
 	c->opened = (uint32_t)(now / 1000);
 	c->bytes_in = rest;

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "config/jwt.h"
 #include "proto/authorization.h"
+#include "proto/credential.h"
 #include "proto/upgrade.h"
 #include "session/access.h"
 #include "session/conn_internal.h"
@@ -69,15 +70,27 @@ static enum reason take(struct access_request *rq, struct http_text token, struc
 	return v.reason;
 }
 
+/* In the order of the manual. */
+static bool find(const struct config_jwt *j, const struct access_request *rq,
+		 struct http_text *token)
+{
+	const struct http_text authorization = rq->up->authorization;
+
+	if (authorization.p && authorization_bearer(authorization, token))
+		return true;
+	if (j->cookie && credential_cookie(rq->head, j->cookie, token))
+		return true;
+	if (j->subprotocol && credential_subprotocol(rq->head, CONFIG_BEARER_PREFIX, token))
+		return true;
+	return j->query && credential_query(rq->head->target, j->query, token);
+}
+
 enum reason jwt_check_shown(const struct config_access *a, struct access_request *rq,
 			    struct identity *who)
 {
 	struct http_text token;
 
-	(void)a;
-	if (!rq->up->authorization.p || !authorization_bearer(rq->up->authorization, &token))
-		return REASON_NO_CREDENTIALS;
-	return take(rq, token, who);
+	return find(&a->jwt, rq, &token) ? take(rq, token, who) : REASON_NO_CREDENTIALS;
 }
 
 /* --- who is in --- */

@@ -110,7 +110,11 @@ void opening_peek(const struct conn *c, struct upgrade *up);
 /* ADMIT: whether the request may have what it asks for; c gets its endpoint, and all it needs. */
 enum opening_step opening_admit(struct conn *c, struct opening_request *rq, struct refusal *why);
 
-/* The subprotocol that the client and c's endpoint agree on. NULL: none. */
+/*
+ * The subprotocol that the client and c's endpoint agree on. NULL: none. The second is what the answer
+ * says: without one browsers take it for refused, also where they asked for some to show a token only.
+ */
 const char *opening_subprotocol(const struct conn *c, const struct http_head *h);
+const char *opening_answered(const struct conn *c, const struct http_head *h);
 
 #endif

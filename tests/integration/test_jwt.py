@@ -325,6 +325,70 @@ def test_who_may_speak(guarded):
         assert speaker.text() == "now"
 
 
+# --- where it is ---
+
+
+def offered(*names):
+    return {"Sec-WebSocket-Protocol": ", ".join(names)}
+
+
+def test_where_a_token_may_be(guarded):
+    """In each place only where the settings name it, and in the first that has one."""
+    places = endpoint("/all", cookie="session", subprotocol=True, query="access_token")
+    places["access"]["origins"] = ["https://a.example"]
+    d = guarded(endpoint(), places)
+    good, bad = SHOP.sign("HS256"), SHOP.sign("HS256", exp=1)
+    shown = [lambda t: bearer(t), lambda t: {"Cookie": f'x=1; session="{t}"; y=2'},
+             lambda t: offered("chat", f"bearer.{t}")]
+    for show in shown:
+        assert answer(d.address, "/all", show(good)).status == 101, show(good)
+        refused(d, 401, "token-expired", "/all", show(bad))
+    assert answer(d.address, f"/all?access_token={good}").status == 101
+    assert answer(d.address, f"/all?x=1&access_token={bad}").status == 401
+    for show in shown[1:]:
+        refused(d, 401, "no-credentials", "/ws", show(good))
+    refused(d, 401, "no-credentials", f"/ws?access_token={good}")
+    # the order
+    for i, first in enumerate(shown):
+        rest = {k: v for s in shown[i + 1:] for k, v in s(good).items()}
+        refused(d, 401, "token-expired", f"/all?access_token={good}", {**rest, **first(bad)})
+    # of another scheme it is none
+    assert answer(d.address, "/all", {"Authorization": "Basic YTpi", **shown[1](good)}).status == 101
+    for origin, status in (("https://a.example", 101), ("https://b.example", 403)):
+        assert answer(d.address, "/all", {"Origin": origin, **shown[1](good)}).status == status
+    assert good not in d.log() and bad not in d.log()
+    known = json.dumps(ask(d, "/why?peer=127.0.0.1")[1]) + json.dumps(ask(d, "/connections")[1])
+    assert good not in known and bad not in known
+
+
+def test_what_a_browser_needs_to_hear(guarded):
+    d = guarded({**endpoint(subprotocol=True), "subprotocols": ["chat"]},
+                {**endpoint("/must", subprotocol=True), "subprotocols": ["chat"], "require_subprotocol": True},
+                {**endpoint("/never")})
+    token = "bearer." + SHOP.sign("HS256")
+    for path, names, agreed in (("/ws", ("ignyx.bearer", token), "ignyx.bearer"),
+                                ("/ws", (token, "ignyx.bearer", "chat"), "chat"),
+                                ("/ws", (token, "other"), None), ("/ws", (token,), None),
+                                ("/must", (token, "chat"), "chat")):
+        r = answer(d.address, path, offered(*names))
+        assert (r.status, r.header("sec-websocket-protocol")) == (101, agreed), names
+    refused(d, 400, "subprotocol-required", "/must", offered("ignyx.bearer", token))
+    r = answer(d.address, "/never", {**bearer(SHOP.sign("HS256")), **offered("ignyx.bearer")})
+    assert r.status == 101 and not r.header("sec-websocket-protocol")
+
+
+def test_a_cookie_needs_origins(daemon, guarded):
+    wrong(daemon, {**HS256, "cookie": "session"}, 'has a "jwt" with "cookie", .*: set "origins"')
+    jwts = {"jwt": {**HS256, "cookie": "session"}}
+    for settings in ({"allowed_origins": ["*"]}, {"access": {"origins": ["*"]}},
+                     {"allowed_origins": ["https://a.example"]}):
+        d = guarded({"path": "/ws", "behaviour": "echo", "access": jwts}, start=False, **settings)
+        r = run_program("-t", "-c", d.file)
+        assert r.returncode == 0, r
+    wrong(daemon, {**HS256, "cookie": "a b", "query": "since"}, '"cookie" must be a name without spaces',
+          '"query" must not be "since"', 'has a "jwt" with "cookie"')
+
+
 # --- beside tokens ---
 
 

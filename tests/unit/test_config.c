@@ -664,7 +664,8 @@ static void check_row(const char *scope, const struct config_key *k, void *arg)
 					    NULL };
 	/* names that others have as well, with a preset or without one */
 	static const char *const none_of_jwt[] = { "keys",     "key",      "algorithms", "issuer",
-						   "audience", "required", "publish",    NULL };
+						   "audience", "required", "publish",    "cookie",
+						   "query",    NULL };
 	const char *const *names = strcmp(scope, "jwt") == 0 ? none_of_jwt : none;
 	union {
 		int64_t number;
@@ -697,9 +698,9 @@ static void test_tables(void **state)
 	config_each_key(test_behaviours, check_row, &rows);
 	/*
 	 * admin has 8, its listeners 3 with those of tls; the limits are 23, the 8 of compression, the 9
-	 * of access and the 10 of its jwt; a listener's 12, 10 of tls, and 2; rooms have 14
+	 * of access and the 13 of its jwt; a listener's 12, 10 of tls, and 2; rooms have 14
 	 */
-	assert_int_equal(rows, 26 + 8 + 15 + 50 + 24 + 5 + 50 + 10 + 14);
+	assert_int_equal(rows, 26 + 8 + 15 + 53 + 24 + 5 + 53 + 10 + 14);
 }
 
 /* --- anything at all --- */
