@@ -308,7 +308,7 @@ struct config_endpoint {
 	struct metrics_cell *cell; /* where it is counted; NULL: this process does not count */
 	bool has_room; /* its connections may be members of the room that its path names */
 	bool rated; /* what they say, by rate or bandwidth */
-	bool looks; /* at what they say: for a rate, a request, JSON; not for a plain echo */
+	bool looks; /* at what they say: for a rate, a request, a token, JSON; not for a plain echo */
 	bool reads_json; /* texts go to the behaviour's json, as that says */
 	struct config_room room; /* the presets where it has none */
 	struct rate_size rate; /* resolved: of messages of one client, */

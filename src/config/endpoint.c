@@ -381,7 +381,8 @@ void endpoint_check(struct config_report *r, void *config, void *endpoint)
 	e->behaviour = find_behaviour(r->parse, e->behaviour_name);
 	e->has_room = e->behaviour != NULL && e->behaviour->has_room;
 	e->rated = e->limits.rate > 0 || e->limits.bandwidth > 0;
-	e->looks = e->has_room || e->rated || (e->behaviour != NULL && e->behaviour->json != NULL);
+	e->looks = e->has_room || e->rated || e->limits.access.jwt.rules != NULL ||
+		   (e->behaviour != NULL && e->behaviour->json != NULL);
 	if (e->behaviour != NULL) {
 		parse_opts(r, e);
 		wording_check(r, e);

@@ -76,6 +76,20 @@ bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *nam
 	return true;
 }
 
+bool conn_has_jwt(const struct conn *c)
+{
+	return c->admission && c->admission->who && c->admission->who->jwt &&
+	       c->endpoint->limits.access.jwt.rules;
+}
+
+void conn_set_jwt(struct conn *c, struct jwt_kept *kept)
+{
+	struct identity *who = (struct identity *)c->admission->who;
+
+	free(who->jwt);
+	who->jwt = kept;
+}
+
 void identity_end(struct identity *who)
 {
 	free(who->jwt);

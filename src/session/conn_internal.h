@@ -25,6 +25,7 @@
  *	leaving.c		who is to be let go, in which order
  *	replay.c, joined.c	what a new member gets of the past, and is told of its room
  *	request_text.c, requests.c	what a member asks us
+ *	expiry.c		that what it came by is over, or is renewed
  *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
@@ -187,6 +188,9 @@ void conn_set_endpoint(struct conn *c, const struct config_endpoint *e);
  */
 bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *name,
 		const struct identity *who);
+/* Whether it has come by a JSON Web Token, and is where one is asked for. Replaces what is kept of it. */
+bool conn_has_jwt(const struct conn *c);
+void conn_set_jwt(struct conn *c, struct jwt_kept *kept);
 /* Of one who is not let in: what is kept of him. He is nobody then. */
 void identity_end(struct identity *who);
 /* The path that it came by, as it matched. It is open, or was. */
@@ -470,6 +474,7 @@ enum timer_due {
 	DUE_IDLE,
 	DUE_STALL,
 	DUE_TOKEN, /* input goes on */
+	DUE_EXPIRY, /* what it came by may be over */
 	DUE_PING, /* is to be sent */
 	DUE_PONG, /* has not come */
 	DUE_CLOSE,

@@ -13,6 +13,7 @@
 #include "session/conn_internal.h"
 #include "session/counting.h"
 #include "session/crowd.h"
+#include "session/expiry.h"
 #include "session/opening.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -400,6 +401,9 @@ static void act(struct conn *c, enum timer_due due)
 		break;
 	case DUE_TOKEN:
 		park_due(c);
+		break;
+	case DUE_EXPIRY:
+		expiry_come(c);
 		break;
 	case DUE_PONG:
 		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "proto/deflate.h"
 #include "session/conn_internal.h"
+#include "session/expiry.h"
 #include "session/requests.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -230,6 +231,14 @@ static enum input_event try_again(struct conn *c, struct verdict *v)
 	}
 	t->early = false;
 	m = message_of(t);
+	if (expiry_is_renewal(c, &m)) {
+		const bool good = expiry_renew(c, &m, v);
+
+		park_free_text(park_take_text(c));
+		if (!good)
+			return INPUT_CLOSE;
+		return c->link.verdict >= LINK_OVER ? INPUT_UNHEARD : INPUT_MORE;
+	}
 	if (is_request(c, &m)) {
 		request_answer(c, &m);
 		park_free_text(park_take_text(c));
@@ -255,6 +264,8 @@ static __attribute__((noinline)) enum input_event take(struct conn *c, const str
 
 	if (ns > 0)
 		return over_rate(c, m, ns, v);
+	if (expiry_is_renewal(c, m))
+		return expiry_renew(c, m, v) ? INPUT_MORE : INPUT_CLOSE;
 	if (is_request(c, m)) {
 		request_answer(c, m);
 		return INPUT_MORE;

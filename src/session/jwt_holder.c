@@ -18,12 +18,30 @@
 #include "proto/upgrade.h"
 #include "session/access.h"
 #include "session/conn_internal.h"
+#include "session/expiry.h"
 #include "session/session.h"
 #include "session/turn.h"
 
 static double now(void)
 {
 	return (double)session_time() / 1000;
+}
+
+/* --- its time --- */
+
+enum { LOOK_MOST = 24 * 3600 }; /* seconds: clocks are set */
+
+double jwt_time_left(const struct jwt_kept *kept)
+{
+	return kept->expires - now();
+}
+
+void jwt_note_look(struct jwt_kept *kept)
+{
+	double left = jwt_time_left(kept) - (kept->told ? 0 : EXPIRY_TOLD_AHEAD);
+
+	left = left < 0 ? 0 : left > LOOK_MOST ? LOOK_MOST : left;
+	kept->look = session.now + timer_ticks((int64_t)(left * 1000));
 }
 
 /* --- who comes --- */
@@ -42,6 +60,7 @@ static struct jwt_kept *keep(const struct config_jwt *j, const struct jwt_verdic
 		};
 		memcpy(kept->print, v->key->print, JWS_PRINT);
 		memcpy(kept->claims, text, len + 1);
+		jwt_note_look(kept);
 	}
 	free(text);
 	json_decref(asked);
@@ -114,6 +133,7 @@ static bool holds(const struct config_endpoint *e, const struct conn *c, struct 
 	json_decref(claims);
 	kept->expires = v.expires;
 	kept->publishes = v.publishes;
+	jwt_note_look(kept);
 	return v.reason == REASON_NONE && strcmp(v.user, conn_user(c)) == 0;
 }
 
@@ -122,6 +142,21 @@ bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const stru
 {
 	return who && who->jwt && is_signed_still(e->limits.access.jwt.rules, who->jwt) &&
 	       holds(e, c, who->jwt);
+}
+
+enum reason jwt_renew(struct conn *c, struct http_text token)
+{
+	struct access_request rq = { .c = c, .name = conn_name(c) };
+	struct identity who = { .user = NULL };
+	enum reason r = take(&rq, token, &who);
+
+	if (r == REASON_NONE && strcmp(who.user, conn_user(c)) != 0)
+		r = REASON_NOT_ALLOWED;
+	if (r == REASON_NONE)
+		conn_set_jwt(c, who.jwt);
+	else
+		identity_end(&who);
+	return r;
 }
 
 bool jwt_publishes(const struct conn *c)

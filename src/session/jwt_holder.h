@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/reason.h"
+#include "proto/http.h"
 #include "proto/jws.h"
 
 struct access_request;
@@ -22,6 +23,8 @@ struct jwt_kept {
 	double expires; /* seconds since the epoch, leeway counted; HUGE_VAL: never */
 	enum jws_alg alg;
 	bool publishes; /* what it says in its room is heard */
+	bool told; /* that it is about to expire */
+	uint32_t look; /* tick: when to see what the clock says of it next */
 	uint8_t print[JWS_PRINT]; /* of the key that it was signed with */
 	size_t len;
 	char claims[]; /* those that rules have named, JSON */
@@ -36,6 +39,16 @@ enum reason jwt_check_shown(const struct config_access *a, struct access_request
  * there is noted.
  */
 bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const struct identity *who);
+
+/* Seconds until it expires, by the clock of now; 0 or less: it has. And notes when to look at that next. */
+double jwt_time_left(const struct jwt_kept *kept);
+void jwt_note_look(struct jwt_kept *kept);
+
+/*
+ * Judges another token of c, who has one, as at the door; if it is good and of the same user, c has it
+ * from now on: NONE.
+ */
+enum reason jwt_renew(struct conn *c, struct http_text token);
 
 /* Whether what c, a member of a room, says there is heard, as far as its token goes. */
 bool jwt_publishes(const struct conn *c);

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "session/awaiting.h"
 #include "session/conn_internal.h"
+#include "session/jwt_holder.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -157,11 +158,22 @@ static bool stall_deadline(const struct conn *c, uint32_t *end)
 	return true;
 }
 
+/* Whether what it came by, as far as is known, is to be looked at by *end. */
+static bool expiry_deadline(const struct conn *c, uint32_t *end)
+{
+	if (!conn_has_jwt(c))
+		return false;
+	*end = c->admission->who->jwt->look;
+	return true;
+}
+
 /* Who is not listened to for its rate, up to `token`, is only waited for by its output. */
 static uint32_t early_deadline(const struct conn *c, uint32_t token)
 {
 	uint32_t end;
 
+	if (expiry_deadline(c, &end))
+		token = earlier(token, end);
 	return stall_deadline(c, &end) ? earlier(token, end) : token;
 }
 
@@ -179,6 +191,8 @@ static uint32_t open_deadline(const struct conn *c)
 	if (message_deadline(c, &end))
 		next = earlier(next, end);
 	if (stall_deadline(c, &end))
+		next = earlier(next, end);
+	if (expiry_deadline(c, &end))
 		next = earlier(next, end);
 	if (entry_owes(c))
 		next = earlier(next, session.now + timer_ticks(ENTRY_LOOK));
@@ -265,6 +279,8 @@ static enum timer_due open_due(const struct conn *c)
 
 	if (stall_deadline(c, &end) && reached(end))
 		return DUE_STALL;
+	if (expiry_deadline(c, &end) && reached(end))
+		return DUE_EXPIRY;
 	if (park_is_early(c, &end))
 		return reached(end) ? DUE_TOKEN : DUE_NOTHING;
 	/* What it has said may be in its input, to which we have not listened since. */

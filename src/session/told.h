@@ -12,4 +12,10 @@ struct conn;
  */
 void told_error(struct conn *c, const char *word, const char *text);
 
+/*
+ * Sends {"type":TYPE,"expires":SECONDS,"in":SECONDS}: when a token expires, since the epoch and from now
+ * on. One that never does, or not in a thousand years, has null for both.
+ */
+void told_expiry(struct conn *c, const char *type, double expires, double in);
+
 #endif

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from asking import ask, own, scrape
-from harness import FAILED, run_program, wait_until
+from harness import FAILED, SLOW, run_program, wait_until
 from pretend import ctl
 from raw import Raw, text
 from test_access import answer, bearer, enter, heard, line, refused, write_users
@@ -407,6 +407,125 @@ def test_beside_tokens(guarded):
         write_users(d, line("carl", "x"))
         d.reload()
         ben.closed(1008, "access-changed")
+        assert heard(c) == "hi"
+
+
+# --- while it is open ---
+
+
+ROOM = {"path": "/c/{room}", "behaviour": "room", "format": "both", "access": {"jwt": HS256}}
+# a token is to live as long as it takes to come in with it, and to be waited for
+SOON = int(2 * SLOW)
+
+
+def renewal(token, sep=","):
+    return text(f'{{"ignyx":{sep[1:]}"token"{sep}"token":"{token}"}}')
+
+
+def envelopes(d, token, path="/c/a"):
+    c = Raw(d.address).upgrade(path, headers={**bearer(token), **PROTOCOL})
+    assert json.loads(c.text())["type"] == "joined"
+    return c
+
+
+def test_it_expires(guarded):
+    d = guarded(endpoint(), ROOM, endpoint("/late", leeway=f"{SOON}s"))
+    exp = time.time() + SOON
+    soon = SHOP.sign("HS256", exp=exp)
+    mark = d.log_size()
+    with enter(d, soon) as c, envelopes(d, soon) as told, enter(d, soon, "/c/a") as plain, \
+            enter(d, soon, "/late") as late, enter(d, SHOP.sign("HS256")) as other:
+        warned = json.loads(told.text())
+        assert warned["type"] == "token-expires" and warned["expires"] == round(exp), warned
+        assert 0 <= warned["in"] <= SOON, warned
+        for x in (c, told, plain):
+            x.closed(1008, "token-expired")
+            assert time.time() >= exp
+            x.socket.close()
+        d.log_count(r"closed .*user=anna code=1008 reason=token-expired", 3, mark)
+        assert heard(late) == "hi" and heard(other) == "hi"
+        late.closed(1008, "token-expired")
+        assert time.time() >= exp + SOON
+        wait_until("they are counted", lambda: [
+            n for (name, labels), n in scrape(d).items() if name == "ignyxd_connections_closed_total"
+            and 'reason="token-expired"' in labels] == [4])
+
+
+def test_who_is_told_when(guarded):
+    """A minute ahead, and once."""
+    d = guarded(ROOM)
+    with envelopes(d, SHOP.sign("HS256")) as long, \
+            envelopes(d, SHOP.sign("HS256", exp=time.time() + 60 + SOON)) as c:
+        began = time.time()
+        said = json.loads(c.text())
+        assert said["type"] == "token-expires" and 50 < said["in"] <= 60, said
+        assert time.time() - began > SOON / 2
+        for x in (c, long):
+            x.send(text('{"ignyx":"position"}'))
+            assert json.loads(x.text())["type"] == "position"
+
+
+def test_a_new_token(guarded):
+    d = guarded(endpoint(), ROOM)
+    soon = SHOP.sign("HS256", exp=time.time() + SOON)
+    exp = int(time.time()) + 1800
+    new = SHOP.sign("HS256", exp=exp)
+    with enter(d, soon) as c, envelopes(d, soon) as told, enter(d, soon, "/c/a") as plain:
+        assert json.loads(told.text())["type"] == "token-expires"
+        c.send(renewal(new))
+        plain.send(renewal(new, ", "))
+        told.send(renewal(new))
+        got = json.loads(told.text())
+        assert got["type"] == "token" and got["expires"] == exp and 1700 < got["in"] <= 1800, got
+        with enter(d, soon) as witness:
+            witness.closed(1008, "token-expired")
+        # nobody has heard of it but the daemon
+        plain.send(text("hi"))
+        assert plain.text() == "hi" and heard(c) == "hi"
+        assert json.loads(told.text())["data"] == "hi"
+    assert new not in d.log()
+
+
+def test_a_new_token_without_an_end(guarded):
+    d = guarded({**ROOM, "access": {"jwt": {**HS256, "require_exp": False}}})
+    with envelopes(d, SHOP.sign("HS256", exp=None)) as c:
+        c.send(renewal(SHOP.sign("HS256", exp=None)))
+        assert json.loads(c.text()) == {"type": "token", "expires": None, "in": None}
+
+
+@pytest.mark.parametrize("new, word", [
+    (lambda: SHOP.sign("HS256", role="a", exp=1), "token-expired"),
+    (lambda: SHOP.sign("HS256", role="a", sub="ben"), "not-allowed"),
+    (lambda: Key(b"y" * 64).sign("HS256"), "bad-token"), (lambda: "", "bad-token"),
+    (lambda: "x" * 20000, "bad-token"), (lambda: SHOP.sign("HS256", role=None), "not-allowed"),
+    (lambda: '","token":"', "bad-token"), (lambda: "\\u0000", "bad-token")])
+def test_a_new_token_that_is_none(guarded, new, word):
+    d = guarded(endpoint(required={"role": "a"}))
+    with enter(d, SHOP.sign("HS256", role="a")) as c:
+        c.send(renewal(new()))
+        c.closed(1008, word)
+
+
+def test_what_is_no_new_token(guarded):
+    """Of who has come by something else, and texts that only look like one."""
+    access = {"jwt": HS256, "tokens": "users", "satisfy": "any"}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": access}, start=False)
+    write_users(d, line("ben", "the-token-of-ben"))
+    d.start()
+    words = '{"ignyx":"token","token":"x"}'
+    with enter(d, "the-token-of-ben") as ben, enter(d, SHOP.sign("HS256")) as anna:
+        assert heard(ben, words) == words
+        for said in ('{"ignyx":"tokens"}', '{"ignyx":"toke', '{"ignyx":', '{"ignyx":token}', ' ' + words):
+            assert heard(anna, said) == said
+
+
+def test_a_longer_leeway_keeps_it(guarded):
+    d = guarded()
+    with enter(d, SHOP.sign("HS256", exp=time.time() + SOON)) as c:
+        d.change(endpoints=[endpoint(leeway="5m")])
+        d.reload()
+        with enter(d, SHOP.sign("HS256", exp=time.time() - 300 + SOON)) as witness:
+            witness.closed(1008, "token-expired")
         assert heard(c) == "hi"
 
 
