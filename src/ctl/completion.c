@@ -30,6 +30,7 @@ static const struct {
 	{ "EVENT",
 	  "conn-open conn-close conn-refused reloaded reload-refused worker-died admin-died" },
 	{ "ORDER", "oldest newest random" },
+	{ "METHOD", "yescrypt sha512 bcrypt" },
 	{ "SCOPE", "read publish manage" },
 	{ "make", "make" },
 };

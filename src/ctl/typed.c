@@ -1,0 +1,123 @@
+/*
+ * typed.c - see typed.h.
+ *
+ * A terminal shows again what is typed, whatever ends the program: signals that would end it are noted
+ * while it does not, and come when it does.
+ */
+#include "ctl/typed.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "ctl/trouble.h"
+
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+
+enum { ENDS = sizeof(ends) / sizeof(*ends) };
+
+static volatile sig_atomic_t ended;
+
+static void signal_cb(int number)
+{
+	ended = number;
+}
+
+/* A line without its end, byte by byte, as a pipe may have more for others. -1: it is too long, or none. */
+static int read_line(char *out, size_t most)
+{
+	size_t n = 0;
+	bool any = false, over = false;
+	char c;
+
+	while (!ended) {
+		ssize_t got = read(STDIN_FILENO, &c, 1);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0 || c == '\n')
+			break;
+		any = true;
+		/* it would end the text */
+		over |= n == most || c == '\0';
+		if (!over)
+			out[n++] = c;
+	}
+	if (n > 0 && out[n - 1] == '\r')
+		n--;
+	explicit_bzero(out + n, most + 1 - n);
+	return any && !over && !ended && n > 0 ? 0 : -1;
+}
+
+static int read_password(char *out)
+{
+	int status = read_line(out, TYPED_MAX);
+
+	if (status < 0 && !ended)
+		trouble("a password is a line of 1 to %d bytes", TYPED_MAX);
+	return status;
+}
+
+/* --- a terminal --- */
+
+static int ask(const char *prompt, char *out)
+{
+	fputs(prompt, stderr);
+	if (read_password(out) < 0)
+		return -1;
+	fputc('\n', stderr);
+	return 0;
+}
+
+static int ask_twice(char *password)
+{
+	char again[TYPED_MAX + 1] = "";
+	int status = ask("Password: ", password) < 0 || ask("The same again: ", again) < 0 ? -1 : 0;
+
+	if (status == 0 && strcmp(password, again) != 0) {
+		trouble("these are two passwords");
+		status = -1;
+	}
+	explicit_bzero(again, sizeof(again));
+	return status;
+}
+
+static int ask_unseen(const struct termios *before, char *password)
+{
+	const struct sigaction note = { .sa_handler = signal_cb };
+	struct sigaction old[ENDS];
+	struct termios unseen = *before;
+	int status;
+
+	for (int i = 0; i < ENDS; i++)
+		sigaction(ends[i], &note, &old[i]);
+	unseen.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
+	status = ask_twice(password);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, before);
+	for (int i = 0; i < ENDS; i++)
+		sigaction(ends[i], &old[i], NULL);
+	if (ended) {
+		fputc('\n', stderr);
+		explicit_bzero(password, TYPED_MAX + 1);
+		raise(ended);
+	}
+	return status;
+}
+
+int typed_password(char password[TYPED_MAX + 1])
+{
+	struct termios before;
+	int status;
+
+	memset(password, 0, TYPED_MAX + 1);
+	status = tcgetattr(STDIN_FILENO, &before) == 0 ? ask_unseen(&before, password)
+						       : read_password(password);
+	if (status < 0)
+		explicit_bzero(password, TYPED_MAX + 1);
+	return status;
+}
