@@ -139,6 +139,8 @@ struct config_jwt {
 	struct config_template required, publish; /* as JSON, to be shown and compared */
 	char *user; /* the claim that names who it is */
 	char *cookie, *query; /* names of others that may have it; NULL: none */
+	bool first_message; /* it may come in the first message, */
+	int64_t auth_timeout; /* and ms up to then */
 	bool subprotocol; /* one of CONFIG_BEARER_PREFIX may have it */
 	const struct jwt_rules
 		*rules; /* what came of it, the snapshot's; NULL: none is asked for */

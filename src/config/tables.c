@@ -98,6 +98,9 @@ static const struct config_key jwt_keys[] = {
 	JWT("cookie", cookie, .type = CONFIG_STRING, .min = 1, .max = 128),
 	JWT("subprotocol", subprotocol, .type = CONFIG_BOOL, .preset = "false"),
 	JWT("query", query, .type = CONFIG_STRING, .min = 1, .max = 128),
+	JWT("first_message", first_message, .type = CONFIG_BOOL, .preset = "false"),
+	JWT("auth_timeout", auth_timeout, .type = CONFIG_DURATION, .preset = "10s", .min = 100,
+	    .max = HOUR / 12),
 	{ 0 },
 };
 

@@ -277,15 +277,23 @@ static enum reason satisfy_any(const struct config_access *a, struct access_requ
 	return telling;
 }
 
+/* What may come later is no reason not to look at the rest now. */
 static enum reason satisfy_all(const struct config_access *a, struct access_request *rq,
 			       struct identity *who)
 {
-	enum reason r = REASON_NONE;
+	for (int i = 0; i < KINDS; i++) {
+		const bool late = rq->late;
+		enum reason r;
 
-	for (int i = 0; i < KINDS && r == REASON_NONE; i++)
-		if (kinds[i].wanted(a))
-			r = kinds[i].check(a, rq, who);
-	return r;
+		if (!kinds[i].wanted(a))
+			continue;
+		r = kinds[i].check(a, rq, who);
+		if (r == REASON_NONE || rq->late != late)
+			continue;
+		rq->late = false;
+		return r;
+	}
+	return rq->late ? REASON_NO_CREDENTIALS : REASON_NONE;
 }
 
 enum reason access_by_credential(const struct config_access *a, struct access_request *rq,

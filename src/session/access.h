@@ -29,6 +29,7 @@ struct access_request {
 	const char *name; /* the path that he came by (config_route) */
 	/* Why he is not, where there is more to say than the reason does, else NULL; and the same for the log */
 	const char *why, *detail;
+	bool late; /* of NO_CREDENTIALS: a token may come in the first message, and nothing else is missing */
 };
 
 /*

@@ -17,11 +17,12 @@
 #include "session/attempts.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
+#include "session/entering.h"
+#include "session/late.h"
 #include "session/opening.h"
 #include "session/quota.h"
 #include "session/replay.h"
 #include "session/session.h"
-#include "session/texts.h"
 
 const char *opening_subprotocol(const struct conn *c, const struct http_head *h)
 {
@@ -79,6 +80,9 @@ static enum reason check_person(struct access_request *asks, struct identity *wh
 	const struct config_endpoint *e = asks->c->endpoint;
 	enum reason r = access_by_credential(&e->limits.access, asks, who);
 
+	asks->late &= r == REASON_NO_CREDENTIALS;
+	if (asks->late)
+		return REASON_NONE;
 	if (r != REASON_NONE || access_path_is_own(e, asks->name, who->user))
 		return r;
 	asks->why = "in this path {user} is another one than who comes";
@@ -131,37 +135,16 @@ static enum reason count(struct conn *c)
 	return r;
 }
 
-/* It is in its room from here on, so that nobody is told too late that there is none for it. */
-static enum reason enter_room(struct conn *c)
-{
-	const int64_t most = c->endpoint->room.max_members;
-	struct room_member *m;
-	enum reason why = REASON_NO_MEMORY;
-	struct room *r;
-	bool full = false;
-
-	if (!c->endpoint->has_room)
-		return REASON_NONE;
-	m = &c->admission->member;
-	r = registry_enter(c->endpoint, c->admission->name, &why);
-	if (r && (most == 0 ? registry_add(r, c, m)
-			    : registry_add_within(r, c, m, (uint64_t)most, &full)))
-		return REASON_NONE;
-	if (!r)
-		return why;
-	return full ? REASON_ROOM_FULL : REASON_NO_MEMORY;
-}
-
 /* Who is not let in is no member. */
 static enum reason count_member(struct conn *c)
 {
-	enum reason r = enter_room(c);
+	enum reason r = entering_join(c);
 
 	if (r != REASON_NONE)
 		return r;
 	r = count(c);
-	if (r != REASON_NONE && c->admission)
-		registry_remove(&c->admission->member);
+	if (r != REASON_NONE)
+		entering_leave(c);
 	return r;
 }
 
@@ -173,27 +156,44 @@ static bool is_drained(const struct conn *c)
 	return of && (!*of || strcmp(of, c->endpoint->path) == 0);
 }
 
-/* What it asked for of the room's past is there from the moment on at which it is a member. */
-static enum reason prepare(struct conn *c, const char *name, const struct identity *who,
-			   const struct http_head *h, const struct replay_wish *wish)
+/* Who is to say later who it is has nothing yet but its connection. */
+static enum reason prepare_late(struct conn *c, const struct access_request *asks,
+				const struct replay_wish *wish)
 {
 	enum reason r;
 
+	if (compress_agree(c, asks->head) < 0)
+		return REASON_NO_MEMORY;
+	r = count(c);
+	if (r != REASON_NONE)
+		return r;
+	return late_begin(c, asks->name, wants_json(c, asks->head), wish) ? REASON_NONE
+									  : REASON_NO_MEMORY;
+}
+
+/* What it asked for of the room's past is there from the moment on at which it is a member. */
+static enum reason prepare_now(struct conn *c, const struct access_request *asks,
+			       const struct identity *who, const struct replay_wish *wish)
+{
+	enum reason r = entering_admit(c, asks->name, who, wants_json(c, asks->head));
+
+	if (r == REASON_NONE && compress_agree(c, asks->head) < 0)
+		r = REASON_NO_MEMORY;
+	if (r == REASON_NONE)
+		r = count_member(c);
+	if (r == REASON_NONE && c->endpoint->has_room)
+		replay_take(c, wish);
+	return r;
+}
+
+static enum reason prepare(struct conn *c, const struct access_request *asks,
+			   const struct identity *who, const struct replay_wish *wish)
+{
 	if (session.stopping)
 		return REASON_SHUTDOWN;
 	if (is_drained(c))
 		return REASON_DRAINED;
-	if (!conn_admit(c, c->endpoint, name, who->user ? who : NULL) ||
-	    !texts_keep(c, c->endpoint, name))
-		return REASON_NO_MEMORY;
-	if (c->endpoint->has_room)
-		c->admission->member.json = wants_json(c, h);
-	if (compress_agree(c, h) < 0)
-		return REASON_NO_MEMORY;
-	r = count_member(c);
-	if (r == REASON_NONE && c->endpoint->has_room)
-		replay_take(c, wish);
-	return r;
+	return asks->late ? prepare_late(c, asks, wish) : prepare_now(c, asks, who, wish);
 }
 
 /* Where nobody is asked who he is there is nothing to try. */
@@ -247,7 +247,7 @@ static enum opening_step admit(struct conn *c, struct opening_request *rq, struc
 	if (r == REASON_NONE && !replay_read(c, rq->head.target, &wish, why))
 		return OPENING_REFUSE;
 	if (r == REASON_NONE)
-		r = prepare(c, route.name, who, &rq->head, &wish);
+		r = prepare(c, &asks, who, &wish);
 	if (r == REASON_NONE)
 		return OPENING_GO;
 	refuse_person(c, why, r, &asks);

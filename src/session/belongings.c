@@ -133,6 +133,7 @@ void conn_free_belongings(struct conn *c)
 	conn_set_endpoint(c, NULL);
 	if (c->extra) {
 		free(c->extra->client);
+		free(c->extra->late);
 		conn_set_text(c, (struct config_text){ NULL, 0 });
 	}
 	free(c->extra);

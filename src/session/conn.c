@@ -304,7 +304,7 @@ static void end_open(struct conn *c)
 {
 	const struct behaviour *b = c->endpoint->behaviour;
 
-	if (b->close)
+	if (b->close && !conn_is_late(c))
 		b->close(c, c->endpoint->opts, conn_state(c), conn_close_code(c));
 	if (c->admission)
 		registry_remove(&c->admission->member);

@@ -26,6 +26,7 @@
  *	replay.c, joined.c	what a new member gets of the past, and is told of its room
  *	request_text.c, requests.c	what a member asks us
  *	expiry.c		that what it came by is over, or is renewed
+ *	entering.c, late.c	that it is let in, at the door or by its first message
  *	memory.c		who goes where all together keep too much
  *	input.c			frames in
  *	opening.c, opening_tls.c, admit.c	the steps ahead of OPEN
@@ -66,6 +67,7 @@
 
 struct config_endpoint;
 struct counted;
+struct conn_late;
 struct conn_parked;
 struct jwt_kept;
 struct listener;
@@ -108,6 +110,7 @@ struct conn_extra {
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
 	struct config_text text; /* conn_kept_text, counted; data NULL: there is none */
+	struct conn_late *late; /* it is still to say who it is; NULL: it is not */
 	struct conn_parked *parked; /* a message or text, the input behind it; NULL: none */
 };
 
@@ -191,6 +194,11 @@ bool conn_admit(struct conn *c, const struct config_endpoint *e, const char *nam
 /* Whether it has come by a JSON Web Token, and is where one is asked for. Replaces what is kept of it. */
 bool conn_has_jwt(const struct conn *c);
 void conn_set_jwt(struct conn *c, struct jwt_kept *kept);
+/* Whether it is open and is still to say who it is (late.h): it has no admission. */
+static inline bool conn_is_late(const struct conn *c)
+{
+	return c->extra && c->extra->late;
+}
 /* Of one who is not let in: what is kept of him. He is nobody then. */
 void identity_end(struct identity *who);
 /* The path that it came by, as it matched. It is open, or was. */
@@ -475,6 +483,7 @@ enum timer_due {
 	DUE_STALL,
 	DUE_TOKEN, /* input goes on */
 	DUE_EXPIRY, /* what it came by may be over */
+	DUE_AUTH, /* who it is, it should have said (late.h) */
 	DUE_PING, /* is to be sent */
 	DUE_PONG, /* has not come */
 	DUE_CLOSE,

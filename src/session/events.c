@@ -405,6 +405,9 @@ static void act(struct conn *c, enum timer_due due)
 	case DUE_EXPIRY:
 		expiry_come(c);
 		break;
+	case DUE_AUTH:
+		conn_close_word(c, WS_CLOSE_POLICY, REASON_NO_CREDENTIALS);
+		break;
 	case DUE_PONG:
 		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
 		break;

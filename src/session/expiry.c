@@ -79,11 +79,14 @@ bool expiry_renew(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
 	json_t *tree;
 	const struct http_text token = read_token(m, &tree);
-	const enum reason r = token.p ? jwt_renew(c, token) : REASON_BAD_TOKEN;
+	const char *why = NULL;
+	const enum reason r = token.p ? jwt_renew(c, token, &why) : REASON_BAD_TOKEN;
 
 	json_decref(tree);
-	if (r != REASON_NONE)
+	if (r != REASON_NONE) {
+		entry_refused(c, r, 0, NULL, why);
 		return verdict_close_word(v, WS_CLOSE_POLICY, r);
+	}
 	if (gets_envelopes(c))
 		told_expiry(c, "token", c->admission->who->jwt->expires,
 			    jwt_time_left(c->admission->who->jwt));

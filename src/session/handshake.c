@@ -16,6 +16,7 @@
 #include "session/conn_internal.h"
 #include "session/counting.h"
 #include "session/crowd.h"
+#include "session/late.h"
 #include "session/listener.h"
 #include "session/noted.h"
 #include "session/opening.h"
@@ -191,14 +192,16 @@ static void become_open(struct conn *c, const struct opening_request *rq, size_t
 	c->opened = (uint32_t)(now / 1000);
 	c->bytes_in = rest;
 	c->last_data = c->mark = c->last_rx = session.now;
-	ws_decoder_init(&c->decoder, (uint32_t)l->max_message);
+	ws_decoder_init(&c->decoder, conn_is_late(c) ? LATE_MESSAGE_MAX : (uint32_t)l->max_message);
 	if (c->deflate) {
 		c->decoder.inflate = &c->deflate->inflate;
 		c->decoder.inflate->slice = INFLATE_SLICE;
 	}
 	counting_opened(c, now - began);
-	noted_opened(c);
 	timer_update(c);
+	if (conn_is_late(c))
+		return;
+	noted_opened(c);
 	if (l->access_log)
 		entry_opened(c);
 }
@@ -213,7 +216,8 @@ static void open_and_read(struct conn *c, struct opening_request *rq)
 	opening_end(c);
 	output_cork(c);
 	become_open(c, rq, (size_t)(rq->end - rq->rest), began);
-	frames_begin(c);
+	if (!conn_is_late(c))
+		frames_begin(c);
 	if (rq->rest < rq->end)
 		frames_take(c, rq->rest, rq->end);
 	output_uncork(c);

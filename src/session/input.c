@@ -14,6 +14,7 @@
 #include "proto/deflate.h"
 #include "session/conn_internal.h"
 #include "session/expiry.h"
+#include "session/late.h"
 #include "session/requests.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -256,12 +257,21 @@ static enum input_event go_on_with_text(struct conn *c, struct verdict *v)
 
 /* --- events --- */
 
+/* The first message of who is still to say who it is. */
+static enum input_event take_late(struct conn *c, const struct ws_message *m, struct verdict *v)
+{
+	return late_take(c, m, v) && input_open(c, v) ? INPUT_MORE : INPUT_CLOSE;
+}
+
 /* Not inline: most messages are for the behaviour as they are. */
 static __attribute__((noinline)) enum input_event take(struct conn *c, const struct ws_message *m,
 						       struct verdict *v)
 {
-	int64_t ns = c->endpoint->rated ? ahead_of_rate(c, m->len) : 0;
+	int64_t ns;
 
+	if (conn_is_late(c))
+		return take_late(c, m, v);
+	ns = c->endpoint->rated ? ahead_of_rate(c, m->len) : 0;
 	if (ns > 0)
 		return over_rate(c, m, ns, v);
 	if (expiry_is_renewal(c, m))

@@ -67,7 +67,7 @@ static struct jwt_kept *keep(const struct config_jwt *j, const struct jwt_verdic
 	return kept;
 }
 
-static enum reason take(struct access_request *rq, struct http_text token, struct identity *who)
+enum reason jwt_check_token(struct access_request *rq, struct http_text token, struct identity *who)
 {
 	static struct jwt_verdict v;
 	static char detail[JWT_WHY_MAX + 32];
@@ -109,7 +109,10 @@ enum reason jwt_check_shown(const struct config_access *a, struct access_request
 {
 	struct http_text token;
 
-	return find(&a->jwt, rq, &token) ? take(rq, token, who) : REASON_NO_CREDENTIALS;
+	if (find(&a->jwt, rq, &token))
+		return jwt_check_token(rq, token, who);
+	rq->late = a->jwt.first_message;
+	return REASON_NO_CREDENTIALS;
 }
 
 /* --- who is in --- */
@@ -144,12 +147,13 @@ bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const stru
 	       holds(e, c, who->jwt);
 }
 
-enum reason jwt_renew(struct conn *c, struct http_text token)
+enum reason jwt_renew(struct conn *c, struct http_text token, const char **why)
 {
 	struct access_request rq = { .c = c, .name = conn_name(c) };
 	struct identity who = { .user = NULL };
-	enum reason r = take(&rq, token, &who);
+	enum reason r = jwt_check_token(&rq, token, &who);
 
+	*why = rq.detail;
 	if (r == REASON_NONE && strcmp(who.user, conn_user(c)) != 0)
 		r = REASON_NOT_ALLOWED;
 	if (r == REASON_NONE)

@@ -44,11 +44,15 @@ bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const stru
 double jwt_time_left(const struct jwt_kept *kept);
 void jwt_note_look(struct jwt_kept *kept);
 
+/* The same of a token that has come: rq has c and the name. */
+enum reason jwt_check_token(struct access_request *rq, struct http_text token,
+			    struct identity *who);
+
 /*
  * Judges another token of c, who has one, as at the door; if it is good and of the same user, c has it
- * from now on: NONE.
+ * from now on: NONE. Else *why is what the log is told, NULL: the reason says it all.
  */
-enum reason jwt_renew(struct conn *c, struct http_text token);
+enum reason jwt_renew(struct conn *c, struct http_text token, const char **why);
 
 /* Whether what c, a member of a room, says there is heard, as far as its token goes. */
 bool jwt_publishes(const struct conn *c);

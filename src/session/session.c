@@ -20,6 +20,7 @@
 #include "session/counting.h"
 #include "session/crowd.h"
 #include "session/drain.h"
+#include "session/late.h"
 #include "session/opening.h"
 #include "session/passwords.h"
 #include "session/quota.h"
@@ -139,6 +140,24 @@ static bool is_ready_for(struct conn *c, const struct config_endpoint *e)
 	return conn_admit(c, e, conn_name(c), NULL) && texts_keep(c, e, conn_name(c));
 }
 
+/* Who is still to say who it is may go on to do so, where that may be done. */
+static void move_late(struct conn *c)
+{
+	const struct config_endpoint *e = config_route_name(session.config, c->extra->late->name);
+	struct metrics_cell *cell = c->endpoint->cell;
+
+	if (!e || e->behaviour != c->endpoint->behaviour || !e->limits.access.jwt.first_message ||
+	    access_by_network(&e->limits.access, c) != REASON_NONE) {
+		reload.closed++;
+		close_barred(c);
+		return;
+	}
+	leaving_remove(LEAVING_REMOVED, c);
+	reload.moved++;
+	conn_set_endpoint(c, e);
+	counting_moved(c, cell);
+}
+
 static void move_open(struct conn *c)
 {
 	const struct config_endpoint *e = config_route_name(session.config, conn_name(c));
@@ -179,6 +198,8 @@ static void reload_conn(struct conn *c)
 	turn_spend(TURN_LOOK);
 	if (!is_to_be_moved(c))
 		; /* it is of the new configuration, or on its way out */
+	else if (conn_is_late(c) && c->state_now == CONN_OPEN)
+		move_late(c);
 	else if (c->state_now == CONN_OPEN)
 		move_open(c);
 	else

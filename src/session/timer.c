@@ -17,6 +17,7 @@
 #include "session/awaiting.h"
 #include "session/conn_internal.h"
 #include "session/jwt_holder.h"
+#include "session/late.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -167,6 +168,15 @@ static bool expiry_deadline(const struct conn *c, uint32_t *end)
 	return true;
 }
 
+/* Whether it has until *end to say who it is. */
+static bool auth_deadline(const struct conn *c, uint32_t *end)
+{
+	if (!conn_is_late(c))
+		return false;
+	*end = c->extra->late->until;
+	return true;
+}
+
 /* Who is not listened to for its rate, up to `token`, is only waited for by its output. */
 static uint32_t early_deadline(const struct conn *c, uint32_t token)
 {
@@ -192,7 +202,7 @@ static uint32_t open_deadline(const struct conn *c)
 		next = earlier(next, end);
 	if (stall_deadline(c, &end))
 		next = earlier(next, end);
-	if (expiry_deadline(c, &end))
+	if (expiry_deadline(c, &end) || auth_deadline(c, &end))
 		next = earlier(next, end);
 	if (entry_owes(c))
 		next = earlier(next, session.now + timer_ticks(ENTRY_LOOK));
@@ -281,6 +291,8 @@ static enum timer_due open_due(const struct conn *c)
 		return DUE_STALL;
 	if (expiry_deadline(c, &end) && reached(end))
 		return DUE_EXPIRY;
+	if (auth_deadline(c, &end) && reached(end))
+		return DUE_AUTH;
 	if (park_is_early(c, &end))
 		return reached(end) ? DUE_TOKEN : DUE_NOTHING;
 	/* What it has said may be in its input, to which we have not listened since. */

@@ -12,7 +12,7 @@ import pytest
 from asking import ask, own, scrape
 from harness import FAILED, SLOW, run_program, wait_until
 from pretend import ctl
-from raw import Raw, text
+from raw import BINARY, Raw, frame, text
 from test_access import answer, bearer, enter, heard, line, refused, write_users
 from tokens import (ALGORITHMS, CURVES, SECRET, Key, anna, b64, by_hand, new_ec, new_ed25519,
                     new_rsa, write)
@@ -527,6 +527,140 @@ def test_a_longer_leeway_keeps_it(guarded):
         with enter(d, SHOP.sign("HS256", exp=time.time() - 300 + SOON)) as witness:
             witness.closed(1008, "token-expired")
         assert heard(c) == "hi"
+
+
+# --- the first message ---
+
+
+def late(path="/ws", behaviour="echo", **settings):
+    e = endpoint(path, behaviour, first_message=True, **settings)
+    return {**e, "format": "both"} if behaviour == "room" else e
+
+
+def auth(token):
+    return text(json.dumps({"ignyx": "auth", "token": token}))
+
+
+def test_the_first_message(guarded):
+    d = guarded(late(), late("/c/{room}", "room", required={"room": "{room}"}))
+    mark = d.log_size()
+    with enter(d) as c, Raw(d.address).upgrade("/c/a", headers=PROTOCOL) as member, \
+            enter(d, SHOP.sign("HS256", room="a"), "/c/a") as other:
+        # it is in no room, and nobody is told that it is open
+        c.send(auth(SHOP.sign("HS256")), text("hi"))
+        assert c.text() == "hi"
+        other.send(text("nobody else hears that"))
+        assert other.text() == "nobody else hears that"
+        member.send(auth(SHOP.sign("HS256", room=["a"])))
+        joined = json.loads(member.text())
+        assert joined["type"] == "joined" and joined["members"] == 2 and joined["room"] == "/c/a", joined
+        other.send(text("hi"))
+        assert json.loads(member.text())["data"] == "hi"
+        d.log_count(r"opened .*user=anna$", 3, mark)
+        rooms = {x["user"] for x in ask(d, "/connections")[1]["connections"]}
+        assert rooms == {"anna"}
+    # who shows one in the request has said it
+    with enter(d, SHOP.sign("HS256")) as c:
+        assert heard(c) == "hi"
+    said(d, SHOP.sign("HS256", exp=1), r'its "exp" is \d+ s ago', word="token-expired")
+
+
+@pytest.mark.parametrize("message, word", [
+    (lambda: text("hi"), "no-credentials"), (lambda: text(""), "no-credentials"),
+    (lambda: frame(BINARY, b'{"ignyx":"auth"}'), "no-credentials"), (lambda: text('{"ignyx":"auth"}'), "no-credentials"),
+    (lambda: text('{"ignyx":"auth","token":7}'), "no-credentials"), (lambda: auth(""), "bad-token"),
+    (lambda: text('{"ignyx":"token","token":"' + SHOP.sign("HS256") + '"}'), "no-credentials"),
+    (lambda: auth(SHOP.sign("HS256", exp=1)), "token-expired"), (lambda: auth(Key(b"y" * 64).sign("HS256")), "bad-token"),
+    (lambda: auth(SHOP.sign("HS256", role="b")), "not-allowed"), (lambda: auth("x" * 16385), "bad-token")])
+def test_a_first_message_that_is_none(guarded, message, word):
+    d = guarded(late(required={"role": "a"}))
+    mark = d.log_size()
+    with enter(d) as c:
+        c.send(message(), auth(SHOP.sign("HS256", role="a")))
+        c.closed(1008, word)
+        c.socket.close()
+    d.log_contains(rf"refused .*reason={word}$", mark)
+    d.log_contains(rf"closed .*code=1008 reason={word}$", mark)
+
+
+def test_a_first_message_that_is_too_long(guarded):
+    d = guarded(late(), max_message="1K")
+    with enter(d) as c:
+        c.send(text("x" * 17000))
+        c.closed(1009, "message-too-big")
+    # a token may be longer than what is said then
+    with enter(d) as c:
+        c.send(auth(SHOP.sign("HS256", fill="x" * 8000)), text("hi"))
+        assert c.text() == "hi"
+        c.send(text("x" * 1025))
+        c.closed(1009, "message-too-big")
+
+
+def test_no_first_message(guarded):
+    d = guarded(late(auth_timeout="200ms"), late("/c/{room}", "room", auth_timeout="200ms"), late("/long"))
+    mark = d.log_size()
+    with enter(d, path="/long") as waits:
+        for path in ("/ws", "/c/a"):
+            with enter(d, path=path) as c:
+                c.closed(1008, "no-credentials")
+        d.log_count(r"closed .*code=1008 reason=no-credentials$", 2, mark)
+        # what it goes away without is nothing
+        with enter(d, path="/c/a"):
+            pass
+        waits.send(auth(SHOP.sign("HS256")))
+        assert heard(waits) == "hi"
+    assert not ask(d, "/rooms")[1]["rooms"]
+
+
+def test_first_message_is_late_for_the_path_of_another(guarded):
+    d = guarded(late("/u/{user}"))
+    for user, word in (("anna", None), ("ben", "not-allowed")):
+        with enter(d, path=f"/u/{user}") as c:
+            c.send(auth(SHOP.sign("HS256")))
+            if word:
+                c.closed(1008, word)
+            else:
+                assert heard(c) == "hi"
+
+
+def test_first_message_beside_others(guarded):
+    """What the rest of the rules asks for is asked at the door."""
+    access = {"jwt": {**HS256, "first_message": True}, "tokens": "users", "satisfy": "any"}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": access},
+                {**late("/must"), "subprotocols": ["chat"], "require_subprotocol": True}, start=False)
+    write_users(d, line("ben", "the-token-of-ben"))
+    d.start()
+    refused(d, 401, "bad-token", headers=bearer("none-of-them"))
+    refused(d, 400, "subprotocol-required", "/must")
+    enters(d, "the-token-of-ben", user="ben")
+    with enter(d) as c:
+        c.send(auth(SHOP.sign("HS256")))
+        assert heard(c) == "hi"
+
+
+def test_first_message_and_a_full_room(guarded):
+    d = guarded({**late("/c/{room}", "room"), "max_members": 1, "max_connections_per_user": 2}, late())
+    token = SHOP.sign("HS256")
+    with enter(d, path="/c/a") as one, enter(d, path="/c/a") as two:
+        one.send(auth(token), text("hi"))
+        assert one.text() == "hi"
+        two.send(auth(token))
+        two.closed(1013, "room-full")
+
+
+def test_first_message_over_a_reload(guarded):
+    d = guarded(late(), late("/c/{room}", "room"))
+    with enter(d) as c, Raw(d.address).upgrade("/c/a", headers=PROTOCOL) as member:
+        d.change(endpoints=[late(leeway="1s"), late("/c/{room}", "room", issuer="a")])
+        d.reload()
+        c.send(auth(SHOP.sign("HS256")), text("hi"))
+        assert c.text() == "hi"
+        member.send(auth(SHOP.sign("HS256", iss="a")))
+        assert json.loads(member.text())["room"] == "/c/a"
+    with enter(d) as c:
+        d.change(endpoints=[endpoint()])
+        d.reload()
+        c.closed(1008, "access-changed")
 
 
 # --- a reload ---

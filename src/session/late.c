@@ -1,0 +1,146 @@
+/*
+ * late.c - see late.h.
+ *
+ * What the door asks of a token it is asked here (access.c has asked the rest there), and what a new member
+ * needs it gets here. Whom it has counted without a user is counted anew.
+ */
+#include "session/late.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "session/access.h"
+#include "session/attempts.h"
+#include "session/conn_internal.h"
+#include "session/entering.h"
+#include "session/jwt_holder.h"
+#include "session/noted.h"
+#include "session/quota.h"
+#include "session/session.h"
+#include "session/turn.h"
+#include "session/verdict.h"
+
+bool late_begin(struct conn *c, const char *name, bool json, const struct replay_wish *wish)
+{
+	const size_t size = strlen(name) + 1;
+	struct conn_extra *extra = conn_need_extra(c);
+	struct conn_late *late = extra ? malloc(sizeof(*late) + size) : NULL;
+
+	if (!late)
+		return false;
+	*late = (struct conn_late){
+		.until = session.now + timer_ticks(c->endpoint->limits.access.jwt.auth_timeout),
+		.json = json,
+		.wish = *wish,
+	};
+	memcpy(late->name, name, size);
+	extra->late = late;
+	return true;
+}
+
+/* --- its message --- */
+
+/* Of a tree of the text, which is then *tree, to be freed. p NULL: it is none. */
+static struct http_text read_token(const struct ws_message *m, json_t **tree)
+{
+	const json_t *token;
+	const char *asked;
+
+	*tree = NULL;
+	if (m->opcode != WS_TEXT)
+		return (struct http_text){ NULL, 0 };
+	turn_spend_on(m->len, TURN_TREE);
+	*tree = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
+	asked = json_string_value(json_object_get(*tree, "ignyx"));
+	token = json_object_get(*tree, "token");
+	if (!asked || strcmp(asked, "auth") != 0)
+		return (struct http_text){ NULL, 0 };
+	return (struct http_text){ json_string_value(token), json_string_length(token) };
+}
+
+/* --- letting in --- */
+
+static enum reason identify(const struct conn *c, struct http_text token, struct identity *who,
+			    const char **why)
+{
+	const char *name = c->extra->late->name;
+	struct access_request rq = { .c = c, .name = name };
+	enum reason r = token.p ? jwt_check_token(&rq, token, who) : REASON_NO_CREDENTIALS;
+
+	*why = rq.detail;
+	if (r == REASON_NONE && !access_path_is_own(c->endpoint, name, who->user))
+		r = REASON_NOT_ALLOWED;
+	return r;
+}
+
+static enum reason count_again(struct conn *c)
+{
+	quota_give_back(c);
+	return quota_take(c);
+}
+
+static enum reason enter(struct conn *c, struct identity *who)
+{
+	const struct conn_late *late = c->extra->late;
+	enum reason r = entering_admit(c, late->name, who, late->json);
+
+	if (!c->admission || !c->admission->who)
+		identity_end(who);
+	if (r == REASON_NONE)
+		r = count_again(c);
+	if (r == REASON_NONE)
+		r = entering_join(c);
+	if (r == REASON_NONE && c->endpoint->has_room)
+		replay_take(c, &late->wish);
+	return r;
+}
+
+/* What tells of those who are open, and has waited until it was known who this is. */
+static void become_known(struct conn *c)
+{
+	free(c->extra->late);
+	c->extra->late = NULL;
+	c->decoder.max_message = (uint32_t)c->endpoint->limits.max_message;
+	noted_opened(c);
+	timer_update(c);
+	if (c->endpoint->limits.access_log)
+		entry_opened(c);
+}
+
+static int code_of(enum reason r)
+{
+	switch (r) {
+	case REASON_NO_CREDENTIALS:
+	case REASON_BAD_TOKEN:
+	case REASON_TOKEN_EXPIRED:
+	case REASON_WRONG_AUDIENCE:
+	case REASON_NOT_ALLOWED:
+		return WS_CLOSE_POLICY;
+	default: /* it may try again */
+		return WS_CLOSE_TRY_AGAIN;
+	}
+}
+
+bool late_take(struct conn *c, const struct ws_message *m, struct verdict *v)
+{
+	struct identity who = { .user = NULL };
+	const char *why = NULL;
+	json_t *tree;
+	const struct http_text token = read_token(m, &tree);
+	enum reason r = identify(c, token, &who, &why);
+
+	if (r == REASON_NONE)
+		r = enter(c, &who);
+	else
+		identity_end(&who);
+	json_decref(tree);
+	if (r == REASON_NONE) {
+		become_known(c);
+		return true;
+	}
+	entry_refused(c, r, 0, NULL, why);
+	attempts_refused(c, r);
+	return verdict_close_word(v, code_of(r), r);
+}
