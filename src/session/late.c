@@ -62,7 +62,7 @@ static struct http_text read_token(const struct ws_message *m, json_t **tree)
 
 /* --- letting in --- */
 
-static enum reason identify(const struct conn *c, struct http_text token, struct identity *who,
+static enum reason identify(struct conn *c, struct http_text token, struct identity *who,
 			    const char **why)
 {
 	const char *name = c->extra->late->name;
