@@ -29,6 +29,12 @@ _Static_assert((int)VERIFIER_PASSWORD_MAX >= (int)AUTHORIZATION_PASSWORD_MAX &&
 static struct verifier *verifier; /* NULL: nobody has asked yet */
 static struct event *answers;
 
+static void note_waiting(void)
+{
+	atomic_store_explicit(&session.row->passwords_waiting, verifier_waiting(verifier),
+			      memory_order_relaxed);
+}
+
 /* --- answers --- */
 
 static enum reason judge(struct claim *claim, enum verifier_verdict verdict)
@@ -62,6 +68,7 @@ static void take_answers(void)
 		if (c)
 			awaiting_answer(c, judge(&c->opening->claim, a.verdict));
 	}
+	note_waiting();
 }
 
 static void answers_cb(evutil_socket_t fd, short what, void *arg)
@@ -112,6 +119,7 @@ static enum reason ask(struct conn *c, const struct config_user *by, const char 
 	q.id = awaiting_begin(c, cancel);
 	if (!verifier_ask(verifier, &q))
 		awaiting_end(c);
+	note_waiting();
 	return REASON_BUSY;
 }
 
@@ -154,10 +162,11 @@ enum reason passwords_check(struct conn *c, const struct config_users *all, stru
 
 /* --- all of them --- */
 
+/* What the thread has begun with is in no line any more. */
 void passwords_tick(void)
 {
-	atomic_store_explicit(&session.row->passwords_waiting,
-			      verifier ? verifier_waiting(verifier) : 0, memory_order_relaxed);
+	if (verifier)
+		note_waiting();
 }
 
 void passwords_fini(void)
