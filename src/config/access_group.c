@@ -174,7 +174,11 @@ static void check_users(struct config_report *r, const struct config *c, struct 
 /* All of these are told in the one Authorization header that a request may have. */
 static void check_possible(struct config_report *r, const struct config_access *a)
 {
-	const bool bearer = a->tokens != NULL || a->jwt.rules != NULL;
+	/* a password is known with the request, and of who comes with both both are kept */
+	const struct config_jwt *jwt = &a->jwt;
+	const bool elsewhere = (jwt->cookie != NULL || jwt->query != NULL || jwt->subprotocol) &&
+			       !jwt->first_message;
+	const bool bearer = a->tokens != NULL || (jwt->rules != NULL && !elsewhere);
 
 	if (r == NULL || a->satisfy == SATISFY_ANY)
 		return;

@@ -18,6 +18,7 @@
 #include "proto/authorization.h"
 #include "session/awaiting.h"
 #include "session/conn_internal.h"
+#include "session/network.h"
 #include "session/opening.h"
 #include "session/session.h"
 #include "session/turn.h"
@@ -104,7 +105,7 @@ static void cancel(uint64_t id)
 /* Those whom a proxy does not name have none, and nor do the clients of unix sockets. */
 static uint64_t address_of(const struct net_peer *p)
 {
-	return p->family == AF_UNIX || p->unnamed ? 0 : net_peer_network(p);
+	return p->family == AF_UNIX || p->unnamed ? 0 : network_of(p);
 }
 
 /* by: whose hash it is. */

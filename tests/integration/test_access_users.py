@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import ctypes
+import json
 import os
 import re
 import select
@@ -10,6 +11,7 @@ import signal
 
 import pytest
 
+import tokens
 import way
 from asking import ask, own, scrape
 from harness import DEADLINE, FAILED, run_program, wait_until
@@ -281,6 +283,67 @@ def test_how_often_one_may_guess(guarded):
     before = checked(d)
     refused(d, 429, "too-many-failures", basic("anna", "secret"))
     assert checked(d) == before
+
+
+# --- beside JSON Web Tokens ---
+
+JWT = {"key": "secret", "algorithms": ["HS256"]}
+
+
+@pytest.fixture
+def with_jwt(daemon):
+    """A daemon that asks for passwords and for tokens of somebody else."""
+    def make(satisfy, **jwt):
+        d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "allowed_origins": ["https://a.example"],
+                                   "access": {"satisfy": satisfy, "users": "users", "jwt": {**JWT, **jwt}}}]},
+                   start=False)
+        tokens.write(d, "secret", tokens.SECRET)
+        write_users(d, *QUICK)
+        return d
+    return make
+
+
+def test_a_token_and_a_password(with_jwt):
+    """Where the token need not be where the password is."""
+    d = with_jwt("all", cookie="session").start()
+    token = tokens.Key(tokens.SECRET).sign("HS256", sub="ben")
+    both = {"Cookie": f"session={token}", **basic("ben", "other")}
+    with Raw(d.address) as c:
+        c.upgrade(headers={"Origin": "https://a.example", **both})
+        assert heard(c) == "hi"
+        d.log_contains(r"opened /ws .*user=ben$")
+        d.reload()
+        assert heard(c) == "hi"
+        write_users(d, QUICK[0])
+        d.reload()
+        c.closed(1008, "access-changed")
+    origin = {"Origin": "https://a.example"}
+    for headers, word in ((basic("anna", "secret"), "no-credentials"), ({"Cookie": both["Cookie"]}, "no-credentials"),
+                          ({**both, **basic("anna", "x")}, "bad-password"),
+                          ({"Cookie": "session=x", **basic("anna", "secret")}, "bad-token")):
+        refused(d, 401, word, {**origin, **headers})
+
+
+@pytest.mark.parametrize("jwt", [{}, {"first_message": True}, {"first_message": True, "cookie": "session"}])
+def test_a_token_and_a_password_that_cannot_be(with_jwt, jwt):
+    d = with_jwt("all", **jwt)
+    d.expect_error("not started: ")
+    d.refuses(r'access: "users" asks for "Authorization: Basic", and "jwt" for "Authorization: Bearer"')
+
+
+def test_a_token_or_a_password(with_jwt):
+    """Be it that a token comes late."""
+    d = with_jwt("any", first_message=True).start()
+    origin = {"Origin": "https://a.example"}
+    token = tokens.Key(tokens.SECRET).sign("HS256")
+    refused(d, 401, "bad-password", {**origin, **basic("anna", "x")})
+    with Raw(d.address) as ben, Raw(d.address) as late:
+        ben.upgrade(headers={**origin, **basic("ben", "other")})
+        assert heard(ben) == "hi"
+        d.log_contains(r"opened /ws .*user=ben$")
+        late.upgrade(headers=origin)
+        late.send(text(json.dumps({"ignyx": "auth", "token": token})))
+        assert heard(late) == "hi"
 
 
 # --- what is remembered ---
