@@ -278,6 +278,16 @@ void handshake_answered(struct conn *c, enum reason reason)
 	conn_update_interest(c);
 }
 
+/* What was read stays where it is up to the next one's, and there may be a password in it. */
+static void forget_credentials(uint8_t *p, uint8_t *end, const struct opening_request *rq)
+{
+	const struct http_text a = rq->up.authorization;
+	const uint8_t *from = (const uint8_t *)a.p;
+
+	if (from && from >= p && from < end)
+		explicit_bzero(p + (from - p), a.len);
+}
+
 void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 {
 	struct opening_request rq;
@@ -288,6 +298,7 @@ void handshake_input(struct conn *c, uint8_t *p, uint8_t *end)
 		break;
 	case OPENING_GO:
 		take_request(c, p, &rq);
+		forget_credentials(p, end, &rq);
 		break;
 	case OPENING_REFUSE:
 		answer_refusal(c, &why, &rq.up);

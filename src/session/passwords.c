@@ -6,10 +6,13 @@
  */
 #include "session/passwords.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/bucket.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/verifier.h"
 #include "config/config.h"
@@ -27,6 +30,9 @@ _Static_assert((int)VERIFIER_PASSWORD_MAX >= (int)AUTHORIZATION_PASSWORD_MAX &&
 		       (int)VERIFIER_HASH_MAX >= (int)CONFIG_CRYPTED_MAX,
 	       "whatever comes can be asked");
 
+/* Nanoseconds for each cost that there is of hashes, see users_stand_in. */
+enum { DRAWN = 1500 };
+
 static struct verifier *verifier; /* NULL: nobody has asked yet */
 static struct event *answers;
 
@@ -34,6 +40,16 @@ static void note_waiting(void)
 {
 	atomic_store_explicit(&session.row->passwords_waiting, verifier_waiting(verifier),
 			      memory_order_relaxed);
+}
+
+/* Whoever connects decides how often that happens, so it is told once in a minute. */
+static void tell_trouble(const char *what, const char *why)
+{
+	static const struct bucket_size size = { 1, 60000 };
+	static struct bucket bucket;
+
+	if (bucket_take(&bucket, &size, session.now * SESSION_TICK))
+		log_err(NULL, "%s: %s", what, why);
 }
 
 /* --- answers --- */
@@ -51,6 +67,8 @@ static enum reason judge(struct claim *claim, enum verifier_verdict verdict)
 	case VERIFIER_DISPLACED:
 		return REASON_BUSY;
 	case VERIFIER_FAILED:
+		tell_trouble("a password cannot be checked",
+			     "crypt(3) has no memory, or does not know this kind of hash");
 		break;
 	}
 	return REASON_NO_MEMORY;
@@ -87,8 +105,11 @@ static bool start(void)
 	if (verifier)
 		return true;
 	verifier = verifier_new();
-	if (!verifier)
+	if (!verifier) {
+		tell_trouble("passwords cannot be checked, for a thread cannot be started",
+			     strerror(errno));
 		return false;
+	}
 	answers = event_new(session.base, verifier_fd(verifier), EV_READ | EV_PERSIST, answers_cb,
 			    NULL);
 	if (answers && event_add(answers, NULL) == 0)
@@ -131,6 +152,7 @@ static enum reason check(struct conn *c, const struct config_users *all,
 				 *by = known ? known : users_stand_in(all, given->user);
 	struct claim *claim = &c->opening->claim, now = { .known = known != NULL };
 
+	turn_spend(DRAWN * (uint32_t)all->cost_count);
 	if (!by)
 		return REASON_BAD_PASSWORD;
 	if (!remembered_mark(by->line, given->user, given->password, now.mark))

@@ -1,5 +1,6 @@
 """The worked cases of ignyxd.conf(5), "Who may come in", as they are written there."""
 
+import base64
 import os
 import re
 import subprocess
@@ -50,6 +51,23 @@ def test_a_public_page(daemon):
     assert case.status("/live", Origin="https://evil.test") == 403
     # programs are no pages
     assert case.status("/live") == 101
+
+
+def with_a_password(d):
+    with open(f"{d.directory}/anna.password", "w", encoding="utf-8") as f:
+        f.write("secret\n")
+
+
+def test_people_with_passwords(daemon):
+    case = Case(daemon, "People with passwords", with_a_password)
+
+    def basic(pair):
+        return "Basic " + base64.b64encode(pair).decode()
+
+    with case.enter("/duty", Authorization=basic(b"anna:secret")) as c:
+        assert c.send(text("all is well")).text() == "anna: all is well"
+    assert case.status("/duty", Authorization=basic(b"anna:secrets")) == 401
+    assert case.status("/duty") == 401
 
 
 def with_a_server(d):
