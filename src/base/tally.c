@@ -58,7 +58,7 @@ _Static_assert(TALLY_MOST + SLOTS <= COUNT, "more than the limit is never counte
 struct shared {
 	struct segment_header header;
 	_Atomic uint64_t used; /* slots that may have places */
-	_Atomic uint64_t words[]; /* of all places, then two for each place's key */
+	_Atomic uint64_t words[]; /* of all places, then two for each place's key, then its mark */
 };
 
 struct tally {
@@ -66,6 +66,7 @@ struct tally {
 	struct shared *shared;
 	_Atomic uint64_t *words;
 	_Atomic uint64_t (*keys)[2];
+	_Atomic uint64_t *marks;
 	size_t places;
 	uint64_t secret[4], naming[2];
 	struct patience patience; /* with those that are asking */
@@ -119,6 +120,7 @@ struct tally *tally_new(size_t places)
 	t->shared = t->segment.at;
 	t->words = t->shared->words;
 	t->keys = (_Atomic uint64_t(*)[2])(t->words + t->places);
+	t->marks = (_Atomic uint64_t *)(t->keys + t->places);
 	return t;
 }
 
@@ -260,6 +262,7 @@ static bool claim(struct tally *t, const struct search *s, size_t at)
 		return false;
 	for (int i = 0; i < 2; i++)
 		atomic_store_explicit(&t->keys[at][i], s->key->of[i], memory_order_relaxed);
+	atomic_store_explicit(&t->marks[at], 0, memory_order_relaxed);
 	put(t, at, (w & TURN) | s->tag | owner_of(t) | ASKING);
 	return true;
 }
@@ -397,6 +400,42 @@ void tally_give_back(struct tally *t, const struct tally_key *k)
 
 	if (at != NO_PLACE)
 		settle(t, at, (word(t, at) & COUNT) - 1);
+}
+
+/* --- marks --- */
+
+void tally_mark(struct tally *t, const struct tally_key *k, uint64_t mark)
+{
+	struct search s = search_for(t, k);
+	size_t at = look(t, &s).own;
+
+	if (at != NO_PLACE)
+		atomic_store_explicit(&t->marks[at], mark, memory_order_relaxed);
+}
+
+/* Goes on from what was found; one whose place changed hands meanwhile is none. */
+static void compare(const struct tally *t, const struct search *s, size_t at, int *slot,
+		    uint64_t *lowest)
+{
+	uint64_t w = atomic_load(&t->words[at]);
+	uint64_t mark = atomic_load_explicit(&t->marks[at], memory_order_relaxed);
+
+	if ((w & OWNER) == 0 || mark == 0 || mark >= *lowest || !is_of(t, at, w, s))
+		return;
+	*lowest = mark;
+	*slot = (int)((w & OWNER) >> OWNER_AT) - 1;
+}
+
+int tally_lowest(const struct tally *t, const struct tally_key *k)
+{
+	struct search s = search_for(t, k);
+	uint64_t lowest = UINT64_MAX;
+	int slot = -1;
+
+	for (int i = 0; i < 2; i++)
+		for (size_t at = s.buckets[i]; at < s.buckets[i] + WIDTH; at++)
+			compare(t, &s, at, &slot, &lowest);
+	return slot;
 }
 
 /* --- all places --- */

@@ -14,7 +14,7 @@
 
 enum {
 	TALLY_MOST = 1 << 24, /* the highest limit */
-	TALLY_BYTES = 24, /* of memory, for each place */
+	TALLY_BYTES = 32, /* of memory, for each place */
 	TALLY_PLACES_MAX = 1 << 23,
 };
 
@@ -56,6 +56,15 @@ bool tally_add(struct tally *t, const struct tally_key *k) __attribute__((warn_u
 
 /* Takes one back that this process has counted. */
 void tally_give_back(struct tally *t, const struct tally_key *k);
+
+/*
+ * A number that this process says of k, which it has counted, for others to compare; at first, and with 0,
+ * it says none.
+ */
+void tally_mark(struct tally *t, const struct tally_key *k, uint64_t mark);
+
+/* The slot whose mark of k is the lowest. -1: nobody has said any. */
+int tally_lowest(const struct tally *t, const struct tally_key *k);
 
 /* How often k is there. */
 uint64_t tally_count(const struct tally *t, const struct tally_key *k);

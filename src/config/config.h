@@ -49,6 +49,9 @@ enum config_slow_consumer {
 /* What becomes of a message that is more than a rate allows. */
 enum config_over_rate { OVER_RATE_DELAY, OVER_RATE_DROP, OVER_RATE_CLOSE };
 
+/* Who has to go where a user has as many connections as he may: who comes, or the oldest of them. */
+enum config_over_user { OVER_USER_REFUSE, OVER_USER_OLDEST };
+
 /* permessage-deflate (RFC 7692). */
 struct config_compression {
 	bool enabled;
@@ -170,6 +173,7 @@ struct config_limits {
 	int64_t burst; /* as of rate_size_of */
 	int64_t bandwidth; /* bytes of its messages in a second; 0: any number */
 	int over_rate; /* enum config_over_rate */
+	int over_user; /* enum config_over_user */
 	/* ms; 0: off */
 	int64_t handshake_timeout, ping_interval, ping_timeout, idle_timeout, message_timeout;
 	int64_t close_timeout, stall_timeout;
@@ -338,6 +342,7 @@ struct config {
 	int64_t address_prefix_ipv4, address_prefix_ipv6; /* bits of what counts as one address */
 	/* over all endpoints; 0: any number */
 	int64_t max_connections_per_address, max_connections_per_user;
+	bool replaces; /* some endpoint has over_user so */
 	/* Of one address, over all workers; as of value_times_size; resolved */
 	int64_t connection_rate_per_address, auth_failures;
 	struct rate_size connection_rate; /* of its requests */

@@ -122,6 +122,8 @@ static void finish(struct snapshot *n)
 {
 	n->config.bus_lag = lag_of_entries(n);
 	n->config.patience = patience(&n->config);
+	for (size_t i = 0; i < n->config.endpoint_count; i++)
+		n->config.replaces |= n->config.endpoints[i].limits.over_user == OVER_USER_OLDEST;
 }
 
 static void parse_tree(struct parse *p)

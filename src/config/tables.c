@@ -27,6 +27,8 @@ static const char *const presences[] = { "none", "count", "list", NULL };
 static const char *const data_kinds[] = { "text", "json", NULL };
 /* In the order of enum config_over_rate. */
 static const char *const over_rates[] = { "delay", "drop", "close", NULL };
+/* In the order of enum config_over_user. */
+static const char *const over_users[] = { "refuse", "oldest", NULL };
 static const char *const slow_consumers[] = { "close", "drop_newest", "drop_oldest", "latest",
 					      NULL };
 

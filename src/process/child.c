@@ -124,6 +124,7 @@ void child_be_worker(int slot, int control, pid_t master)
 		.metrics = shared.metrics,
 		.tally = shared.tally,
 		.meters = shared.meters,
+		.orders = shared.orders,
 		.chronicle = shared.chronicle,
 		.tickets = shared.tickets,
 		.verbose = running.verbose,

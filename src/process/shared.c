@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/meters.h"
 #include "base/metrics.h"
+#include "base/orders.h"
 #include "base/tally.h"
 #include "base/vitals.h"
 #include "config/config.h"
@@ -110,9 +111,10 @@ int shared_make(const struct config *c)
 	shared.board = board_new(&shared.told);
 	shared.chronicle = chronicle_new(&shared.kept);
 	shared.meters = meters_new(METERS);
+	shared.orders = orders_new();
 	shared.tickets = tickets_new();
 	if (make_wakeups() < 0 || make_pairs() < 0 || !shared.metrics || !shared.board ||
-	    !shared.chronicle || !shared.meters || !shared.tickets) {
+	    !shared.chronicle || !shared.meters || !shared.orders || !shared.tickets) {
 		log_err(NULL, "there is no memory to share with the workers: %s%s%s",
 			strerror(errno), *remedy() ? "; " : "", remedy());
 		return -1;
@@ -149,6 +151,8 @@ void shared_free(void)
 	shared.tally = NULL;
 	meters_free(shared.meters);
 	shared.meters = NULL;
+	orders_free(shared.orders);
+	shared.orders = NULL;
 	segment_free(&shared.counted);
 	shared.metrics = NULL;
 	segment_free(&shared.told);

@@ -14,6 +14,7 @@ struct chronicle;
 struct config;
 struct meters;
 struct metrics;
+struct orders;
 struct tally;
 struct tickets;
 
@@ -25,6 +26,7 @@ struct shared {
 	struct chronicle *chronicle;
 	struct tally *tally; /* of connections */
 	struct meters *meters; /* of addresses that ask */
+	struct orders *orders; /* of workers to each other */
 	struct tickets *tickets;
 	struct bus *bus;
 	bool bus_condemned; /* it is damaged; those who have it end, and then there is another */

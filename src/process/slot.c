@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/orders.h"
 #include "base/tally.h"
 #include "process/child.h"
 #include "process/fdstore.h"
@@ -212,6 +213,7 @@ void slot_clear(int slot)
 void slot_ended(struct slot *s)
 {
 	tally_clear_slot(shared.tally, s->index);
+	orders_clear_slot(shared.orders, s->index);
 	s->pid = 0;
 	s->ending = false;
 	s->asked = s->draining = 0;

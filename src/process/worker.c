@@ -357,6 +357,7 @@ static int prepare(void)
 						   .metrics = s->metrics,
 						   .tally = s->tally,
 						   .meters = s->meters,
+						   .orders = s->orders,
 						   .chronicle = s->chronicle },
 			 s->slot, s->config, s->max_rooms) < 0)
 		return -1;

@@ -14,6 +14,7 @@ struct bus;
 struct chronicle;
 struct meters;
 struct metrics;
+struct orders;
 struct tally;
 struct tickets;
 
@@ -32,6 +33,7 @@ struct worker_start {
 	struct metrics *metrics;
 	struct tally *tally;
 	struct meters *meters;
+	struct orders *orders;
 	struct chronicle *chronicle;
 	const struct tickets *tickets;
 	bool verbose; /* log at debug level whatever the configuration says */

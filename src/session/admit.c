@@ -130,6 +130,10 @@ static enum reason count(struct conn *c)
 	if (r != REASON_NONE)
 		return r;
 	r = count_open();
+	if (r == REASON_NONE && !quota_replace(c)) {
+		atomic_fetch_sub(&session.row->open, 1);
+		r = REASON_TOO_MANY_FROM_USER;
+	}
 	if (r != REASON_NONE && c->extra)
 		quota_give_back(c);
 	return r;

@@ -134,6 +134,7 @@ void conn_free_belongings(struct conn *c)
 	if (c->extra) {
 		free(c->extra->client);
 		free(c->extra->late);
+		free(c->extra->seats);
 		conn_set_text(c, (struct config_text){ NULL, 0 });
 	}
 	free(c->extra);

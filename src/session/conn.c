@@ -251,6 +251,8 @@ static void start_closing(struct conn *c, enum conn_state to, enum reason reason
 		park_forget(c);
 	if (c->state_now < CONN_CLOSING)
 		c->mark = session.now;
+	if (c->extra)
+		quota_leaves(c);
 	conn_set_state(c, to);
 	timer_update(c);
 }

@@ -10,7 +10,7 @@
  *	gap.c, chunk.c, unsent.c	memory for what waits, shared by several; its order
  *	link.c, timer.c		its bytes on the way out; when it is to be looked at
  *	crowd.c			whose the openings are
- *	quota.c			how many connections an address, a user, an endpoint has
+ *	seats.c, quota.c	the connections of a user; how many an address, a user, an endpoint has
  *	attempts.c		how often an address asks, and fails
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
@@ -72,6 +72,7 @@ struct conn_parked;
 struct jwt_kept;
 struct listener;
 struct opening;
+struct seat;
 struct verdict;
 
 /*
@@ -107,6 +108,8 @@ struct conn_extra {
 	uint64_t unheard; /* messages of its own that were not taken */
 	uint8_t counted; /* bits, see quota.c */
 	struct counted_as counted_as; /* where any is set */
+	uint8_t over; /* those of its user that it was let in over */
+	struct seat *seats; /* of quota.c: one for each count of users; NULL: not needed */
 	struct bucket lines; /* of its behaviour, in the log */
 	struct memory_entry memory; /* it keeps more than a little */
 	struct config_text text; /* conn_kept_text, counted; data NULL: there is none */

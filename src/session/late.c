@@ -67,8 +67,15 @@ static enum reason identify(struct conn *c, struct http_text token, struct ident
 {
 	const char *name = c->extra->late->name;
 	struct access_request rq = { .c = c, .name = name };
-	enum reason r = token.p ? jwt_check_token(&rq, token, who) : REASON_NO_CREDENTIALS;
+	struct refusal refusal;
+	enum reason r = token.p ? REASON_NONE : REASON_NO_CREDENTIALS;
 
+	*why = NULL;
+	/* its address may have failed since it came */
+	if (!attempts_are_heard(c, &refusal))
+		return refusal.reason;
+	if (r == REASON_NONE)
+		r = jwt_check_token(&rq, token, who);
 	*why = rq.detail;
 	if (r == REASON_NONE && !access_path_is_own(c->endpoint, name, who->user))
 		r = REASON_NOT_ALLOWED;
@@ -77,8 +84,11 @@ static enum reason identify(struct conn *c, struct http_text token, struct ident
 
 static enum reason count_again(struct conn *c)
 {
+	enum reason r;
+
 	quota_give_back(c);
-	return quota_take(c);
+	r = quota_take(c);
+	return r == REASON_NONE && !quota_replace(c) ? REASON_TOO_MANY_FROM_USER : r;
 }
 
 static enum reason enter(struct conn *c, struct identity *who)

@@ -9,6 +9,8 @@
 #ifndef SESSION_QUOTA_H
 #define SESSION_QUOTA_H
 
+#include <stdbool.h>
+
 #include "base/reason.h"
 
 struct conn;
@@ -19,6 +21,22 @@ struct conn;
  * is not counted; the log tells of that.
  */
 enum reason quota_take(struct conn *c);
+
+/*
+ * Behind quota_take, when nothing else is against it: where c was let in over a limit of its user, as
+ * over_user has it, whichever worker has the oldest of that one's connections is asked to let it go.
+ * False: none of them can be asked, and c may not be.
+ */
+bool quota_replace(struct conn *c);
+
+/*
+ * The next connection of this worker that is to go so, which does not count as its user's any more. NULL:
+ * there is none.
+ */
+struct conn *quota_next_to_go(void);
+
+/* c, which was open, is on its way out: it is the first that makes place for another one. */
+void quota_leaves(struct conn *c);
 
 /* Takes it out again where it was counted. */
 void quota_give_back(struct conn *c);

@@ -8,6 +8,7 @@
 
 #include "base/block.h"
 #include "base/log.h"
+#include "base/orders.h"
 #include "base/tally.h"
 #include "behaviour.h"
 #include "bus/bus.h"
@@ -62,6 +63,8 @@ int session_init(struct event_base *base, const struct session_shared *shared, i
 		.metrics = shared->metrics,
 		.tally = shared->tally,
 		.meters = shared->meters,
+		.orders = shared->orders,
+		.slot = slot,
 		.chronicle = shared->chronicle,
 		.row = metrics_use(shared->metrics, slot),
 		.config = config_ref(config),
@@ -74,6 +77,7 @@ int session_init(struct event_base *base, const struct session_shared *shared, i
 	retires_again = false;
 	drain_init();
 	tally_use(session.tally, slot);
+	orders_use(session.orders, slot);
 	timer_init();
 	return registry_init(max_rooms);
 }
@@ -369,15 +373,29 @@ static bool give_back(void)
 	return false;
 }
 
+/* Those whose users have come anew. */
+static bool replace_some(void)
+{
+	struct conn *c;
+
+	while ((c = quota_next_to_go())) {
+		turn_spend(TURN_CALL);
+		conn_close_word(c, WS_CLOSE_POLICY, REASON_REPLACED);
+		if (turn_is_over())
+			return true;
+	}
+	return false;
+}
+
 /*
  * What is done for connections beside their bytes. Each does one thing in any case, and who is first
  * has the time there is: that changes from turn to turn. Most turns have none of it.
  */
 static bool do_chores(bool undelivered)
 {
-	static bool (*const chores[])(void) = { look_at_timers,   walk_on,         conn_reap,
-						conn_shake_hands, give_back,       survey_go_on,
-						drain_go_on,      announcing_go_on };
+	static bool (*const chores[])(void) = { look_at_timers,   walk_on,          conn_reap,
+						conn_shake_hands, give_back,        survey_go_on,
+						drain_go_on,      announcing_go_on, replace_some };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;
@@ -421,7 +439,7 @@ bool session_turn_end(void)
 	more |= retried == PARK_UNTRIED;
 	turn_go_on(TURN_CHORES);
 	more |= conn_relieve();
-	if (session.chores && do_chores(more))
+	if ((session.chores || orders_are_there(session.orders)) && do_chores(more))
 		more = true;
 	bus_wake_readers(session.bus);
 	more |= park_in_line() > 0;

@@ -17,6 +17,7 @@ struct chronicle;
 struct config;
 struct event_base;
 struct meters;
+struct orders;
 struct net_peer;
 struct tally;
 
@@ -37,6 +38,8 @@ struct session {
 	struct metrics_row *row; /* this worker's */
 	struct tally *tally; /* of connections, over all workers */
 	struct meters *meters; /* of addresses that ask, the same */
+	struct orders *orders; /* of each worker to each */
+	int slot; /* this worker's */
 	struct chronicle *chronicle; /* of all workers, too */
 	struct config *config; /* the running snapshot; one reference */
 	uint64_t next_conn; /* the id of the next connection */
@@ -70,6 +73,7 @@ struct session_shared {
 	struct metrics *metrics;
 	struct tally *tally;
 	struct meters *meters;
+	struct orders *orders;
 	struct chronicle *chronicle;
 };
 

@@ -623,6 +623,29 @@ def test_first_message_is_late_for_the_path_of_another(guarded):
                 assert heard(c) == "hi"
 
 
+def test_who_is_known_by_the_first_message_counts(guarded):
+    """Of a user's connections, and of his address's failures, as if he had said it in the request."""
+    d = guarded(late(), max_connections_per_user=1, over_user="oldest")
+    with enter(d) as a, enter(d) as b, enter(d) as c:
+        for waits, other in ((b, None), (a, b)):
+            waits.send(auth(SHOP.sign("HS256")))
+            assert heard(waits) == "hi"
+            if other:
+                other.closed(1008, "replaced")
+        d.change(over_user="refuse")
+        d.reload()
+        c.send(auth(SHOP.sign("HS256")))
+        c.closed(1013, "too-many-from-user")
+        assert heard(a) == "hi"
+        d.change(max_connections_per_user=0, auth_failures="1/h", auth_penalty="1h")
+        d.reload()
+        with enter(d) as early, enter(d) as late_one:
+            early.send(auth(Key(b"y" * 64).sign("HS256")))
+            early.closed(1008, "bad-token")
+            late_one.send(auth(SHOP.sign("HS256")))
+            late_one.closed(1013, "too-many-failures")
+
+
 def test_first_message_beside_others(guarded):
     """What the rest of the rules asks for is asked at the door."""
     access = {"jwt": {**HS256, "first_message": True}, "tokens": "users", "satisfy": "any"}

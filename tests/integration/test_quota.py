@@ -2,9 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
+from asking import ask as admin
 from harness import wait_until
 from raw import Raw, request, text
 from test_access import ANNA, BEN, bearer, line, write_users
@@ -138,4 +140,109 @@ def test_reloads(of_users):
     d.change(max_connections_per_user=0, endpoints=[ECHO, SINK])
     d.reload()
     assert [ask(d, kept, ANNA) for _ in range(4)] == [101] * 4
+    end(kept)
+
+
+# --- over_user = "oldest" ---
+
+
+def let_in(d, kept, token, path="/ws"):
+    kept.append(Raw(d.address).upgrade(path, headers=bearer(token)))
+    # so that each is older than the next, whichever workers they are with
+    time.sleep(0.03)
+
+
+def hears(c):
+    c.send(text("hi"))
+    return c.text() == "Echo: hi"
+
+
+def test_the_oldest_makes_place(of_users):
+    """Whichever worker it is with; all others of the user's stay, and so do everybody else's."""
+    d = of_users(max_connections_per_user=3, over_user="oldest")
+    kept, others = [], []
+    for _ in range(3):
+        let_in(d, others, BEN)
+    for _ in range(15):
+        let_in(d, kept, ANNA)
+        if len(kept) > 3:
+            kept.pop(0).closed(1008, "replaced")
+        assert all(map(hears, kept))
+    assert all(map(hears, others))
+    d.log_contains(r"closed /ws .*: replaced \(1008\) .* user=anna code=1008 reason=replaced")
+    assert d.worker_of(kept[0].socket.getsockname()[1]) in range(4)
+    # who goes by himself makes place for the next
+    kept.pop(1).socket.close()
+    wait_until("there are two", lambda: len(admin(
+        d, "/connections?user=anna")[1]["connections"]) == 2)
+    let_in(d, kept, ANNA)
+    assert all(map(hears, kept))
+    end(kept + others)
+
+
+def test_many_come_at_once(of_users):
+    """In the end there are as many as may be, and nobody was refused."""
+    d = of_users(max_connections_per_user=3, over_user="oldest", close_timeout="200ms")
+    many = [Raw(d.address) for _ in range(40)]
+    for c in many:
+        c.send(request("/ws", headers=bearer(ANNA)))
+    assert [c.response().status for c in many] == [101] * len(many)
+    wait_until("three are left", lambda: len(admin(
+        d, "/connections?user=anna")[1]["connections"]) <= 3, timeout=30)
+    # one more than had to may have gone where two workers had the last of them
+    left = admin(d, "/connections?user=anna")[1]["connections"]
+    assert 1 <= len(left) <= 3
+    end(many)
+
+
+def test_who_does_not_answer_counts_no_more(of_users):
+    d = of_users(max_connections_per_user=1, over_user="oldest", close_timeout="30s")
+    kept = []
+    for n in range(6):
+        let_in(d, kept, ANNA)
+        if n > 0:
+            assert kept[n - 1].frame() == (0x88, b"\x03\xf0replaced")
+        assert hears(kept[n])
+    end(kept)
+
+
+def test_replaced_and_a_killed_worker(of_users):
+    """What a dead worker had makes no place, and takes none."""
+    d = of_users(workers=2, max_connections_per_user=6, over_user="oldest", args=["-v"])
+    kept = []
+    for _ in range(6):
+        let_in(d, kept, ANNA)
+    d.expect_error("was ended by signal 9")
+    slot = d.worker_of(kept[0].socket.getsockname()[1])
+    stay = [c for c in kept if d.worker_of(c.socket.getsockname()[1]) != slot]
+    lost = len(kept) - len(stay)
+    victim = d.worker_at(slot)
+    os.kill(victim, signal.SIGKILL)
+    d.wait_workers(2, but=[victim])
+    for _ in range(lost):
+        let_in(d, stay, ANNA)
+    assert all(map(hears, stay))
+    let_in(d, stay, ANNA)
+    stay.pop(0).closed(1008, "replaced")
+    assert all(map(hears, stay))
+    end(kept + stay)
+
+
+def test_over_user_and_reloads(of_users):
+    d = of_users(max_connections_per_user=2)
+    kept = []
+    let_in(d, kept, ANNA)
+    let_in(d, kept, ANNA)
+    assert ask(d, kept, ANNA) == OVER_USER
+    d.change(over_user="oldest")
+    d.reload()
+    let_in(d, kept, ANNA)
+    kept.pop(0).closed(1008, "replaced")
+    # an endpoint may have it otherwise
+    d.change(endpoints=[ECHO, {**ECHO, "path": "/other", "over_user": "refuse"}])
+    d.reload()
+    assert ask(d, kept, ANNA, "/other") == OVER_USER
+    let_in(d, kept, ANNA)
+    kept.pop(0).closed(1008, "replaced")
+    assert all(map(hears, kept))
     end(kept)

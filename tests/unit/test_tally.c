@@ -108,6 +108,40 @@ static void test_without_a_limit(void **state)
 	assert_int_equal(take(1, 6), TALLY_COUNTED);
 }
 
+/* Who has the lowest mark of a key, of those who have counted it and said one. */
+static void test_marks(void **state)
+{
+	struct tally_key k = key(1), other = key(2);
+
+	(void)state;
+	assert_int_equal(tally_lowest(tally, &k), -1);
+	tally_mark(tally, &k, 1); /* it has not counted it */
+	for (int slot = 0; slot < 4; slot++) {
+		tally_use(tally, slot);
+		assert_true(tally_add(tally, &k));
+	}
+	assert_int_equal(tally_lowest(tally, &k), -1);
+	for (int slot = 0; slot < 4; slot++) {
+		tally_use(tally, slot);
+		tally_mark(tally, &k, 100 - (uint64_t)slot);
+		assert_int_equal(tally_lowest(tally, &k), slot);
+	}
+	tally_mark(tally, &k, 101);
+	assert_int_equal(tally_lowest(tally, &k), 2);
+	tally_clear_slot(tally, 2);
+	assert_int_equal(tally_lowest(tally, &k), 1);
+	tally_use(tally, 1);
+	tally_mark(tally, &k, 0);
+	assert_int_equal(tally_lowest(tally, &k), 0);
+	/* whoever has the place next begins without */
+	tally_use(tally, 0);
+	give_back(1);
+	assert_int_equal(tally_lowest(tally, &k), 3);
+	assert_true(tally_add(tally, &k));
+	assert_int_equal(tally_lowest(tally, &k), 3);
+	assert_int_equal(tally_lowest(tally, &other), -1);
+}
+
 /* What a key is goes by both of its words. */
 static void test_keys(void **state)
 {
@@ -545,6 +579,7 @@ int main(void)
 		TEST(test_up_to_the_limit),
 		TEST(test_without_a_limit),
 		TEST(test_keys),
+		TEST(test_marks),
 		TEST(test_over_slots),
 		TEST(test_full),
 		TEST(test_lumps),

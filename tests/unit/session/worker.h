@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/meters.h"
 #include "base/metrics.h"
+#include "base/orders.h"
 #include "base/tally.h"
 #include "behaviour.h"
 #include "config/config.h"
@@ -45,6 +46,7 @@ static struct {
 	struct metrics *metrics;
 	struct tally *tally;
 	struct meters *meters;
+	struct orders *orders;
 	struct chronicle *chronicle;
 	int wakeups[SLOTS];
 	struct listener *listener;
@@ -118,6 +120,7 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 	worker.bus = bus_new(&limits, worker.wakeups);
 	worker.tally = tally_new(0);
 	worker.meters = meters_new(METERS_FOR_TESTS);
+	worker.orders = orders_new();
 	worker.chronicle = chronicle_new(&worker.kept);
 	assert_non_null(worker.bus);
 	bus_set_slot(worker.bus, WORKER_SLOT);
@@ -126,6 +129,7 @@ static inline void worker_begin(const char *text, const struct behaviour *const 
 								.metrics = worker.metrics,
 								.tally = worker.tally,
 								.meters = worker.meters,
+								.orders = worker.orders,
 								.chronicle = worker.chronicle },
 				      WORKER_SLOT, c, MAX_ROOMS),
 			 0);
@@ -145,6 +149,7 @@ static inline void worker_end(void)
 	listener_unref(worker.listener);
 	tally_free(worker.tally);
 	meters_free(worker.meters);
+	orders_free(worker.orders);
 	segment_free(&worker.kept);
 	bus_free(worker.bus);
 	/* not what it counts in: the next one begins with that */
