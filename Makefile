@@ -8,7 +8,7 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare coverage lint format \
-	fuzz hostile chaos mutants conformance-autobahn bench bench-instructions
+	fuzz hostile chaos mutants conformance-autobahn bench bench-handshakes bench-instructions
 
 help:
 	@echo "make               build $(BUILD)/ignyxd and $(BUILD)/ignyxctl"
@@ -27,6 +27,7 @@ help:
 	@echo "make bench [BENCH_FLAGS=--quick]  what a message costs, beside floors and other servers,"
 	@echo "                   and how long others wait meanwhile (BENCH_FLAGS=--beside: this alone)"
 	@echo "make bench-instructions  the same in instructions, with the committed figures and bounds"
+	@echo "make bench-handshakes  what one costs where it shows a JSON Web Token"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
 	@echo "make deps          install what building needs; deps-check: and testing"
@@ -90,6 +91,10 @@ bench:
 	@$(MAKE) --no-print-directory all bench-programs
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/counters COUNTERS=yes all
 	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run.py $(BENCH_FLAGS)
+bench-handshakes:
+	@.ci/deps.sh check
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/handshakes.py
 bench-instructions:
 	@.ci/deps.sh bench
 	@$(MAKE) --no-print-directory all bench-programs
