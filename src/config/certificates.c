@@ -90,6 +90,7 @@ static void read_revoked(struct config_report *r, struct config_tls *t)
 	if (!is_end() || sk_X509_CRL_num(t->revoked) == 0)
 		config_report_error(r, "crl", "\"%s\" has no revocation list in PEM format",
 				    t->crl);
+	t->revoked_count = (size_t)sk_X509_CRL_num(t->revoked);
 	BIO_free(bio);
 }
 
@@ -265,6 +266,16 @@ void certificate_end(void *certificate)
 
 /* --- the rest of the group --- */
 
+static void note_anchors(struct config_tls *t)
+{
+	const int count = sk_X509_num(t->authorities);
+
+	t->anchors = alloc_zero((size_t)(count > 0 ? count : 1), sizeof(*t->anchors));
+	for (int i = 0; i < count; i++)
+		if (anchor_of(sk_X509_value(t->authorities, i), t->anchors[t->anchor_count]))
+			t->anchor_count++;
+}
+
 static void check_clients(struct config_report *r, struct config_tls *t)
 {
 	if (t->verify != VERIFY_NONE && t->client_ca == NULL && !report_is_wrong(r, "client_ca"))
@@ -279,6 +290,7 @@ static void check_clients(struct config_report *r, struct config_tls *t)
 		config_report_error(r, "crl", "needs \"client_ca\"");
 	if (t->client_ca != NULL)
 		t->authorities = read_certificates(r, "client_ca", t->client_ca);
+	note_anchors(t);
 	if (t->crl != NULL)
 		read_revoked(r, t);
 	validity_of_clients(r, t, r->parse->source->unpacked);
@@ -301,6 +313,7 @@ void tls_end(void *tls)
 	struct config_tls *t = tls;
 
 	sk_X509_pop_free(t->authorities, X509_free);
+	free(t->anchors);
 	sk_X509_CRL_pop_free(t->revoked, X509_CRL_free);
 	validity_free(t);
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/anchor.h"
 #include "base/cidr.h"
 #include "base/rate.h"
 #include "base/slots.h"
@@ -253,7 +254,10 @@ struct config_tls {
 	size_t certificate_count;
 	struct config_certificate *certificates; /* the first one is the default */
 	struct stack_st_X509 *authorities; /* of client_ca */
+	uint8_t (*anchors)[ANCHOR]; /* of each of them */
+	size_t anchor_count;
 	struct stack_st_X509_CRL *revoked; /* of crl */
+	size_t revoked_count;
 	struct config_validity *validity; /* of all of them */
 	size_t validity_count, validity_cap;
 	const char *file; /* where it stands in the configuration */

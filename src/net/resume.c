@@ -2,8 +2,8 @@
  * resume.c - until when a TLS session may be resumed.
  *
  * A ticket holds the certificate of the client, but not those between it and the authority,
- * and OpenSSL looks at none of them when a session is resumed. So the first moment at which
- * any of what counted in the full handshake is no longer valid goes into the ticket, and
+ * and OpenSSL looks at none of them when a session is resumed. So what counted in the full handshake
+ * (trust.h), and the first moment at which any of it is no longer valid, goes into the ticket, and
  * from one ticket to the next, for each resumption gives a new one.
  */
 #include "net/resume.h"
@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+
+#include "net/trust.h"
 
 static int64_t seconds(const ASN1_TIME *t)
 {
@@ -42,40 +44,38 @@ static int64_t end_of_lists(X509_STORE *store)
 	return end;
 }
 
-static int64_t end_of_trust(const SSL *ssl)
-{
-	const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-	int64_t end = end_of_lists(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)));
-
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		end = earlier(end, seconds(X509_get0_notAfter(sk_X509_value(chain, i))));
-	return end;
-}
-
-/* A ticket is about to be sealed. In that of a resumed session the end stands already. */
+/* A ticket is about to be sealed. In that of a resumed session it stands already. */
 static int seal_cb(SSL *ssl, void *arg)
 {
-	int64_t end;
+	struct trust t;
 
 	(void)arg;
 	if (SSL_session_reused(ssl) || !SSL_get0_peer_certificate(ssl))
 		return 1;
-	end = end_of_trust(ssl);
-	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &end, sizeof(end));
+	if (!trust_of(ssl, &t))
+		return 0;
+	t.end = earlier(t.end, end_of_lists(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl))));
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &t, sizeof(t));
+}
+
+bool resume_trust(SSL_SESSION *session, struct trust *out)
+{
+	void *data = NULL;
+	size_t len = 0;
+
+	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof(*out))
+		return false;
+	memcpy(out, data, sizeof(*out));
+	return out->count <= TRUST_LINKS_MAX;
 }
 
 static bool is_over(SSL_SESSION *session)
 {
-	void *data = NULL;
-	size_t len = 0;
-	int64_t end;
+	struct trust t;
 
 	if (!SSL_SESSION_get0_peer(session))
 		return false;
-	if (SSL_SESSION_get0_ticket_appdata(session, &data, &len) != 1 || len != sizeof(end))
-		return true;
-	memcpy(&end, data, sizeof(end));
-	return (int64_t)time(NULL) >= end;
+	return !resume_trust(session, &t) || (int64_t)time(NULL) >= t.end;
 }
 
 /* A ticket was opened, or could not be. */

@@ -4,7 +4,11 @@
 #ifndef NET_RESUME_H
 #define NET_RESUME_H
 
+#include <stdbool.h>
+
 struct ssl_ctx_st;
+struct ssl_session_st;
+struct trust;
 
 /*
  * Makes the sessions of a context end with what its client was believed by: the certificates
@@ -12,5 +16,8 @@ struct ssl_ctx_st;
  * handshake, which looks at them again. -1: no memory.
  */
 int resume_limit(struct ssl_ctx_st *ctx);
+
+/* What a session that was resumed keeps of its full handshake. False: it has nothing of the kind. */
+bool resume_trust(struct ssl_session_st *session, struct trust *out);
 
 #endif

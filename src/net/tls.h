@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/anchor.h"
 #include "net/transport.h"
 
 struct bufferevent;
@@ -72,9 +73,15 @@ enum { TLS_NAMES_MAX = 64 };
 typedef bool tls_name_fn(const char *kind, const char *name, void *arg);
 bool tls_peer_has_name(const struct transport *t, tls_name_fn *is, void *arg);
 
-/* Whether one of the lists has the peer's certificate, or one that that was issued by. NULL: none. */
+/*
+ * Whether one of the lists (NULL: there are none) has the peer's certificate, or one between that and its
+ * authority; also without memory to find out.
+ */
 struct stack_st_X509_CRL;
 bool tls_peer_is_revoked(const struct transport *t, const struct stack_st_X509_CRL *lists);
+
+/* The authority (anchor.h) that the peer's verified certificate leads to. False: it has none. */
+bool tls_peer_anchor(const struct transport *t, uint8_t out[ANCHOR]);
 
 /* Writes "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" of a plain one. */
 void tls_describe(const struct transport *t, char *out, size_t size);

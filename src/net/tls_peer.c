@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "net/resume.h"
 #include "net/tls_internal.h"
+#include "net/trust.h"
 
 static X509 *certificate_of(const struct transport *t)
 {
@@ -129,27 +131,34 @@ static bool is_in(X509_CRL *list, X509 *x)
 	       X509_CRL_get0_by_cert(list, &entry, x) == 1;
 }
 
-static bool is_in_any(const STACK_OF(X509_CRL) * lists, X509 *x)
+/* False: nothing is known, for want of memory. */
+static bool find_trust(const struct transport *t, struct trust *out)
 {
-	for (int i = 0; i < sk_X509_CRL_num(lists); i++)
-		if (is_in(sk_X509_CRL_value(lists, i), x))
-			return true;
-	return false;
+	SSL *ssl = tls_session(t);
+
+	return SSL_session_reused(ssl) ? resume_trust(SSL_get_session(ssl), out)
+				       : trust_of(ssl, out);
 }
 
-/* Of a session that was resumed the chain is not known, but the certificate is. */
 bool tls_peer_is_revoked(const struct transport *t, const STACK_OF(X509_CRL) * lists)
 {
 	X509 *x = certificate_of(t);
-	STACK_OF(X509) * chain;
+	struct trust trust;
 
 	if (!x || !lists)
 		return false;
-	if (is_in_any(lists, x))
-		return true;
-	chain = SSL_get0_verified_chain(tls_session(t));
-	for (int i = 1; i < sk_X509_num(chain); i++)
-		if (is_in_any(lists, sk_X509_value(chain, i)))
+	for (int i = 0; i < sk_X509_CRL_num(lists); i++)
+		if (is_in(sk_X509_CRL_value(lists, i), x))
 			return true;
-	return false;
+	return !find_trust(t, &trust) || trust_is_revoked(&trust, lists);
+}
+
+bool tls_peer_anchor(const struct transport *t, uint8_t out[ANCHOR])
+{
+	struct trust trust;
+
+	if (!certificate_of(t) || !find_trust(t, &trust))
+		return false;
+	memcpy(out, trust.anchor, ANCHOR);
+	return true;
 }

@@ -7,18 +7,15 @@
  */
 #include "session/access.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cidr.h"
-#include "base/printable.h"
-#include "base/star.h"
 #include "config/config.h"
 #include "config/tokens.h"
-#include "net/tls.h"
 #include "proto/authorization.h"
 #include "proto/upgrade.h"
+#include "session/certified.h"
 #include "session/conn_internal.h"
 #include "session/jwt_holder.h"
 #include "session/passwords.h"
@@ -119,93 +116,6 @@ static bool password_holds(const struct config_endpoint *e, const struct conn *c
 	return line_holds(&e->limits.access.users->lines, who);
 }
 
-/* --- client certificates --- */
-
-static bool wants_certificate(const struct config_access *a)
-{
-	return a->client_certificates && a->client_certificates[0];
-}
-
-/* Names that certificates may have, and one of a client that is as one of them. */
-struct wanted {
-	char *const *patterns;
-	char *name; /* of CONFIG_CLIENT_NAME_MAX + 1 bytes; NULL: it does not matter which */
-};
-
-static bool is_as(const char *pattern, const char *kind, const char *name)
-{
-	const size_t n = strlen(kind), len = strlen(name);
-
-	turn_spend(TURN_PASS);
-	if (strcmp(pattern, "*") == 0)
-		return true;
-	/* a "=" or a ":" is behind the kind, and only hosts are the same in any case */
-	return strncmp(pattern, kind, n) == 0 && !isalpha((unsigned char)pattern[n]) &&
-	       star_matches(pattern + n + 1, name, len, strcmp(kind, "DNS") == 0);
-}
-
-static bool is_wanted(const char *kind, const char *name, void *arg)
-{
-	const struct wanted *w = arg;
-
-	if (strlen(name) > CONFIG_CLIENT_NAME_MAX)
-		return false;
-	for (char *const *p = w->patterns; *p; p++)
-		if (is_as(*p, kind, name)) {
-			if (w->name)
-				strcpy(w->name, name);
-			return true;
-		}
-	return false;
-}
-
-/* By TLS, or by what a proxy says that has ended it. */
-static bool has_name(const struct conn *c, struct wanted *w)
-{
-	const char *by_proxy = c->link.transport.tls || !c->extra ? NULL : c->extra->client;
-
-	if (by_proxy)
-		return printable_whole(by_proxy, strlen(by_proxy)) &&
-		       is_wanted("CN", by_proxy + strlen("CN="), w);
-	return tls_peer_has_name(&c->link.transport, is_wanted, w);
-}
-
-/* Who has shown another credential is who that says. */
-static enum reason check_certificate(const struct config_access *a, struct access_request *rq,
-				     struct identity *who)
-{
-	static char name[CONFIG_CLIENT_NAME_MAX + 1];
-	struct wanted w = { a->client_certificates, name };
-
-	if (!has_name(rq->c, &w)) {
-		rq->why = rq->c->extra && rq->c->extra->client
-				  ? "the client's certificate has none of the names that may"
-				  : "the endpoint asks for a client certificate";
-		return REASON_NOT_ALLOWED;
-	}
-	if (!who->user && strlen(name) <= CONFIG_USER_MAX)
-		who->user = name;
-	return REASON_NONE;
-}
-
-static bool certificate_holds(const struct config_endpoint *e, const struct conn *c,
-			      const struct identity *who)
-{
-	struct wanted w = { e->limits.access.client_certificates, NULL };
-
-	(void)who;
-	return has_name(c, &w);
-}
-
-/* Whoever has shown a certificate that is revoked now, be it that nobody asked for one. */
-static bool is_revoked(const struct config *config, const struct conn *c)
-{
-	for (size_t i = 0; i < config->listener_count; i++)
-		if (tls_peer_is_revoked(&c->link.transport, config->listeners[i].tls.revoked))
-			return true;
-	return false;
-}
-
 static bool wants_jwt(const struct config_access *a)
 {
 	return a->jwt.rules;
@@ -219,7 +129,7 @@ static const struct kind {
 	bool (*holds)(const struct config_endpoint *e, const struct conn *c,
 		      const struct identity *who);
 } kinds[] = {
-	{ wants_certificate, check_certificate, certificate_holds },
+	{ certified_is_wanted, certified_check, certified_holds },
 	{ wants_token, check_token, token_holds },
 	{ wants_jwt, jwt_check_shown, jwt_holds },
 	{ wants_password, check_password, password_holds },
@@ -300,6 +210,10 @@ enum reason access_by_credential(const struct config_access *a, struct access_re
 				 struct identity *who)
 {
 	*who = (struct identity){ .user = NULL };
+	if (certified_is_revoked(rq->c)) {
+		rq->why = "the client's certificate has been revoked";
+		return REASON_NOT_ALLOWED;
+	}
 	return a->satisfy == SATISFY_ANY ? satisfy_any(a, rq, who) : satisfy_all(a, rq, who);
 }
 
@@ -307,8 +221,10 @@ bool access_path_is_own(const struct config_endpoint *e, const char *name, const
 {
 	struct http_text owner;
 
-	if (!user || !e->placeholders || !config_route_value(e, name, "user", &owner))
+	if (!e->placeholders || !config_route_value(e, name, "user", &owner))
 		return true;
+	if (!user)
+		return !access_asks(&e->limits.access);
 	return owner.len == strlen(user) && memcmp(owner.p, user, owner.len) == 0;
 }
 
@@ -338,6 +254,6 @@ bool access_holds(const struct config_endpoint *e, const struct conn *c)
 	const struct config_access *a = &e->limits.access;
 	const struct identity *who = c->admission ? c->admission->who : NULL;
 
-	return access_by_network(a, c) == REASON_NONE && !is_revoked(e->config, c) &&
+	return access_by_network(a, c) == REASON_NONE && !certified_is_revoked(c) &&
 	       access_path_is_own(e, conn_name(c), conn_user(c)) && credentials_hold(e, c, who);
 }

@@ -14,7 +14,8 @@
  *	attempts.c		how often an address asks, and fails
  *	client.c, entry.c, counting.c, noted.c	who is at the other end; what the log is told, what is
  *				counted, what is kept of it
- *	jwt_holder.c, remembered.c, passwords.c, access.c	whether he may be there
+ *	jwt_holder.c, certified.c, remembered.c, passwords.c, access.c	whether he may be
+ *				there
  *	uncompressed.c, compress.c, output.c	frames out
  *	told.c, texts.c, unheard.c	what a client is told by us, and by settings with its values; what
  *				it says and may not
@@ -120,6 +121,7 @@ struct conn_extra {
 /* Who somebody is, and by what: a reload asks whether that still holds. */
 struct identity {
 	const char *user; /* of at most CONFIG_USER_MAX bytes */
+	bool certified; /* it is a name of the client's certificate */
 	uint8_t token[CONFIG_TOKEN_HASH]; /* its hash; or that of a user's line */
 	struct jwt_kept *jwt; /* of a JSON Web Token, its own; NULL: there was none */
 };

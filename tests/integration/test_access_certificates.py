@@ -2,12 +2,13 @@
 
 import os
 import re
+import ssl
 
 import pytest
 
 from asking import ask
-from certificates import Authority, client
-from harness import LOCAL
+from certificates import Authority, Pair, client
+from harness import LOCAL, wait_until
 from raw import Raw, request, text
 from test_access import ANNA, bearer, heard, is_wrong, line, write_users
 from test_proxy import TRUSTING, of_tls
@@ -132,10 +133,6 @@ def test_reload(daemon, pki, pump):
         b.closed(1008, "access-changed")
         assert heard(a) == "pump-7: hi"
         d.log_contains("client_certificates", mark)
-        # by another of its names
-        d.change(endpoints=[guarded("/a", "DNS:second.test"), {"path": "/free", "behaviour": "echo"}])
-        d.reload()
-        assert heard(a) == "pump-7: hi"
         d.change(endpoints=[guarded("/a", "DNS:third.test"), {"path": "/free", "behaviour": "echo"}])
         d.reload()
         a.closed(1008, "access-changed")
@@ -233,3 +230,120 @@ def test_wrong_settings(daemon, pki):
                  r'\S+ has "client_certificates": set "tls" with "client_ca" and "verify" for one')
     is_wrong(daemon, {"access": {"satisfy": "some"}, "endpoints": [{"path": "/ws", "behaviour": "echo"}]},
              r'access: "satisfy" must be "all" or "any", not the string "some"')
+
+
+# --- what was believed, and is not any more ---
+
+
+class Chain:
+    """A root, an authority below it, and their lists in one file."""
+
+    def __init__(self, pki, name):
+        self.directory, self.name, self.count = pki.directory, name, 0
+        self.root = Authority(os.path.join(pki.directory, f"{name}-root"), f"{name} Root")
+        self.between = Authority(os.path.join(pki.directory, f"{name}-between"), f"{name} Between", self.root)
+        self.pump = self.between.pair("DNS:pump.test", subject="/CN=pump")
+
+    def lists(self):
+        self.count += 1
+        path = os.path.join(self.directory, f"{self.name}-lists{self.count}.pem")
+        with open(path, "w", encoding="ascii") as out:
+            for authority in (self.root, self.between):
+                with open(authority.revocations(), encoding="ascii") as f:
+                    out.write(f.read())
+        return path
+
+    def listener(self, pki, **tls):
+        return listener(pki.ec, verify="required", client_ca=self.root.certificate, crl=self.lists(), **tls)
+
+
+def session_of(c):
+    """That of a connection which has read what came with it, in which TLS 1.3 has its tickets."""
+    heard(c)
+    return c.socket.session
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_authority_between_that_is_revoked(daemon, pki, version):
+    """Also of who has resumed a session, of which TLS knows the last certificate alone."""
+    chain = Chain(pki, f"between{version.value}")
+    tls = client(pki.root, chain.pump, version=version)
+    d = daemon({"listen": [chain.listener(pki)], "endpoints": [guarded("/a", "CN=*")]})
+    with Raw(d.address, tls=tls) as full:
+        session = session_of(full.upgrade("/a"))
+        with Raw(d.address, tls=tls, session=session) as resumed:
+            resumed.upgrade("/a")
+            assert resumed.socket.session_reused and not full.socket.session_reused
+            # other lists, in which nobody is
+            d.change(listen=[chain.listener(pki)])
+            d.reload()
+            assert heard(full) == heard(resumed) == "pump: hi"
+            chain.root.revoke(Pair(chain.between.certificate, None))
+            d.change(listen=[chain.listener(pki)])
+            d.reload()
+            for c in (full, resumed):
+                c.closed(1008, "access-changed")
+
+
+def test_one_that_is_revoked_before_its_request(daemon, pki):
+    chain = Chain(pki, "door")
+    d = daemon({"listen": [chain.listener(pki)], "endpoints": [
+        guarded("/a", "CN=*"), {"path": "/free", "behaviour": "echo"}]})
+    with Raw(d.address, tls=client(pki.root, chain.pump)) as a, \
+            Raw(d.address, tls=client(pki.root, chain.pump)) as b:
+        # they have got through TLS when it is known whose they are
+        wait_until("two openings", lambda: ask(d, "/status")[1]["status"]["handshakes"] == 2)
+        for c in (a, b):
+            c.send(b"GET ")
+        chain.between.revoke(chain.pump)
+        d.change(listen=[chain.listener(pki)])
+        d.reload()
+        for c, path in ((a, "/a"), (b, "/free")):
+            r = c.send(request(path)[4:]).response()
+            assert r.status == 403 and "has been revoked" in r.body.decode(), r.body
+
+
+def test_an_authority_that_is_gone(daemon, pki):
+    old = Authority(os.path.join(pki.directory, "gone"), "Gone Root")
+    both = os.path.join(pki.directory, "gone-both.pem")
+    with open(both, "w", encoding="ascii") as out:
+        for authority in (old, pki.root):
+            with open(authority.certificate, encoding="ascii") as f:
+                out.write(f.read())
+
+    def of(ca):
+        return [listener(pki.ec, verify="required", client_ca=ca)]
+
+    d = daemon({"listen": of(both), "endpoints": [guarded("/a", "CN=*"), {"path": "/free", "behaviour": "echo"}]})
+    with Raw(d.address, tls=client(pki.root, old.pair(subject="/CN=old"))) as a, \
+            Raw(d.address, tls=client(pki.root, pki.root.pair(subject="/CN=new"))) as b, \
+            Raw(d.address, tls=client(pki.root, old.pair(subject="/CN=free"))) as free:
+        for c, path in ((a, "/a"), (b, "/a"), (free, "/free")):
+            c.upgrade(path)
+        d.reload()
+        assert heard(a) == "old: hi"
+        d.change(listen=of(pki.root.certificate))
+        d.reload()
+        a.closed(1008, "access-changed")
+        assert heard(b) == "new: hi" and heard(free) == "hi"
+
+
+def test_who_would_be_somebody_else(daemon, pki, pump):
+    d = serve(daemon, pki, guarded("/of/{user}", "CN=pump-*"))
+    with Raw(d.address, tls=pump) as c:
+        c.upgrade("/of/pump-7")
+        d.change(endpoints=[guarded("/of/{user}", "CN=pump-*", "DNS:second.test")])
+        d.reload()
+        assert heard(c) == "pump-7: hi"
+        d.change(endpoints=[guarded("/of/{user}", "DNS:second.test")])
+        d.reload()
+        c.closed(1008, "access-changed")
+
+
+def test_nobody_in_a_path_of_users(daemon, pki):
+    """A name that is too long for a user lets in, but not where each has a path of his own."""
+    long = ".".join(["x" * 60] * 3) + ".z.test"
+    d = serve(daemon, pki, guarded("/a", "DNS:*.z.test"), guarded("/of/{user}", "DNS:*.z.test"))
+    tls = client(pki.root, pki.root.pair("DNS:" + long))
+    assert answer(d, tls, "/a").status == 101
+    assert answer(d, tls, "/of/anna").status == 403
