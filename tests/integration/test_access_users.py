@@ -469,10 +469,10 @@ def test_who_is_in_is_heard_meanwhile(guarded):
 
 
 def next_answer(clients):
-    """Whoever has one, who is none of them then."""
+    """Whoever has one, who is none of them then; the last that came first, for over TLS all have heard something."""
     ready = select.select([c.socket for c in clients], [], [], DEADLINE)[0]
     assert ready
-    c = next(c for c in clients if c.socket is ready[0])
+    c = next(c for c in reversed(clients) if c.socket in ready)
     clients.remove(c)
     return c.response()
 
