@@ -532,6 +532,7 @@ def test_why(guarded):
     assert ANNA not in json.dumps(events)
 
 
+@way.in_the_clear("it is about listeners without it")
 def test_in_the_clear(daemon):
     """What lets in is read by everybody on the way: a warning, where it is not for this machine alone."""
     behind = {"trusted": ["192.0.2.3"]}
