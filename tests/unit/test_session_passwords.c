@@ -20,6 +20,7 @@
 #include "session/awaiting.h"
 #include "session/passwords.h"
 #include "session/remembered.h"
+#include "failing.h"
 #include "session/worker.h"
 
 /* Of "secret" */
@@ -68,18 +69,22 @@ static void begin(void)
 	worker_begin(guarded(ANNA, ""), NULL);
 }
 
-static void ask_in(struct client *k, const char *name, const char *password, const char *behind)
+static void say_for(struct client *k, const char *name, const char *password, const char *behind)
 {
-	char request[1024], pair[256];
-	char *encoded;
+	static char request[1024];
+	char pair[256], encoded[512];
 
 	snprintf(pair, sizeof(pair), "%s:%s", name, password);
-	encoded = base64_encode(pair, strlen(pair));
+	base64_write(encoded, pair, strlen(pair));
 	snprintf(request, sizeof(request), "%sAuthorization: Basic %s\r\n\r\n%s", REQUEST("/a"),
 		 encoded, behind);
-	free(encoded);
-	connect_client(k);
 	say(k, request);
+}
+
+static void ask_in(struct client *k, const char *name, const char *password, const char *behind)
+{
+	connect_client(k);
+	say_for(k, name, password, behind);
 }
 
 /* The thread's answer is an event. */
@@ -307,6 +312,44 @@ static void test_too_many(void **state)
 	assert_int_equal(session.conns, 0);
 }
 
+/* Returns whether the nth piece of memory that is asked for was missing. */
+static bool ask_without(unsigned n)
+{
+	bool failed;
+
+	connect_client(&one);
+	failing_nth(n);
+	say_for(&one, "anna", "secret", "");
+	failed = failing_end();
+	if (!failed)
+		assert_waits(&one);
+	else
+		assert_true(!lives(&one) || one.conn->state_now != CONN_ADMIT);
+	if (hear(&one) || one.len > 0)
+		assert_true(failed && (one.len == 0 || memcmp(one.got, "HTTP/1.1 503 ", 13) == 0));
+	disconnect(&one);
+	pass(500);
+	assert_int_equal(session.conns, 0);
+	return failed;
+}
+
+/* Nobody waits for what does not come. */
+static void test_without_memory(void **state)
+{
+	unsigned n;
+
+	(void)state;
+	begin();
+	make_endless();
+	/* at first there is no thread, and with it there are two */
+	for (n = 1; ask_without(n); n++)
+		;
+	assert_true(n > 2);
+	for (n = 1; ask_without(n); n++)
+		;
+	assert_int_equal(n, 3);
+}
+
 /* --- what is remembered --- */
 
 static void make_mark(uint32_t n, uint8_t mark[REMEMBERED_MARK])
@@ -380,7 +423,7 @@ int main(void)
 		TEST(test_in_and_out),    TEST(test_who_goes_away),  TEST(test_who_waits_too_long),
 		TEST(test_a_stop),        TEST(test_the_end_of_all), TEST(test_reloads),
 		TEST(test_a_late_answer), TEST(test_too_many),       TEST(test_marks),
-		TEST(test_many_marks),
+		TEST(test_many_marks),    TEST(test_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
