@@ -373,29 +373,15 @@ static bool give_back(void)
 	return false;
 }
 
-/* Those whose users have come anew. */
-static bool replace_some(void)
-{
-	struct conn *c;
-
-	while ((c = quota_next_to_go())) {
-		turn_spend(TURN_CALL);
-		conn_close_word(c, WS_CLOSE_POLICY, REASON_REPLACED);
-		if (turn_is_over())
-			return true;
-	}
-	return false;
-}
-
 /*
  * What is done for connections beside their bytes. Each does one thing in any case, and who is first
  * has the time there is: that changes from turn to turn. Most turns have none of it.
  */
 static bool do_chores(bool undelivered)
 {
-	static bool (*const chores[])(void) = { look_at_timers,   walk_on,          conn_reap,
-						conn_shake_hands, give_back,        survey_go_on,
-						drain_go_on,      announcing_go_on, replace_some };
+	static bool (*const chores[])(void) = { look_at_timers,   walk_on,         conn_reap,
+						conn_shake_hands, give_back,       survey_go_on,
+						drain_go_on,      announcing_go_on };
 	enum { CHORES = sizeof(chores) / sizeof(*chores) };
 	static unsigned first;
 	bool left = false;
@@ -423,6 +409,20 @@ static bool has_space_again(bool waiting)
 	return ask && bus_want_space(session.bus);
 }
 
+/* Those whose users have come anew, one at least. Returns whether there are more. */
+static bool replace_some(void)
+{
+	struct conn *c;
+
+	while ((c = quota_next_to_go())) {
+		turn_spend(TURN_CALL);
+		conn_close_word(c, WS_CLOSE_POLICY, REASON_REPLACED);
+		if (turn_is_over())
+			return true;
+	}
+	return false;
+}
+
 bool session_turn_end(void)
 {
 	enum park_retried retried;
@@ -439,7 +439,9 @@ bool session_turn_end(void)
 	more |= retried == PARK_UNTRIED;
 	turn_go_on(TURN_CHORES);
 	more |= conn_relieve();
-	if ((session.chores || orders_are_there(session.orders)) && do_chores(more))
+	if (orders_are_there(session.orders))
+		more |= replace_some();
+	if (session.chores && do_chores(more))
 		more = true;
 	bus_wake_readers(session.bus);
 	more |= park_in_line() > 0;
