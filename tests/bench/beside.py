@@ -272,6 +272,29 @@ def storm(s):
     return (f"all served after {figures['seconds']:.2f} s, client p99 {us['p99'] / 1e3:.0f} ms"), None
 
 
+@row("flood", "10,000 attempts a second from one address", connection_rate_per_address="50/s")
+def flood(s):
+    """New clients are of another address; before it begins they tell what a connect takes without."""
+    load = s.load("flood --path /innocent --connections 1000 --rate 10000 "
+                  f"--seconds {2 if s.quick else 6}")
+
+    def visit(what):
+        over = threading.Event()
+        visitor = UrgentVisitor(s, over)
+        visitor.start()
+        figures = what()
+        over.set()
+        visitor.join()
+        return visitor.waits, figures
+
+    before, _ = visit(lambda: time.sleep(2 if s.quick else 6))
+    yield
+    waits, figures = visit(load.start)
+    return (f"{figures['deliveries'] / figures['seconds']:,.0f} a second were answered, "
+            f"{figures['refused'] / max(1, figures['deliveries']):.1%} of them with 429; "
+            f"new clients without it: p99 {percentiles(before)['p99']:.2f} ms"), {"new clients": waits}
+
+
 @row("reload", "a reload with 10,000 connections", CROWD)
 def reload(s):
     s.load(f"idle --path /innocent --connections {s.crowd}")
@@ -368,6 +391,14 @@ class Visitor(threading.Thread):
             self.visits[-1].start()
         for visit in self.visits:
             visit.join()
+
+
+class UrgentVisitor(Visitor):
+    """One that does not wait for the load that is on its own CPU."""
+
+    def run(self):
+        servers.go_first()
+        super().run()
 
 
 def until_replaced(s, pid, most):
@@ -515,8 +546,11 @@ def attack(s, r):
     except Failed:
         result["note"] = "the load was cut off"
     time.sleep(BEHIND)
-    result["waits"] = ({who: percentiles(w) for who, w in own.items()} if own is not None
-                       else waits_of(innocents))
+    result["waits"] = {}
+    if own is None or own:
+        result["waits"].update(waits_of(innocents))
+    for who, w in (own or {}).items():
+        result["waits"][who] = percentiles(w)
     # the next line tells of the last turns
     time.sleep(1.2)
     log = s.d.log(mark)

@@ -101,7 +101,7 @@ static int bind_source(int fd, const struct target *t, unsigned i)
 
 	if (t->addresses == 0)
 		return 0;
-	a.sin_addr.s_addr = htonl(0x7f000001u + i % t->addresses);
+	a.sin_addr.s_addr = htonl(0x7f000001u + t->first + i % t->addresses);
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0)
 		return -1;
 	return bind(fd, (struct sockaddr *)&a, sizeof(a));

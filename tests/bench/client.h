@@ -46,6 +46,7 @@ struct target {
 	bool takeover; /* leaves it to the server to keep its window from message to message */
 	unsigned greetings; /* that the server sends to each who comes, and that are no answers */
 	unsigned addresses; /* how many addresses of 127.0.0.0/8 to come from; 0: not bound */
+	unsigned first; /* of these: 0 is 127.0.0.1 */
 };
 
 /*

@@ -2,7 +2,7 @@
  * load.c - the load of the benchmark: cheap for each message, so that what is
  * measured is the server.
  *
- * `load echo`, `room`, `idle` and `churn`; `load --help` lists the options. All but
+ * `load echo`, `room`, `idle`, `churn` and `flood`; `load --help` lists the options. All but
  * idle run for a time or a number of messages and print one line of JSON. With --wait
  * they print {"ready": true} when all is connected, and begin when a line comes on
  * standard input; so one can take the time of the server for exactly what is counted.
@@ -402,6 +402,75 @@ static double run_churn(double seconds, uint64_t limit)
 	return (double)(now_ns() - start) / 1e9;
 }
 
+/* --- asking so often, whatever comes of it --- */
+
+/* The address it comes from is no innocent's. */
+enum { FLOOD_FROM = 1, FLOOD_TICK_MS = 1 };
+
+/* So that a port may be used again at once. */
+static void cut(int fd)
+{
+	static const struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+static void flood_end(struct visit *v, bool refused)
+{
+	cut(v->c.fd);
+	v->c.fd = -1;
+	load.answers++;
+	load.refused += refused;
+	histogram_add(&load.latency, now_ns() - v->start);
+}
+
+static void flood_event(struct visit *v, uint32_t what)
+{
+	static const char REFUSED[] = "HTTP/1.1 429 ";
+	char text[4096];
+	ssize_t n = -1;
+
+	if (!v->requested && what & EPOLLOUT)
+		visit_request(v);
+	if (what & EPOLLIN)
+		n = recv(v->c.fd, text, sizeof(text), 0);
+	if (n > 0)
+		flood_end(v, n >= (ssize_t)sizeof(REFUSED) - 1 &&
+				     memcmp(text, REFUSED, sizeof(REFUSED) - 1) == 0);
+	else if (n == 0 || what & (EPOLLERR | EPOLLHUP))
+		flood_end(v, false);
+}
+
+/* As many as are due, of which each that is on its way leaves a place for others when it is answered. */
+static void flood_start(uint64_t due)
+{
+	for (unsigned i = 0; i < option.connections && load.sent < due; i++)
+		if (visits[i].c.fd < 0)
+			visit_start(&visits[i]);
+}
+
+static double run_flood(double seconds, uint64_t limit)
+{
+	struct epoll_event events[EVENTS];
+	uint64_t start = now_ns();
+
+	begin(start, seconds, limit);
+	while (!load.stopping) {
+		int n;
+
+		flood_start((uint64_t)((double)(now_ns() - start) / 1e9 * option.rate));
+		n = epoll_wait(load.epoll, events, EVENTS, FLOOD_TICK_MS);
+		for (int i = 0; i < n; i++)
+			flood_event(events[i].data.ptr, events[i].events);
+		load.stopping = now_ns() >= load.end;
+	}
+	for (unsigned i = 0; i < option.connections; i++)
+		if (visits[i].c.fd >= 0)
+			flood_end(&visits[i], false);
+	return (double)(now_ns() - start) / 1e9;
+}
+
 /* --- setting up --- */
 
 static void fill(uint8_t *p, size_t n)
@@ -615,6 +684,21 @@ static void mode_churn(void)
 	free(visits);
 }
 
+static void mode_flood(void)
+{
+	if (option.rate <= 0 || option.until_line)
+		die("a flood has a --rate, and lasts for --seconds");
+	option.target.addresses = 1;
+	option.target.first = FLOOD_FROM;
+	visits = calloc(option.connections, sizeof(*visits));
+	if (!visits)
+		die("no memory");
+	for (unsigned i = 0; i < option.connections; i++)
+		visits[i].c.fd = -1;
+	measure(run_flood);
+	free(visits);
+}
+
 static const struct mode {
 	const char *name;
 	void (*run)(void);
@@ -623,6 +707,7 @@ static const struct mode {
 	{ "room", mode_room },
 	{ "idle", mode_idle },
 	{ "churn", mode_churn },
+	{ "flood", mode_flood },
 };
 
 static const struct option OPTIONS[] = {
@@ -650,12 +735,13 @@ static const struct option OPTIONS[] = {
 };
 
 static const char USAGE[] =
-	"usage: load echo|room|idle|churn --port N [--path /echo] [OPTION...]\n"
+	"usage: load echo|room|idle|churn|flood --port N [--path /echo] [OPTION...]\n"
 	"  --connections N  (64)        --size BYTES   (32)\n"
 	"  --inflight N     (1) messages of each publisher that are not answered yet\n"
 	"  --seconds N      (1) how long; or --messages N: how many\n"
 	"  --rate N         messages a second, whatever the server does; --inflight limits how\n"
-	"                   many of a connection may wait\n"
+	"                   many of a connection may wait; of a flood, attempts a second from one\n"
+	"                   address, of which as many are under way as there are connections\n"
 	"  --rooms N        (1) \"%d\" in the path stands for the number of the room\n"
 	"  --publishers N   (1) of each room; 0: all\n"
 	"  --addresses N    how many addresses to come from (as many as are needed)\n"
