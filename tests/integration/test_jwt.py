@@ -254,6 +254,18 @@ def test_another_claim_names_the_user(guarded):
     refused(d, 403, "not-allowed", "/u/ben", bearer(SHOP.sign("HS256")))
 
 
+def test_many_keys_without_a_name(guarded):
+    """Of which a token that names none may be any: a stranger's would be looked at with each."""
+    pairs = [Key(new_ec(), f"k{i}") for i in range(5)]
+    jwts = {"keys": "set.json", "algorithms": ["ES256"]}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}, files={"set.json": pairs})
+    said(d, Key(pairs[4].private).sign("ES256"), 'it has no "kid", and more than 4 keys may be its own')
+    enters(d, pairs[4].sign("ES256"))
+    write(d, "set.json", pairs[1:])
+    d.reload()
+    enters(d, Key(pairs[4].private).sign("ES256"))
+
+
 # --- what they have to say ---
 
 
