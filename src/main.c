@@ -9,18 +9,21 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "process/command.h"
+#include "process/explain.h"
 #include "process/inherited.h"
 #include "process/master.h"
 #include "process/title.h"
 
 static const char usage_text[] =
 	"usage: ignyxd [-c FILE] [-t | -r] [-v]\n"
+	"       ignyxd [-c FILE] --explain-token PATH < TOKEN\n"
 	"       ignyxd -V | -h\n"
 	"\n"
 	"  -c FILE  the configuration; default " IGNYX_CONF_FILE "\n"
 	"  -t       check the configuration and exit: 0 if it is valid, 1 with all errors\n"
 	"  -r       have the running daemon reload, wait for the outcome: 0 applied, 1 refused\n"
 	"  -v       log at debug level\n"
+	"  --explain-token PATH  which rules of PATH a JSON Web Token keeps: 0 if it lets in\n"
 	"  -V       print the version (--version)\n"
 	"  -h       print this (--help)\n"
 	"\n"
@@ -28,6 +31,7 @@ static const char usage_text[] =
 
 static const struct option long_options[] = {
 	{ "version", no_argument, NULL, 'V' },
+	{ "explain-token", required_argument, NULL, 'k' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -60,6 +64,10 @@ int main(int argc, char **argv)
 		case 'r':
 			reload = true;
 			run = command_reload;
+			break;
+		case 'k':
+			options.explain = optarg;
+			run = explain_token;
 			break;
 		case 'v':
 			options.verbose = true;

@@ -156,27 +156,67 @@ static bool names_somebody(const struct config_jwt *j, const json_t *claims, str
 	return true;
 }
 
-static bool keeps_rules(const struct config_endpoint *e, const char *name, const json_t *claims,
-			struct jwt_verdict *v)
+/* Claims while they are looked at, and for whom. */
+struct asked {
+	const struct config_endpoint *e;
+	const char *name;
+	const json_t *claims;
+	double now;
+};
+
+static bool has_issuer(const struct asked *a, struct jwt_verdict *v)
 {
-	const struct jwt_rules *rules = e->limits.access.jwt.rules;
-	const struct claims_rule *broken = claims_broken(&rules->required, claims, e, name);
+	return is_issued(&a->e->limits.access.jwt, a->claims, v);
+}
+
+static bool has_audience(const struct asked *a, struct jwt_verdict *v)
+{
+	return is_for_us(&a->e->limits.access.jwt, a->claims, v);
+}
+
+static bool has_time(const struct asked *a, struct jwt_verdict *v)
+{
+	return is_in_time(&a->e->limits.access.jwt, a->claims, a->now, v);
+}
+
+static bool has_user(const struct asked *a, struct jwt_verdict *v)
+{
+	return names_somebody(&a->e->limits.access.jwt, a->claims, v);
+}
+
+static bool has_required(const struct asked *a, struct jwt_verdict *v)
+{
+	const struct jwt_rules *rules = a->e->limits.access.jwt.rules;
+	const struct claims_rule *broken =
+		claims_broken(&rules->required, a->claims, a->e, a->name);
 
 	if (broken)
 		return refuse(v, REASON_NOT_ALLOWED,
 			      "its claim \"%s\" is not what \"required\" asks for", broken->shown);
-	v->publishes = !claims_broken(&rules->publish, claims, e, name);
+	v->publishes = !claims_broken(&rules->publish, a->claims, a->e, a->name);
 	return true;
 }
+
+/* In the order of the manual. */
+static const struct {
+	const char *name;
+	bool (*keeps)(const struct asked *a, struct jwt_verdict *v);
+} rules_of_claims[] = {
+	{ "issuer", has_issuer }, { "audience", has_audience }, { "exp and nbf", has_time },
+	{ "user", has_user },     { "required", has_required },
+};
+
+enum { RULES_OF_CLAIMS = sizeof(rules_of_claims) / sizeof(*rules_of_claims) };
 
 static bool says_all(const struct config_endpoint *e, const char *name, const json_t *claims,
 		     double now, struct jwt_verdict *v)
 {
-	const struct config_jwt *j = &e->limits.access.jwt;
+	const struct asked a = { e, name, claims, now };
 
-	return is_issued(j, claims, v) && is_for_us(j, claims, v) &&
-	       is_in_time(j, claims, now, v) && names_somebody(j, claims, v) &&
-	       keeps_rules(e, name, claims, v);
+	for (int i = 0; i < RULES_OF_CLAIMS; i++)
+		if (!rules_of_claims[i].keeps(&a, v))
+			return false;
+	return true;
 }
 
 void jwt_judge_claims(const struct config_endpoint *e, const char *name, const json_t *claims,
@@ -211,6 +251,68 @@ void jwt_judge(const struct config_endpoint *e, const char *name, struct http_te
 	if (is_algorithm(j, &s, v) && is_signed(j, &s, v) && read_claims(&s, v))
 		says_all(e, name, v->claims, now, v);
 	jws_end(&s);
+}
+
+/* --- for people --- */
+
+/* Who is told of rules, and whether all are kept so far. */
+struct telling {
+	jwt_rule_fn *fn;
+	void *arg;
+	bool good;
+};
+
+static void tell(struct telling *t, const char *rule, bool kept, const struct jwt_verdict *v)
+{
+	t->fn(rule, kept ? NULL : v->why, t->arg);
+	t->good &= kept;
+}
+
+static void tell_claims(struct telling *t, const struct asked *a)
+{
+	for (int i = 0; i < RULES_OF_CLAIMS; i++) {
+		struct jwt_verdict v = { .reason = REASON_NONE };
+
+		tell(t, rules_of_claims[i].name, rules_of_claims[i].keeps(a, &v), &v);
+	}
+}
+
+/* Who may not speak is let in all the same. */
+static void tell_publish(const struct telling *t, const struct asked *a)
+{
+	const struct claims_rules *rules = &a->e->limits.access.jwt.rules->publish;
+
+	if (rules->count > 0)
+		t->fn("publish",
+		      claims_broken(rules, a->claims, a->e, a->name) ? "who has it may listen only"
+								     : NULL,
+		      t->arg);
+}
+
+bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_text token,
+		 double now, jwt_rule_fn *fn, void *arg, json_t **claims)
+{
+	const struct config_jwt *j = &e->limits.access.jwt;
+	struct telling t = { fn, arg, true };
+	struct jwt_verdict v = { .reason = REASON_NONE };
+	struct jws s;
+	const char *why = jws_read(token, &s);
+
+	fn("form", why, arg);
+	if (why)
+		return false;
+	tell(&t, "algorithms", is_algorithm(j, &s, &v), &v);
+	tell(&t, j->keys_file ? "keys" : "key", is_signed(j, &s, &v), &v);
+	tell(&t, "claims", read_claims(&s, &v), &v);
+	*claims = v.claims;
+	jws_end(&s);
+	if (v.claims) {
+		const struct asked a = { e, name, v.claims, now };
+
+		tell_claims(&t, &a);
+		tell_publish(&t, &a);
+	}
+	return t.good;
 }
 
 /* --- what is kept --- */

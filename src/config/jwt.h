@@ -66,6 +66,15 @@ void jwt_judge(const struct config_endpoint *e, const char *name, struct http_te
 void jwt_judge_claims(const struct config_endpoint *e, const char *name, const json_t *claims,
 		      double now, struct jwt_verdict *v);
 
+/*
+ * Judges a token rule by rule, whatever came of those before, for people: fn is called with the setting or
+ * what else each is about, and why it is not kept, NULL: it is. *claims is what the token says, good or
+ * not, for json_decref; NULL: that cannot be read. Returns whether it would let somebody in.
+ */
+typedef void jwt_rule_fn(const char *rule, const char *why, void *arg);
+bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_text token,
+		 double now, jwt_rule_fn *fn, void *arg, json_t **claims);
+
 /* Those that a later jwt_judge_claims by the same rules looks at, for json_decref. NULL: no memory. */
 json_t *jwt_claims_asked(const struct config_jwt *j, const json_t *claims);
 

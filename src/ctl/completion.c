@@ -32,7 +32,7 @@ static const struct {
 	{ "ORDER", "oldest newest random" },
 	{ "METHOD", "yescrypt sha512 bcrypt" },
 	{ "SCOPE", "read publish manage" },
-	{ "make", "make" },
+	{ "make", "make check" },
 };
 
 static bool begins(const char *text, const char *with)

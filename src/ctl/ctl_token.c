@@ -13,6 +13,7 @@
 #include "base/printable.h"
 #include "ctl/arguments.h"
 #include "ctl/ask.h"
+#include "ctl/explained.h"
 #include "ctl/token.h"
 #include "ctl/trouble.h"
 
@@ -47,7 +48,8 @@ static int check_words(const struct arguments *a)
 	const char *scope = a->count > 2 ? a->words[2] : NULL;
 
 	if (strcmp(a->words[0], "make") != 0)
-		trouble("token can do one thing: make NAME [SCOPE]");
+		trouble("token can do two things: make NAME [SCOPE], and check FILE, or - for "
+			"stdin");
 	else if (!scope && !is_user(a->words[1]))
 		trouble("a NAME is of up to 128 bytes of UTF-8 without spaces and control "
 			"characters, and does not begin with #");
@@ -104,6 +106,8 @@ int command_token(struct asker *d, const struct arguments *a)
 	int status;
 
 	(void)d;
+	if (strcmp(a->words[0], "check") == 0)
+		return explained_token(a);
 	if (check_words(a) < 0)
 		return CTL_USAGE;
 	if (token_new(token) < 0 || token_hash(token, hash) < 0 || (file && keep(file, token) < 0))

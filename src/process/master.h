@@ -10,6 +10,7 @@ struct master_options {
 	const char *file; /* the configuration */
 	bool file_given; /* by -c: it need not be the one that the service manager's daemon has */
 	bool verbose; /* -v */
+	const char *explain; /* --explain-token: the path that it is for */
 };
 
 /*

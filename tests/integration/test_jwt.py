@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from asking import ask, own, scrape
-from harness import FAILED, SLOW, run_program, wait_until
+from harness import DEADLINE, FAILED, PROGRAM, SLOW, run_program, wait_until
 from pretend import ctl
 from raw import BINARY, Raw, frame, text
 from test_access import answer, bearer, enter, heard, line, refused, write_users
@@ -881,3 +881,53 @@ def test_in_texts(guarded):
     with enter(d, SHOP.sign("HS256", room="*"), "/r/x") as c:
         c.send(text("hi"))
         assert c.text() == "anna@x: hi"
+
+
+# --- offline ---
+
+
+def explained(d, token, path, *more):
+    """What ignyxctl says of a token that it reads from a file, and from stdin."""
+    name = write(d, "token", token + "\n")
+    by_file = ctl("token", "check", name, "--endpoint", path, "-c", d.file, *more)
+    with open(name, encoding="utf-8") as f:
+        by_stdin = subprocess.run([os.path.join(os.path.dirname(PROGRAM), "ignyxctl"), "token", "check", "-",
+                                   "--endpoint", path, "-c", d.file], stdin=f, capture_output=True, text=True,
+                                  check=False, timeout=DEADLINE)
+    assert (by_stdin.returncode, by_stdin.stdout) == (by_file.returncode, by_file.stdout)
+    return by_file
+
+
+def test_explained(guarded):
+    d = guarded(endpoint("/c/{room}", "room", audience="chat", issuer="a", required={"room": "{room}"},
+                         publish={"speak": True}), {"path": "/free", "behaviour": "echo"}, start=False)
+    good = explained(d, SHOP.sign("HS256", room="x", aud="chat", iss="a", note="\u009b31m"), "/c/x")
+    assert good.returncode == 0, good
+    assert good.stdout.count("\nyes ") == 8 and "no     publish: who has it may listen only" in good.stdout
+    assert '"room": "x"' in good.stdout and "\\u009B" in good.stdout and "\u009b" not in good.stdout
+    assert good.stdout.endswith("/c/x would let in who has it\n")
+    bad = explained(d, "Bearer " + SHOP.sign("HS256", room="y", exp=1, aud="push"), "/c/x")
+    assert bad.returncode == 1, bad
+    for rule in (r'no +issuer: it has no "iss"', r'no +audience: its "aud" is none', r'no +exp and nbf: its "exp" is',
+                 r'no +required: its claim "room"', "yes +user", "yes +key", "/c/x would refuse who has it"):
+        assert re.search(rule, bad.stdout), (rule, bad.stdout)
+    forged = explained(d, Key(b"y" * 64).sign("HS256", room="x", aud="chat", iss="a"), "/c/x")
+    assert forged.returncode == 1 and "no     key: its signature is not good" in forged.stdout, forged
+    for token, said_so in (("x" * 20000, "longer than 16 KiB"), ("", "no three parts"), ("a.b.c", "not base64url")):
+        assert f"no     form: it is {said_so}" in explained(d, token, "/c/x").stdout or \
+            f"no     form: it has {said_so}" in explained(d, token, "/c/x").stdout
+    for path, error in (("/free", "asks for no JSON Web Token"), ("/none", "no endpoint has the path")):
+        r = explained(d, "x", path)
+        assert r.returncode == 1 and error in r.stderr, r
+    assert SECRET.decode() not in good.stdout + bad.stdout + forged.stdout
+
+
+def test_explained_of_nothing(guarded):
+    d = guarded(start=False)
+    for words, error in ((("x",), "--endpoint PATH"), (("x", "y", "--endpoint", "/ws"), "--endpoint PATH")):
+        r = ctl("token", "check", *words)
+        assert r.returncode == 2 and error in r.stderr, r
+    r = ctl("token", "check", os.path.join(d.directory, "missing"), "--endpoint", "/ws", "-c", d.file)
+    assert r.returncode == 1 and "No such file" in r.stderr, r
+    r = ctl("token", "check", d.file, "--endpoint", "/ws", "-c", "/nonexistent")
+    assert r.returncode == 1 and "/nonexistent" in r.stderr, r
