@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "failing.h"
+#include "session/jwt_holder.h"
 #include "session/worker.h"
 
 /* SHA-256 of "abc" (FIPS 180-2) and of "" */
@@ -179,6 +180,124 @@ static void test_no_memory(void **state)
 	disconnect(&one);
 }
 
+/* --- JSON Web Tokens --- */
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+/* of anna, by that, until the year 2100 */
+#define JWT                                                                                        \
+	"eyJhbGciOiAiSFMyNTYifQ."                                                                  \
+	"eyJzdWIiOiAiYW5uYSIsICJleHAiOiA0MTAyNDQ0ODAwfQ."                                          \
+	"dZiBXI6z-_QhNrIhxNGo6XbllrPBG4bLvK_RLUuyCac"
+#define BEARER "Authorization: Bearer " JWT "\r\n\r\n"
+#define AUTH "{\"ignyx\":\"auth\",\"token\":\"" JWT "\"}"
+
+static const char *by_jwt(void)
+{
+	static char text[512];
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = memfd_create("test.secret", MFD_CLOEXEC);
+		assert_int_equal(pwrite(fd, SECRET, 32, 0), 32);
+		assert_int_equal(fchmod(fd, 0600), 0);
+	}
+	snprintf(text, sizeof(text),
+		 "max_message = \"16K\"; drain_time = \"0\"; access = { jwt = { key = "
+		 "\"/proc/self/fd/%d\"; algorithms = ( \"HS256\" );\n"
+		 "first_message = true; auth_timeout = \"5s\"; }; };\n"
+		 "endpoints = ( { path = \"/r/{x}\"; behaviour = \"room\"; prefix = \"{user}: \"; "
+		 "},\n"
+		 "{ path = \"/u/{user}\"; behaviour = \"echo\"; } );",
+		 fd);
+	return text;
+}
+
+static void test_jwt(void **state)
+{
+	(void)state;
+	worker_begin(by_jwt(), NULL);
+	upgrade(&one, REQUEST("/r/a") BEARER);
+	assert_string_equal(conn_user(one.conn), "anna");
+	assert_true(conn_has_jwt(one.conn));
+	/* that it expires is looked at each day */
+	assert_true(one.conn->admission->who->jwt->look - session.now ==
+		    timer_ticks(24 * 3600 * 1000));
+	refused(REQUEST("/u/ben") BEARER, "\nnot-allowed: ");
+	disconnect(&one);
+}
+
+/* Up to its first message it is in no room; with it, it is as if it had come so. */
+static void test_late(void **state)
+{
+	(void)state;
+	worker_begin(by_jwt(), NULL);
+	upgrade(&one, REQUEST("/r/a") BEARER);
+	upgrade(&two, REQUEST("/r/a") "\r\n");
+	assert_true(conn_is_late(two.conn));
+	assert_null(two.conn->admission);
+	say_frame(&one, 0x81, "1");
+	ASSERT_HEARD(&one, "\x81\x07"
+			   "anna: 1");
+	hear(&two);
+	assert_int_equal(two.len, 0);
+	say_frame(&two, 0x81, AUTH);
+	assert_false(conn_is_late(two.conn));
+	assert_string_equal(conn_user(two.conn), "anna");
+	say_frame(&one, 0x81, "2");
+	ASSERT_HEARD(&two, "\x81\x07"
+			   "anna: 2");
+	disconnect(&one);
+	disconnect(&two);
+}
+
+static void test_late_too_late(void **state)
+{
+	(void)state;
+	worker_begin(by_jwt(), NULL);
+	upgrade(&one, REQUEST("/r/a") "\r\n");
+	pass(4900);
+	hear(&one);
+	assert_int_equal(one.len, 0);
+	pass(200);
+	hear(&one);
+	assert_memory_equal(one.got,
+			    "\x88\x10\x03\xf0"
+			    "no-credentials",
+			    18);
+	disconnect(&one);
+}
+
+/* Without memory for what is kept of a token nobody is let in, now or late. */
+static void test_jwt_no_memory(void **state)
+{
+	(void)state;
+	worker_begin(by_jwt(), NULL);
+	for (unsigned n = 1;; n++) {
+		connect_client(&one);
+		failing_nth(n);
+		say(&one, REQUEST("/r/a") BEARER);
+		if (!failing_end())
+			break;
+		hear(&one);
+		one.got[one.len] = '\0';
+		assert_null(strstr((char *)one.got, "101 "));
+		disconnect(&one);
+	}
+	disconnect(&one);
+	for (unsigned n = 1;; n++) {
+		upgrade(&one, REQUEST("/r/a") "\r\n");
+		failing_nth(n);
+		say_frame(&one, 0x81, AUTH);
+		if (!failing_end())
+			break;
+		hear(&one);
+		assert_true(one.len == 0 || one.got[0] == 0x88);
+		disconnect(&one);
+	}
+	assert_false(conn_is_late(one.conn));
+	disconnect(&one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +307,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_reload_to_another_endpoint, worker_teardown),
 		cmocka_unit_test_teardown(test_networks, worker_teardown),
 		cmocka_unit_test_teardown(test_no_memory, worker_teardown),
+		cmocka_unit_test_teardown(test_jwt, worker_teardown),
+		cmocka_unit_test_teardown(test_late, worker_teardown),
+		cmocka_unit_test_teardown(test_late_too_late, worker_teardown),
+		cmocka_unit_test_teardown(test_jwt_no_memory, worker_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
