@@ -703,11 +703,8 @@ static const struct mode {
 	const char *name;
 	void (*run)(void);
 } MODES[] = {
-	{ "echo", mode_echo },
-	{ "room", mode_room },
-	{ "idle", mode_idle },
-	{ "churn", mode_churn },
-	{ "flood", mode_flood },
+	{ "echo", mode_echo },   { "room", mode_room },   { "idle", mode_idle },
+	{ "churn", mode_churn }, { "flood", mode_flood },
 };
 
 static const struct option OPTIONS[] = {
