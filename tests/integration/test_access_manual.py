@@ -1,10 +1,14 @@
 """The worked cases of ignyxd.conf(5), "Who may come in", as they are written there."""
 
 import base64
+import base64
+import json
 import os
 import re
 import subprocess
+import time
 
+import jwt
 import pytest
 
 import manual
@@ -87,3 +91,37 @@ def test_devices(daemon):
     with pytest.raises((OSError, AssertionError)):
         case.status("/devices/pump-7", client(trusts))
     case.d.log_contains("peer did not return a certificate")
+
+
+def a_password(d):
+    with open(f"{d.directory}/anna.password", "w", encoding="ascii") as f:
+        f.write("correct horse\n")
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_people_with_passwords(daemon):
+    case = Case(daemon, "People with passwords", a_password)
+    with case.enter("/duty", Authorization=basic("anna", "correct horse")) as c:
+        assert c.send(text("here")).text() == "anna: here"
+    assert case.status("/duty") == 401
+    assert case.status("/duty", Authorization=basic("anna", "battery staple")) == 401
+    assert case.status("/duty", Authorization=basic("ben", "correct horse")) == 401
+
+
+def test_users_of_an_app(daemon):
+    title = "Users of an app, a room each"
+    case = Case(daemon, title)
+    with open(f"{case.d.directory}/app.secret", encoding="ascii") as f:
+        secret = f.read().rstrip("\n")
+    says = {**json.loads(manual.block(PAGE, title, '"sub"')), "exp": int(time.time()) + 600}
+    page = {"Origin": "https://app.example.org", "Cookie": "theme=dark; session=" + jwt.encode(says, secret, "HS256")}
+    with case.enter("/rooms/lobby", **page) as c:
+        assert c.send(text("hi")).text() == "anna: hi"
+    assert case.status("/rooms/cellar", **page) == 403
+    assert case.status("/rooms/lobby", **{**page, "Origin": "https://evil.test"}) == 403
+    assert case.status("/rooms/lobby", Origin=page["Origin"]) == 401
+    stolen = jwt.encode(says, "0" * 64, "HS256")
+    assert case.status("/rooms/lobby", Origin=page["Origin"], Cookie="session=" + stolen) == 401
