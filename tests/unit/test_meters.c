@@ -171,6 +171,21 @@ static void test_nonsense(void **state)
 	assert_int_equal(held(MANY - 1, METERS_AHEAD, now), 0);
 }
 
+/* Nor does it leave them one place for all: most are known again. */
+static void test_nonsense_is_forgotten(void **state)
+{
+	int known = 0;
+
+	(void)state;
+	for (uint64_t n = 0; n < MANY; n++)
+		hold(n, 2 * METERS_AHEAD, now);
+	for (uint64_t n = MANY; n < MANY + COUNT; n++)
+		assert_int_equal(take(n, SLOW(1), now), 0);
+	for (uint64_t n = MANY; n < MANY + COUNT; n++)
+		known += take(n, SLOW(1), now) > 0;
+	assert_in_range(known, COUNT / 3, COUNT);
+}
+
 static void test_no_memory(void **state)
 {
 	struct meters *none;
@@ -260,6 +275,7 @@ int main(void)
 		TEST(test_held),
 		TEST(test_many),
 		TEST(test_nonsense),
+		TEST(test_nonsense_is_forgotten),
 		TEST(test_no_memory),
 		TEST(test_over_processes),
 		TEST(test_killed),

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/tally.h"
+#include "session/seats.h"
 #include "session/worker.h"
 
 static struct client clients[8], k;
@@ -102,6 +103,8 @@ static void test_the_oldest_goes(void **state)
 		let_in(&clients[i], i == 1 ? B ANN : A ANN);
 	check_replaced(&clients[0]);
 	let_in(&clients[3], A BEA);
+	/* nobody has a place as somebody else */
+	assert_null(seats_oldest(&(struct tally_key){ { 0, 0 } }));
 	let_in(&clients[0], A ANN);
 	check_replaced(&clients[1]);
 	check_stays(&clients[2]);

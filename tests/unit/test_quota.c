@@ -78,7 +78,8 @@ static void test_both_limits(void **state)
 	assert_int_equal(ask(&clients[0], A), 101);
 	assert_int_equal(ask(&clients[1], A), 101);
 	check_refused(A);
-	/* one that was refused is counted nowhere */
+	/* one that was refused is counted nowhere, not even as long as it is there */
+	assert_int_equal(ask(&clients[3], A), 429);
 	assert_int_equal(ask(&clients[2], B), 101);
 	check_refused(B);
 	check_refused(A);
@@ -86,7 +87,7 @@ static void test_both_limits(void **state)
 	assert_int_equal(ask(&clients[1], A), 101);
 	check_refused(B);
 	assert_int_equal(session.row->open, 3);
-	leave(0, 2);
+	leave(0, 3);
 }
 
 /* It counts until it is freed, however it ends. */
