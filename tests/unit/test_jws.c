@@ -189,7 +189,7 @@ static void test_examples(void **state)
 
 		assert_true(verify(tokens[i]));
 		/* each character counts, wherever it is */
-		for (size_t at = 0; tokens[i][at]; at += 7) {
+		for (size_t at = 0; at < strlen(tokens[i]); at += 7) {
 			snprintf(changed, sizeof(changed), "%s", tokens[i]);
 			changed[at] = changed[at] == 'A' ? 'E' : 'A';
 			assert_false(verify(changed));
