@@ -17,6 +17,7 @@
 #include "config/jwt.h"
 #include "config/key_changes.h"
 #include "config/path.h"
+#include "config/plan_access.h"
 #include "config/shown.h"
 #include "config/tables.h"
 #include "config/token_changes.h"
@@ -97,7 +98,7 @@ static void plan_setting(struct plan *p, const struct config_key *k, const void 
 		add_value(item, "", k, old, p->new);
 }
 
-static void add_tokens(struct plan_item *item, const char *key, json_t *old, json_t *new)
+void plan_add_value(struct plan_item *item, const char *key, json_t *old, json_t *new)
 {
 	struct plan_value *v;
 
@@ -114,9 +115,9 @@ static void plan_tokens(struct plan *p)
 	if (tokens_same(&old->tokens, &new->tokens) ||
 	    !same_string(old->tokens_file, new->tokens_file))
 		return;
-	add_tokens(add_item(p, PLAN_SETTING, PLAN_CHANGED), "admin.tokens",
-		   token_changes_show_all(&old->tokens, &new->tokens, " (goes)"),
-		   token_changes_show_all(&new->tokens, &old->tokens, " (new)"));
+	plan_add_value(add_item(p, PLAN_SETTING, PLAN_CHANGED), "admin.tokens",
+		       token_changes_show_all(&old->tokens, &new->tokens, " (goes)"),
+		       token_changes_show_all(&new->tokens, &old->tokens, " (new)"));
 }
 
 static void plan_settings(struct plan *p, const struct config *started)
@@ -129,106 +130,22 @@ static void plan_settings(struct plan *p, const struct config *started)
 
 /* --- endpoints --- */
 
-/* Of those who may connect to an endpoint. */
-struct changes {
-	struct token_change *tokens, *users;
-};
-
-static const struct config_tokens *lines_of(const struct config_users *u)
-{
-	return u != NULL ? &u->lines : NULL;
-}
-
-static struct changes find_changes(struct plan *p, const struct config_endpoint *a,
-				   const struct config_endpoint *b)
-{
-	const struct config_access *old = &a->limits.access, *new = &b->limits.access;
-
-	return (struct changes){
-		token_changes_find(&p->token_changes, old->tokens, new->tokens),
-		token_changes_find(&p->token_changes, lines_of(old->users), lines_of(new->users)),
-	};
-}
-
-static bool same_people(const struct changes *c)
-{
-	return c->tokens->same && c->users->same;
-}
-
-/* Of many endpoints that have the same file it is told once; that it is another is a setting that differs. */
-static void add_change(struct plan_item *item, const char *key, struct token_change *c,
-		       const char *old_file, const char *new_file)
-{
-	if (c->gone == NULL || c->told || !same_string(old_file, new_file))
-		return;
-	add_tokens(item, key, json_incref(c->gone), json_incref(c->come));
-	c->told = true;
-}
-
-static void add_people(struct plan_item *item, const struct changes *c,
-		       const struct config_endpoint *a, const struct config_endpoint *b)
-{
-	const struct config_access *old = &a->limits.access, *new = &b->limits.access;
-
-	add_change(item, "access.tokens", c->tokens, old->tokens_file, new->tokens_file);
-	add_change(item, "access.users", c->users, old->users_file, new->users_file);
-}
-
-static const struct jwk_set *keys_of(const struct config_endpoint *e)
-{
-	return e->limits.access.jwt.rules != NULL ? e->limits.access.jwt.rules->keys : NULL;
-}
-
-static struct key_change *change_of_keys(struct plan *p, const struct config_endpoint *a,
-					 const struct config_endpoint *b)
-{
-	return key_changes_find(&p->key_changes, keys_of(a), keys_of(b));
-}
-
-static void add_keys(struct plan_item *item, struct key_change *c, const struct config_endpoint *a,
-		     const struct config_endpoint *b)
-{
-	const struct config_jwt *old = &a->limits.access.jwt, *new = &b->limits.access.jwt;
-
-	if (c->gone == NULL || c->told || !same_string(old->keys_file, new->keys_file) ||
-	    !same_string(old->key_file, new->key_file))
-		return;
-	add_tokens(item, new->keys_file != NULL ? "access.jwt.keys" : "access.jwt.key",
-		   json_incref(c->gone), json_incref(c->come));
-	c->told = true;
-}
-
-/* Of who is connected: an origin is not asked for again, and of a file it is what is in it that counts. */
-static bool is_of_the_past(const struct config_key *access)
-{
-	static const char *const names[] = { "origins", "tokens", "users" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(access->name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Whether somebody may be connected whom the new one does not let in. */
-static bool bars(const struct changes *c, const struct config_endpoint *a,
-		 const struct config_endpoint *b)
-{
-	const struct config_key *access = key_find(table_endpoint.keys, "access");
-
-	for (const struct config_key *k = access->group->keys; k->name != NULL; k++)
-		if (!is_of_the_past(k) && !fill_equal(k, &a->limits.access, &b->limits.access))
-			return true;
-	return !same_people(c);
-}
-
 static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
 {
 	return a->behaviour == b->behaviour && fill_same(table_endpoint.keys, a, b) &&
 	       (a->opts == NULL || fill_same(a->behaviour->keys, a->opts, b->opts));
 }
 
+static bool bars(struct plan *p, const struct config_endpoint *from,
+		 const struct config_endpoint *to)
+{
+	const struct access_changes access = plan_access(p, from, to);
+
+	return plan_access_bars(&access);
+}
+
 /* Those that are connected are looked up again, each by the path that it came by. */
-static void plan_removed_endpoint(const struct plan *p, struct plan_item *item,
+static void plan_removed_endpoint(struct plan *p, struct plan_item *item,
 				  const struct config_endpoint *e)
 {
 	const struct config_endpoint *other =
@@ -236,6 +153,7 @@ static void plan_removed_endpoint(const struct plan *p, struct plan_item *item,
 
 	item->by_path = e->placeholders;
 	item->closes = !e->placeholders && (!other || other->behaviour != e->behaviour);
+	item->by_access = other && !item->closes && bars(p, e, other);
 }
 
 /* Looks at so many, and no more: of ten thousand endpoints each could be compared with each. */
@@ -259,12 +177,13 @@ static const struct config_endpoint *find_taken(const struct plan *p, const char
 }
 
 /* More specific than one that there is it takes what leads to it, and who came by that. */
-static void plan_added_endpoint(const struct plan *p, struct plan_item *item,
+static void plan_added_endpoint(struct plan *p, struct plan_item *item,
 				const struct config_endpoint *e, unsigned *compares)
 {
 	item->from = e->placeholders ? find_taken(p, e->path, compares)
 				     : config_route_name(p->old, e->path);
 	item->closes = item->from && item->from->behaviour != e->behaviour;
+	item->by_access = item->from && !item->closes && bars(p, item->from, e);
 }
 
 static void plan_endpoint(struct plan *p, enum plan_how how, const struct config_endpoint *e,
@@ -282,21 +201,19 @@ static void plan_endpoint(struct plan *p, enum plan_how how, const struct config
 static void plan_changed_endpoint(struct plan *p, const struct config_endpoint *a,
 				  const struct config_endpoint *b)
 {
-	const struct changes people = find_changes(p, a, b);
-	struct key_change *keys = change_of_keys(p, a, b);
+	const struct access_changes access = plan_access(p, a, b);
 	struct plan_item *item;
 
-	if (same_endpoint(a, b) && same_people(&people) && keys->same)
+	if (same_endpoint(a, b) && plan_access_same(&access))
 		return;
 	item = add_item(p, PLAN_ENDPOINT, PLAN_CHANGED);
 	item->endpoint = b;
 	item->closes = a->behaviour != b->behaviour;
 	item->by_path = !item->closes && b->placeholders &&
 			strcmp(a->limits.room_names, b->limits.room_names) != 0;
-	item->by_access = !item->closes && (!keys->same || bars(&people, a, b));
+	item->by_access = !item->closes && plan_access_bars(&access);
 	add_values(item, "", table_endpoint.keys, a, b);
-	add_people(item, &people, a, b);
-	add_keys(item, keys, a, b);
+	plan_access_tell(&access, item);
 	if (!item->closes)
 		add_values(item, "", a->behaviour->keys, a->opts, b->opts);
 }

@@ -34,7 +34,8 @@ struct plan_item {
 	/* ENDPOINT that is ADDED: of the old one, which has had what leads to it now, or some of that; or NULL */
 	const struct config_endpoint *from;
 	bool by_path; /* the same, but of those whose path leads to one of its behaviour, which stay */
-	bool by_access; /* ENDPOINT: those who may not come in any more are closed */
+	/* ENDPOINT: of those who stay or move, who may not come in there is closed */
+	bool by_access;
 	int64_t connections; /* ENDPOINT that there was: of it, open now; -1: not known; see changes.h */
 	bool files; /* LISTENER: a file that it names has another content */
 	bool restart; /* SETTING: it is as it was until a restart */

@@ -98,7 +98,8 @@ static void print_then(FILE *out, struct fields *f)
 	if (*then == 'c')
 		fprintf(out, " %s closed with %.0f", one ? "is" : "are", fields_number(f, "code"));
 	else if (*then == 'm')
-		fputs(" move to it", out);
+		fprintf(out, " move to it%s",
+			strcmp(then, "move") == 0 ? "" : " where the client may come in");
 	else
 		fprintf(out, " %s%s", one ? "stays" : "stay", where_it_stays(then));
 }

@@ -173,7 +173,8 @@ static void add_fate(char line[LINE_SIZE], const struct plan_item *item)
 		add(line, LINE_SIZE, " are closed with %d (%s)", WS_CLOSE_SERVICE_RESTART,
 		    reason_word(REASON_ENDPOINT_CHANGED));
 	else if (item->from)
-		add(line, LINE_SIZE, " move to it");
+		add(line, LINE_SIZE, " move to it%s",
+		    item->by_access ? " where the client may come in" : "");
 	else if (item->by_access)
 		add(line, LINE_SIZE, " stay where their clients may still come in");
 	else if (item->by_path)
@@ -281,7 +282,8 @@ static json_t *endpoint_json(const struct plan_item *item)
 						    WS_CLOSE_SERVICE_RESTART, "reason",
 						    reason_word(REASON_ENDPOINT_CHANGED)));
 	else if (item->from)
-		json_object_set_new(j, "then", json_string("move"));
+		json_object_set_new(j, "then",
+				    json_string(item->by_access ? "move-by-access" : "move"));
 	else if (item->how != PLAN_ADDED)
 		json_object_set_new(j, "then",
 				    json_string(item->by_access ? "by-access"

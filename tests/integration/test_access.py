@@ -553,3 +553,26 @@ def test_in_the_clear(daemon):
             for x in said()] == [("192.0.2.1", "81"), ("::", "84")]
     d.change(endpoints=[{**GUARDED, "access": {"tokens": ""}}])
     assert said() == []
+
+
+def test_the_plan_of_who_moves(guarded):
+    """To an endpoint that asks who one is, or back to one that does: some may be closed."""
+    chat, asks = {"path": "/c/{x}", "behaviour": "echo"}, {"access": {"tokens": "users"}}
+    d = guarded(chat)
+    with enter(d, path="/c/vip") as other:
+        d.change(endpoints=[chat, {**chat, "path": "/c/vip", **asks}, {**chat, "path": "/c/free"}])
+        plan = ask(d, "/reload?dry-run", "POST")[1]["plan"]["endpoints"]
+        assert [(i["endpoint"], i.get("then")) for i in plan] == [("/c/free", "move"), ("/c/vip", "move-by-access")]
+        said = ctl("-s", own(d), "reload", "--dry-run").stdout
+        assert re.search("/c/vip added; .*paths lead to it move to it where the client may come in\n", said), said
+        mark = d.log_size()
+        d.reload()
+        d.log_contains("/c/vip added; .*move to it where the client may come in", mark)
+        other.closed(1008, "access-changed")
+    with enter(d, ANNA, "/c/vip") as anna:
+        d.change(endpoints=[{**chat, **asks}])
+        plan = ask(d, "/reload?dry-run", "POST")[1]["plan"]["endpoints"]
+        assert [(i["endpoint"], i["then"]) for i in plan] == [
+            ("/c/free", "by-access"), ("/c/vip", "stay"), ("/c/{x}", "by-access")]
+        d.reload()
+        assert heard(anna) == "hi"
