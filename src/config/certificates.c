@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
 
 #include "config/alloc.h"
+#include "config/guard.h"
 #include "config/parse.h"
 #include "config/source.h"
 #include "config/tables.h"
@@ -58,7 +58,7 @@ static STACK_OF(X509) *
 
 	if (bio == NULL)
 		goto fail;
-	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+	while ((x = PEM_read_bio_X509(bio, NULL, guard_no_passphrase, NULL)) != NULL)
 		sk_X509_push(all, x);
 	if (!is_end()) {
 		config_report_error(r, key, "\"%s\" has a certificate that cannot be read: %s",
@@ -85,7 +85,7 @@ static void read_revoked(struct config_report *r, struct config_tls *t)
 	if (bio == NULL)
 		return;
 	t->revoked = sk_X509_CRL_new_null();
-	while ((x = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL)
+	while ((x = PEM_read_bio_X509_CRL(bio, NULL, guard_no_passphrase, NULL)) != NULL)
 		sk_X509_CRL_push(t->revoked, x);
 	if (!is_end() || sk_X509_CRL_num(t->revoked) == 0)
 		config_report_error(r, "crl", "\"%s\" has no revocation list in PEM format",
@@ -96,23 +96,13 @@ static void read_revoked(struct config_report *r, struct config_tls *t)
 
 /* --- a certificate and its key --- */
 
-/* Nobody can be asked for a passphrase; that one was wanted is all there is to know. */
-static int refuse_passphrase(char *buf, int size, int writing, void *wanted)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	*(bool *)wanted = true;
-	return -1;
-}
-
 static void parse_key(struct config_report *r, struct config_certificate *c,
 		      const struct source_attachment *a)
 {
 	BIO *bio = BIO_new_mem_buf(a->bytes, (int)a->len);
 	bool encrypted = false;
 
-	c->private_key = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, &encrypted);
+	c->private_key = PEM_read_bio_PrivateKey(bio, NULL, guard_no_passphrase, &encrypted);
 	if (encrypted)
 		config_report_error(r, "key",
 				    "\"%s\" is encrypted; a daemon cannot ask for a passphrase: "
@@ -125,15 +115,11 @@ static void parse_key(struct config_report *r, struct config_certificate *c,
 	BIO_free(bio);
 }
 
-/*
- * From here on there is a key in memory, and copies of it that OpenSSL makes where it likes.
- * So none of this process goes into a core dump, nor may other processes of its user look at it.
- */
 static void read_key(struct config_report *r, struct config_certificate *c)
 {
 	const struct source_attachment *a;
 
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	guard_memory();
 	a = attach_file(r, "key", c->key);
 	if (a == NULL)
 		return;

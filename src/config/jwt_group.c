@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "config/alloc.h"
 #include "config/errors.h"
+#include "config/guard.h"
 #include "config/jwt.h"
 #include "config/parse.h"
 #include "config/path.h"
@@ -53,7 +53,7 @@ static bool has_secret(const struct jwk_set *s)
 	return false;
 }
 
-/* Who has a secret leaves no core with it. Only who is the first to name a file hears what is wrong. */
+/* Only who is the first to name a file hears what is wrong. */
 static struct jwk_file *read_file(struct config_report *r, const char *key, const char *name,
 				  const struct source_attachment *a, bool set)
 {
@@ -64,7 +64,7 @@ static struct jwk_file *read_file(struct config_report *r, const char *key, cons
 
 	(set ? jwk_read_set : jwk_read_key)(a->bytes, a->len, &f->keys, tell_key, &reading);
 	if (has_secret(&f->keys)) {
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		guard_memory();
 		attach_warn_mode(r, key, name, a, "the secret");
 	}
 	if (f->keys.count == 0 && config_errors_count(r->errors) == before)
