@@ -20,7 +20,10 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "config/guard.h"
 #include "proto/base64url.h"
+
+#define BEGIN "-----BEGIN"
 
 enum { NUMBER_MAX = JWK_SECRET_MAX };
 
@@ -50,9 +53,23 @@ static const struct curve {
 
 enum { CURVES = sizeof(curves) / sizeof(*curves) };
 
+/* What a key says may be a secret, and stays in memory that is free again. */
+static void wipe(const json_t *jwk)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)jwk, name, value)
+	{
+		if (json_is_string(value))
+			OPENSSL_cleanse((char *)json_string_value(value),
+					json_string_length(value));
+	}
+}
+
 static void say(const struct reading_keys *r, bool warning, const char *what)
 {
-	char text[192];
+	char text[256];
 
 	if (r->number > 0)
 		snprintf(text, sizeof(text), "the key %zu of \"keys\" %s", r->number, what);
@@ -215,6 +232,35 @@ static bool read_number(const json_t *jwk, const char *name, uint8_t out[NUMBER_
 	return n > 0;
 }
 
+static bool are_strings(const json_t *list)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) if (!json_is_string(one)) return false;
+	return json_is_array(list);
+}
+
+/* What is of another type says nothing, and a key that says nothing may be used for more. */
+static const char *check_members(const json_t *jwk)
+{
+	static const struct {
+		const char *name, *wrong;
+	} strings[] = {
+		{ "kty", "has a \"kty\" that is no string" },
+		{ "crv", "has a \"crv\" that is no string" },
+		{ "use", "has a \"use\" that is no string" },
+		{ "alg", "has an \"alg\" that is no string" },
+		{ "kid", "has a \"kid\" that is no string" },
+	};
+	const json_t *ops = json_object_get(jwk, "key_ops"), *j;
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
+		if ((j = json_object_get(jwk, strings[i].name)) != NULL && !json_is_string(j))
+			return strings[i].wrong;
+	return ops && !are_strings(ops) ? "has \"key_ops\" that are no list of strings" : NULL;
+}
+
 /* Whether it is there to check signatures with, as far as it says. */
 static bool is_for_signatures(const json_t *jwk)
 {
@@ -224,10 +270,10 @@ static bool is_for_signatures(const json_t *jwk)
 
 	if (use && strcmp(use, "sig") != 0)
 		return false;
-	if (!json_is_array(ops))
+	if (!ops)
 		return true;
-	json_array_foreach(ops, i, op) if (json_is_string(op) && strcmp(json_string_value(op),
-									"verify") == 0) return true;
+	json_array_foreach(ops, i,
+			   op) if (strcmp(json_string_value(op), "verify") == 0) return true;
 	return false;
 }
 
@@ -304,6 +350,8 @@ static void read_jwk(const struct reading_keys *r, const json_t *jwk)
 
 	if (!json_is_object(jwk)) {
 		say(r, false, "is no object");
+	} else if ((wrong = check_members(jwk)) != NULL) {
+		say(r, false, wrong);
 	} else if (!is_for_signatures(jwk)) {
 		return;
 	} else if (!find_type(jwk, &type) || (alg && jws_alg_find(alg) == JWS_ALGS)) {
@@ -337,6 +385,16 @@ static void read_keys(struct reading_keys *r, const json_t *keys)
 	}
 }
 
+static void forget_set(json_t *set, const json_t *keys)
+{
+	const json_t *jwk;
+	size_t i;
+
+	wipe(set);
+	json_array_foreach(keys, i, jwk) wipe(jwk);
+	json_decref(set);
+}
+
 void jwk_read_set(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn *tell, void *arg)
 {
 	struct reading_keys r = { .out = out, .tell = tell, .arg = arg };
@@ -351,7 +409,7 @@ void jwk_read_set(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn
 		tell(0, false, "the file is no JWK set: { \"keys\": [ ... ] }", arg);
 	else
 		read_keys(&r, keys);
-	json_decref(set);
+	forget_set(set, keys);
 }
 
 /* --- one key --- */
@@ -399,10 +457,11 @@ static void read_ec(const struct reading_keys *r, const EVP_PKEY *key)
 static EVP_PKEY *read_pem(const char *text, size_t len)
 {
 	BIO *in = alloc_checked(BIO_new_mem_buf(text, (int)len));
-	EVP_PKEY *key = PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PUBKEY(in, NULL, guard_no_passphrase, NULL);
 	X509 *x = NULL;
 
-	if (!key && BIO_reset(in) == 1 && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
+	if (!key && BIO_reset(in) == 1 &&
+	    (x = PEM_read_bio_X509(in, NULL, guard_no_passphrase, NULL)) != NULL)
 		key = X509_get_pubkey(x);
 	X509_free(x);
 	BIO_free(in);
@@ -429,14 +488,111 @@ static void read_public(const struct reading_keys *r, const char *text, size_t l
 	EVP_PKEY_free(key);
 }
 
+static bool has_pem(const char *text, size_t len)
+{
+	return memmem(text, len, BEGIN, strlen(BEGIN)) != NULL;
+}
+
+/* With two bytes for each character, as some editors write it. */
+static bool has_wide_pem(const char *text, size_t len)
+{
+	static const char wide[] = "-\0-\0-\0-\0-\0B\0E\0G\0I\0N";
+
+	return memmem(text, len, wide, sizeof(wide) - 1) != NULL;
+}
+
+static bool is_der(const uint8_t *p, size_t len)
+{
+	const uint8_t *at = p;
+	EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)len);
+	X509 *x = NULL;
+
+	at = p;
+	if (!key)
+		x = d2i_X509(NULL, &at, (long)len);
+	EVP_PKEY_free(key);
+	X509_free(x);
+	ERR_clear_error();
+	return key || x;
+}
+
+static bool has_der(const char *text, size_t len)
+{
+	return is_der((const uint8_t *)text, len);
+}
+
+/* What is between the lines of PEM, as some issuers show their keys. */
+static bool has_base64(const char *text, size_t len)
+{
+	EVP_ENCODE_CTX *ctx = alloc_checked(EVP_ENCODE_CTX_new());
+	uint8_t *out = alloc_zero(1, len + 64);
+	int n = 0, more = 0;
+	bool good;
+
+	EVP_DecodeInit(ctx);
+	good = EVP_DecodeUpdate(ctx, out, &n, (const uint8_t *)text, (int)len) >= 0 &&
+	       EVP_DecodeFinal(ctx, out + n, &more) == 1 && is_der(out, (size_t)(n + more));
+	EVP_ENCODE_CTX_free(ctx);
+	alloc_free_secret(out, len + 64);
+	return good;
+}
+
+static bool has_ssh(const char *text, size_t len)
+{
+	return memmem(text, len, "ssh-rsa ", 8) || memmem(text, len, "ecdsa-sha2-", 11) ||
+	       memmem(text, len, "---- BEGIN", 10);
+}
+
+static bool has_json(const char *text, size_t len)
+{
+	json_t *j = json_loadb(text, len, 0, NULL);
+	const bool is_key = json_object_get(j, "kty") || json_object_get(j, "keys");
+
+	wipe(j);
+	json_decref(j);
+	return is_key;
+}
+
+/* Public keys in forms in which they are not read: taken for secrets they would be known to everybody. */
+static const struct {
+	bool (*is)(const char *text, size_t len);
+	const char *wrong;
+} no_secrets[] = {
+	{ has_pem, "does not begin with \"" BEGIN "\", and has that further on: take out what is "
+		   "ahead of it, be it an empty line or a byte order mark" },
+	{ has_wide_pem, "is in PEM with two bytes for each character: save the file as UTF-8" },
+	{ has_json, "is JSON Web Keys: name the file as \"keys\", one key as "
+		    "{ \"keys\": [ ... ] }" },
+	{ has_der, "is in DER: \"openssl pkey -pubin -inform DER -in FILE\", or \"openssl x509 "
+		   "-inform DER -in FILE\", prints it in PEM, which is needed here" },
+	{ has_base64, "is base64 of a public key: put \"" BEGIN " PUBLIC KEY-----\" and \"-----END "
+		      "PUBLIC KEY-----\" in lines around it" },
+	{ has_ssh, "is in a form of ssh: \"ssh-keygen -e -m PKCS8 -f FILE\" prints it in PEM, "
+		   "which is needed here" },
+};
+
+/* NULL: it may be a secret. */
+static const char *why_no_secret(const char *text, size_t len)
+{
+	for (size_t i = 0; i < sizeof(no_secrets) / sizeof(*no_secrets); i++)
+		if (no_secrets[i].is(text, len))
+			return no_secrets[i].wrong;
+	return NULL;
+}
+
 static void read_secret(const struct reading_keys *r, const char *text, size_t len)
 {
+	const char *wrong = why_no_secret(text, len);
 	struct numbers n = { .a_len = len };
 
+	if (wrong) {
+		say(r, false, wrong);
+		return;
+	}
 	if (len > JWK_SECRET_MAX) {
 		say(r, false,
 		    "is a secret of more than 1024 bytes; one in PEM begins with "
-		    "\"-----BEGIN\"");
+		    "\"" BEGIN "\"");
 		return;
 	}
 	memcpy(n.a, text, len);
@@ -446,11 +602,10 @@ static void read_secret(const struct reading_keys *r, const char *text, size_t l
 
 void jwk_read_key(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn *tell, void *arg)
 {
-	static const char begin[] = "-----BEGIN";
 	const struct reading_keys r = { .out = out, .tell = tell, .arg = arg };
 
 	out->list = alloc_zero(1, sizeof(*out->list));
-	if (len >= sizeof(begin) - 1 && memcmp(text, begin, sizeof(begin) - 1) == 0)
+	if (len >= strlen(BEGIN) && memcmp(text, BEGIN, strlen(BEGIN)) == 0)
 		read_public(&r, text, len);
 	else
 		read_secret(&r, text, len > 0 && text[len - 1] == '\n' ? len - 1 : len);
@@ -462,24 +617,32 @@ void jwk_free(struct jwk_set *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		free(s->list[i].kid);
+		wipe(s->list[i].jwk);
 		json_decref(s->list[i].jwk);
 	}
 	free(s->list);
 	*s = (struct jwk_set){ 0 };
 }
 
-const struct jws_key *jwk_find(const struct jwk_set *s, const uint8_t print[JWS_PRINT])
+unsigned jwk_algs(const struct jwk_set *s, const uint8_t print[JWS_PRINT])
 {
+	unsigned algs = 0;
+
 	for (size_t i = 0; i < s->count; i++)
 		if (memcmp(s->list[i].print, print, JWS_PRINT) == 0)
-			return &s->list[i];
-	return NULL;
+			algs |= s->list[i].algs;
+	return algs;
+}
+
+bool jwk_has(const struct jwk_set *in, const struct jwk_set *of, const struct jws_key *k)
+{
+	return jwk_algs(in, k->print) == jwk_algs(of, k->print);
 }
 
 static bool has_all(const struct jwk_set *of, const struct jwk_set *in)
 {
 	for (size_t i = 0; i < of->count; i++)
-		if (!jwk_find(in, of->list[i].print))
+		if (!jwk_has(in, of, &of->list[i]))
 			return false;
 	return true;
 }

@@ -30,17 +30,23 @@ typedef void jwk_tell_fn(unsigned line, bool warning, const char *what, void *ar
 
 /*
  * Reads a set, or the one key of a file: in PEM a public key or a certificate; what does not begin with
- * "-----BEGIN" is a secret, byte for byte, but for one line break at its end. What is wrong is told;
- * *out, zeroed, has what is right, for jwk_free.
+ * "-----BEGIN" is a secret, byte for byte, but for one line break at its end, unless it is a public key in
+ * some other form. What is wrong is told; *out, zeroed, has what is right, for jwk_free.
  */
 void jwk_read_set(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn *tell, void *arg);
 void jwk_read_key(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn *tell, void *arg);
 void jwk_free(struct jwk_set *s);
 
-/* The key of a digest. NULL: it is not among them. */
-const struct jws_key *jwk_find(const struct jwk_set *s, const uint8_t print[JWS_PRINT]);
+/*
+ * A bit for each enum jws_alg that a key of this digest may be used for, which may be there more than once,
+ * each time for other ones. 0: it is not among them.
+ */
+unsigned jwk_algs(const struct jwk_set *s, const uint8_t print[JWS_PRINT]);
 
-/* Whether the same keys are in both, by whatever names. */
+/* Whether k, a key of one set, is in another for the same algorithms, by whatever names. */
+bool jwk_has(const struct jwk_set *in, const struct jwk_set *of, const struct jws_key *k);
+
+/* Whether the same keys are in both, for the same algorithms. */
 bool jwk_same(const struct jwk_set *a, const struct jwk_set *b);
 
 #endif

@@ -28,7 +28,7 @@ static json_t *show_missing(const struct jwk_set *all, const struct jwk_set *oth
 	for (size_t i = 0; i < all->count; i++) {
 		char *name;
 
-		if (jwk_find(others, all->list[i].print) != NULL)
+		if (jwk_has(others, all, &all->list[i]))
 			continue;
 		name = name_of(&all->list[i], mark);
 		json_array_append_new(list, show_string(name));

@@ -119,9 +119,7 @@ enum reason jwt_check_shown(const struct config_access *a, struct access_request
 
 static bool is_signed_still(const struct jwt_rules *rules, const struct jwt_kept *kept)
 {
-	const struct jws_key *k = jwk_find(rules->keys, kept->print);
-
-	return k && k->algs & rules->algs & 1U << kept->alg;
+	return jwk_algs(rules->keys, kept->print) & rules->algs & 1U << kept->alg;
 }
 
 static bool holds(const struct config_endpoint *e, const struct conn *c, struct jwt_kept *kept)

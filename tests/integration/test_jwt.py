@@ -1,9 +1,12 @@
 """Who may come in by a JSON Web Token: what is good, what is not, what a reload makes of it."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import subprocess
+import termios
 import time
 
 import jwt
@@ -727,6 +730,23 @@ def test_a_key_that_goes(guarded):
             assert heard(c) == "hi"
 
 
+def test_one_key_for_two_algorithms(guarded, every):
+    """Twice in a set, each time for another: neither closes who came by the other."""
+    pair = every["RS256"].private
+    keys = [Key(pair, "r", alg="RS256"), Key(pair, "p", alg="PS256")]
+    jwts = {"keys": "set.json", "algorithms": ["RS256", "PS256"]}
+    d = guarded({"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}, files={"set.json": keys})
+    with enter(d, keys[0].sign("RS256")) as a, enter(d, keys[1].sign("PS256")) as b:
+        d.reload()
+        assert heard(a) == "hi" and heard(b) == "hi"
+        write(d, "set.json", keys[:1])
+        shown = ctl("-s", own(d), "reload", "--dry-run")
+        assert re.search(r"access\.jwt\.keys.*p \(goes\)", shown.stdout, re.DOTALL), shown.stdout
+        d.reload()
+        b.closed(1008, "access-changed")
+        assert heard(a) == "hi"
+
+
 @pytest.mark.parametrize("stricter", [
     {"issuer": "https://b.example"}, {"audience": "b"}, {"required": {"role": "owner"}},
     {"required": {"role": "admin", "more": 1}}, {"user": "name"}, {"algorithms": ["HS384"]},
@@ -821,6 +841,46 @@ def test_wrong_settings(daemon, jwts, error):
     ("keys", [{"kty": "oct", "k": "AAAA"}], ["HS256"], "/file: the key 1 of \"keys\" is a secret of less than")])
 def test_bad_files(daemon, name, content, algorithms, error):
     wrong(daemon, {name: "file", "algorithms": algorithms}, error, files={"file": content})
+
+
+@pytest.mark.parametrize("ahead", [b"\n", b"\xef\xbb\xbf", b"# of our issuer\n"])
+def test_a_public_key_is_no_secret(daemon, every, ahead):
+    """Else everybody who has it could sign."""
+    wrong(daemon, {"key": "key.pem", "algorithms": ["HS256", "RS256"]},
+          r'/key.pem: the key does not begin with "-----BEGIN", and has that further on: take out',
+          files={"key.pem": ahead + every["RS256"].pem()})
+
+
+def at_a_terminal(*args):
+    """What a program says there; a question would wait for its answer."""
+    here, there = pty.openpty()
+    with subprocess.Popen(args, stdin=there, stdout=there, stderr=there, start_new_session=True,
+                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) as p:
+        try:
+            assert p.wait(20 * SLOW) == FAILED
+        finally:
+            p.kill()
+            os.set_blocking(here, False)
+            said = os.read(here, 65536).decode()
+            os.close(here)
+            os.close(there)
+    return said
+
+
+def test_nobody_is_asked_for_a_passphrase(daemon):
+    """Neither the terminal nor whoever there is."""
+    head = b"-----BEGIN %s-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n" \
+        b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n-----END %s-----\n"
+    for what, jwts, listens in (
+            (b"PUBLIC KEY", {"key": "key.pem", "algorithms": ["ES256"]}, {}),
+            (b"CERTIFICATE", HS256, {"tls": {"certificates": [{"certificate": "key.pem", "key": "key.pem"}]}})):
+        d = daemon({"endpoints": [{"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}],
+                    "listen": [{"address": "127.0.0.1", "port": 0, **listens}]}, start=False)
+        write(d, "secret", SECRET)
+        write(d, "key.pem", head % (what, what))
+        said = at_a_terminal(PROGRAM, "-t", "-c", d.file)
+        assert "pass phrase" not in said, said
+        assert "is no public key" in said or "has a certificate that cannot be read" in said, said
 
 
 def test_keys_of_other_kinds(daemon, every):

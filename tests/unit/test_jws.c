@@ -436,6 +436,62 @@ static void test_wrong_keys(void **state)
 	assert_int_equal(set.list[0].algs, 0);
 }
 
+/* A member of another type says nothing, and is no reason to use the key for more. */
+static void test_members_of_another_type(void **state)
+{
+	static const char *const bad[] = {
+		"\"alg\": [ \"HS256\" ]",
+		"\"alg\": null",
+		"\"use\": 1",
+		"\"use\": [ \"enc\" ]",
+		"\"kid\": 7",
+		"\"kid\": null",
+		"\"key_ops\": \"encrypt\"",
+		"\"key_ops\": {}",
+		"\"key_ops\": [ \"verify\", 1 ]",
+		"\"crv\": 256",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text),
+			 SET("{ \"kty\": \"oct\", \"k\": \"" HS256_K "\", %s }"), bad[i]);
+		wrong(read_set(text), "string");
+	}
+	wrong(read_set(SET("{ \"kty\": 1 }")), "\"kty\" that is no string");
+	assert_int_equal(read_set(SET("{ \"kty\": \"oct\", \"key_ops\": [ \"verify\" ], "
+				      "\"k\": \"" HS256_K "\" }")),
+			 1);
+}
+
+/* The same key may be there for two algorithms. */
+static void test_one_key_twice(void **state)
+{
+#define RSA_AS(alg)                                                                                \
+	"{ \"kty\": \"RSA\", \"alg\": \"" alg "\", \"n\": \"" RSA_N "\", \"e\": \"AQAB\" }"
+	struct jwk_set both, one;
+
+	(void)state;
+	assert_int_equal(read_set(SET(RSA_AS("RS256") ", " RSA_AS("PS256"))), 2);
+	assert_int_equal(jwk_algs(&set, set.list[0].print), 1U << JWS_RS256 | 1U << JWS_PS256);
+	both = set;
+	set = (struct jwk_set){ 0 };
+	assert_int_equal(read_set(SET(RSA_AS("RS256"))), 1);
+	one = set;
+	set = (struct jwk_set){ 0 };
+	assert_false(jwk_same(&both, &one));
+	assert_false(jwk_has(&one, &both, &both.list[0]));
+	assert_int_equal(read_set(SET(RSA_AS("PS256") ", " RSA_AS("RS256"))), 2);
+	assert_true(jwk_same(&both, &set));
+	assert_int_equal(read_set(SET(RSA_AS("PS256"))), 1);
+	assert_false(jwk_same(&one, &set));
+	assert_int_equal(jwk_algs(&set, (const uint8_t *)RSA_N), 0);
+	jwk_free(&both);
+	jwk_free(&one);
+#undef RSA_AS
+}
+
 static void test_too_many(void **state)
 {
 	char *text = malloc(65 * sizeof(ES256_KEY) + 64), *p = text;
@@ -482,6 +538,56 @@ static void test_secrets(void **state)
 	      "is a private one");
 }
 
+/* Public keys that are not read as such: everybody would know the secret. */
+static void test_no_secrets(void **state)
+{
+#define BASE64                                                                                     \
+	"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n"                       \
+	"6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==\n"
+#define PEM "-----BEGIN PUBLIC KEY-----\n" BASE64 "-----END PUBLIC KEY-----\n"
+	char wide[2 * sizeof(PEM)] = "\xff\xfe";
+	uint8_t der[128];
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(read_key(PEM), 1);
+	assert_int_equal(set.list[0].type, JWS_P256);
+	wrong(read_key("\n" PEM), "does not begin with \"-----BEGIN\"");
+	wrong(read_key("\xef\xbb\xbf" PEM), "does not begin with \"-----BEGIN\"");
+	wrong(read_key("# ours\n" PEM), "does not begin with \"-----BEGIN\"");
+	wrong(read_key(" -----BEGIN"), "does not begin with \"-----BEGIN\"");
+	for (size_t i = 0; i < sizeof(PEM) - 1; i++)
+		wide[2 + 2 * i] = PEM[i];
+	wrong(read_bytes(jwk_read_key, wide, sizeof(wide)), "two bytes for each character");
+	wrong(read_key(BASE64), "is base64 of a public key");
+	len = base64url_decode(
+		(struct http_text){ "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMz"
+				    "V76e8Tus9uPHvRVEXH8UTNG72bfocs3-257rn0s2ldbqkLJK2KRiMohYjlrQ",
+				    122 },
+		der, sizeof(der));
+	assert_int_equal(len, 91);
+	wrong(read_bytes(jwk_read_key, (char *)der, (size_t)len), "is in DER");
+	wrong(read_key(ES256_KEY), "is JSON Web Keys");
+	wrong(read_key(SET(RS256_KEY)), "is JSON Web Keys");
+	wrong(read_key("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAB me@example.org"), "a form of ssh");
+	/* a secret of letters is one */
+	assert_int_equal(read_key("{ \"key\": \"of nobody, and yet a secret\" }"), 1);
+	assert_int_equal(read_key("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0NTY="), 1);
+#undef PEM
+#undef BASE64
+}
+
+/* Nobody is asked at the terminal: there is none, and a library would wait for it. */
+static void test_encrypted(void **state)
+{
+	(void)state;
+	wrong(read_key("-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\n"
+		       "DEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n"
+		       "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n"
+		       "-----END PUBLIC KEY-----\n"),
+	      "no public key");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +602,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_wrong_keys, forget),
 		cmocka_unit_test_teardown(test_too_many, forget),
 		cmocka_unit_test_teardown(test_secrets, forget),
+		cmocka_unit_test_teardown(test_no_secrets, forget),
+		cmocka_unit_test_teardown(test_encrypted, forget),
+		cmocka_unit_test_teardown(test_members_of_another_type, forget),
+		cmocka_unit_test_teardown(test_one_key_twice, forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
