@@ -7,12 +7,16 @@
 #include "config/claims.h"
 
 #include <libconfig.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/alloc.h"
 #include "config/config.h"
+#include "config/errors.h"
+#include "config/path.h"
 #include "config/report.h"
+#include "config/source.h"
 #include "config/template.h"
 #include "proto/utf8.h"
 
@@ -25,16 +29,64 @@ struct reading_rules {
 	size_t depth;
 };
 
+/* --- placeholders --- */
+
+static struct claims_placeholder *find_placeholder(const struct claims_rules *rules,
+						   const char *name)
+{
+	struct claims_placeholder *p = rules->placeholders;
+
+	while (p != NULL && strcmp(p->name, name) != 0)
+		p = p->next;
+	return p;
+}
+
+/* There are never more than a path can have: an endpoint is asked for each of them. */
+static void note_placeholder(struct reading_rules *r, const config_setting_t *s, const char *name)
+{
+	struct claims_placeholder *p;
+
+	if (find_placeholder(r->out, name) != NULL)
+		return;
+	if (r->out->placeholder_count == PATH_PLACEHOLDERS_MAX) {
+		report_key(r->report, s, r->key,
+			   "has \"{%s}\", and %d other placeholders already: no path has more; "
+			   "\"{{%s}\" says it as it is",
+			   name, PATH_PLACEHOLDERS_MAX, name);
+		return;
+	}
+	p = alloc_zero(1, sizeof(*p));
+	*p = (struct claims_placeholder){
+		.name = alloc_string(name),
+		.at = source_place(r->report->source, report_line(s)),
+		.label = alloc_string(r->report->label),
+		.next = r->out->placeholders,
+	};
+	r->out->placeholders = p;
+	r->out->placeholder_count++;
+}
+
 /* --- a value --- */
 
-static json_t *as_json(const config_setting_t *s)
+/* NULL: reported. */
+static json_t *read_float(struct reading_rules *r, const config_setting_t *s)
+{
+	const double v = config_setting_get_float(s);
+
+	if (isfinite(v))
+		return alloc_checked(json_real(v));
+	report_key(r->report, s, r->key, "has a number that is too large");
+	return NULL;
+}
+
+static json_t *as_json(struct reading_rules *r, const config_setting_t *s)
 {
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
 		return alloc_checked(json_integer(config_setting_get_int64(s)));
 	case CONFIG_TYPE_FLOAT:
-		return alloc_checked(json_real(config_setting_get_float(s)));
+		return read_float(r, s);
 	default:
 		return config_setting_get_bool(s) ? json_true() : json_false();
 	}
@@ -54,6 +106,23 @@ static void add_text(struct reading_rules *r, const config_setting_t *s, struct 
 		report_key(r->report, s, r->key,
 			   "has a value with more than the %d placeholders that are possible",
 			   CLAIMS_PLACEHOLDERS_MAX);
+	for (size_t i = 0; i < v->text.count && i < CLAIMS_PLACEHOLDERS_MAX; i++)
+		note_placeholder(r, s, v->text.placeholders[i].name);
+}
+
+/* RFC 8693 4.2: its words have spaces between them. */
+static bool is_of_words(const struct claims_rule *rule)
+{
+	return rule->path[1] == NULL && strcmp(rule->path[0], "scope") == 0;
+}
+
+static void check_words(struct reading_rules *r, const config_setting_t *s,
+			const struct claims_rule *rule)
+{
+	if (is_of_words(rule) && strchr(config_setting_get_string(s), ' ') != NULL)
+		report_key(r->report, s, r->key,
+			   "has a value of \"scope\" with a space, which is between its words: "
+			   "name one of these");
 }
 
 static void add_value(struct reading_rules *r, const config_setting_t *s, struct claims_rule *rule)
@@ -65,9 +134,10 @@ static void add_value(struct reading_rules *r, const config_setting_t *s, struct
 	v = &rule->values[rule->count++];
 	*v = (struct claims_value){ .json = NULL };
 	if (config_setting_type(s) == CONFIG_TYPE_STRING) {
+		check_words(r, s, rule);
 		add_text(r, s, v);
 	} else if (config_setting_is_scalar(s)) {
-		v->json = as_json(s);
+		v->json = as_json(r, s);
 	} else {
 		given = report_given(s);
 		report_key(r->report, s, r->key,
@@ -92,6 +162,19 @@ static char *join(const char *const *path, size_t n)
 	return shown;
 }
 
+/* That there are too many is told where it happens. */
+static bool count_values(struct reading_rules *r, const config_setting_t *s, size_t n)
+{
+	const size_t before = r->out->value_count;
+
+	r->out->value_count += n;
+	if (before <= CLAIMS_ALL_VALUES_MAX && before + n > CLAIMS_ALL_VALUES_MAX)
+		report_key(r->report, s, r->key,
+			   "has more than the %d values of all claims together that are possible",
+			   CLAIMS_ALL_VALUES_MAX);
+	return before + n <= CLAIMS_ALL_VALUES_MAX;
+}
+
 /* At r->path, which is not empty. */
 static void add_rule(struct reading_rules *r, const config_setting_t *value)
 {
@@ -105,6 +188,8 @@ static void add_rule(struct reading_rules *r, const config_setting_t *value)
 			   CLAIMS_RULES_MAX, CLAIMS_VALUES_MAX);
 		return;
 	}
+	if (!count_values(r, value, (size_t)n))
+		return;
 	out->list = alloc_grow(out->list, out->count, &out->cap, sizeof(*out->list));
 	rule = &out->list[out->count++];
 	*rule = (struct claims_rule){ .path = alloc_zero(r->depth + 1, sizeof(*rule->path)),
@@ -216,36 +301,41 @@ static void free_rule(struct claims_rule *rule)
 	free(rule->values);
 }
 
+static void free_placeholders(struct claims_rules *rules)
+{
+	struct claims_placeholder *p;
+
+	while ((p = rules->placeholders) != NULL) {
+		rules->placeholders = p->next;
+		free(p->name);
+		free(p->label);
+		free(p);
+	}
+}
+
 void claims_free(struct claims_rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++)
 		free_rule(&rules->list[i]);
 	free(rules->list);
+	free_placeholders(rules);
 }
 
 /* --- of an endpoint --- */
 
-static void check_value(struct config_report *r, const char *key, const struct claims_value *v,
-			const struct config_endpoint *e)
-{
-	for (size_t i = 0; i < v->text.count; i++) {
-		const char *name = v->text.placeholders[i].name;
-
-		if (!template_path_has(e, name))
-			config_report_error(
-				r, key,
-				"has a value with \"{%s}\", a placeholder that \"path\" "
-				"does not have; \"{{%s}\" says it as it is",
-				name, name);
-	}
-}
-
+/* What many endpoints have from the top is told of the first of them. */
 void claims_check(struct config_report *r, const char *key, const struct claims_rules *rules,
 		  const struct config_endpoint *e)
 {
-	for (size_t i = 0; i < rules->count; i++)
-		for (size_t j = 0; j < rules->list[i].count; j++)
-			check_value(r, key, &rules->list[i].values[j], e);
+	for (struct claims_placeholder *p = rules->placeholders; p != NULL; p = p->next) {
+		if (p->told || template_path_has(e, p->name))
+			continue;
+		p->told = true;
+		errors_add(r->errors, false, p->at,
+			   "%s: \"%s\" has a value with \"{%s}\", a placeholder that the path "
+			   "\"%s\" does not have; \"{{%s}\" says it as it is",
+			   p->label, key, p->name, e->path, p->name);
+	}
 }
 
 /* --- at work --- */
@@ -300,28 +390,32 @@ static bool is_it(const json_t *claim, const struct wanted *w)
 	       matches(json_string_value(claim), json_string_length(claim), w->text, w->len);
 }
 
-/* Whether it is a word of a text: so `scope` is written (RFC 8693 4.2). */
-static bool has_word(const json_t *claim, const struct wanted *w)
+/* Each word is a pattern of its own, and the text is none. */
+static bool has_word(const char *p, const struct wanted *w)
 {
-	const char *p = json_string_value(claim);
-
 	while (p != NULL && w->json == NULL) {
 		const size_t n = strcspn(p, " ");
 
-		if (n == w->len && memcmp(p, w->text, n) == 0)
+		if (n > 0 && matches(p, n, w->text, w->len))
 			return true;
 		p = p[n] != '\0' ? p + n + 1 : NULL;
 	}
 	return false;
 }
 
-static bool has(const json_t *claim, const struct wanted *w)
+static bool is_or_has(const json_t *claim, const struct wanted *w, bool words)
+{
+	return words && json_is_string(claim) ? has_word(json_string_value(claim), w)
+					      : is_it(claim, w);
+}
+
+static bool has(const json_t *claim, const struct wanted *w, bool words)
 {
 	const json_t *element;
 	size_t i;
 
-	json_array_foreach(claim, i, element) if (is_it(element, w)) return true;
-	return is_it(claim, w);
+	json_array_foreach(claim, i, element) if (is_or_has(element, w, words)) return true;
+	return is_or_has(claim, w, words);
 }
 
 static const json_t *find_claim(const json_t *claims, char *const *path)
@@ -335,7 +429,7 @@ static bool is_kept(const struct claims_rule *rule, const json_t *claims,
 		    const struct template_values *values)
 {
 	static char text[CLAIMS_TEXT_MAX + CLAIMS_PLACEHOLDERS_MAX * BUS_ROOM_NAME_MAX];
-	const bool words = rule->path[1] == NULL && strcmp(rule->path[0], "scope") == 0;
+	const bool words = is_of_words(rule);
 	const json_t *claim = find_claim(claims, rule->path);
 
 	for (size_t i = 0; i < rule->count && claim != NULL; i++) {
@@ -346,7 +440,7 @@ static bool is_kept(const struct claims_rule *rule, const json_t *claims,
 			w.len = template_size(&v->text, values);
 			template_write(&v->text, values, text);
 		}
-		if (has(claim, &w) || (words && has_word(claim, &w)))
+		if (has(claim, &w, words))
 			return true;
 	}
 	return false;

@@ -26,11 +26,19 @@ enum {
 	JWT_WHY_MAX = 192,
 };
 
+/* While endpoints are checked, of which many may have the same rules: what is told is told once. */
+struct jwt_told {
+	char *label; /* of the report of the group */
+	struct config_place cookie_at;
+	bool cookie; /* it is told that there are no origins */
+};
+
 /* What came of a group `jwt` where it is set; those who have it from the top have the same. */
 struct jwt_rules {
 	const struct jwk_set *keys;
 	unsigned algs; /* a bit for each enum jws_alg that may be used */
 	struct claims_rules required, publish;
+	struct jwt_told *told;
 	struct jwt_rules *next; /* of the snapshot */
 };
 

@@ -200,19 +200,35 @@ static bool says_origins(const struct config_report *r)
 }
 
 /* A browser sends a cookie with whatever page asks for the endpoint. */
-static void check_cookie(struct config_report *r, const struct config_limits *l)
+static void check_cookie(struct config_report *r, const struct config_endpoint *e)
 {
-	if (l->access.jwt.cookie != NULL && l->access.origins == NULL &&
-	    l->allowed_origins == NULL && !says_origins(r) && !says_origins(&r->parse->top))
-		config_report_error(r, "access",
-				    "has a \"jwt\" with \"cookie\", which browsers send for any "
-				    "page of any site: "
-				    "set \"origins\" to those that may connect, or to ( \"*\" ) if "
-				    "all are meant "
-				    "to");
+	const struct config_limits *l = &e->limits;
+	struct jwt_told *told = l->access.jwt.rules->told;
+
+	if (l->access.jwt.cookie == NULL || l->access.origins != NULL ||
+	    l->allowed_origins != NULL || says_origins(r) || says_origins(&r->parse->top) ||
+	    told->cookie)
+		return;
+	told->cookie = true;
+	errors_add(r->errors, false, told->cookie_at,
+		   "%s: \"cookie\" is sent by browsers for any page of any site, and \"%s\" has no "
+		   "\"origins\": set \"origins\" to those that may connect, or to ( \"*\" ) if all "
+		   "are meant to",
+		   told->label, e->path);
 }
 
 /* --- all of it --- */
+
+static struct jwt_told *begin_told(const struct config_report *r)
+{
+	const config_setting_t *cookie = config_setting_get_member(r->group, "cookie");
+	struct jwt_told *told = alloc_zero(1, sizeof(*told));
+
+	told->label = alloc_string(r->label);
+	if (cookie != NULL)
+		told->cookie_at = source_place(r->source, report_line(cookie));
+	return told;
+}
 
 static void read_rules(struct config_report *r, struct config_jwt *j)
 {
@@ -222,6 +238,7 @@ static void read_rules(struct config_report *r, struct config_jwt *j)
 	rules->next = n->jwt_rules;
 	n->jwt_rules = rules;
 	j->rules = rules;
+	rules->told = begin_told(r);
 	rules->algs = read_algorithms(r, j);
 	rules->keys = read_keys(r, j);
 	claims_read(r, "required", &rules->required);
@@ -271,18 +288,18 @@ void jwt_check(struct config_report *access, const struct config_jwt *top, struc
 void jwt_check_endpoint(struct config_report *r, const struct config_endpoint *e)
 {
 	const struct jwt_rules *rules = e->limits.access.jwt.rules;
+	const config_setting_t *publish;
 
 	if (rules == NULL)
 		return;
-	check_cookie(r, &e->limits);
+	check_cookie(r, e);
 	claims_check(r, "required", &rules->required, e);
 	claims_check(r, "publish", &rules->publish, e);
-	if (!e->has_room &&
-	    config_setting_lookup((config_setting_t *)r->group, "access.jwt.publish"))
-		config_report_error(
-			r, "access",
-			"has a \"jwt\" with \"publish\", which is of rooms, and there are none "
-			"here");
+	publish = config_setting_lookup((config_setting_t *)r->group, "access.jwt.publish");
+	if (!e->has_room && publish != NULL)
+		report_key(r, publish, "access",
+			   "has a \"jwt\" with \"publish\", which is of rooms, and there are none "
+			   "here");
 }
 
 static void free_files(struct snapshot *n)
@@ -305,6 +322,8 @@ void jwt_free_all(struct snapshot *n)
 		n->jwt_rules = rules->next;
 		claims_free(&rules->required);
 		claims_free(&rules->publish);
+		free(rules->told->label);
+		free(rules->told);
 		free(rules);
 	}
 	free_files(n);

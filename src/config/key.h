@@ -52,6 +52,7 @@ struct config_template {
 	struct config_text text; /* what it says, but for the values; valid UTF-8 */
 	struct config_placeholder *placeholders; /* in the order of the text */
 	size_t count;
+	bool lent; /* `written` is another one's of the same snapshot, which ends it */
 	bool json; /* it is JSON, and so are values within it */
 };
 

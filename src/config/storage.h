@@ -11,7 +11,10 @@
 
 /* What can be done with the value of k, whatever it means. */
 struct storage {
-	/* Makes a deep copy in zeroed memory. NULL: it is never copied as a whole. */
+	/*
+	 * Makes a copy in zeroed memory, which ends with the snapshot that *from is of, too. NULL: it is
+	 * never copied as a whole.
+	 */
 	void (*copy)(const struct config_key *k, void *to, const void *from);
 	void (*release)(const struct config_key *k, void *value); /* NULL: nothing to do */
 	bool (*equal)(const struct config_key *k, const void *a, const void *b);

@@ -232,7 +232,8 @@ void template_free(struct config_template *t)
 		free(t->placeholders[i].name);
 	free(t->placeholders);
 	free(t->text.data);
-	free(t->written.data);
+	if (!t->lent)
+		free(t->written.data);
 }
 
 /* --- writing --- */

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import sys
 import termios
 import time
 
@@ -300,7 +301,11 @@ def test_a_room_of_ones_own(guarded, claim, rooms, others):
     ({"a": "x", "b": "y"}, [{"a": "x", "b": "y"}], [{"a": "x"}, {"b": "y"}]),
     ({"realm": {"roles": "chat"}}, [{"realm": {"roles": ["chat", "x"]}}], [{"realm": "chat"}, {"roles": "chat"}]),
     ({"scope": "chat"}, [{"scope": "chat"}, {"scope": "read chat write"}, {"scope": ["chat"]}],
-     [{"scope": "chats"}, {"scope": ""}, {"scope": "read,chat"}]),
+     [{"scope": "chats"}, {"scope": ""}, {"scope": "read,chat"}, {"scope": "chats chatter"}]),
+    # a word is a pattern, and the whole is none
+    ({"scope": "chat:a"}, [{"scope": "openid chat:*"}, {"scope": "chat:* openid"}, {"scope": ["x", "chat:*"]},
+                           {"scope": "read * write"}],
+     [{"scope": "chat: *x"}, {"scope": "c *:b *d"}, {"scope": ["chat:b"]}, {"scope": "chat :a"}]),
     # what a setting says is no pattern, nor what a placeholder of no path looks like
     ({"who": "a*"}, [{"who": "a*"}, {"who": "*"}], [{"who": "ab"}]),
     ({"who": "{{room}"}, [{"who": "{room}"}], [{"who": "x"}]),
@@ -393,7 +398,7 @@ def test_what_a_browser_needs_to_hear(guarded):
 
 
 def test_a_cookie_needs_origins(daemon, guarded):
-    wrong(daemon, {**HS256, "cookie": "session"}, 'has a "jwt" with "cookie", .*: set "origins"')
+    wrong(daemon, {**HS256, "cookie": "session"}, '"cookie" is sent by browsers .*"/ws" has no "origins": set "origins"')
     jwts = {"jwt": {**HS256, "cookie": "session"}}
     for settings in ({"allowed_origins": ["*"]}, {"access": {"origins": ["*"]}},
                      {"allowed_origins": ["https://a.example"]}):
@@ -401,7 +406,7 @@ def test_a_cookie_needs_origins(daemon, guarded):
         r = run_program("-t", "-c", d.file)
         assert r.returncode == 0, r
     wrong(daemon, {**HS256, "cookie": "a b", "query": "since"}, '"cookie" must be a name without spaces',
-          '"query" must not be "since"', 'has a "jwt" with "cookie"')
+          '"query" must not be "since"', '"cookie" is sent by browsers')
 
 
 # --- beside tokens ---
@@ -820,14 +825,83 @@ def wrong(daemon, jwts, *errors, files=None, path="/ws"):
     ({**HS256, "key": "missing"}, r'"key" "\S*/missing" cannot be read'),
     ({**HS256, "required": 7}, "has to be a group of claims"),
     ({**HS256, "required": {"a": []}}, "each with 1 to 64 values"),
-    ({**HS256, "required": {"a": "{room}"}}, r'has a value with "\{room\}", a placeholder that "path" does not have'),
+    ({**HS256, "required": {"a": "{room}"}}, r': endpoint "/ws": access: jwt: "required" has a value with "\{room\}", a placeholder that the path "/ws" does not have'),
     ({**HS256, "required": ({"claim": "a"},)}, "has to be a group of claims"),
     ({**HS256, "required": ({"claim": 7, "value": "a"},)}, "has to be a group of claims"),
     ({**HS256, "required": {"a": ({"b": 1},)}}, "has to have strings, numbers and booleans"),
     ({**HS256, "publish": {"a": "b"}}, 'has a "jwt" with "publish", which is of rooms'),
+    ({**HS256, "required": {f"c{i}": [f"v{j}" for j in range(60)] for i in range(18)}},
+     r'jwt: "required" has more than the 1024 values of all claims together'),
+    ({**HS256, "required": {"scope": "chat read"}}, 'has a value of "scope" with a space, which is between its words'),
     ({**HS256, "audience": 7}, '"audience" must be'), ({**HS256, "isuer": "a"}, "issuer")])
 def test_wrong_settings(daemon, jwts, error):
     wrong(daemon, jwts, error)
+
+
+def test_more_placeholders_than_a_path_has(daemon):
+    wrong(daemon, {**HS256, "required": {f"c{x}": f"{{{x}}}" for x in "abcdefghi"}},
+          r'has "\{i\}", and 8 other placeholders already: no path has more; "\{\{i\}" says it as it is',
+          path="".join(f"/{{{x}}}" for x in "abcdefgh"))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+def test_a_number_that_is_too_large(guarded, number):
+    """It ends nobody, neither at the start nor at a reload."""
+    d = guarded()
+    with enter(d, SHOP.sign("HS256")) as c:
+        d.change(endpoints=[endpoint(required={"level": 12345.5})])
+        with open(d.file, encoding="utf-8") as f:
+            changed = f.read()
+        assert "12345.5" in changed
+        with open(d.file, "w", encoding="utf-8") as f:
+            f.write(changed.replace("12345.5", number))
+        r = run_program("-t", "-c", d.file)
+        assert r.returncode == FAILED and "memory" not in r.stderr, r
+        d.expect_error(".*")
+        mark = d.log_size()
+        d.reload(expect=False)
+        d.log_contains("reload refused: ", mark)
+        assert heard(c) == "hi"
+
+
+def test_what_many_have_is_told_once(daemon):
+    """With its own line, and the first endpoint for which it is wrong."""
+    d = daemon({"access": {"jwt": {**HS256, "cookie": "session", "required": {"a": ["x", "{room}"], "b": "{room}"},
+                                   "publish": {"c": "{user}"}}},
+                "endpoints": [{"path": p, "behaviour": "echo"} for p in ("/c/{room}", "/x", "/y", "/u/{user}")]},
+               start=False)
+    write(d, "secret", SECRET)
+    r = run_program("-t", "-c", d.file)
+    assert r.returncode == FAILED, r
+    with open(d.file, encoding="utf-8") as f:
+        written = f.read().splitlines()
+    for key, text, path in (("cookie", "cookie", "/c/{room}"), ("required", "{room}", "/x"),
+                            ("publish", "{user}", "/c/{room}")):
+        at = next(i for i, x in enumerate(written, 1) if text in x and "path" not in x)
+        said = re.findall(rf':(\d+): access: jwt: "{key}" .*', r.stderr)
+        assert said == [str(at)], (key, r.stderr, written)
+        assert re.search(rf'"{key}" .*"{re.escape(path)}"', r.stderr), r.stderr
+
+
+def test_many_endpoints_have_long_rules(daemon):
+    """They are there once: with 1,024 values of four placeholders it takes no more memory with more endpoints."""
+    values = [f"{{room}}-{{room}}-{{room}}-{{room}}-{i}" for i in range(64)]
+    rules = {f"c{i}": values for i in range(16)}
+
+    def needs(n):
+        d = daemon({"access": {"jwt": {**HS256, "required": rules, "publish": rules}}, "endpoints": [
+            {"path": f"/e{i}/{{room}}", "behaviour": "room"} for i in range(n)]}, start=False)
+        write(d, "secret", SECRET)
+        code = ("import resource, subprocess, sys; p = subprocess.run(sys.argv[1:]); "
+                "print(p.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+        r = subprocess.run([sys.executable, "-c", code, PROGRAM, "-t", "-c", d.file], check=True, timeout=60 * SLOW,
+                           capture_output=True, text=True)
+        status, kib = r.stdout.split()[-2:]
+        assert status == "0", r
+        return int(kib)
+    # of each endpoint's own there are some KiB, and the rules have 90 as they are written
+    few, many = needs(100), needs(1100)
+    assert many - few < 1000 * 40, (few, many)
 
 
 @pytest.mark.parametrize("name, content, algorithms, error", [
