@@ -22,6 +22,7 @@
 #include "config/alloc.h"
 #include "config/guard.h"
 #include "proto/base64url.h"
+#include "proto/json_memory.h"
 
 #define BEGIN "-----BEGIN"
 
@@ -399,9 +400,14 @@ void jwk_read_set(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn
 {
 	struct reading_keys r = { .out = out, .tell = tell, .arg = arg };
 	json_error_t e;
-	json_t *set = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-	const json_t *keys = json_object_get(set, "keys");
+	const json_t *keys;
+	json_t *set;
 
+	json_memory_watch();
+	set = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+	if (json_memory_is_short())
+		alloc_checked(NULL);
+	keys = json_object_get(set, "keys");
 	if (!set)
 		tell(e.line > 0 ? (unsigned)e.line : 0, false,
 		     "the file is no JSON from here on, or has a name twice", arg);

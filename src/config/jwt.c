@@ -5,6 +5,7 @@
  */
 #include "config/jwt.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,11 @@ static bool refuse(struct jwt_verdict *v, enum reason reason, const char *fmt, .
 	va_end(ap);
 	v->reason = reason;
 	return false;
+}
+
+static bool refuse_unread(struct jwt_verdict *v, const char *why)
+{
+	return refuse(v, why == jws_no_memory ? REASON_NO_MEMORY : REASON_BAD_TOKEN, "%s", why);
 }
 
 /* --- the signature --- */
@@ -60,21 +66,25 @@ static unsigned count_keys(const struct jwk_set *keys, const struct jws *s)
 static bool is_signed(const struct config_jwt *j, const struct jws *s, struct jwt_verdict *v)
 {
 	const struct jwk_set *keys = j->rules->keys;
-	const unsigned n = count_keys(keys, s);
+	const unsigned n = count_keys(keys, s), most = JWT_TRIES_COST / jws_forms[s->alg].cost;
 
 	if (n == 0)
 		return refuse(v, REASON_BAD_TOKEN,
 			      "no key of its \"kid\", algorithm and length of signature is known");
-	if (n > JWT_TRIES_MAX)
-		return refuse(v, REASON_BAD_TOKEN,
-			      "it has no \"kid\", and more than %d keys may be its own",
-			      JWT_TRIES_MAX);
+	if (n > most)
+		return refuse(
+			v, REASON_BAD_TOKEN,
+			"any of %u keys may have signed it, and with %s at most %u are tried: "
+			"give each a \"kid\"",
+			n, jws_forms[s->alg].name, most);
 	for (size_t i = 0; i < keys->count && !v->key; i++) {
 		if (!may_be(s, &keys->list[i]))
 			continue;
 		v->cost += jws_forms[s->alg].cost;
 		if (jws_verify(s, &keys->list[i]))
 			v->key = &keys->list[i];
+		else if (errno == ENOMEM)
+			return refuse_unread(v, jws_no_memory);
 	}
 	return v->key || refuse(v, REASON_BAD_TOKEN, "its signature is not good");
 }
@@ -231,7 +241,7 @@ static bool read_claims(const struct jws *s, struct jwt_verdict *v)
 	const char *why;
 
 	v->claims = jws_claims(s, &why);
-	return v->claims || refuse(v, REASON_BAD_TOKEN, "%s", why);
+	return v->claims || refuse_unread(v, why);
 }
 
 void jwt_judge(const struct config_endpoint *e, const char *name, struct http_text token,
@@ -245,7 +255,7 @@ void jwt_judge(const struct config_endpoint *e, const char *name, struct http_te
 	if (token.len <= JWS_TOKEN_MAX)
 		v->cost = (uint32_t)(token.len * COST_OF_KIB / 1024);
 	if (why) {
-		refuse(v, REASON_BAD_TOKEN, "%s", why);
+		refuse_unread(v, why);
 		return;
 	}
 	if (is_algorithm(j, &s, v) && is_signed(j, &s, v) && read_claims(&s, v))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proto/base64url.h"
+#include "proto/json_memory.h"
 
 /* Costs are those of libjose 11 with OpenSSL 3.0, doubled; of RSA with 4096 bits. */
 const struct jws_form jws_forms[JWS_ALGS] = {
@@ -25,6 +26,8 @@ const struct jws_form jws_forms[JWS_ALGS] = {
 	[JWS_ES384] = { "ES384", JWS_P384, 48, 1600000 },
 	[JWS_ES512] = { "ES512", JWS_P521, 64, 1100000 },
 };
+
+const char jws_no_memory[] = "there was no memory to look at it";
 
 static uint8_t decoded[BASE64URL_BYTES(JWS_TOKEN_MAX)];
 
@@ -51,14 +54,19 @@ static bool split(struct http_text *rest, struct http_text *part)
 }
 
 /*
- * The JSON object in len bytes of `decoded`. NULL: they are none, or have a name twice. jansson refuses
- * what is nested more deeply than 2048, and numbers that it has no type for.
+ * The JSON object in len bytes of `decoded`. NULL: they are none, or have a name twice, as *why says, or
+ * *why is changed: there is no memory. jansson refuses what is nested more deeply than 2048, and numbers
+ * that it has no type for.
  */
-static json_t *read_object(size_t len)
+static json_t *read_object(size_t len, const char **why)
 {
-	json_t *j = json_loadb((const char *)decoded, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *j;
 
-	if (json_is_object(j))
+	json_memory_watch();
+	j = json_loadb((const char *)decoded, len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_memory_is_short())
+		*why = jws_no_memory;
+	else if (json_is_object(j))
 		return j;
 	json_decref(j);
 	return NULL;
@@ -66,11 +74,11 @@ static json_t *read_object(size_t len)
 
 static const char *read_header(struct jws *s, size_t len)
 {
-	const char *alg;
+	const char *alg, *why = "its header is not one JSON object";
 
-	s->header = read_object(len);
+	s->header = read_object(len, &why);
 	if (!s->header)
-		return "its header is not one JSON object";
+		return why;
 	alg = json_string_value(json_object_get(s->header, "alg"));
 	s->alg = alg ? jws_alg_find(alg) : JWS_ALGS;
 	if (s->alg == JWS_ALGS)
@@ -138,9 +146,7 @@ bool jws_fits(const struct jws *s, const struct jws_key *k)
 json_t *jws_claims(const struct jws *s, const char **why)
 {
 	const ssize_t len = base64url_decode(s->payload, decoded, sizeof(decoded));
-	json_t *claims = len >= 0 ? read_object((size_t)len) : NULL;
 
-	if (!claims)
-		*why = "what it says is not one JSON object with each name once";
-	return claims;
+	*why = "what it says is not one JSON object with each name once";
+	return len >= 0 ? read_object((size_t)len, why) : NULL;
 }

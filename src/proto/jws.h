@@ -71,10 +71,13 @@ struct jws {
 	json_t *header;
 };
 
+/* What is said of a token when there was no memory to look at it: nothing is known to be wrong with it. */
+extern const char jws_no_memory[];
+
 /*
  * Takes a token apart: three parts of base64url, a header that is one JSON object, an "alg" that there
  * is, and no "crit", of which nothing is understood. NULL: *out has it, for jws_end. Else what is
- * wrong: "it ...", without a byte of the token.
+ * wrong: "it ...", without a byte of the token, or jws_no_memory.
  */
 const char *jws_read(struct http_text token, struct jws *out) __attribute__((warn_unused_result));
 void jws_end(struct jws *s);
@@ -85,7 +88,10 @@ const char *jws_kid(const struct jws *s);
 /* Whether k may be what it was signed with: by its algorithm and the size of its signature. */
 bool jws_fits(const struct jws *s, const struct jws_key *k);
 
-/* Whether it was signed with k, which fits. It takes as long as the algorithm's cost says. */
+/*
+ * Whether it was signed with k, which fits. It takes as long as the algorithm's cost says. False with errno
+ * ENOMEM: there was no memory to find out.
+ */
 bool jws_verify(const struct jws *s, const struct jws_key *k);
 
 /* Whether this daemon was built with what checks signatures. */
@@ -93,7 +99,7 @@ bool jws_is_there(void);
 
 /*
  * What it says, to be asked when its signature is known to be good: one JSON object, in which no name
- * is there twice. NULL: it is none, and *why says so. The caller ends it with json_decref.
+ * is there twice. NULL: it is none, and *why says so, or is jws_no_memory. The caller ends it with json_decref.
  */
 json_t *jws_claims(const struct jws *s, const char **why);
 

@@ -8,10 +8,13 @@
 
 #ifdef IGNYX_JOSE
 
+#include <errno.h>
 #include <jose/cfg.h>
 #include <jose/jws.h>
 #include <openssl/err.h>
 #include <stdarg.h>
+
+#include "proto/json_memory.h"
 
 static void say_nothing(void *misc, const char *file, int line, uint64_t err, const char *fmt,
 			va_list ap)
@@ -38,15 +41,22 @@ static bool add(json_t *jws, const char *name, struct http_text value)
 
 bool jws_verify(const struct jws *s, const struct jws_key *k)
 {
-	jose_cfg_t *cfg = quiet();
-	json_t *jws = json_object();
+	jose_cfg_t *cfg;
+	json_t *jws;
 	bool good = false;
+	int e;
 
+	errno = 0;
+	json_memory_watch();
+	cfg = quiet();
+	jws = json_object();
 	if (cfg && add(jws, "protected", s->head) && add(jws, "payload", s->payload) &&
 	    add(jws, "signature", s->signature))
 		good = jose_jws_ver(cfg, jws, NULL, k->jwk, false);
+	e = json_memory_is_short() ? ENOMEM : errno;
 	json_decref(jws);
 	ERR_clear_error();
+	errno = e == ENOMEM ? ENOMEM : 0;
 	return good;
 }
 
