@@ -9,20 +9,16 @@
  */
 #include "session/expiry.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
-#include "proto/jws.h"
+#include "session/attempts.h"
 #include "session/conn_internal.h"
 #include "session/jwt_holder.h"
 #include "session/requests.h"
 #include "session/told.h"
 #include "session/turn.h"
 #include "session/verdict.h"
-
-enum { AROUND = 256 }; /* bytes of a renewal beside its token */
 
 static bool gets_envelopes(const struct conn *c)
 {
@@ -61,31 +57,22 @@ bool expiry_is_renewal(const struct conn *c, const struct ws_message *m)
 	return (size_t)(end - p) >= strlen(name) && memcmp(p, name, strlen(name)) == 0;
 }
 
-/* Of a tree of the text, which is then *tree, to be freed. p NULL: it is none. */
-static struct http_text read_token(const struct ws_message *m, json_t **tree)
-{
-	const json_t *token;
-
-	*tree = NULL;
-	if (m->len > JWS_TOKEN_MAX + AROUND)
-		return (struct http_text){ NULL, 0 };
-	turn_spend_on(m->len, TURN_TREE);
-	*tree = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
-	token = json_object_get(*tree, "token");
-	return (struct http_text){ json_string_value(token), json_string_length(token) };
-}
-
 bool expiry_renew(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
+	struct http_text token;
 	json_t *tree;
-	const struct http_text token = read_token(m, &tree);
 	const char *why = NULL;
-	const enum reason r = token.p ? jwt_renew(c, token, &why) : REASON_BAD_TOKEN;
+	enum reason r = jwt_said(m, "token", &tree, &token);
 
+	if (r == REASON_NONE)
+		r = jwt_renew(c, token, &why);
+	else if (r == REASON_NO_CREDENTIALS)
+		r = REASON_BAD_TOKEN;
 	json_decref(tree);
 	if (r != REASON_NONE) {
 		entry_refused(c, r, 0, NULL, why);
-		return verdict_close_word(v, WS_CLOSE_POLICY, r);
+		attempts_refused(c, r);
+		return verdict_close_word(v, jwt_close_code(r), r);
 	}
 	if (gets_envelopes(c))
 		told_expiry(c, "token", c->admission->who->jwt->expires,

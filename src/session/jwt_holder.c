@@ -6,7 +6,6 @@
  */
 #include "session/jwt_holder.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,11 @@
 #include "config/jwt.h"
 #include "proto/authorization.h"
 #include "proto/credential.h"
+#include "proto/json_memory.h"
+#include "proto/refusal.h"
 #include "proto/upgrade.h"
 #include "session/access.h"
+#include "session/attempts.h"
 #include "session/conn_internal.h"
 #include "session/expiry.h"
 #include "session/session.h"
@@ -128,8 +130,9 @@ static bool holds(const struct config_endpoint *e, const struct conn *c, struct 
 	json_t *claims;
 
 	turn_spend_on(kept->len, TURN_TREE);
+	json_memory_watch();
 	claims = json_loadb(kept->claims, kept->len, 0, NULL);
-	if (claims)
+	if (claims && !json_memory_is_short())
 		jwt_judge_claims(e, conn_name(c), claims, now(), &v);
 	json_decref(claims);
 	kept->expires = v.expires;
@@ -145,12 +148,55 @@ bool jwt_holds(const struct config_endpoint *e, const struct conn *c, const stru
 	       holds(e, c, who->jwt);
 }
 
+/* --- what is said --- */
+
+enum reason jwt_said(const struct ws_message *m, const char *asked, json_t **tree,
+		     struct http_text *token)
+{
+	const json_t *value;
+	const char *word;
+
+	*tree = NULL;
+	if (m->opcode != WS_TEXT || m->len > JWT_MESSAGE_MAX)
+		return REASON_NO_CREDENTIALS;
+	turn_spend_on(m->len, TURN_TREE);
+	json_memory_watch();
+	*tree = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_memory_is_short())
+		return REASON_NO_MEMORY;
+	word = json_string_value(json_object_get(*tree, "ignyx"));
+	value = json_object_get(*tree, "token");
+	if (!word || strcmp(word, asked) != 0 || !json_is_string(value))
+		return REASON_NO_CREDENTIALS;
+	*token = (struct http_text){ json_string_value(value), json_string_length(value) };
+	return REASON_NONE;
+}
+
+int jwt_close_code(enum reason r)
+{
+	switch (r) {
+	case REASON_NO_CREDENTIALS:
+	case REASON_BAD_TOKEN:
+	case REASON_TOKEN_EXPIRED:
+	case REASON_WRONG_AUDIENCE:
+	case REASON_NOT_ALLOWED:
+		return WS_CLOSE_POLICY;
+	default: /* it may try again */
+		return WS_CLOSE_TRY_AGAIN;
+	}
+}
+
 enum reason jwt_renew(struct conn *c, struct http_text token, const char **why)
 {
 	struct access_request rq = { .c = c, .name = conn_name(c) };
 	struct identity who = { .user = NULL };
-	enum reason r = jwt_check_token(&rq, token, &who);
+	struct refusal refusal;
+	enum reason r;
 
+	*why = NULL;
+	if (!attempts_are_heard(c, &refusal))
+		return refusal.reason;
+	r = jwt_check_token(&rq, token, &who);
 	*why = rq.detail;
 	if (r == REASON_NONE && strcmp(who.user, conn_user(c)) != 0)
 		r = REASON_NOT_ALLOWED;

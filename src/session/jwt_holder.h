@@ -4,11 +4,13 @@
 #ifndef SESSION_JWT_HOLDER_H
 #define SESSION_JWT_HOLDER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/reason.h"
+#include "proto/frame.h"
 #include "proto/http.h"
 #include "proto/jws.h"
 
@@ -49,10 +51,21 @@ enum reason jwt_check_token(struct access_request *rq, struct http_text token,
 			    struct identity *who);
 
 /*
- * Judges another token of c, who has one, as at the door; if it is good and of the same user, c has it
- * from now on: NONE. Else *why is what the log is told, NULL: the reason says it all.
+ * Judges another token of c, who has one, as at the door, where nobody is listened to whose address has
+ * failed too often; if it is good and of the same user, c has it from now on: NONE. Else *why is what the log is told, NULL: the reason says it all.
  */
 enum reason jwt_renew(struct conn *c, struct http_text token, const char **why);
+
+/*
+ * The token of a message {"ignyx":asked,"token":TOKEN}, a view of *tree, which is for json_decref whatever
+ * comes of it. NONE; NO_CREDENTIALS: it is no such message, or longer than one is; NO_MEMORY.
+ */
+enum { JWT_MESSAGE_MAX = JWS_TOKEN_MAX + 256 }; /* bytes */
+enum reason jwt_said(const struct ws_message *m, const char *asked, json_t **tree,
+		     struct http_text *token);
+
+/* The close code for who has said one that is refused. */
+int jwt_close_code(enum reason r);
 
 /* Whether what c, a member of a room, says there is heard, as far as its token goes. */
 bool jwt_publishes(const struct conn *c);

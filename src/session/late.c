@@ -6,11 +6,12 @@
  */
 #include "session/late.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
+#include "proto/refusal.h"
+#include "proto/upgrade.h"
 #include "session/access.h"
 #include "session/attempts.h"
 #include "session/conn_internal.h"
@@ -40,42 +41,47 @@ bool late_begin(struct conn *c, const char *name, bool json, const struct replay
 	return true;
 }
 
-/* --- its message --- */
+/* --- a reload --- */
 
-/* Of a tree of the text, which is then *tree, to be freed. p NULL: it is none. */
-static struct http_text read_token(const struct ws_message *m, json_t **tree)
+/* As at the door, with a request that shows nothing: its own is gone. */
+bool late_holds(struct conn *c, const struct config_endpoint *e)
 {
-	const json_t *token;
-	const char *asked;
+	static const struct upgrade up;
+	static const struct http_head head = { .target = { "", 0 } };
+	const struct config_access *a = &e->limits.access;
+	struct access_request rq = {
+		.c = c, .up = &up, .head = &head, .name = c->extra->late->name
+	};
+	struct identity who = { .user = NULL };
+	enum reason r;
 
-	*tree = NULL;
-	if (m->opcode != WS_TEXT)
-		return (struct http_text){ NULL, 0 };
-	turn_spend_on(m->len, TURN_TREE);
-	*tree = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
-	asked = json_string_value(json_object_get(*tree, "ignyx"));
-	token = json_object_get(*tree, "token");
-	if (!asked || strcmp(asked, "auth") != 0)
-		return (struct http_text){ NULL, 0 };
-	return (struct http_text){ json_string_value(token), json_string_length(token) };
+	if (!a->jwt.rules || !a->jwt.first_message || access_by_network(a, c) != REASON_NONE)
+		return false;
+	r = access_by_credential(a, &rq, &who);
+	identity_end(&who);
+	return r == REASON_NONE || (r == REASON_NO_CREDENTIALS && rq.late);
 }
 
 /* --- letting in --- */
 
-static enum reason identify(struct conn *c, struct http_text token, struct identity *who,
+static enum reason identify(struct conn *c, const struct ws_message *m, struct identity *who,
 			    const char **why)
 {
 	const char *name = c->extra->late->name;
 	struct access_request rq = { .c = c, .name = name };
 	struct refusal refusal;
-	enum reason r = token.p ? REASON_NONE : REASON_NO_CREDENTIALS;
+	struct http_text token;
+	json_t *tree;
+	enum reason r;
 
 	*why = NULL;
 	/* its address may have failed since it came */
 	if (!attempts_are_heard(c, &refusal))
 		return refusal.reason;
+	r = jwt_said(m, "auth", &tree, &token);
 	if (r == REASON_NONE)
 		r = jwt_check_token(&rq, token, who);
+	json_decref(tree);
 	*why = rq.detail;
 	if (r == REASON_NONE && !access_path_is_own(c->endpoint, name, who->user))
 		r = REASON_NOT_ALLOWED;
@@ -119,38 +125,21 @@ static void become_known(struct conn *c)
 		entry_opened(c);
 }
 
-static int code_of(enum reason r)
-{
-	switch (r) {
-	case REASON_NO_CREDENTIALS:
-	case REASON_BAD_TOKEN:
-	case REASON_TOKEN_EXPIRED:
-	case REASON_WRONG_AUDIENCE:
-	case REASON_NOT_ALLOWED:
-		return WS_CLOSE_POLICY;
-	default: /* it may try again */
-		return WS_CLOSE_TRY_AGAIN;
-	}
-}
-
 bool late_take(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
 	struct identity who = { .user = NULL };
 	const char *why = NULL;
-	json_t *tree;
-	const struct http_text token = read_token(m, &tree);
-	enum reason r = identify(c, token, &who, &why);
+	enum reason r = identify(c, m, &who, &why);
 
 	if (r == REASON_NONE)
 		r = enter(c, &who);
 	else
 		identity_end(&who);
-	json_decref(tree);
 	if (r == REASON_NONE) {
 		become_known(c);
 		return true;
 	}
 	entry_refused(c, r, 0, NULL, why);
 	attempts_refused(c, r);
-	return verdict_close_word(v, code_of(r), r);
+	return verdict_close_word(v, jwt_close_code(r), r);
 }

@@ -12,13 +12,14 @@
 #include <stdint.h>
 
 #include "proto/frame.h"
-#include "proto/jws.h"
+#include "session/jwt_holder.h"
 #include "session/replay.h"
 
+struct config_endpoint;
 struct conn;
 struct verdict;
 
-enum { LATE_MESSAGE_MAX = JWS_TOKEN_MAX + 256 }; /* bytes of that message */
+enum { LATE_MESSAGE_MAX = JWT_MESSAGE_MAX }; /* bytes of that message */
 
 /* What is kept of its request up to then. */
 struct conn_late {
@@ -30,6 +31,12 @@ struct conn_late {
 
 /* c, which is about to be open, is one of them. False: no memory. */
 bool late_begin(struct conn *c, const char *name, bool json, const struct replay_wish *wish);
+
+/*
+ * Whether c, one of them, would be let wait at e, too: that may be done there, and of all else that is asked
+ * there nothing is missing but what its request has shown, and is not kept. Its origin has been judged.
+ */
+bool late_holds(struct conn *c, const struct config_endpoint *e);
 
 /*
  * Its first message has come. True: it is let in, and its behaviour is to be told that it is open. False:

@@ -150,8 +150,7 @@ static void move_late(struct conn *c)
 	const struct config_endpoint *e = config_route_name(session.config, c->extra->late->name);
 	struct metrics_cell *cell = c->endpoint->cell;
 
-	if (!e || e->behaviour != c->endpoint->behaviour || !e->limits.access.jwt.first_message ||
-	    access_by_network(&e->limits.access, c) != REASON_NONE) {
+	if (!e || e->behaviour != c->endpoint->behaviour || !late_holds(c, e)) {
 		reload.closed++;
 		close_barred(c);
 		return;

@@ -16,8 +16,10 @@ import pytest
 from asking import ask, own, scrape
 from harness import DEADLINE, FAILED, PROGRAM, SLOW, run_program, wait_until
 from pretend import ctl
-from raw import BINARY, Raw, frame, text
+from raw import BINARY, Raw, frame, request, text
+from certificates import client
 from test_access import answer, bearer, enter, heard, line, refused, write_users
+from test_tls import listener, pki  # noqa: F401 (a fixture)
 from tokens import (ALGORITHMS, CURVES, SECRET, Key, anna, b64, by_hand, new_ec, new_ed25519,
                     new_rsa, write)
 
@@ -258,16 +260,18 @@ def test_another_claim_names_the_user(guarded):
     refused(d, 403, "not-allowed", "/u/ben", bearer(SHOP.sign("HS256")))
 
 
-def test_many_keys_without_a_name(guarded):
+@pytest.mark.parametrize("alg, most", [("ES256", 17), ("ES384", 2), ("ES512", 2)])
+def test_many_keys_without_a_name(guarded, alg, most):
     """Of which a token that names none may be any: a stranger's would be looked at with each."""
-    pairs = [Key(new_ec(), f"k{i}") for i in range(5)]
-    jwts = {"keys": "set.json", "algorithms": ["ES256"]}
+    pairs = [Key(new_ec(alg), f"k{i}") for i in range(most + 1)]
+    jwts = {"keys": "set.json", "algorithms": [alg]}
     d = guarded({"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts}}, files={"set.json": pairs})
-    said(d, Key(pairs[4].private).sign("ES256"), 'it has no "kid", and more than 4 keys may be its own')
-    enters(d, pairs[4].sign("ES256"))
+    said(d, Key(pairs[-1].private).sign(alg),
+         f'any of {most + 1} keys may have signed it, and with {alg} at most {most} are tried: give each a "kid"')
+    enters(d, pairs[-1].sign(alg))
     write(d, "set.json", pairs[1:])
     d.reload()
-    enters(d, Key(pairs[4].private).sign("ES256"))
+    enters(d, Key(pairs[-1].private).sign(alg))
 
 
 # --- what they have to say ---
@@ -526,6 +530,18 @@ def test_a_new_token_that_is_none(guarded, new, word):
         c.closed(1008, word)
 
 
+def test_new_tokens_count_as_at_the_door(guarded):
+    """Who guesses by them is not listened to either, and then not even a good one is looked at."""
+    d = guarded(auth_failures="1/h", auth_penalty="1h")
+    with enter(d, SHOP.sign("HS256")) as a, enter(d, SHOP.sign("HS256")) as b:
+        a.send(renewal(Key(b"y" * 64).sign("HS256")))
+        a.closed(1008, "bad-token")
+        refused(d, 429, "too-many-failures", headers=bearer(SHOP.sign("HS256")))
+        assert heard(b) == "hi"
+        b.send(renewal(SHOP.sign("HS256")))
+        b.closed(1013, "too-many-failures")
+
+
 def test_what_is_no_new_token(guarded):
     """Of who has come by something else, and texts that only look like one."""
     access = {"jwt": HS256, "tokens": "users", "satisfy": "any"}
@@ -704,6 +720,35 @@ def test_first_message_over_a_reload(guarded):
         d.change(endpoints=[endpoint()])
         d.reload()
         c.closed(1008, "access-changed")
+
+
+def test_first_message_over_a_reload_to_stricter_rules(daemon, pki):
+    """Who waits is judged as at the door, in all but the token that it has not said."""
+    jwts = {**HS256, "first_message": True}
+    listens = [listener(pki.ec, verify="optional", client_ca=pki.root.certificate)]
+    pump = client(pki.root, pki.root.pair("DNS:pump.test", subject="/CN=pump"))
+
+    def asks(**access):
+        return [{"path": "/ws", "behaviour": "echo", "access": {"jwt": jwts, **access}}]
+    d = daemon({"listen": listens, "endpoints": asks()}, start=False)
+    write(d, "secret", SECRET)
+    d.start()
+    with Raw(d.address, tls=client(pki.root)).upgrade("/ws") as none, Raw(d.address, tls=pump).upgrade("/ws") as one, \
+            Raw(d.address, tls=client(pki.root)).upgrade("/ws") as early:
+        early.send(auth(SHOP.sign("HS256")))
+        assert heard(early) == "hi"
+        d.change(endpoints=asks(client_certificates=["CN=pump"]))
+        d.reload()
+        for x in (none, early):
+            x.closed(1008, "access-changed")
+        # and again, by rules that it keeps
+        d.change(endpoints=asks(client_certificates=["CN=pump", "CN=other"]))
+        d.reload()
+        one.send(auth(SHOP.sign("HS256")))
+        assert heard(one) == "hi"
+    with Raw(d.address, tls=client(pki.root)) as none:
+        none.send(request("/ws"))
+        assert none.response().status == 403
 
 
 # --- a reload ---
