@@ -9,11 +9,16 @@
  *
  * One that finishes goes on until its queue is empty. As long as others come meanwhile it is not,
  * so there is an end to that: QUEUE_MAX are more than any queue had when it began.
+ *
+ * Who comes between the last look at the queue and the end of the socket would be reset. So the kernel is
+ * told ahead of that look to take no notice of who begins to connect: he tries again within a second, and
+ * finds another socket, or none.
  */
 #include "net/acceptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +57,7 @@ struct acceptor {
 	LIST_ENTRY(acceptor) entry; /* among those that wait, or those that finish */
 	bool waits; /* for a place */
 	bool shut; /* see acceptor_finish */
+	bool unheard; /* who begins to connect is not noticed any more */
 	acceptor_gone_fn *gone; /* NULL: it does not finish */
 	unsigned rest; /* of one that does: how many it may still accept */
 	acceptor_may_fn may;
@@ -152,6 +158,30 @@ void acceptor_go_on(void)
 		go_on(LIST_FIRST(&waiting));
 }
 
+/* Drops segments with SYN and without ACK: the flags are in the 13th byte of the header (RFC 9293 3.1). */
+static void take_no_notice(int fd)
+{
+	enum { SYN = 0x02, ACK = 0x10 };
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+/* A connection has inherited it, of which each segment would be looked at. */
+static void take_notice(int fd)
+{
+	const int nothing = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
+}
+
 static enum took accept_one(struct acceptor *a)
 {
 	struct sockaddr_storage sa;
@@ -160,6 +190,8 @@ static enum took accept_one(struct acceptor *a)
 	int fd = accept4(a->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
+		if (a->unheard)
+			take_notice(fd);
 		net_peer_set(&peer, &sa, fd);
 		return a->fn(fd, &peer, a->arg) ? TOOK_ONE : TOOK_ENOUGH;
 	}
@@ -219,9 +251,17 @@ static void close_up(struct acceptor *a)
 /* That its queue is empty no event would tell, if what was taken was the last. */
 static void finish_on(struct acceptor *a, enum took t)
 {
-	if (t == TOOK_ALL || a->rest == 0)
+	const bool last = a->unheard || !a->shut;
+
+	if ((t == TOOK_ALL && last) || a->rest == 0) {
 		close_up(a);
-	else if (t != TOOK_NONE)
+		return;
+	}
+	if (t == TOOK_ALL) {
+		take_no_notice(a->fd);
+		a->unheard = true;
+	}
+	if (t != TOOK_NONE)
 		pause_for(a, LACK_TIME);
 }
 

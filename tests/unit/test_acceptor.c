@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -411,6 +412,7 @@ static void test_who_waits_is_taken_in_portions(void **state)
 	assert_null(gone_arg);
 	turn();
 	assert_int_equal(count, 5);
+	turn();
 	assert_ptr_equal(gone_arg, &base);
 	assert_false(acceptor_some_finish());
 	assert_int_equal(call(), -1);
@@ -488,7 +490,40 @@ static void test_shut(void **state)
 	call();
 	finish(true);
 	assert_int_equal(count, 1);
+	turn();
 	assert_int_equal(call(), -1);
+}
+
+/* Whoever begins to connect behind the last look is not reset, but comes to another socket. */
+static void test_who_comes_last_comes_elsewhere(void **state)
+{
+	const struct timeval tries = { .tv_sec = 10 };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct pollfd p = { .events = POLLOUT };
+	int other, error = -1;
+
+	(void)state;
+	start(AF_INET);
+	finish(true);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&sa, &len), 0);
+	p.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_true(p.fd >= 0);
+	assert_int_equal(connect(p.fd, (struct sockaddr *)&sa, len), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	turn();
+	assert_ptr_equal(gone_arg, &base);
+	assert_int_equal(count, 0);
+	other = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)), 0);
+	assert_int_equal(bind(other, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(other, 1), 0);
+	assert_int_equal(poll(&p, 1, (int)tries.tv_sec * 1000), 1);
+	len = sizeof(error);
+	assert_int_equal(getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+	assert_int_equal(error, 0);
+	close(p.fd);
+	close(other);
 }
 
 static void test_free_takes_nobody(void **state)
@@ -576,6 +611,7 @@ int main(void)
 		TEST(test_who_waits_is_taken_in_portions),
 		TEST(test_who_waits_for_a_place_is_taken),
 		TEST(test_finishes_no_more),
+		TEST(test_who_comes_last_comes_elsewhere),
 		TEST(test_finishes_in_any_case),
 		TEST(test_shut),
 		TEST(test_free_takes_nobody),
