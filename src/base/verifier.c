@@ -5,6 +5,10 @@
  * put something into a list. A question becomes its answer: what is in it is wiped when it is answered,
  * or cancelled, and the memory of the hash behind each.
  *
+ * It runs with the priority of the loop, and not with less: yescrypt takes and gives back memory, for which
+ * the kernel locks that of the whole process, and who has that lock has to get on. With less, where the
+ * machine is busy, the loop waited for seconds.
+ *
  * The thread is ended where it waits. While it computes it cannot be: then it owns all of this, and ends
  * itself.
  */
@@ -18,12 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fair.h"
 
-enum { STACK = 256 * 1024, NICE = 5 };
+enum { STACK = 256 * 1024 };
 
 struct question {
 	struct fair_entry line; /* first: what the line has is this */
@@ -126,8 +129,6 @@ static void *run(void *arg)
 	struct verifier *v = arg;
 	bool is_left = false;
 
-	/* connections that are open come first; where that is not allowed they come as well */
-	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	pthread_mutex_lock(&v->lock);
 	while (!v->ending) {
 		if (v->line.count == 0) {

@@ -3,6 +3,7 @@
 An attacker may be refused, closed or cut at any moment; what becomes of it is not looked at.
 """
 
+import base64
 import random
 import select
 import socket
@@ -187,6 +188,20 @@ def refusals(f):
                 request("/ws", drop=["Sec-WebSocket-Key"]))[i % 4]
         send_some(s, head)
         if i % 50 == 49:
+            until_closed(s, 1)
+            f.leave()
+
+
+@attack
+def guesses(f):
+    """Wrong passwords, more than can be checked, of which some do not wait for the answer."""
+    for i in range(1200):
+        s = f.connect()
+        pair = base64.b64encode(f"{('anna', 'nobody')[i % 2]}:{i}".encode()).decode()
+        send_some(s, request("/people", headers={"Authorization": f"Basic {pair}"}))
+        if i % 3 == 0:
+            f.reset(s)
+        if i % 200 == 199:
             until_closed(s, 1)
             f.leave()
 

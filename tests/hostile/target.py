@@ -3,6 +3,7 @@
 It is one that was built with counters: see src/session/turn_counters.h.
 """
 
+import os
 import re
 
 import innocents
@@ -14,6 +15,14 @@ TURNS = re.compile(r"turns: (\d+), over 5 ms (\d+), longest (\d+) us \(([\d ]+)\
                    r"unlooked (\d+) us, behind the end (\d+) us")
 LINES = re.compile(r"in line: (.*)")
 WAIT = re.compile(r"(\w+) (\d+) of (\d+)")
+
+
+def users_beside(path):
+    """A file with one whose password nobody knows."""
+    name = os.path.join(os.path.dirname(path), "users")
+    with open(name, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o640)) as f:
+        f.write("anna:$y$j9T$saltsaltsaltsalt$" + "0123456789" * 4 + "012\n")
+    return name
 
 
 def settings(pair):
@@ -33,6 +42,7 @@ def settings(pair):
              "compression": COMPRESSION},
             {"path": "/safe", "behaviour": "sink"},
             {"path": "/chat", **room},
+            {"path": "/people", **room, "access": {"users": users_beside(pair.certificate)}},
             {"path": "/slow", **room, "slow_consumer": "drop_newest"},
             {"path": "/takeover", **room, "compression": {
                 **COMPRESSION, "level": 6, "server_context_takeover": True}},
