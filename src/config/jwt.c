@@ -334,10 +334,29 @@ static bool keep(json_t *kept, const json_t *claims, const char *name)
 	return !value || json_object_set(kept, name, value) == 0;
 }
 
+/* Of claims within others the one that is named, and not what else there is. */
+static bool keep_path(json_t *kept, const json_t *claims, char *const *path)
+{
+	for (; path[1]; path++) {
+		json_t *within = json_object_get(kept, path[0]);
+
+		claims = json_object_get(claims, path[0]);
+		if (!json_is_object(claims) || within == claims)
+			return true;
+		if (!within) {
+			within = json_object();
+			if (!within || json_object_set_new(kept, path[0], within) < 0)
+				return false;
+		}
+		kept = within;
+	}
+	return keep(kept, claims, path[0]);
+}
+
 static bool keep_rules(json_t *kept, const json_t *claims, const struct claims_rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++)
-		if (!keep(kept, claims, rules->list[i].path[0]))
+		if (!keep_path(kept, claims, rules->list[i].path))
 			return false;
 	return true;
 }

@@ -25,6 +25,8 @@ enum {
 	/* Nanoseconds that looks at one signature may take: with each algorithm two keys, an old and a new one. */
 	JWT_TRIES_COST = 3200000,
 	JWT_WHY_MAX = 192,
+	JWT_KEPT_MAX =
+		4096, /* bytes of JSON that are kept of a token while its connection is open */
 };
 
 /* While endpoints are checked, of which many may have the same rules: what is told is told once. */

@@ -48,25 +48,38 @@ void jwt_note_look(struct jwt_kept *kept)
 
 /* --- who comes --- */
 
-/* NULL: no memory. */
-static struct jwt_kept *keep(const struct config_jwt *j, const struct jwt_verdict *v)
+static struct jwt_kept *make_kept(const struct jwt_verdict *v, const char *claims, size_t len)
+{
+	struct jwt_kept *kept = malloc(sizeof(*kept) + len + 1);
+
+	if (!kept)
+		return NULL;
+	*kept = (struct jwt_kept){
+		.expires = v->expires, .alg = v->alg, .publishes = v->publishes, .len = len
+	};
+	memcpy(kept->print, v->key->print, JWS_PRINT);
+	memcpy(kept->claims, claims, len + 1);
+	jwt_note_look(kept);
+	return kept;
+}
+
+/* Who signs may say what he likes; what a connection keeps of it has an end. */
+static enum reason keep(const struct config_jwt *j, struct jwt_verdict *v, struct jwt_kept **kept)
 {
 	json_t *asked = jwt_claims_asked(j, v->claims);
 	char *text = asked ? json_dumps(asked, JSON_COMPACT) : NULL;
 	const size_t len = text ? strlen(text) : 0;
-	struct jwt_kept *kept = text ? malloc(sizeof(*kept) + len + 1) : NULL;
 
-	if (kept) {
-		*kept = (struct jwt_kept){
-			.expires = v->expires, .alg = v->alg, .publishes = v->publishes, .len = len
-		};
-		memcpy(kept->print, v->key->print, JWS_PRINT);
-		memcpy(kept->claims, text, len + 1);
-		jwt_note_look(kept);
-	}
+	if (len <= JWT_KEPT_MAX)
+		*kept = text ? make_kept(v, text, len) : NULL;
 	free(text);
 	json_decref(asked);
-	return kept;
+	if (len <= JWT_KEPT_MAX)
+		return *kept ? REASON_NONE : REASON_NO_MEMORY;
+	snprintf(v->why, sizeof(v->why),
+		 "the claims that are asked for have %zu bytes, and at most %d can be kept", len,
+		 JWT_KEPT_MAX);
+	return REASON_NOT_ALLOWED;
 }
 
 enum reason jwt_check_token(struct access_request *rq, struct http_text token, struct identity *who)
@@ -79,8 +92,7 @@ enum reason jwt_check_token(struct access_request *rq, struct http_text token, s
 	turn_spend(v.cost);
 	if (v.reason == REASON_NONE) {
 		who->user = v.user;
-		who->jwt = keep(&e->limits.access.jwt, &v);
-		v.reason = who->jwt ? REASON_NONE : REASON_NO_MEMORY;
+		v.reason = keep(&e->limits.access.jwt, &v, &who->jwt);
 	}
 	if (*v.why) {
 		snprintf(detail, sizeof(detail), "the token is refused: %s", v.why);

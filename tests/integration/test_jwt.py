@@ -233,6 +233,25 @@ def test_long_ones(guarded):
     said(d, "x" * 60000, "it is longer than 16 KiB")
 
 
+def test_what_is_kept_has_an_end(guarded):
+    """Numbers are longer as they are kept, and what nobody asks for is not kept at all."""
+    d = guarded(endpoint(required={"realm": {"roles": "chat"}}), max_head="64K")
+    good = {"realm": {"roles": ["chat"], "other": "x" * 6000}, "more": "x" * 5000}
+    with enter(d, SHOP.sign("HS256", **good)) as c, enter(d, SHOP.sign("HS256", realm={"roles": "chat"})) as b:
+        d.change(endpoints=[endpoint(required={"realm": {"roles": ["chat", "admin"]}})])
+        d.reload()
+        assert heard(c) == "hi" and heard(b) == "hi"
+        d.change(endpoints=[endpoint(required={"realm": {"roles": "admin"}})])
+        d.reload()
+        for x in (c, b):
+            x.closed(1008, "access-changed")
+        d.change(endpoints=[endpoint()])
+        d.reload()
+    long = json.dumps(anna(aud="AUD")).replace('"AUD"', "[" + ",".join(["1e9"] * 1000) + "]").encode()
+    said(d, by_hand({"alg": "HS256"}, long), r"the claims that are asked for have \d+ bytes, and at most 4096 can be kept",
+         403, "not-allowed")
+
+
 def test_issuer_and_audience(guarded):
     d = guarded(endpoint(issuer="https://a.example", audience="chat"),
                 endpoint("/two", audience=["chat", "push"]))
