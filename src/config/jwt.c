@@ -263,6 +263,14 @@ void jwt_judge(const struct config_endpoint *e, const char *name, struct http_te
 	jws_end(&s);
 }
 
+bool jwt_may_keep(size_t len, struct jwt_verdict *v)
+{
+	return len <= JWT_KEPT_MAX ||
+	       refuse(v, REASON_NOT_ALLOWED,
+		      "the claims that are asked for have %zu bytes, and at most %d can be kept",
+		      len, JWT_KEPT_MAX);
+}
+
 /* --- for people --- */
 
 /* Who is told of rules, and whether all are kept so far. */
@@ -299,6 +307,17 @@ static void tell_publish(const struct telling *t, const struct asked *a)
 		      t->arg);
 }
 
+/* That it is not too long is no rule of anybody's. */
+static void tell_kept(struct telling *t, const struct asked *a)
+{
+	struct jwt_verdict v = { .reason = REASON_NONE };
+	json_t *asked = jwt_claims_asked(&a->e->limits.access.jwt, a->claims);
+
+	if (asked && !jwt_may_keep(json_dumpb(asked, NULL, 0, JSON_COMPACT), &v))
+		tell(t, "claims", false, &v);
+	json_decref(asked);
+}
+
 bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_text token,
 		 double now, jwt_rule_fn *fn, void *arg, json_t **claims)
 {
@@ -321,6 +340,7 @@ bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_
 
 		tell_claims(&t, &a);
 		tell_publish(&t, &a);
+		tell_kept(&t, &a);
 	}
 	return t.good;
 }

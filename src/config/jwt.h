@@ -88,6 +88,8 @@ bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_
 
 /* Those that a later jwt_judge_claims by the same rules looks at, for json_decref. NULL: no memory. */
 json_t *jwt_claims_asked(const struct config_jwt *j, const json_t *claims);
+/* Whether so many bytes of them may be kept with a connection. False: *v says so. */
+bool jwt_may_keep(size_t len, struct jwt_verdict *v);
 
 /* jwt_group.c: the checks of the group; access: of that around it, NULL: it is not there. */
 void jwt_check(struct config_report *access, const struct config_jwt *top, struct config_jwt *j);

@@ -69,17 +69,15 @@ static enum reason keep(const struct config_jwt *j, struct jwt_verdict *v, struc
 	json_t *asked = jwt_claims_asked(j, v->claims);
 	char *text = asked ? json_dumps(asked, JSON_COMPACT) : NULL;
 	const size_t len = text ? strlen(text) : 0;
+	const bool may = jwt_may_keep(len, v);
 
-	if (len <= JWT_KEPT_MAX)
+	if (may)
 		*kept = text ? make_kept(v, text, len) : NULL;
 	free(text);
 	json_decref(asked);
-	if (len <= JWT_KEPT_MAX)
-		return *kept ? REASON_NONE : REASON_NO_MEMORY;
-	snprintf(v->why, sizeof(v->why),
-		 "the claims that are asked for have %zu bytes, and at most %d can be kept", len,
-		 JWT_KEPT_MAX);
-	return REASON_NOT_ALLOWED;
+	if (!may)
+		return v->reason;
+	return *kept ? REASON_NONE : REASON_NO_MEMORY;
 }
 
 enum reason jwt_check_token(struct access_request *rq, struct http_text token, struct identity *who)

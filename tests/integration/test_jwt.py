@@ -250,6 +250,8 @@ def test_what_is_kept_has_an_end(guarded):
     long = json.dumps(anna(aud="AUD")).replace('"AUD"', "[" + ",".join(["1e9"] * 1000) + "]").encode()
     said(d, by_hand({"alg": "HS256"}, long), r"the claims that are asked for have \d+ bytes, and at most 4096 can be kept",
          403, "not-allowed")
+    r = explained(d, by_hand({"alg": "HS256"}, long), "/ws")
+    assert r.returncode != 0 and "at most 4096 can be kept" in r.stdout, r
 
 
 def test_issuer_and_audience(guarded):
