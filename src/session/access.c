@@ -187,6 +187,23 @@ static enum reason satisfy_any(const struct config_access *a, struct access_requ
 	return telling;
 }
 
+/* One of several kinds has been shown. Credentials are of one person; a certificate is of his device. */
+static enum reason check_next(const struct kind *k, const struct config_access *a,
+			      struct access_request *rq, struct identity *who)
+{
+	const bool certified = who->certified;
+	const char *before = who->user;
+	enum reason r = k->check(a, rq, who);
+
+	if (r != REASON_NONE || !before || who->user == before)
+		return r;
+	who->certified = false;
+	if (certified || strcmp(before, who->user) == 0)
+		return r;
+	rq->why = "the credentials are of different users";
+	return REASON_NOT_ALLOWED;
+}
+
 /* What may come later is no reason not to look at the rest now. */
 static enum reason satisfy_all(const struct config_access *a, struct access_request *rq,
 			       struct identity *who)
@@ -197,7 +214,7 @@ static enum reason satisfy_all(const struct config_access *a, struct access_requ
 
 		if (!kinds[i].wanted(a))
 			continue;
-		r = kinds[i].check(a, rq, who);
+		r = check_next(&kinds[i], a, rq, who);
 		if (r == REASON_NONE || rq->late != late)
 			continue;
 		rq->late = false;

@@ -174,6 +174,8 @@ def test_beside_a_token(daemon, pki, pump):
         with Raw(d.address, tls=tls) as c:
             c.upgrade(path, headers=headers)
             assert heard(c) == f"{user}: hi"
+            d.reload()
+            assert heard(c) == f"{user}: hi"
     # it is told what can be mended
     for headers, word in ((None, "no-credentials"), (bearer("wrong"), "bad-token")):
         r = answer(d, none, "/any", headers)

@@ -322,6 +322,8 @@ def test_a_token_and_a_password(with_jwt):
                           ({**both, **basic("anna", "x")}, "bad-password"),
                           ({"Cookie": "session=x", **basic("anna", "secret")}, "bad-token")):
         refused(d, 401, word, {**origin, **headers})
+    r = refused(d, 403, "not-allowed", {**origin, "Cookie": both["Cookie"], **basic("anna", "secret")})
+    assert "different users" in r.body.decode()
 
 
 @pytest.mark.parametrize("jwt", [{}, {"first_message": True}, {"first_message": True, "cookie": "session"}])
