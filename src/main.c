@@ -8,11 +8,19 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "net/tls.h"
 #include "process/command.h"
 #include "process/explain.h"
 #include "process/inherited.h"
 #include "process/master.h"
 #include "process/title.h"
+
+/*
+ * Ahead of the constructors of libraries: that of libjose has OpenSSL ask for memory, and then it is too
+ * late for memory of ours.
+ */
+static void (*const ahead_of_libraries)(void)
+	__attribute__((section(".preinit_array"), used)) = tls_init;
 
 static const char usage_text[] =
 	"usage: ignyxd [-c FILE] [-t | -r] [-v]\n"

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
-#include "net/tls.h"
 #include "process/admin_child.h"
 #include "process/adopt.h"
 #include "process/answer.h"
@@ -413,7 +412,6 @@ int master_run(const struct master_options *options)
 	int status;
 
 	title_set("master");
-	tls_init();
 	status = start(options);
 	if (status != MASTER_OK) {
 		release();
