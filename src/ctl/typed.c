@@ -2,11 +2,13 @@
  * typed.c - see typed.h.
  *
  * A terminal shows again what is typed, whatever ends the program: signals that would end it are noted
- * while it does not, and come when it does.
+ * while it does not, and come when it does. They come while it waits alone, so that none is lost between
+ * a look and the wait.
  */
 #include "ctl/typed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,14 +29,24 @@ static void signal_cb(int number)
 	ended = number;
 }
 
+/* Until there is a byte, or the end; mask: of signals meanwhile, NULL: as ever. False: one has come. */
+static bool wait_for_byte(const sigset_t *mask)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (!ended && ppoll(&p, 1, NULL, mask) < 0 && errno == EINTR)
+		;
+	return !ended;
+}
+
 /* A line without its end, byte by byte, as a pipe may have more for others. -1: it is too long, or none. */
-static int read_line(char *out, size_t most)
+static int read_line(char *out, size_t most, const sigset_t *mask)
 {
 	size_t n = 0;
 	bool any = false, over = false;
 	char c;
 
-	while (!ended) {
+	while (wait_for_byte(mask)) {
 		ssize_t got = read(STDIN_FILENO, &c, 1);
 
 		if (got < 0 && errno == EINTR)
@@ -53,9 +65,9 @@ static int read_line(char *out, size_t most)
 	return any && !over && !ended && n > 0 ? 0 : -1;
 }
 
-static int read_password(char *out)
+static int read_password(char *out, const sigset_t *mask)
 {
-	int status = read_line(out, TYPED_MAX);
+	int status = read_line(out, TYPED_MAX, mask);
 
 	if (status < 0 && !ended)
 		trouble("a password is a line of 1 to %d bytes", TYPED_MAX);
@@ -64,19 +76,22 @@ static int read_password(char *out)
 
 /* --- a terminal --- */
 
-static int ask(const char *prompt, char *out)
+static int ask(const char *prompt, char *out, const sigset_t *mask)
 {
 	fputs(prompt, stderr);
-	if (read_password(out) < 0)
+	if (read_password(out, mask) < 0)
 		return -1;
 	fputc('\n', stderr);
 	return 0;
 }
 
-static int ask_twice(char *password)
+static int ask_twice(char *password, const sigset_t *mask)
 {
 	char again[TYPED_MAX + 1] = "";
-	int status = ask("Password: ", password) < 0 || ask("The same again: ", again) < 0 ? -1 : 0;
+	int status =
+		ask("Password: ", password, mask) < 0 || ask("The same again: ", again, mask) < 0
+			? -1
+			: 0;
 
 	if (status == 0 && strcmp(password, again) != 0) {
 		trouble("these are two passwords");
@@ -91,16 +106,22 @@ static int ask_unseen(const struct termios *before, char *password)
 	const struct sigaction note = { .sa_handler = signal_cb };
 	struct sigaction old[ENDS];
 	struct termios unseen = *before;
+	sigset_t blocked, mask;
 	int status;
 
+	sigemptyset(&blocked);
+	for (int i = 0; i < ENDS; i++)
+		sigaddset(&blocked, ends[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
 	for (int i = 0; i < ENDS; i++)
 		sigaction(ends[i], &note, &old[i]);
 	unseen.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
-	status = ask_twice(password);
+	status = ask_twice(password, &mask);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, before);
 	for (int i = 0; i < ENDS; i++)
 		sigaction(ends[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (ended) {
 		fputc('\n', stderr);
 		explicit_bzero(password, TYPED_MAX + 1);
@@ -116,7 +137,7 @@ int typed_password(char password[TYPED_MAX + 1])
 
 	memset(password, 0, TYPED_MAX + 1);
 	status = tcgetattr(STDIN_FILENO, &before) == 0 ? ask_unseen(&before, password)
-						       : read_password(password);
+						       : read_password(password, NULL);
 	if (status < 0)
 		explicit_bzero(password, TYPED_MAX + 1);
 	return status;
