@@ -113,8 +113,12 @@ static int ask_unseen(const struct termios *before, char *password)
 	for (int i = 0; i < ENDS; i++)
 		sigaddset(&blocked, ends[i]);
 	sigprocmask(SIG_BLOCK, &blocked, &mask);
-	for (int i = 0; i < ENDS; i++)
-		sigaction(ends[i], &note, &old[i]);
+	for (int i = 0; i < ENDS; i++) {
+		sigaction(ends[i], NULL, &old[i]);
+		/* by nohup, or in the background of a script */
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(ends[i], &note, NULL);
+	}
 	unseen.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
 	status = ask_twice(password, &mask);

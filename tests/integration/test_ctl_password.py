@@ -78,7 +78,9 @@ class Typed:
             start_new_session=True, preexec_fn=self.take_terminal, env=environment())
 
     def take_terminal(self):
-        """Its keys are signals then."""
+        """Its keys are signals then, also where who runs the tests ignores them."""
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         os.close(os.open(os.ttyname(self.terminal), os.O_RDWR))
 
     def wait_for(self, text):
