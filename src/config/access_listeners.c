@@ -2,7 +2,6 @@
  * access_listeners.c - whether what endpoints ask of clients can be had on the listeners, and is safe
  * there.
  */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "config/parse.h"
@@ -56,21 +55,11 @@ static bool asks_for_secrets(const struct config_access *a)
 	return a->tokens != NULL || a->jwt.rules != NULL || a->users != NULL;
 }
 
-static bool is_loopback(const char *address)
-{
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, address, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
-
 /* Where nobody has ended TLS ahead of us. Of what the service manager opens it is not known. */
 static bool is_in_the_clear(const struct config_listener *l)
 {
-	return l->address != NULL && !is_loopback(l->address) && l->tls.certificate_count == 0 &&
-	       !l->proxy_protocol && l->forwarded == 0;
+	return l->address != NULL && !listener_is_loopback(l->address) &&
+	       l->tls.certificate_count == 0 && !l->proxy_protocol && l->forwarded == 0;
 }
 
 /* What is read on its way lets in whoever reads it. */

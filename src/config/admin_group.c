@@ -8,7 +8,6 @@
  * Over TCP anybody can connect, so a token decides there, and what it travels over must not be open
  * to be read: not beyond this machine without TLS.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <stdlib.h>
@@ -54,16 +53,6 @@ static void read_tokens(struct config_report *r, struct config_admin *a)
 
 /* --- listeners --- */
 
-static bool is_loopback(const char *address)
-{
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, address, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
-
 static void check_guarded(struct config_report *r, const struct config_admin *a,
 			  const struct config_listener *l)
 {
@@ -71,7 +60,7 @@ static void check_guarded(struct config_report *r, const struct config_admin *a,
 		config_report_error(r, NULL,
 				    "needs \"tokens\" in \"admin\", the file of who may ask: make "
 				    "one with \"ignyxctl token make NAME SCOPE\"");
-	if (l->address != NULL && !is_loopback(l->address) && !l->tls.on &&
+	if (l->address != NULL && !listener_is_loopback(l->address) && !l->tls.on &&
 	    !report_is_wrong(r, "tls") && !report_is_wrong(r, "address"))
 		config_report_error(
 			r, NULL,

@@ -19,10 +19,9 @@ static char *name_of(const struct jws_key *k, const char *mark)
 			    k->print[3], mark);
 }
 
-/* Those of all that others have not. */
-static json_t *show_missing(const struct jwk_set *all, const struct jwk_set *others,
-			    const char *mark)
+static json_t *show_missing(const void *those, const void *not_those, const char *mark)
 {
+	const struct jwk_set *all = those, *others = not_those;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < all->count; i++) {
@@ -37,43 +36,9 @@ static json_t *show_missing(const struct jwk_set *all, const struct jwk_set *oth
 	return list;
 }
 
-static void compare(struct key_change *c)
+static bool same(const void *a, const void *b)
 {
-	if (c->old == NULL || c->new == NULL) {
-		c->same = c->old == c->new;
-		return;
-	}
-	c->same = jwk_same(c->old, c->new);
-	if (c->same)
-		return;
-	c->gone = show_missing(c->old, c->new, " (goes)");
-	c->come = show_missing(c->new, c->old, " (new)");
+	return jwk_same(a, b);
 }
 
-struct key_change *key_changes_find(struct key_change **all, const struct jwk_set *old,
-				    const struct jwk_set *new)
-{
-	struct key_change *c = *all;
-
-	while (c != NULL && (c->old != old || c->new != new))
-		c = c->next;
-	if (c != NULL)
-		return c;
-	c = alloc_zero(1, sizeof(*c));
-	*c = (struct key_change){ .old = old, .new = new, .next = *all };
-	compare(c);
-	*all = c;
-	return c;
-}
-
-void key_changes_free(struct key_change *all)
-{
-	struct key_change *c;
-
-	while ((c = all) != NULL) {
-		all = c->next;
-		json_decref(c->gone);
-		json_decref(c->come);
-		free(c);
-	}
-}
+const struct file_kind key_changes = { same, show_missing };

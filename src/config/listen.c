@@ -34,6 +34,16 @@ static size_t address_bytes(const char *address, unsigned char out[17])
 	return 0;
 }
 
+bool listener_is_loopback(const char *address)
+{
+	struct in6_addr six;
+	struct in_addr four;
+
+	if (inet_pton(AF_INET, address, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
 static bool same_address(const char *a, const char *b)
 {
 	unsigned char x[17], y[17];

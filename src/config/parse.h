@@ -73,6 +73,9 @@ void attach_report_line(unsigned line, const char *what, void *arg);
 const struct config_users *user_files_read(struct config_report *r, const char *key,
 					   const char *name);
 
+/* Whether an address, which is one, is this machine's alone. */
+bool listener_is_loopback(const char *address);
+
 /* Whether a listener of r's group over TCP has an address that is one, and a port. */
 void listener_check_tcp(struct config_report *r, const struct config_listener *l);
 

@@ -15,7 +15,6 @@
 #include "config/alloc.h"
 #include "config/fill.h"
 #include "config/jwt.h"
-#include "config/key_changes.h"
 #include "config/path.h"
 #include "config/plan_access.h"
 #include "config/shown.h"
@@ -393,8 +392,7 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; i < p->count; i++)
 		free_values(&p->items[i]);
 	free(p->items);
-	token_changes_free(p->token_changes);
-	key_changes_free(p->key_changes);
+	file_changes_free(p->file_changes);
 	config_unref(p->old);
 	config_unref(p->new);
 	free(p);

@@ -20,7 +20,7 @@ struct plan_value {
 	json_t *old, *new;
 };
 
-struct token_change;
+struct file_change;
 
 struct plan_item {
 	enum plan_what what; /* endpoints go by path, listeners by address */
@@ -45,8 +45,7 @@ struct plan_item {
 
 struct plan {
 	struct config *old, *new; /* kept, for the items point into them */
-	struct token_change *token_changes; /* of the files of `access`, see token_changes.h */
-	struct key_change *key_changes; /* the same of keys */
+	struct file_change *file_changes; /* of the files of `access`, see file_changes.h */
 	struct plan_item *items; /* in the order of enum plan_what */
 	size_t count, cap;
 };

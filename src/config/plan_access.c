@@ -30,10 +30,12 @@ struct access_changes plan_access(struct plan *p, const struct config_endpoint *
 	const struct config_access *old = &a->limits.access, *new = &b->limits.access;
 
 	return (struct access_changes){
-		.tokens = token_changes_find(&p->token_changes, old->tokens, new->tokens),
-		.users = token_changes_find(&p->token_changes, lines_of(old->users),
-					    lines_of(new->users)),
-		.keys = key_changes_find(&p->key_changes, keys_of(&old->jwt), keys_of(&new->jwt)),
+		.tokens = file_changes_find(&p->file_changes, &token_changes, old->tokens,
+					    new->tokens),
+		.users = file_changes_find(&p->file_changes, &token_changes, lines_of(old->users),
+					   lines_of(new->users)),
+		.keys = file_changes_find(&p->file_changes, &key_changes, keys_of(&old->jwt),
+					  keys_of(&new->jwt)),
 		.old = old,
 		.new = new,
 	};
@@ -70,29 +72,21 @@ static bool same_name(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static void tell_lines(struct plan_item *item, const char *key, struct token_change *c,
-		       const char *old_file, const char *new_file)
+static void tell(struct plan_item *item, const char *key, struct file_change *c, bool same_file)
 {
-	if (c->gone == NULL || c->told || !same_name(old_file, new_file))
+	if (c->gone == NULL || c->told || !same_file)
 		return;
 	plan_add_value(item, key, json_incref(c->gone), json_incref(c->come));
 	c->told = true;
 }
 
-static void tell_keys(struct plan_item *item, struct key_change *c, const struct config_jwt *old,
-		      const struct config_jwt *new)
-{
-	if (c->gone == NULL || c->told || !same_name(old->keys_file, new->keys_file) ||
-	    !same_name(old->key_file, new->key_file))
-		return;
-	plan_add_value(item, new->keys_file != NULL ? "access.jwt.keys" : "access.jwt.key",
-		       json_incref(c->gone), json_incref(c->come));
-	c->told = true;
-}
-
 void plan_access_tell(const struct access_changes *c, struct plan_item *item)
 {
-	tell_lines(item, "access.tokens", c->tokens, c->old->tokens_file, c->new->tokens_file);
-	tell_lines(item, "access.users", c->users, c->old->users_file, c->new->users_file);
-	tell_keys(item, c->keys, &c->old->jwt, &c->new->jwt);
+	const struct config_access *old = c->old, *new = c->new;
+
+	tell(item, "access.tokens", c->tokens, same_name(old->tokens_file, new->tokens_file));
+	tell(item, "access.users", c->users, same_name(old->users_file, new->users_file));
+	tell(item, new->jwt.keys_file != NULL ? "access.jwt.keys" : "access.jwt.key", c->keys,
+	     same_name(old->jwt.keys_file, new->jwt.keys_file) &&
+		     same_name(old->jwt.key_file, new->jwt.key_file));
 }

@@ -8,13 +8,9 @@
 
 #include "config/plan.h"
 
-struct key_change;
-struct token_change;
-
 /* Of the files that two endpoints name. */
 struct access_changes {
-	struct token_change *tokens, *users;
-	struct key_change *keys;
+	struct file_change *tokens, *users, *keys;
 	const struct config_access *old, *new;
 };
 

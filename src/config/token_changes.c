@@ -1,7 +1,5 @@
 /*
  * token_changes.c - see token_changes.h.
- *
- * Ten thousand endpoints may ask for the same ten thousand tokens: each file is compared once.
  */
 #include "config/token_changes.h"
 
@@ -49,10 +47,10 @@ json_t *token_changes_show_all(const struct config_tokens *all, const struct con
 	return list;
 }
 
-/* Those of all that others have not. */
-static json_t *show_missing(const struct config_tokens *all, const struct config_tokens *others,
-			    const char *mark)
+/* By name, 100 at most. */
+static json_t *show_missing(const void *those, const void *not_those, const char *mark)
 {
+	const struct config_tokens *all = those, *others = not_those;
 	const struct config_token **sorted = sort_by_name(all);
 	json_t *list = json_array();
 	size_t more = 0;
@@ -71,43 +69,9 @@ static json_t *show_missing(const struct config_tokens *all, const struct config
 	return list;
 }
 
-static void compare(struct token_change *c)
+static bool same(const void *a, const void *b)
 {
-	if (c->old == NULL || c->new == NULL) {
-		c->same = c->old == c->new;
-		return;
-	}
-	c->same = tokens_same(c->old, c->new);
-	if (c->same)
-		return;
-	c->gone = show_missing(c->old, c->new, " (goes)");
-	c->come = show_missing(c->new, c->old, " (new)");
+	return tokens_same(a, b);
 }
 
-struct token_change *token_changes_find(struct token_change **all, const struct config_tokens *old,
-					const struct config_tokens *new)
-{
-	struct token_change *c = *all;
-
-	while (c != NULL && (c->old != old || c->new != new))
-		c = c->next;
-	if (c != NULL)
-		return c;
-	c = alloc_zero(1, sizeof(*c));
-	*c = (struct token_change){ .old = old, .new = new, .next = *all };
-	compare(c);
-	*all = c;
-	return c;
-}
-
-void token_changes_free(struct token_change *all)
-{
-	struct token_change *c;
-
-	while ((c = all) != NULL) {
-		all = c->next;
-		json_decref(c->gone);
-		json_decref(c->come);
-		free(c);
-	}
-}
+const struct file_kind token_changes = { same, show_missing };
