@@ -11,7 +11,7 @@
 
 /* Bytes that so many characters are at most, and characters that so many bytes are. */
 #define BASE64URL_BYTES(chars) ((chars) / 4 * 3 + 2)
-#define BASE64URL_CHARS(bytes) (((bytes)*4 + 2) / 3)
+#define BASE64URL_CHARS(bytes) ((4 * (bytes) + 2) / 3)
 
 /*
  * Writes what t says to out, of size bytes. Returns how many it is; -1: it has another character than

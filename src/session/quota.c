@@ -256,11 +256,12 @@ static bool count_as(struct conn *c, int which, const struct counted_as *as, uin
 static void give_back(struct conn *c, int which)
 {
 	const struct tally_key k = key_of(c, which, &c->extra->counted_as);
+	const unsigned bit = 1U << which;
 
 	/* in this order: who sees another to be the oldest sees that there is one less, too */
 	tally_give_back(session.tally, &k);
 	unseat(c, which);
-	c->extra->counted &= (uint8_t) ~(1 << which);
+	c->extra->counted &= (uint8_t)~bit;
 }
 
 enum reason quota_take(struct conn *c)
@@ -367,9 +368,11 @@ bool quota_replace(struct conn *c)
 	bool asked = true;
 
 	for (int i = 0; i < COUNTS && c->extra && c->extra->over; i++) {
-		if (!(c->extra->over & 1 << i))
+		const unsigned bit = 1U << i;
+
+		if (!(c->extra->over & bit))
 			continue;
-		c->extra->over &= (uint8_t) ~(1 << i);
+		c->extra->over &= (uint8_t)~bit;
 		asked &= replace(c, i);
 	}
 	return asked;
