@@ -651,9 +651,22 @@ def a_unix_socket_is_there_over_a_restart():
     sh("systemctl", "restart", UNIT)
 
 
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            s.listen(1)
+        except OSError:
+            return False
+        return True
+
+
 @test
 def sockets_of_a_socket_unit():
     sh("systemctl", "stop", UNIT)
+    # systemd lets what it has kept for the service go when it comes to that, and not with the stop
+    wait_until("that the port is free", lambda: is_free(8080))
     before = edit(lambda s: s.replace('{ address = "127.0.0.1"; port = 8080; }',
                                       '{ systemd = "ws"; }'))
     sh("systemctl", "start", "ignyxd.socket")
