@@ -10,18 +10,16 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "session/attempts.h"
+#include "session/known.h"
 #include "session/worker.h"
 
 static struct client k, kept[4];
 
-/* The token is "abc". */
-#define GOOD "Authorization: Bearer abc\r\n\r\n"
+#define GOOD ANN
 #define BAD "Authorization: Bearer abcd\r\n\r\n"
 #define NONE "\r\n"
 #define A REQUEST("/a")
@@ -30,16 +28,10 @@ static struct client k, kept[4];
 
 static const char *settings(const char *top)
 {
-	static const char token[] =
-		"ann ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
 	static char text[1024];
 	static int fd = -1;
 
-	if (fd < 0) {
-		fd = memfd_create("test.tokens", MFD_CLOEXEC);
-		assert_int_equal(fchmod(fd, 0600), 0);
-		assert_int_equal(write(fd, token, strlen(token)), (ssize_t)strlen(token));
-	}
+	file_with(&fd, LINE_OF_ANN);
 	snprintf(text, sizeof(text),
 		 "%s\nhealth = \"/health\"; access = { tokens = \"/proc/self/fd/%d\"; };\n"
 		 "endpoints = ( { path = \"/a\"; behaviour = \"echo\"; },\n"

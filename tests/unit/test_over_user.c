@@ -9,43 +9,18 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/tally.h"
 #include "session/seats.h"
+#include "session/known.h"
 #include "session/worker.h"
 
 static struct client clients[8], k;
 
-/* The tokens are "abc" and "d". */
-#define ANN "Authorization: Bearer abc\r\n\r\n"
-#define BEA "Authorization: Bearer d\r\n\r\n"
 #define A REQUEST("/a")
 #define B REQUEST("/b")
-
-static const char *settings(const char *top, const char *of_a)
-{
-	static const char tokens[] =
-		"ann ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
-		"bea 18ac3e7343f016890c510e93f935261169d9e3f565436429830faf0934f4f8e4\n";
-	static char text[1024];
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = memfd_create("test.tokens", MFD_CLOEXEC);
-		assert_int_equal(fchmod(fd, 0600), 0);
-		assert_int_equal(write(fd, tokens, strlen(tokens)), (ssize_t)strlen(tokens));
-	}
-	snprintf(text, sizeof(text),
-		 "%s\ndrain_time = \"0\"; access = { tokens = \"/proc/self/fd/%d\"; };\n"
-		 "endpoints = ( { path = \"/a\"; behaviour = \"echo\"; %s },\n"
-		 "{ path = \"/b\"; behaviour = \"echo\"; } );\n",
-		 top, fd, of_a);
-	return text;
-}
 
 #define OLDEST "over_user = \"oldest\";"
 #define TWO "max_connections_per_user = 2;"
@@ -53,7 +28,7 @@ static const char *settings(const char *top, const char *of_a)
 static int begin(void **state)
 {
 	(void)state;
-	worker_begin(settings(OLDEST TWO, ""), NULL);
+	worker_begin(two_known(OLDEST TWO, ""), NULL);
 	return 0;
 }
 
@@ -153,14 +128,14 @@ static void test_who_is_leaving_is_the_first(void **state)
 static void test_of_an_endpoint(void **state)
 {
 	(void)state;
-	reload(settings("", OLDEST TWO));
+	reload(two_known("", OLDEST TWO));
 	let_in(&clients[0], B ANN);
 	for (int i = 1; i < 4; i++)
 		let_in(&clients[i], A ANN);
 	check_replaced(&clients[1]);
 	check_stays(&clients[0]);
 	/* the limit of all, and the endpoint's say who makes place */
-	reload(settings(TWO, OLDEST));
+	reload(two_known(TWO, OLDEST));
 	check_refused(B ANN);
 	let_in(&clients[1], A ANN);
 	check_replaced(&clients[0]);
@@ -176,20 +151,20 @@ static void test_of_an_endpoint(void **state)
 static void test_reloads(void **state)
 {
 	(void)state;
-	reload(settings(TWO, ""));
+	reload(two_known(TWO, ""));
 	let_in(&clients[0], A ANN);
 	let_in(&clients[1], A ANN);
 	check_refused(A ANN);
-	reload(settings(OLDEST TWO, ""));
+	reload(two_known(OLDEST TWO, ""));
 	let_in(&clients[2], A ANN);
 	check_replaced(&clients[0]);
-	reload(settings("", ""));
+	reload(two_known("", ""));
 	let_in(&clients[0], A ANN);
 	let_in(&clients[3], A ANN);
-	reload(settings(OLDEST "max_connections_per_user = 4;", ""));
+	reload(two_known(OLDEST "max_connections_per_user = 4;", ""));
 	let_in(&clients[4], A ANN);
 	check_replaced(&clients[1]);
-	reload(settings(TWO, ""));
+	reload(two_known(TWO, ""));
 	check_refused(A ANN);
 	for (int i = 0; i < 5; i++)
 		if (i != 1)

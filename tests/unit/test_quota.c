@@ -13,10 +13,8 @@
 
 #include <cmocka.h>
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include "base/tally.h"
+#include "session/known.h"
 #include "session/worker.h"
 
 #define ENDPOINTS(of_a)                                                                            \
@@ -303,35 +301,10 @@ static void test_full(void **state)
 
 /* --- users --- */
 
-/* The tokens are "abc" and "d". */
-#define ANN "Authorization: Bearer abc\r\n\r\n"
-#define BEA "Authorization: Bearer d\r\n\r\n"
-
-static const char *for_users(const char *top, const char *of_a)
-{
-	static const char tokens[] =
-		"ann ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
-		"bea 18ac3e7343f016890c510e93f935261169d9e3f565436429830faf0934f4f8e4\n";
-	static char text[1024];
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = memfd_create("test.tokens", MFD_CLOEXEC);
-		assert_int_equal(fchmod(fd, 0600), 0);
-		assert_int_equal(write(fd, tokens, strlen(tokens)), (ssize_t)strlen(tokens));
-	}
-	snprintf(text, sizeof(text),
-		 "%s\ndrain_time = \"0\"; access = { tokens = \"/proc/self/fd/%d\"; };\n"
-		 "endpoints = ( { path = \"/a\"; behaviour = \"echo\"; %s },\n"
-		 "{ path = \"/b\"; behaviour = \"echo\"; } );\n",
-		 top, fd, of_a);
-	return text;
-}
-
 static int begin_with_users(void **state)
 {
 	(void)state;
-	worker_begin(for_users("max_connections_per_user = 3;", "max_connections_per_user = 2;"),
+	worker_begin(two_known("max_connections_per_user = 3;", "max_connections_per_user = 2;"),
 		     NULL);
 	return 0;
 }
@@ -362,21 +335,21 @@ static void test_users(void **state)
 static void test_users_and_reloads(void **state)
 {
 	(void)state;
-	reload(for_users("", ""));
+	reload(two_known("", ""));
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(&clients[i], REQUEST("/a") ANN), 101);
 	assert_int_equal(tally_places_taken(worker.tally), 0);
-	reload(for_users("max_connections_per_user = 4;", ""));
+	reload(two_known("max_connections_per_user = 4;", ""));
 	assert_int_equal(ask(&clients[3], REQUEST("/b") ANN), 101);
 	check_user_refused(REQUEST("/b") ANN);
 	/* who is there stays, whatever the limit */
-	reload(for_users("max_connections_per_user = 1;", ""));
+	reload(two_known("max_connections_per_user = 1;", ""));
 	assert_int_equal(session.row->open, 4);
 	/* nobody who comes now says who he is */
 	reload("max_connections_per_user = 1;\n" ENDPOINTS(""));
 	assert_int_equal(ask(&clients[4], A), 101);
 	assert_int_equal(ask(&clients[5], A), 101);
-	reload(for_users("", ""));
+	reload(two_known("", ""));
 	assert_int_equal(tally_places_taken(worker.tally), 0);
 	leave(0, 5);
 }

@@ -13,6 +13,7 @@
 
 #include "failing.h"
 #include "session/jwt_holder.h"
+#include "session/known.h"
 #include "session/worker.h"
 
 /* SHA-256 of "abc" (FIPS 180-2) and of "" */
@@ -28,11 +29,7 @@ static const char *guarded(const char *tokens)
 	static char text[512];
 	static int fd = -1;
 
-	if (fd < 0)
-		fd = memfd_create("test.tokens", MFD_CLOEXEC);
-	assert_int_equal(fchmod(fd, 0600), 0);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(pwrite(fd, tokens, strlen(tokens), 0), (ssize_t)strlen(tokens));
+	file_with(&fd, tokens);
 	snprintf(text, sizeof(text),
 		 "max_message = \"16K\"; drain_time = \"0\"; endpoints = (\n"
 		 "{ path = \"/a\"; behaviour = \"echo\";\n"

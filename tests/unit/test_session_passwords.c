@@ -11,8 +11,6 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/base64.h"
 #include "base/fair.h"
@@ -21,6 +19,7 @@
 #include "session/passwords.h"
 #include "session/remembered.h"
 #include "failing.h"
+#include "session/known.h"
 #include "session/worker.h"
 
 /* Of "secret" */
@@ -39,11 +38,7 @@ static const char *guarded(const char *users, const char *more)
 	static char text[1024];
 	static int fd = -1;
 
-	if (fd < 0)
-		fd = memfd_create("test.users", MFD_CLOEXEC);
-	assert_int_equal(fchmod(fd, 0600), 0);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(pwrite(fd, users, strlen(users), 0), (ssize_t)strlen(users));
+	file_with(&fd, users);
 	snprintf(text, sizeof(text),
 		 "drain_time = \"0\"; handshake_timeout = \"3s\"; %s endpoints = (\n"
 		 "{ path = \"/a\"; behaviour = \"echo\";\n"
