@@ -38,11 +38,12 @@ static bool refuse(struct refusal *why, enum reason reason, int64_t ns)
 bool attempts_request(const struct conn *c, struct refusal *why)
 {
 	const struct rate_size *size = &session.config->connection_rate;
-	const struct meters_key k = key_of(c, REQUESTS);
+	struct meters_key k;
 	int64_t ns;
 
 	if (size->every == 0 || c->peer.family == AF_UNIX)
 		return true;
+	k = key_of(c, REQUESTS);
 	ns = meters_take(session.meters, &k, size, turn_time());
 	return ns == 0 || refuse(why, REASON_CONNECTION_RATE, ns);
 }
@@ -55,11 +56,12 @@ static bool are_counted(const struct conn *c)
 bool attempts_are_heard(const struct conn *c, struct refusal *why)
 {
 	const int64_t penalty = session.config->auth_penalty * MS;
-	const struct meters_key k = key_of(c, PENALTY);
+	struct meters_key k;
 	int64_t ns;
 
 	if (!are_counted(c))
 		return true;
+	k = key_of(c, PENALTY);
 	ns = meters_held(session.meters, &k, penalty, turn_time());
 	return ns == 0 || refuse(why, REASON_TOO_MANY_FAILURES, ns);
 }
@@ -75,11 +77,13 @@ static bool is_failure(enum reason r)
 
 void attempts_refused(const struct conn *c, enum reason r)
 {
-	const struct meters_key failures = key_of(c, FAILURES), penalty = key_of(c, PENALTY);
 	const int64_t now = turn_time();
+	struct meters_key failures, penalty;
 
 	if (!is_failure(r) || !are_counted(c))
 		return;
+	failures = key_of(c, FAILURES);
+	penalty = key_of(c, PENALTY);
 	if (meters_take(session.meters, &failures, &session.config->failure_rate, now) > 0)
 		meters_hold(session.meters, &penalty, session.config->auth_penalty * MS, now);
 }

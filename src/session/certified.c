@@ -124,6 +124,9 @@ bool certified_is_revoked(const struct conn *c)
 	for (size_t i = 0; c->link.transport.tls && i < session.config->listener_count; i++) {
 		const struct config_tls *t = &session.config->listeners[i].tls;
 
+		if (t->revoked_count == 0)
+			continue;
+		turn_spend(TURN_OPENING);
 		turn_spend_on_each(t->revoked_count, TURN_SORT);
 		if (tls_peer_is_revoked(&c->link.transport, t->revoked))
 			return true;
