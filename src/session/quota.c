@@ -266,8 +266,6 @@ static void give_back(struct conn *c, int which)
 
 enum reason quota_take(struct conn *c)
 {
-	const struct counted_as as = names_of(c);
-
 	for (int i = 0; i < COUNTS; i++) {
 		int64_t most = limit_of(c, i);
 
@@ -275,8 +273,8 @@ enum reason quota_take(struct conn *c)
 			continue;
 		if (!conn_need_extra(c))
 			return REASON_NO_MEMORY;
-		c->extra->counted_as = as;
-		if (count_as(c, i, &as, (uint32_t)most))
+		c->extra->counted_as = names_of(c);
+		if (count_as(c, i, &c->extra->counted_as, (uint32_t)most))
 			continue;
 		quota_give_back(c);
 		return counts[i].over;
