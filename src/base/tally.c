@@ -4,7 +4,9 @@
  * A place belongs to one key and one slot, and only that slot's process writes to it: so what was
  * counted by whom is never in doubt, a place is whole after each single store, and to take a dead
  * process's out is to free its places. How often a key is there is the sum over its places, which
- * lie in two buckets, given by the key; a new one is taken in the emptier of the two.
+ * lie in CHOICES buckets, given by the key; a new one is taken in the emptiest of them. So many,
+ * and not two, because a key may come with a place for every slot: such lumps level out over many
+ * buckets only. (16 of 16, half full, all in lumps of 60: the fullest has 15, of 2^23 places.)
  *
  * One word of a place says all but its key:
  *
@@ -41,9 +43,12 @@
 /* Nanoseconds: how long one is waited for, and, behind that, nobody. */
 enum { PATIENCE = 2000000, NO_PATIENCE = 20 * PATIENCE };
 
-enum { WIDTH = 128, BUCKETS_MIN = 8, LOOKS = 32 };
+enum { WIDTH = 16, CHOICES = 16, BUCKETS_MIN = 64, LOOKS = 32 };
 
 #define NO_PLACE SIZE_MAX
+
+/* The multiplier of Knuth's MMIX for sequences modulo 2^64. */
+#define STEP UINT64_C(6364136223846793005)
 
 #define COUNT ((uint64_t)0xfffffff)
 #define ASKING ((uint64_t)1 << 28)
@@ -51,7 +56,8 @@ enum { WIDTH = 128, BUCKETS_MIN = 8, LOOKS = 32 };
 #define OWNER ((uint64_t)0x7f << OWNER_AT)
 #define TURN_AT 36
 #define TURN ((uint64_t)0xfff << TURN_AT)
-#define TAG ((uint64_t)0xffff << 48)
+#define TAG_AT 48
+#define TAG ((uint64_t)0xffff << TAG_AT)
 
 _Static_assert(TALLY_MOST + SLOTS <= COUNT, "more than the limit is never counted");
 
@@ -76,7 +82,7 @@ struct tally {
 /* What a key's places are looked for by. */
 struct search {
 	const struct tally_key *key;
-	size_t buckets[2]; /* their first places */
+	size_t buckets[CHOICES]; /* their first places */
 	uint64_t tag;
 };
 
@@ -154,18 +160,19 @@ static uint64_t mix(uint64_t h, uint64_t secret)
 	return h ^ h >> 29;
 }
 
+/* Of each part of the places it has one bucket; their numbers are a sequence that h begins. */
 static struct search search_for(const struct tally *t, const struct tally_key *k)
 {
 	struct search s = { .key = k };
 	uint64_t h = mix(k->of[0] ^ t->secret[0], t->secret[1]);
-	size_t buckets = t->places / WIDTH, first, second;
+	const size_t part = t->places / CHOICES;
 
 	h = mix(mix(h + k->of[1], t->secret[2]), t->secret[3]);
-	first = (size_t)h & (buckets - 1);
-	second = (size_t)(h >> 24) & (buckets - 1);
-	s.buckets[0] = first * WIDTH;
-	s.buckets[1] = (second != first ? second : first ^ 1) * WIDTH;
-	s.tag = h & TAG;
+	s.tag = h << TAG_AT;
+	for (size_t i = 0; i < CHOICES; i++) {
+		s.buckets[i] = i * part + ((h >> 32) * (part / WIDTH) >> 32) * WIDTH;
+		h = h * STEP + t->secret[3];
+	}
 	return s;
 }
 
@@ -205,7 +212,7 @@ static void note(struct view *v, uint64_t own, uint64_t w, size_t at)
 		v->behind++;
 }
 
-/* Returns how many places are free in it, of which *space is one. */
+/* In the bucket that begins there. Returns how many places are free in it, of which *space is one. */
 static unsigned look_in(const struct tally *t, const struct search *s, size_t first, size_t *space,
 			struct view *v)
 {
@@ -226,12 +233,18 @@ static unsigned look_in(const struct tally *t, const struct search *s, size_t fi
 
 static struct view look(const struct tally *t, const struct search *s)
 {
-	struct view v = { .own = NO_PLACE };
-	size_t spaces[2] = { NO_PLACE, NO_PLACE };
-	unsigned first = look_in(t, s, s->buckets[0], &spaces[0], &v);
-	unsigned second = look_in(t, s, s->buckets[1], &spaces[1], &v);
+	struct view v = { .own = NO_PLACE, .space = NO_PLACE };
+	unsigned most = 0;
 
-	v.space = spaces[second > first];
+	for (size_t i = 0; i < CHOICES; i++) {
+		size_t space = NO_PLACE;
+		unsigned n = look_in(t, s, s->buckets[i], &space, &v);
+
+		if (n > most) {
+			most = n;
+			v.space = space;
+		}
+	}
 	return v;
 }
 
@@ -432,9 +445,9 @@ int tally_lowest(const struct tally *t, const struct tally_key *k)
 	uint64_t lowest = UINT64_MAX;
 	int slot = -1;
 
-	for (int i = 0; i < 2; i++)
-		for (size_t at = s.buckets[i]; at < s.buckets[i] + WIDTH; at++)
-			compare(t, &s, at, &slot, &lowest);
+	for (size_t i = 0; i < CHOICES; i++)
+		for (size_t n = 0; n < WIDTH; n++)
+			compare(t, &s, s.buckets[i] + n, &slot, &lowest);
 	return slot;
 }
 
