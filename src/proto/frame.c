@@ -625,12 +625,19 @@ void ws_decoder_fini(struct ws_decoder *d)
 		inflate_fini(d->inflate);
 }
 
-/* The memory in which a message lies, and nothing else. NULL: it lies in the input. */
-static struct buffer *buffer_of(const struct ws_decoder *d, const struct ws_message *m)
+struct buffer *ws_decoder_lent(struct ws_decoder *d, const void *p, size_t len)
 {
-	if (d->partial && d->partial->data.p == m->data)
-		return &d->partial->data;
-	return inflated.p == m->data ? &inflated : NULL;
+	struct buffer *b = d->partial ? &d->partial->data : NULL;
+
+	return b && b->p == p && b->len == len && len > 0 ? b : NULL;
+}
+
+/* The memory in which a message lies, and nothing else. NULL: it lies in the input. */
+static struct buffer *buffer_of(struct ws_decoder *d, const struct ws_message *m)
+{
+	struct buffer *b = ws_decoder_lent(d, m->data, m->len);
+
+	return b || inflated.p != m->data ? b : &inflated;
 }
 
 bool ws_decoder_keep(struct ws_decoder *d, struct ws_message *m, struct buffer *to)

@@ -98,6 +98,12 @@ void ws_decoder_init(struct ws_decoder *d, uint32_t max_message);
 void ws_decoder_fini(struct ws_decoder *d);
 
 /*
+ * The memory of d's own that has the `len` bytes at p, which it has lent, and nothing else: who takes it
+ * away, leaving an empty buffer, has what is counted already. NULL: they are elsewhere.
+ */
+struct buffer *ws_decoder_lent(struct ws_decoder *d, const void *p, size_t len);
+
+/*
  * Keeps a message that d has lent beyond the next call: *to, empty up to here, has its bytes (and
  * m->data lies there), without a copy where they were in memory of d's. They are counted
  * (base/account.h), and so is what is then the caller's to give. False: no memory.

@@ -10,6 +10,7 @@
 
 #include "base/account.h"
 #include "base/block.h"
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "session/link.h"
 #include "session/turn.h"
@@ -24,7 +25,9 @@ static struct chunk *make(size_t memory)
 	if (!c)
 		return NULL;
 	account_take(memory);
-	*c = (struct chunk){ .holders = 1, .size = (uint32_t)(memory - sizeof(*c)) };
+	*c = (struct chunk){ .holders = 1,
+			     .size = (uint32_t)(memory - sizeof(*c)),
+			     .bytes = (uint8_t *)(c + 1) };
 	return c;
 }
 
@@ -35,6 +38,19 @@ struct chunk *chunk_new(size_t had, size_t bytes)
 	while (memory < CHUNK_MAX && memory < had + bytes + sizeof(struct chunk) + CHUNK_MARK_MAX)
 		memory *= 2;
 	return make(memory);
+}
+
+struct chunk *chunk_new_given(struct buffer *from)
+{
+	struct chunk *c = make(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->size = c->end = (uint32_t)from->len;
+	c->bytes = from->p;
+	c->given = from->size;
+	*from = (struct buffer){ 0 };
+	return c;
 }
 
 struct chunk *chunk_new_gap(const struct gap_form *f)
@@ -55,7 +71,9 @@ void chunk_release(struct chunk *c)
 		return;
 	leave_shelf(c);
 	account_give(sizeof(*c) + c->size);
-	block_free(c, sizeof(*c) + c->size);
+	if (c->given > 0)
+		block_free(c->bytes, c->given);
+	block_free(c, sizeof(*c) + (c->given > 0 ? 0 : c->size));
 }
 
 /* --- marks --- */

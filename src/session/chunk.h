@@ -4,6 +4,8 @@
  * Frames lie in a chunk from the front, one behind the other, their marks from the back towards
  * them. A chunk is held by all that waits in it, and is gone with the last of that.
  *
+ * A long message that has memory of its own is a chunk with that memory.
+ *
  * What several links have to keep of the same runs is in chunks that they share. The one that is
  * being filled stands on a shelf, so that one run lies behind the other there, and a link that
  * keeps both has one piece of the chunk. A shelf holds nothing.
@@ -18,6 +20,7 @@
 
 #include "session/gap.h"
 
+struct buffer;
 struct link_run;
 
 enum { CHUNK_MAX = 64 * 1024 }; /* bytes of memory; more only for a run that is longer */
@@ -31,7 +34,8 @@ struct chunk {
 	int kind; /* of a shared one: whose bytes differ by it stand apart */
 	bool shared, on_shelf;
 	struct gap gap; /* it has one frame, which tells of this; none: it has others */
-	uint8_t bytes[];
+	uint8_t *bytes; /* they lie behind it, or in memory that was given */
+	size_t given; /* bytes of that; 0: none was */
 };
 
 /* Chunks that are being filled, one of each kind. Zeroed: none. */
@@ -53,6 +57,11 @@ struct chunk_copy {
  * memory.
  */
 struct chunk *chunk_new(size_t had, size_t bytes);
+/*
+ * One of the bytes of a buffer, without space for more: the memory is the chunk's from here on, and the
+ * buffer empty. Its bytes are counted already (base/account.h). NULL: no memory, and nothing has changed.
+ */
+struct chunk *chunk_new_given(struct buffer *from);
 /* One for a gap, which is not written yet. */
 struct chunk *chunk_new_gap(const struct gap_form *f);
 /* Writes what it tells of: all of its frame, whose mark is the only one. */

@@ -9,6 +9,8 @@
  * of the others. What many links have to keep of the same run is in a chunk that they share, but
  * little is copied: a chunk is not to be there for some bytes of it. So a link holds memory for
  * CHUNK_MAX / SHARE_MIN times its bytes at the worst, and two chunks at its ends.
+ *
+ * A long message that came in memory of its own is not copied at all: that is kept, up to its last byte.
  */
 #include "session/link.h"
 
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/metrics.h"
 #include "config/config.h"
@@ -29,7 +32,8 @@ enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
 
 enum { WIDE_MIN = 64 * 1024, WIDE_PART = 8 /* of max_memory */ };
 
-enum { SHARE_MIN = 4 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
+/* GIVEN_MIN: of less it would be the memory that is kept for a few bytes. */
+enum { SHARE_MIN = 4 * 1024, GIVEN_MIN = 64 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
 
 enum { PONG_MAX = 2 + 125, SECOND = 1000 / SESSION_TICK };
 
@@ -123,6 +127,25 @@ void link_fini(struct link *l)
 
 /* --- sending --- */
 
+/* Of a run's parts what is behind the first `skip` bytes, `most` of it. Returns how many these are. */
+static int parts_of(const struct link_run *r, size_t skip, size_t most,
+		    struct iovec parts[WRITE_PARTS])
+{
+	int count = 0;
+
+	for (int i = 0; i < r->count && most > 0; i++) {
+		const struct iovec *p = &r->parts[i];
+		size_t gone = skip < p->iov_len ? skip : p->iov_len;
+		size_t n = p->iov_len - gone < most ? p->iov_len - gone : most;
+
+		skip -= gone;
+		most -= n;
+		if (n > 0)
+			parts[count++] = (struct iovec){ (uint8_t *)p->iov_base + gone, n };
+	}
+	return count;
+}
+
 /*
  * The socket has taken `sent` bytes, and no more. Where the rest is long, and would be copied for
  * this link alone, it is asked to take more. Returns how many it has then. Apart, for what it needs
@@ -132,24 +155,38 @@ static __attribute__((noinline)) size_t send_rest(struct link *l, const struct l
 						  bool last, size_t sent)
 {
 	struct iovec rest[WRITE_PARTS];
-	size_t skip = sent;
-	int count = 0;
 	ssize_t n;
 
-	if (r->copy || r->count > WRITE_PARTS || r->len - sent < WIDE_MIN ||
+	if (r->copy || r->given || r->count > WRITE_PARTS || r->len - sent < WIDE_MIN ||
 	    !wide_ask(&l->transport, (size_t)session.config->max_memory / WIDE_PART))
 		return sent;
-	for (int i = 0; i < r->count; i++) {
-		const struct iovec *p = &r->parts[i];
-		size_t gone = skip < p->iov_len ? skip : p->iov_len;
-
-		skip -= gone;
-		if (gone < p->iov_len)
-			rest[count++] =
-				(struct iovec){ (uint8_t *)p->iov_base + gone, p->iov_len - gone };
-	}
-	n = transport_ops(&l->transport)->write(&l->transport, rest, count, last);
+	n = transport_ops(&l->transport)
+		    ->write(&l->transport, rest, parts_of(r, sent, SIZE_MAX, rest), last);
 	return n > 0 ? sent + (size_t)n : sent;
+}
+
+/*
+ * What need not be copied to be kept is written in portions, while there is time for them in the turn. As the
+ * transport's write. Apart for the same reason.
+ */
+static __attribute__((noinline)) ssize_t send_portions(struct link *l, const struct link_run *r,
+						       bool last)
+{
+	struct iovec parts[WRITE_PARTS];
+	size_t sent = 0, most;
+	ssize_t n;
+
+	do {
+		most = r->len - sent < WRITE_MAX ? r->len - sent : WRITE_MAX;
+		n = transport_ops(&l->transport)
+			    ->write(&l->transport, parts, parts_of(r, sent, most, parts),
+				    last && sent + most == r->len);
+		if (n < 0)
+			return sent > 0 ? (ssize_t)sent : -1;
+		turn_spend_on((uint64_t)n, TURN_SEND);
+		sent += (size_t)n;
+	} while ((size_t)n == most && sent < r->len && !l->transport.want_write && !turn_is_over());
+	return (ssize_t)sent;
 }
 
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
@@ -159,7 +196,10 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	*sent = 0;
 	if (l->pending || l->verdict != LINK_TAKEN)
 		return l->verdict < LINK_OVER ? LINK_KEPT : (enum link_verdict)l->verdict;
-	n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
+	if (r->given)
+		n = send_portions(l, r, last);
+	else
+		n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);
 	*sent = (size_t)n;
@@ -170,7 +210,7 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	}
 	if ((size_t)n < r->len)
 		*sent = send_rest(l, r, last, (size_t)n);
-	if (r->len >= WIDE_MIN)
+	if (r->len >= WIDE_MIN && !r->given)
 		turn_spend_on(*sent, TURN_SEND);
 	if (*sent < r->len)
 		return LINK_KEPT;
@@ -196,21 +236,32 @@ struct kept {
 	uint32_t marks; /* bytes of the marks ahead of its own */
 };
 
+/* Whether a part of which so much is left is taken as it is, with its memory. */
+static bool is_taken(const struct link_run *r, int part, size_t left)
+{
+	return r->given && part == r->count - 1 && left >= GIVEN_MIN && left >= r->given->len / 2;
+}
+
 static bool copy_frame(struct unsent *b, const struct link_run *r, const struct kept *f)
 {
 	size_t skip = f->at + f->gone, end = f->at + f->len;
 	uint64_t mark = f->mark;
 
-	turn_spend_on(end - skip, TURN_KEEP);
 	for (int i = 0; i < r->count && end > 0; i++) {
 		size_t len = r->parts[i].iov_len, to = len < end ? len : end;
+		uint8_t *p = (uint8_t *)r->parts[i].iov_base + skip;
+		bool done = true;
 
-		if (skip < to) {
-			if (!unsent_copy(b, (uint8_t *)r->parts[i].iov_base + skip, to - skip, mark,
-					 f->gone, this_second()))
-				return false;
+		if (skip < to && is_taken(r, i, to - skip)) {
+			done = unsent_give(b, r->given, skip, mark, f->gone, this_second());
+			mark = 0;
+		} else if (skip < to) {
+			turn_spend_on(to - skip, TURN_KEEP);
+			done = unsent_copy(b, p, to - skip, mark, f->gone, this_second());
 			mark = 0;
 		}
+		if (!done)
+			return false;
 		skip = skip > len ? skip - len : 0;
 		end = end > len ? end - len : 0;
 	}

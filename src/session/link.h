@@ -21,6 +21,7 @@
 #include "net/transport.h"
 #include "session/gap.h"
 
+struct buffer;
 struct chunk_copy;
 struct link_pending;
 
@@ -98,6 +99,7 @@ struct link_run {
 	struct chunk_copy *copy; /* for all who get the same bytes; NULL: nobody else does */
 	uint32_t
 		others; /* bytes that are no payload of messages, nor LINK_HEADER for each, nor HTTP */
+	struct buffer *given; /* has the last part, and may be taken with it; NULL: it is lent */
 };
 
 /*
@@ -147,8 +149,8 @@ bool link_waits(const struct link *l, uint32_t *since);
 /*
  * Sends a run, if nothing is pending. last: the end follows (link_end). TAKEN, or BROKEN; or KEPT
  * if *sent bytes have left and no more, and then link_keep is to follow, whose rest is what
- * the socket did not take, or what is too much to be encrypted at once; OVER and BROKEN also if it
- * was so before.
+ * the socket did not take, or what is too much to be written or encrypted at once; OVER and BROKEN
+ * also if it was so before.
  */
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
 	__attribute__((warn_unused_result));

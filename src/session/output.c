@@ -182,7 +182,7 @@ static void lose(struct conn *c, uint64_t mark)
  * inline: what it needs is not to be paid for by each that is gathered.
  */
 static __attribute__((noinline)) void write_frame(struct conn *c, const struct iovec *parts,
-						  int count, uint64_t mark)
+						  int count, uint64_t mark, struct buffer *given)
 {
 	size_t len = link_mark_length(mark);
 	bool message = link_mark_is_message(mark);
@@ -195,6 +195,7 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 		.messages = message,
 		.http = link_mark_kind(mark) == LINK_HTTP ? (uint32_t)len : 0,
 		.others = others_of(mark),
+		.given = given,
 	};
 
 	if (output_flush(c) == LINK_DROPPED && link_mark_kind(mark) == LINK_MESSAGE &&
@@ -212,7 +213,7 @@ static void put(struct conn *c, const struct iovec *parts, int count, size_t len
 	uint64_t mark = as | link_mark(len, 0);
 
 	if (!link_gather(&c->link, parts, count, mark))
-		write_frame(c, parts, count, mark);
+		write_frame(c, parts, count, mark, NULL);
 }
 
 static void put_bytes(struct conn *c, const void *p, size_t len, uint64_t as)
@@ -379,7 +380,7 @@ void output_go_on(struct conn *c)
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len)
 {
-	const uint64_t as = link_mark(0, LINK_MESSAGE);
+	uint64_t mark = link_mark(0, LINK_MESSAGE);
 	uint8_t header[WS_HEADER_MAX];
 	size_t header_len = ws_encode_header(header, opcode, prefix_len + len);
 	struct iovec iov[PARTS_MAX] = {
@@ -391,10 +392,12 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 	if (c->state_now != CONN_OPEN)
 		return;
 	if (c->deflate) {
-		output_message(c, opcode, as, iov + 1, PARTS_MAX - 1, NULL);
+		output_message(c, opcode, mark, iov + 1, PARTS_MAX - 1, NULL);
 		return;
 	}
-	put(c, iov, PARTS_MAX, header_len + prefix_len + len, as);
+	mark |= link_mark(header_len + prefix_len + len, 0);
+	if (!link_gather(&c->link, iov, PARTS_MAX, mark))
+		write_frame(c, iov, PARTS_MAX, mark, ws_decoder_lent(&c->decoder, data, len));
 }
 
 void output_text(struct conn *c, uint64_t as, const void *text, size_t len)

@@ -125,6 +125,24 @@ bool unsent_copy(struct unsent *b, const uint8_t *p, size_t len, uint64_t mark, 
 	return true;
 }
 
+bool unsent_give(struct unsent *b, struct buffer *from, size_t skip, uint64_t mark, size_t gone,
+		 uint32_t now)
+{
+	const uint32_t kind = mark ? link_mark_kind(mark) : last_piece(b)->kind;
+	struct chunk *c = need_piece(b) ? chunk_new_given(from) : NULL;
+
+	if (!c)
+		return false;
+	add_piece(b, c, (uint32_t)skip, 0, now, kind);
+	last_piece(b)->end = c->end;
+	add_bytes(b, c->end - skip, kind);
+	/* there is no space for a mark in it; of a frame that was not begun another piece has it */
+	b->mark = mark ? mark : b->mark;
+	if (gone > 0)
+		b->gone = gone;
+	return true;
+}
+
 bool unsent_share(struct unsent *b, struct chunk *c, uint32_t start, uint32_t end, uint32_t mark,
 		  size_t gone, uint32_t now)
 {

@@ -47,6 +47,12 @@ extern size_t unsent_bytes;
  */
 bool unsent_copy(struct unsent *b, const uint8_t *p, size_t len, uint64_t mark, size_t gone,
 		 uint32_t now);
+/*
+ * The same for what is behind `skip` bytes of a buffer, which are the rest of a frame, without a copy: the
+ * buffer is empty then, but if there is no memory. Its bytes are counted already (base/account.h).
+ */
+bool unsent_give(struct unsent *b, struct buffer *from, size_t skip, uint64_t mark, size_t gone,
+		 uint32_t now);
 bool unsent_share(struct unsent *b, struct chunk *c, uint32_t start, uint32_t end, uint32_t mark,
 		  size_t gone, uint32_t now);
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/account.h"
+#include "base/buffer.h"
 
 #include "session/chunk.h"
 #include "session/link.h"
@@ -191,7 +192,7 @@ static void test_rest_of_run(void **state)
 	struct iovec part = { bytes, sizeof(bytes) };
 	const uint64_t marks[] = { link_mark(30, LINK_MESSAGE), link_mark(50, LINK_MESSAGE),
 				   link_mark(6, LINK_CONTROL), link_mark(14, LINK_MESSAGE) };
-	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0, NULL, 0 };
+	const struct link_run r = { &part, 1, sizeof(bytes), marks, 4, 3, 0, NULL, 0, NULL };
 
 	(void)state;
 	wire.takes = 0;
@@ -350,7 +351,7 @@ static void test_frames_of_all_lengths(void **state)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		struct iovec part = { bytes, lengths[i] };
 		uint64_t mark = link_mark(lengths[i], LINK_MESSAGE);
-		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL, 0 };
+		const struct link_run r = { &part, 1, lengths[i], &mark, 1, 1, 0, NULL, 0, NULL };
 
 		assert_int_equal(link_keep(&l, &r, 0, SIZE_MAX, LINK_STOP, NULL, &counted),
 				 LINK_KEPT);
@@ -408,7 +409,7 @@ static void test_much_is_written_in_portions(void **state)
 	static uint8_t bytes[1 << 20];
 	struct iovec part = { bytes, sizeof(bytes) };
 	uint64_t mark = link_mark(sizeof(bytes), LINK_MESSAGE);
-	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL, 0 };
+	const struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, NULL, 0, NULL };
 	enum link_moved moved;
 
 	(void)state;
@@ -863,7 +864,7 @@ static void give(struct member *m, const struct link_run *r, uint32_t number, si
 						     LINK_DROP_OLDEST, LINK_DROP_OTHERS };
 	/* the last one seldom: little waits with it */
 	enum link_policy policy = policies[rand() % (rand() % 8 ? 3 : 4)];
-	size_t max = rand() % 2 ? 200000 : 30000, sent;
+	size_t max = (r->given ? 800000 : 0) + (rand() % 2 ? 200000 : 30000), sent;
 
 	wire.takes = takes;
 	if (link_send(&m->link, r, false, &sent) == LINK_KEPT)
@@ -883,7 +884,9 @@ static void give_all(struct chunk_shelf *shelf, uint32_t number)
 	uint64_t marks[RUN_MAX];
 	struct iovec part = { bytes, 0 };
 	struct chunk_copy copy = { .shelf = shelf };
-	struct link_run r = { &part, 1, 0, marks, 1 + (size_t)rand() % RUN_MAX, 0, 0, &copy, 0 };
+	struct link_run r = {
+		&part, 1, 0, marks, 1 + (size_t)rand() % RUN_MAX, 0, 0, &copy, 0, NULL
+	};
 
 	for (size_t i = 0; i < r.frames; i++) {
 		size_t len = 2 + (size_t)rand() % (rand() % 300 ? 2000 : 100000);
@@ -898,6 +901,25 @@ static void give_all(struct chunk_shelf *shelf, uint32_t number)
 		if (rand() % 10 > 0)
 			give(&crowd[i], &r, number, rand() % 3 ? 0 : (size_t)rand() % 5000);
 	chunk_copy_forget(&copy);
+}
+
+/* A long one in memory of its own, which the link may take. */
+static void give_long(struct member *m, uint32_t number)
+{
+	static uint8_t bytes[500000];
+	struct buffer own = { 0 };
+	const size_t len = 10 + (size_t)rand() % (sizeof(bytes) - 10);
+	struct iovec parts[] = { { bytes, 10 }, { NULL, len - 10 } };
+	const uint64_t mark = link_mark(len, LINK_MESSAGE);
+	struct link_run r = { parts, 2, len, &mark, 1, 1, 0, NULL, 0, &own };
+
+	memset(bytes, (int)(number % 251), len);
+	assert_true(buffer_append(&own, bytes, len - 10));
+	parts[1].iov_base = own.p;
+	account_take(own.len);
+	give(m, &r, number, rand() % 3 ? (size_t)rand() % 100 : (size_t)rand() % 600000);
+	account_give(own.len);
+	buffer_free(&own);
 }
 
 static void crowd_end(struct member *m)
@@ -921,14 +943,116 @@ static void test_the_same_runs_for_many(void **state)
 		for (uint32_t i = 0; i < RUNS; i++) {
 			struct member *m = &crowd[rand() % CROWD];
 
-			give_all(&shelf, i * RUN_MAX);
-			crowd_go_on(m, (size_t)rand() % 20000);
+			if (rand() % 20 > 0)
+				give_all(&shelf, i * RUN_MAX);
+			else
+				give_long(&crowd[rand() % CROWD], i * RUN_MAX);
+			crowd_go_on(m, (size_t)rand() % (rand() % 20 ? 20000 : 400000));
 			session.now += rand() % 4;
 		}
 		for (size_t i = 0; i < CROWD; i++)
 			crowd_end(&crowd[i]);
 		assert_true(LIST_EMPTY(&shelf.chunks));
+		assert_int_equal(account_bytes, 0);
 	}
+}
+
+/* A long message with memory of its own, of zeros behind a header of ten bytes. */
+static struct long_message {
+	struct buffer own;
+	uint8_t header[10];
+	struct iovec parts[2];
+	uint64_t mark;
+	struct link_run run;
+} big;
+
+static void make_big(size_t len)
+{
+	big = (struct long_message){ 0 };
+	assert_true(buffer_reserve(&big.own, len));
+	big.own.len = len;
+	memset(big.own.p, 0, len);
+	account_take(len);
+	big.parts[0] = (struct iovec){ big.header, sizeof(big.header) };
+	big.parts[1] = (struct iovec){ big.own.p, len };
+	big.mark = link_mark(sizeof(big.header) + len, LINK_MESSAGE);
+	big.run = (struct link_run){ .parts = big.parts,
+				     .count = 2,
+				     .len = sizeof(big.header) + len,
+				     .marks = &big.mark,
+				     .frames = 1,
+				     .messages = 1,
+				     .given = &big.own };
+}
+
+static void free_big(void)
+{
+	account_give(big.own.len);
+	buffer_free(&big.own);
+	assert_int_equal(account_bytes, 0);
+}
+
+enum { BIG = 1000000, PORTION = 256 * 1024 };
+
+/* While there is time in the turn it is written, without a copy. */
+static void test_a_long_one_is_sent(void **state)
+{
+	const uint32_t share = this_turn.share;
+	size_t sent;
+
+	(void)state;
+	make_big(BIG);
+	this_turn.share = 1000000000;
+	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_TAKEN);
+	this_turn.share = share;
+	assert_int_equal(wire.len, BIG + 10);
+	assert_null(l.pending);
+	free_big();
+}
+
+/*
+ * Where the turn is over its rest waits, and nothing of it is copied: its memory is the link's.
+ */
+static void test_a_long_one_is_given(void **state)
+{
+	uint8_t *p;
+	size_t sent;
+
+	(void)state;
+	make_big(BIG);
+	p = big.own.p;
+	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
+	assert_int_equal(sent, PORTION);
+	spent();
+	assert_int_equal(link_keep(&l, &big.run, sent, 0, LINK_STOP, NULL, &counted), LINK_KEPT);
+	assert_int_equal(spent(), 0);
+	assert_null(big.own.p);
+	p[BIG - 1] = 42; /* seen by who keeps it, and not a copy */
+	assert_in_range(account_bytes, BIG, BIG + 1000);
+	/* what follows is not put into its memory */
+	assert_int_equal(put(7, 20, LINK_MESSAGE, PLENTY, LINK_STOP), LINK_KEPT);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, 10 + BIG + 20);
+	assert_int_equal(wire.bytes[10 + BIG - 1], 42);
+	assert_sent(2, 10 + BIG + 20);
+	free_big();
+}
+
+/* Nobody keeps its memory for the end of it. */
+static void test_the_end_of_a_long_one(void **state)
+{
+	enum { LEN = 200000 };
+	size_t sent;
+
+	(void)state;
+	make_big(LEN);
+	wire.takes = LEN - 70000;
+	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
+	assert_int_equal(link_keep(&l, &big.run, sent, 0, LINK_STOP, NULL, &counted), LINK_KEPT);
+	assert_non_null(big.own.p);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_sent(1, 10 + LEN);
+	free_big();
 }
 
 /* Whose last bytes are cut goes on with others, as do those who have the same. */
@@ -969,7 +1093,7 @@ static void test_memory_of_what_is_shared(void **state)
 	before = account_bytes;
 	for (size_t i = 0; i < 500; i++) {
 		struct chunk_copy copy = { .shelf = &shelf };
-		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy, 0 };
+		struct link_run r = { &part, 1, sizeof(bytes), &mark, 1, 1, 0, &copy, 0, NULL };
 
 		for (size_t k = 0; k < CROWD; k++) {
 			wire.takes = 0;
@@ -1018,6 +1142,9 @@ int main(void)
 		TEST(test_what_waits),
 		TEST(test_much_is_written_in_portions),
 		TEST(test_the_same_runs_for_many),
+		TEST(test_a_long_one_is_sent),
+		TEST(test_a_long_one_is_given),
+		TEST(test_the_end_of_a_long_one),
 		TEST(test_cut_of_what_is_shared),
 		TEST(test_memory_of_what_is_shared),
 	};

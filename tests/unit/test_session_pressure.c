@@ -112,7 +112,7 @@ static void test_who_is_told_and_does_not_go(void **state)
 	static uint8_t frame[900 * KIB];
 	struct iovec part = { frame, sizeof(frame) };
 	uint64_t mark = link_mark(sizeof(frame), LINK_MESSAGE);
-	const struct link_run r = { &part, 1, sizeof(frame), &mark, 1, 1, 0, NULL, 0 };
+	const struct link_run r = { &part, 1, sizeof(frame), &mark, 1, 1, 0, NULL, 0, NULL };
 	struct client *k = &crowd[1];
 
 	(void)state;
