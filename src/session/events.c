@@ -132,13 +132,31 @@ static bool may_say_much(const struct conn *c)
 	return c->link.filled || (c->messages_in == 0 && left.share < READ_MOST);
 }
 
+/* Its opening goes on at the end of a turn; if that is not of this one it is not watched so long. */
+static void let_wait(struct conn *c)
+{
+	session.chores = true;
+	if (opening_wait(c))
+		return;
+	turn_spend(TURN_CALL);
+	transport_want(&c->link.transport, false, false);
+}
+
 /*
- * Where not all that are ready have their turn: who has said little so far is not held up by
- * others, for they stand in line (park.c).
+ * Where not all that are ready have their turn: who is open and has said little so far is not held up
+ * by others, for they stand in line (park.c, opening.h): a request costs as much as a hundred messages,
+ * and a thousand times as much where it is answered with what a room keeps.
  */
 static __attribute__((noinline)) bool stands_in_line(struct conn *c)
 {
-	if (c == left.first || !may_say_much(c))
+	if (c == left.first)
+		return false;
+	if (conn_input(c) == READ_HEAD) {
+		share_of_round();
+		let_wait(c);
+		return true;
+	}
+	if (!may_say_much(c))
 		return false;
 	if (conn_input(c) != READ_FRAMES || c->parked || !park_reading(c, !c->link.filled))
 		return false;
@@ -216,16 +234,6 @@ bool conn_compress_some(void)
 			break;
 	}
 	return uncompressed_any();
-}
-
-/* Its handshake goes on at the end of a turn; if that is not of this one it is not watched so long. */
-static void let_wait(struct conn *c)
-{
-	session.chores = true;
-	if (opening_wait(c))
-		return;
-	turn_spend(TURN_CALL);
-	transport_want(&c->link.transport, false, false);
 }
 
 /* Returns what is to be done then. */
@@ -335,19 +343,28 @@ static bool let_in_some(void)
 	return awaiting_some_answered();
 }
 
+/* A step of an opening that has waited: what came with the end of the handshake is an event of its own. */
+static void go_on_waiting(struct conn *c)
+{
+	if (c->state_now == CONN_TLS) {
+		if (handshake_go_on(c))
+			conn_read_rest(c);
+		conn_settle(c);
+	} else if (conn_input(c) == READ_HEAD) {
+		read_first(c);
+		if (c->state_now != CONN_DEAD)
+			conn_update_interest(c);
+	}
+}
+
 bool conn_shake_hands(void)
 {
 	const bool more = let_in_some();
 	struct conn *c;
 
 	while ((c = opening_next())) {
-		if (c->state_now != CONN_TLS)
-			continue;
 		atomic_store_explicit(&session.row->conn, c->id, memory_order_relaxed);
-		/* What came with the end of the handshake is an event of its own. */
-		if (handshake_go_on(c))
-			conn_read_rest(c);
-		conn_settle(c);
+		go_on_waiting(c);
 		if (turn_is_over())
 			break;
 	}

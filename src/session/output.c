@@ -19,7 +19,7 @@
 #include "session/slices.h"
 #include "session/turn.h"
 
-enum { PARTS_MAX = 3, PING_TOKEN = 4, COMPRESSED_KEPT = 64 * 1024 };
+enum { PARTS_MAX = 3, PING_TOKEN = 4, GATHERED_SHORT = 4096, COMPRESSED_KEPT = 64 * 1024 };
 
 /* A message while it is being compressed for one connection. */
 static struct buffer compressed;
@@ -204,7 +204,9 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 		compress_forget(c);
 		return;
 	}
-	write_counted(c, &run);
+	/* a short one that had no space any more begins what is gathered next */
+	if (len > GATHERED_SHORT || !link_gather(&c->link, parts, count, mark))
+		write_counted(c, &run);
 }
 
 /* Gathers a frame if c is corked and there is space, else writes it. as: its mark, without a length. */

@@ -397,7 +397,7 @@ class UrgentVisitor(Visitor):
     """One that does not wait for the load that is on its own CPU."""
 
     def run(self):
-        servers.go_first()
+        servers.go_at_once()
         super().run()
 
 

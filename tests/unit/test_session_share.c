@@ -574,6 +574,67 @@ static void test_who_says_little_does_not_wait_for_them(void **state)
 	disconnect(&a);
 }
 
+/* Short answers leave in runs of 64 KiB, none of them by itself. */
+static void test_short_answers_leave_together(void **state)
+{
+	enum { COUNT = 1000, LEN = 100 };
+	static const uint8_t text[LEN] = { 'x' };
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	steer_client(&a, 1 << 20);
+	stream.len = 0;
+	for (int i = 0; i < COUNT; i++)
+		put_frame(0x82, text, sizeof(text));
+	write_all(&a);
+	turn();
+	assert_int_equal(wire.len, COUNT * (2 + LEN));
+	assert_int_equal(wire.writes, 2);
+	disconnect(&a);
+}
+
+static unsigned count_open(const struct client *crowd, unsigned count)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		n += crowd[i].conn->state_now == CONN_OPEN;
+	return n;
+}
+
+/* Nor do those who come, all at once: where a turn is not long enough for all, their requests wait. */
+static void test_who_is_open_does_not_wait_for_those_who_come(void **state)
+{
+	enum { CROWD = 30 }; /* libevent finds so many at once */
+	static struct client crowd[CROWD];
+	unsigned turns = 0;
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	for (int i = 0; i < CROWD; i++)
+		connect_client(&crowd[i]);
+	for (int i = 0; i < CROWD; i++)
+		assert_true(write(crowd[i].fd, REQUEST("/") "\r\n", sizeof(REQUEST("/")) + 1) > 0);
+	turn_short(1);
+	assert_int_equal(count_open(crowd, CROWD), 1);
+	assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
+	turn_short(CROWD * TURN_OPENING + 2 * TURN_CALL);
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	assert_in_range(count_open(crowd, CROWD), 1, 5);
+	for (; count_open(crowd, CROWD) < CROWD; turns++)
+		turn_short(1);
+	assert_in_range(turns, CROWD / 4, CROWD);
+	for (int i = 0; i < CROWD; i++) {
+		hear(&crowd[i]);
+		assert_begins(&crowd[i], "HTTP/1.1 101 ");
+		crowd[i].len = 0;
+		say_bytes(&crowd[i], "\x81\x82\0\0\0\0hi", 8);
+		ASSERT_HEARD(&crowd[i], "\x81\x02hi");
+		disconnect(&crowd[i]);
+	}
+	disconnect(&a);
+}
+
 /* What is inflated is cut in slices, and the others are served between two of them. */
 static void test_bombs_do_not_hold_others_up(void **state)
 {
@@ -808,6 +869,8 @@ int main(void)
 		TEST(test_the_next_turn_begins_within_events),
 		TEST(test_many_that_say_a_lot),
 		TEST(test_who_says_little_does_not_wait_for_them),
+		TEST(test_who_is_open_does_not_wait_for_those_who_come),
+		TEST(test_short_answers_leave_together),
 		TEST(test_bombs_do_not_hold_others_up),
 		TEST_TIME(test_who_inflates_for_ever),
 		TEST(test_it_is_not_read_from),
