@@ -5,6 +5,7 @@
 
 #include "base/account.h"
 #include "base/block.h"
+#include "base/buffer.h"
 
 struct counted *counted_new(size_t size)
 {
@@ -24,10 +25,20 @@ bool counted_resize(struct counted **p, size_t used, size_t size)
 	if (!grown)
 		return false;
 	account_take(sizeof(*grown) + size - had);
-	grown->holders = 1;
-	grown->size = size;
+	*grown = (struct counted){ 1, size, (uint8_t *)(grown + 1), 0 };
 	*p = grown;
 	return true;
+}
+
+struct counted *counted_new_given(struct buffer *from)
+{
+	struct counted *p = counted_new(0);
+
+	if (!p)
+		return NULL;
+	*p = (struct counted){ 1, from->len, from->p, from->size };
+	*from = (struct buffer){ 0 };
+	return p;
 }
 
 void counted_release(struct counted *p)
@@ -35,5 +46,7 @@ void counted_release(struct counted *p)
 	if (!p || --p->holders > 0)
 		return;
 	account_give(sizeof(*p) + p->size);
-	block_free(p, sizeof(*p) + p->size);
+	if (p->given > 0)
+		block_free(p->bytes, p->given);
+	block_free(p, sizeof(*p) + (p->given > 0 ? 0 : p->size));
 }

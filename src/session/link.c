@@ -32,8 +32,7 @@ enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
 
 enum { WIDE_MIN = 64 * 1024, WIDE_PART = 8 /* of max_memory */ };
 
-/* GIVEN_MIN: of less it would be the memory that is kept for a few bytes. */
-enum { SHARE_MIN = 4 * 1024, GIVEN_MIN = 64 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
+enum { SHARE_MIN = 4 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
 
 enum { PONG_MAX = 2 + 125, SECOND = 1000 / SESSION_TICK };
 
@@ -239,7 +238,8 @@ struct kept {
 /* Whether a part of which so much is left is taken as it is, with its memory. */
 static bool is_taken(const struct link_run *r, int part, size_t left)
 {
-	return r->given && part == r->count - 1 && left >= GIVEN_MIN && left >= r->given->len / 2;
+	return r->given && part == r->count - 1 && left >= LINK_GIVEN_MIN &&
+	       left >= r->given->len / 2;
 }
 
 static bool copy_frame(struct unsent *b, const struct link_run *r, const struct kept *f)

@@ -120,6 +120,9 @@ static inline uint32_t link_header_more(size_t frame)
 /* What has left. */
 enum link_moved { LINK_NOTHING, LINK_BYTES, LINK_DATA /* among them some of a message */ };
 
+/* A run that is to be given (struct link_run) is no shorter: of less it would be the memory for a few bytes. */
+enum { LINK_GIVEN_MIN = 64 * 1024 };
+
 /* What is done with a message that is too much. Control frames are always kept. */
 enum link_policy {
 	LINK_STOP, /* the link is over */

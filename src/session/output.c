@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/counted.h"
 #include "config/config.h"
 #include "net/wide.h"
 #include "session/compress.h"
@@ -275,10 +277,28 @@ static void make_space(struct conn *c, size_t len)
 		link_drop(&c->link, 1);
 }
 
+/* What is long, and all of what came in memory of its own, is kept with that, and not copied. */
+static struct counted *take_lent(struct conn *c, const struct iovec *parts, int count)
+{
+	const struct iovec *last = &parts[count - 1];
+	struct buffer *lent = ws_decoder_lent(&c->decoder, last->iov_base, last->iov_len);
+
+	if (!lent || lent->len < LINK_GIVEN_MIN || bytes_of_parts(parts, count) > lent->len)
+		return NULL;
+	return counted_new_given(lent);
+}
+
 static void keep_for_later(struct conn *c, enum ws_opcode opcode, uint64_t as,
 			   const struct iovec *parts, int count, struct counted *holder)
 {
-	if (!uncompressed_put(&c->deflate->waiting, c, opcode, as, parts, count, holder)) {
+	struct counted *own = holder ? NULL : take_lent(c, parts, count);
+	const struct iovec taken = { own ? own->bytes : NULL, own ? own->size : 0 };
+	bool kept =
+		own ? uncompressed_put(&c->deflate->waiting, c, opcode, as, &taken, 1, own)
+		    : uncompressed_put(&c->deflate->waiting, c, opcode, as, parts, count, holder);
+
+	counted_release(own);
+	if (!kept) {
 		link_fail(&c->link, ENOMEM);
 		return;
 	}

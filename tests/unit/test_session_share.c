@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/account.h"
+#include "base/counted.h"
 #include "session/worker.h"
 #include "session/verdict.h"
 
@@ -55,7 +57,9 @@ static int begin_with(const char *timers)
 		 "access_log = false; endpoints = ( { path = \"/\"; behaviour = \"puppet\"; },\n"
 		 "  { path = \"/zip\"; behaviour = \"puppet\";\n"
 		 "    compression = { enabled = true; threshold = \"1M\"; client_context_takeover "
-		 "= true; }; } );\n",
+		 "= true; }; },\n"
+		 "  { path = \"/zipped\"; behaviour = \"puppet\"; compression = { enabled = true; "
+		 "}; } );\n",
 		 timers);
 	worker_begin(text, all);
 	return 0;
@@ -593,6 +597,35 @@ static void test_short_answers_leave_together(void **state)
 	disconnect(&a);
 }
 
+/* A long answer that is compressed by and by is what has come, and not a copy. */
+static void test_a_long_answer_is_not_copied(void **state)
+{
+	enum { LEN = 64 * 1024 };
+	static uint8_t text[LEN];
+	const struct uncompressed_message *m;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	upgrade(&a, REQUEST("/zipped") ZIP "\r\n");
+	stream.len = 0;
+	put_frame(0x82, text, sizeof(text));
+	assert_int_equal(write(a.fd, stream.bytes, LEN / 2), LEN / 2);
+	turn();
+	assert_int_equal(write(a.fd, stream.bytes + LEN / 2, stream.len - LEN / 2),
+			 (ssize_t)stream.len - LEN / 2);
+	for (int i = 0; i < 20 && a.conn->deflate->waiting.count == 0; i++)
+		event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	m = STAILQ_FIRST(&a.conn->deflate->waiting.messages);
+	assert_non_null(m);
+	assert_int_equal(m->payload.iov_len, LEN);
+	assert_true(m->holder->given >= LEN);
+	turn();
+	assert_int_equal(a.conn->messages_in, 1);
+	assert_int_equal(a.conn->link.messages, 1);
+	disconnect(&a);
+	assert_int_equal(account_bytes, 0);
+}
+
 static unsigned count_open(const struct client *crowd, unsigned count)
 {
 	unsigned n = 0;
@@ -871,6 +904,7 @@ int main(void)
 		TEST(test_who_says_little_does_not_wait_for_them),
 		TEST(test_who_is_open_does_not_wait_for_those_who_come),
 		TEST(test_short_answers_leave_together),
+		TEST(test_a_long_answer_is_not_copied),
 		TEST(test_bombs_do_not_hold_others_up),
 		TEST_TIME(test_who_inflates_for_ever),
 		TEST(test_it_is_not_read_from),

@@ -344,15 +344,12 @@ static inline void assert_begins(struct client *k, const char *text)
 /* Masked with zeroes, so that it reads as it is. */
 static inline size_t client_frame(uint8_t *out, uint8_t first, const void *data, size_t len)
 {
-	size_t n = 2;
+	size_t n = 2, bytes = len < 126 ? 0 : len < 65536 ? 2 : 8;
 
 	out[0] = first;
-	out[1] = 0x80 | (uint8_t)(len < 126 ? len : 126);
-	if (len >= 126) {
-		out[2] = (uint8_t)(len >> 8);
-		out[3] = (uint8_t)len;
-		n = 4;
-	}
+	out[1] = 0x80 | (uint8_t)(len < 126 ? len : len < 65536 ? 126 : 127);
+	for (; bytes > 0; bytes--)
+		out[n++] = (uint8_t)(len >> 8 * (bytes - 1));
 	memset(out + n, 0, 4);
 	if (len > 0)
 		memcpy(out + n + 4, data, len);
