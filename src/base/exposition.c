@@ -235,7 +235,7 @@ static struct metrics_time_sum sum_of_times(const struct out *o, size_t field)
 	for (uint64_t used = atomic_load(&o->m->used); used; used &= used - 1) {
 		const char *row = (const char *)&o->m->rows[__builtin_ctzll(used)];
 
-		metrics_times_sum((const struct metrics_times *)(row + field), &sum);
+		(void)metrics_times_sum((const struct metrics_times *)(row + field), &sum);
 	}
 	return sum;
 }

@@ -129,15 +129,17 @@ static bool read_times(const struct metrics_times *t, struct metrics_time_sum *o
 	       atomic_load_explicit(&t->edition, memory_order_relaxed) == edition;
 }
 
-void metrics_times_sum(const struct metrics_times *t, struct metrics_time_sum *sum)
+bool metrics_times_sum(const struct metrics_times *t, struct metrics_time_sum *sum)
 {
 	struct metrics_time_sum one;
+	bool whole = false;
 
-	for (int tries = 0; tries < READ_TRIES && !read_times(t, &one); tries++)
-		;
+	for (int tries = 0; tries < READ_TRIES && !whole; tries++)
+		whole = read_times(t, &one);
 	for (int i = 0; i <= METRICS_BOUNDS; i++)
 		sum->counts[i] += one.counts[i];
 	sum->sum += one.sum;
+	return whole;
 }
 
 const char *activity_name(int activity)

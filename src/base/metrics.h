@@ -145,13 +145,13 @@ void metrics_time(struct metrics_times *t, uint64_t us);
 void metrics_times(struct metrics_times *t, uint64_t count, uint64_t us);
 
 /*
- * Adds what another process has counted to what is in *sum: counts and sum of one moment, unless
- * it was ended in between them.
+ * Adds what another process has counted to what is in *sum. Returns whether counts and sum are of one
+ * moment: they are not where it was ended in between them, or stood still there all the time.
  */
 struct metrics_time_sum {
 	uint64_t counts[METRICS_BOUNDS + 1], sum;
 };
-void metrics_times_sum(const struct metrics_times *t, struct metrics_time_sum *sum);
+bool metrics_times_sum(const struct metrics_times *t, struct metrics_time_sum *sum);
 
 /* This process's own row and cells; until metrics_use some that nobody reads, and never NULL. */
 extern struct metrics_row *metrics_own;
