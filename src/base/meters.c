@@ -5,8 +5,8 @@
  * it. So two keys meet only where 64 bits of a keyed hash are the same.
  *
  * A place is taken by one exchange of its tag. The bucket in it is then what its last owner has left:
- * a full one is as good as new, and one that is not is filled by a store. Whoever dies between the
- * two, or comes between them, leaves or finds the key with somebody else's bucket: that is nearly
+ * a full one, and that of a place that nobody had, is as good as new, and one that is not is filled by
+ * a store. Whoever dies between the two, or comes between them, leaves or finds the key with somebody else's bucket: that is nearly
  * full, and right again when its time has come. In the same way a token may be taken of a bucket
  * that has just changed hands. Two processes may give one key two places, of which only the first
  * is ever found again.
@@ -138,7 +138,7 @@ static struct place *place_of(const struct search *s, int64_t now)
 		uint64_t owner;
 		struct place *taken = least(s, now, &owner);
 
-		if (atomic_compare_exchange_strong(&taken->tag, &owner, s->tag) &&
+		if (atomic_compare_exchange_strong(&taken->tag, &owner, s->tag) && owner != 0 &&
 		    ahead(taken, now) > 0)
 			atomic_store_explicit(&taken->rate.full_at, now, memory_order_relaxed);
 		p = find(s);
