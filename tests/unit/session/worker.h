@@ -178,12 +178,26 @@ static inline bool turn_once(void)
 	return more || event_base_get_num_events(worker.base, EVENT_BASE_COUNT_ACTIVE) > 0;
 }
 
-/* Turns of the loop until nothing happens any more. */
+/* Whether a socket may have been read in this turn: that is charged for. */
+static inline bool some_work(void)
+{
+	return this_turn.credit != TURN_STEP || this_turn.began != 0;
+}
+
+/*
+ * Turns of the loop until nothing happens any more. One during which the machine had other things to do is
+ * over early, and nobody but the socket knows of what it has left in there.
+ */
 static inline void turn(void)
 {
-	for (int i = 0; i < 20; i++)
-		if (!turn_once() && i > 2)
-			return;
+	bool more = true;
+
+	for (int i = 0; (more || i < 4) && i < 100; i++) {
+		event_base_loop(worker.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+		more = some_work();
+		more |= session_turn_end();
+		more |= event_base_get_num_events(worker.base, EVENT_BASE_COUNT_ACTIVE) > 0;
+	}
 }
 
 /* One that is over as soon as work for so many nanoseconds is done. */
