@@ -519,8 +519,12 @@ def test_who_goes_away_waits_no_more(guarded):
 
 
 def test_who_waits_for_too_long(guarded):
-    d = guarded(users=["slow:" + SLOW], workers=1, handshake_timeout="100ms")
-    r = refused(d, 503, "busy", basic("slow", "wrong"))
+    """Behind four that take most of a second each, or more."""
+    d = guarded(users=["slow:" + SLOW], workers=1, handshake_timeout="1s")
+    with contextlib.ExitStack() as stack:
+        for i in range(4):
+            stack.enter_context(ask_in(d, basic("slow", f"wrong{i}")))
+        r = refused(d, 503, "busy", basic("slow", "wrong"))
     assert r.header("retry-after") == "5"
 
 

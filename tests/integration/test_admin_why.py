@@ -8,7 +8,7 @@ import pytest
 
 import way
 from asking import Admin, ask
-from harness import wait_until
+from harness import SLOW, wait_until
 from raw import PING, PONG, Raw, close, frame, request, text
 
 
@@ -217,14 +217,17 @@ def test_of_ten_thousand_ends(daemon):
         refused(d, path="/nothing")
     wait_until("so many ends", lambda: ends(d) > 9000)
     for query in (f"conn={conn}", f"peer=127.0.0.1:{port}"):
-        began = time.monotonic()
-        found = [w for w in known(d, query + "&limit=1000") if w.get("reason") == "bad-utf8"]
-        assert [w["id"] for w in found] == [conn]
-        assert time.monotonic() - began < 1
+        took = []
+        while not took or (min(took) >= 1 and len(took) < 5):
+            began = time.monotonic()
+            found = [w for w in known(d, query + "&limit=1000") if w.get("reason") == "bad-utf8"]
+            took.append(time.monotonic() - began)
+            assert [w["id"] for w in found] == [conn]
+        assert min(took) < 1
     assert len(known(d, "peer=127.0.0.1")) == 100
     times = [w["time"] for w in known(d, "peer=127.0.0.1&limit=1000")]
-    # each worker looks at the clock ten times a second
-    assert len(times) == 1000 and all(b < a + 1 for a, b in zip(times, times[1:]))
+    # each worker looks at the clock ten times a second, when it runs
+    assert len(times) == 1000 and all(b < a + 1 * SLOW for a, b in zip(times, times[1:]))
 
 
 def ends(d):

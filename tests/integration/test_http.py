@@ -9,7 +9,7 @@ import pytest
 
 import way
 
-from harness import DEADLINE, open_files, wait_until
+from harness import DEADLINE, SLOW, open_files, wait_until
 from raw import BINARY, CLOSE, KEY, UPGRADE, Raw, frame, plain, request, text
 
 
@@ -435,29 +435,33 @@ def test_too_large_is_not_measured_by_what_follows(shared):
         assert c.message() == (BINARY, b"x" * 60000)
 
 
+# a handshake_timeout that we are in time for
+SOON = f"{int(300 * SLOW)}ms"
+
+
 def test_handshake_timeout(daemon):
-    d = daemon({"handshake_timeout": "300ms"})
+    d = daemon({"handshake_timeout": SOON})
     for part in (request()[:-2], b"GET /ws HT", b"GET /ws HTTP/1.1\r\n"):
         check(d, part, 408, "handshake-timeout")
 
 
 def test_head_that_does_not_come_whole_has_no_body(daemon):
     """Whatever of its first line has come."""
-    d = daemon({"handshake_timeout": "300ms"})
+    d = daemon({"handshake_timeout": SOON})
     for part in (b"HEAD ", b"HEAD /ws HTTP/1.1\r\nHost"):
         assert refused(d, part, body=False).status == 408
     assert refused(d, b"HEAD /" + b"x" * 20000, body=False).status == 431
 
 
 def test_handshake_timeout_of_who_says_nothing(daemon):
-    d = daemon({"handshake_timeout": "300ms"})
+    d = daemon({"handshake_timeout": SOON})
     with Raw(d.address) as c:
         c.gone()
     d.log_contains(r"\bhandshake-timeout\b")
 
 
 def test_handshake_timeout_is_over_when_open(daemon):
-    d = daemon({"handshake_timeout": "300ms"})
+    d = daemon({"handshake_timeout": SOON})
     with Raw(d.address) as idle, Raw(d.address) as slow:
         idle.upgrade("/ws")
         slow.send(b"GET")

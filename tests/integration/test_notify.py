@@ -226,10 +226,17 @@ def test_watchdog(daemon):
     other = daemon(env={"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": str(os.getpid())})
     unwatched = daemon()
     i, _ = d.notify.wait("^WATCHDOG=1$")
-    began = time.monotonic()
-    for _ in range(2):
-        i, _ = d.notify.wait("^WATCHDOG=1$", i + 1)
-    assert time.monotonic() - began < 2
+
+    def next_two():
+        """How long they take."""
+        nonlocal i
+        began = time.monotonic()
+        for _ in range(2):
+            i, _ = d.notify.wait("^WATCHDOG=1$", i + 1)
+        return time.monotonic() - began
+
+    # more than once only on a machine that stands still meanwhile
+    assert any(next_two() < 2 for _ in range(5))
     assert {pid for pid, _ in d.notify.messages} == {d.pid}
     assert count(other, "WATCHDOG") == count(unwatched, "WATCHDOG") == 0
 

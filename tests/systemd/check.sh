@@ -48,7 +48,7 @@ newer() {
 out=$work/outcome
 tests/systemd/testbed.sh run "$work/bed" --quiet --timeout 300 --journal "$work/journal.log" \
     --bind-ro "$work/stage:/stage" --bind-ro "$work/newer:/newer" --bind-ro "$PWD/tests:/tests" \
-    --bind-ro "$PWD/README.md:/README.md" -- \
+    --bind-ro "$PWD/README.md:/README.md" --env IGNYX_SLOW="${IGNYX_SLOW:-1}" -- \
     /usr/bin/python3 -B /tests/systemd/inside.py 2>&1 | tee "$out"
 status=${PIPESTATUS[0]}
 
