@@ -317,9 +317,13 @@ def test_wait_for_connections(admin):
 
 def test_wait_ends_in_time(admin):
     admin.answers["GET /ready"] = 503, {"ready": False, "reasons": ["no worker\033 runs", "x"]}
-    began = time.monotonic()
-    said = refused(admin, "wait", "ready", "--timeout", "500ms")
-    assert time.monotonic() - began >= 0.5
+    said = "no answer"
+    # where we answer too late that is told instead
+    for _ in range(5):
+        if "no answer" in said:
+            began = time.monotonic()
+            said = refused(admin, "wait", "ready", "--timeout", "500ms")
+            assert time.monotonic() - began >= 0.5
     assert "it did not come in time: ready; at last: no worker\\x1b runs (503)" in said
     d = ctl("-s", "/nowhere", "wait", "ready", "--timeout", "0")
     assert d.returncode == 1 and "there is no /nowhere" in d.stderr

@@ -138,12 +138,11 @@ def rows_of(screen, title):
 
 
 def test_endpoints_by_rate(top):
-    screen = top.wait(r"^/fast +room +1 +0/s +[0-9]{3,}/s")
+    # 4000, or a bit more or less; one that is far from that is of a moment at which somebody was late
+    screen = top.wait(r"^/fast +room +1 +0/s +[2-7][0-9]{3}/s")
     assert screen[0] == "ignyxd 0.1.0 is ready, up 5.0 s, pid 4711"
     rows = rows_of(screen, "ENDPOINT")
     assert [r[0] for r in rows] == ["/fast", r"/mid\x1b[2J", "/slow"]
-    rate = float(rows[0][4].removesuffix("/s"))
-    assert 2000 < rate < 8000
     assert rows[2][4] == "0/s"
     top.type(b"q")
     assert top.end() == 0
