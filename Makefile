@@ -8,7 +8,8 @@ BUILD ?= build
 DESTDIR ?=
 .DEFAULT_GOAL := all
 SETUP_GOALS := help deps deps-check clean distclean run check check-asan check-systemd check-bare coverage lint format \
-	fuzz hostile chaos mutants conformance-autobahn bench bench-handshakes bench-instructions
+	fuzz hostile chaos mutants conformance-autobahn bench bench-handshakes bench-guesses \
+	bench-instructions
 
 help:
 	@echo "make               build $(BUILD)/ignyxd and $(BUILD)/ignyxctl"
@@ -28,6 +29,7 @@ help:
 	@echo "                   and how long others wait meanwhile (BENCH_FLAGS=--beside: this alone)"
 	@echo "make bench-instructions  the same in instructions, with the committed figures and bounds"
 	@echo "make bench-handshakes  what one costs where it shows a JSON Web Token"
+	@echo "make bench-guesses  whether time tells which users there are"
 	@echo "make bench-codec   how fast frames are read on this machine"
 	@echo "make conformance-autobahn URL=ws://...  Autobahn's cases, where wstest is installed"
 	@echo "make deps          install what building needs; deps-check: and testing"
@@ -95,6 +97,11 @@ bench-handshakes:
 	@.ci/deps.sh check
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/handshakes.py
+# BENCH_FLAGS: --guesses and --seed, see tests/bench/guesses.py --help.
+bench-guesses:
+	@.ci/deps.sh check
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/guesses.py $(BENCH_FLAGS)
 bench-instructions:
 	@.ci/deps.sh bench
 	@$(MAKE) --no-print-directory all bench-programs
