@@ -5,11 +5,11 @@
  * is a token (RFC 6455 4.1), for an origin see web_origin.h.
  */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/parse.h"
 #include "config/pattern.h"
+#include "config/strings.h"
 #include "proto/upgrade.h"
 #include "proto/web_origin.h"
 
@@ -89,9 +89,7 @@ static void check_hosts(struct config_report *r, char *const *hosts)
 
 static void drop(char ***words)
 {
-	for (size_t i = 0; *words != NULL && (*words)[i] != NULL; i++)
-		free((*words)[i]);
-	free(*words);
+	strings_drop(*words);
 	*words = NULL;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "config/strings.h"
 #include "config/template.h"
 
 #define PLAIN_STORAGE(name, type)                                                                  \
@@ -102,32 +103,17 @@ static void template_release(const struct config_key *k, void *value)
 	template_free(value);
 }
 
+/* There is one list, however many have it from the object above. */
 static void strings_copy(const struct config_key *k, void *to, const void *from)
 {
-	char *const *list = *(char *const *const *)from;
-	size_t n = 0;
-	char **copy;
-
 	(void)k;
-	*(char ***)to = NULL;
-	if (list == NULL)
-		return;
-	while (list[n] != NULL)
-		n++;
-	copy = alloc_zero(n + 1, sizeof(*copy));
-	for (size_t i = 0; i < n; i++)
-		copy[i] = alloc_string(list[i]);
-	*(char ***)to = copy;
+	*(char ***)to = strings_share(*(char **const *)from);
 }
 
 static void strings_release(const struct config_key *k, void *value)
 {
-	char **list = *(char ***)value;
-
 	(void)k;
-	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
-		free(list[i]);
-	free(list);
+	strings_drop(*(char ***)value);
 }
 
 static bool strings_equal(const struct config_key *k, const void *a, const void *b)
@@ -135,7 +121,7 @@ static bool strings_equal(const struct config_key *k, const void *a, const void 
 	char *const *x = *(char *const *const *)a, *const *y = *(char *const *const *)b;
 
 	(void)k;
-	if (x == NULL || y == NULL)
+	if (x == y || x == NULL || y == NULL)
 		return x == y;
 	for (; *x != NULL && same_string(*x, *y); x++)
 		y++;

@@ -14,6 +14,7 @@
 #include "config/as_json.h"
 #include "config/errors.h"
 #include "config/storage.h"
+#include "config/strings.h"
 #include "config/suggest.h"
 #include "config/value.h"
 #include "proto/utf8.h"
@@ -139,7 +140,7 @@ static bool strings_from_setting(const struct reading *rd, void *value)
 	char **list;
 
 	if (type == CONFIG_TYPE_STRING && rd->key->or_string) {
-		list = alloc_zero(2, sizeof(*list));
+		list = strings_new(1);
 		list[0] = alloc_string(config_setting_get_string(rd->setting));
 		*(char ***)value = list;
 		return true;
@@ -151,7 +152,7 @@ static bool strings_from_setting(const struct reading *rd, void *value)
 	n = config_setting_length(rd->setting);
 	if (n == 0) /* the same as none */
 		return true;
-	list = alloc_zero((size_t)n + 1, sizeof(*list));
+	list = strings_new((size_t)n);
 	*(char ***)value = list;
 	for (int i = 0; i < n; i++) {
 		const config_setting_t *s = config_setting_get_elem(rd->setting, (unsigned)i);
