@@ -340,84 +340,6 @@ void claims_check(struct config_report *r, const char *key, const struct claims_
 
 /* --- at work --- */
 
-/*
- * Whether text has the form of a pattern, in which "*" stands for any bytes. Each piece between two of
- * them is looked for behind the one before it, so no byte is gone over again for another "*".
- */
-static bool matches(const char *pattern, size_t len, const char *text, size_t n)
-{
-	const char *star = memchr(pattern, '*', len), *end = pattern + len, *next, *at;
-	size_t piece = star != NULL ? (size_t)(star - pattern) : len;
-
-	if (star == NULL)
-		return len == n && memcmp(pattern, text, n) == 0;
-	if (piece > n || memcmp(pattern, text, piece) != 0)
-		return false;
-	text += piece;
-	n -= piece;
-	for (; (next = memchr(star + 1, '*', (size_t)(end - star - 1))) != NULL; star = next) {
-		piece = (size_t)(next - star - 1);
-		at = piece > 0 ? memmem(text, n, star + 1, piece) : text;
-		if (at == NULL)
-			return false;
-		n -= (size_t)(at - text) + piece;
-		text = at + piece;
-	}
-	piece = (size_t)(end - star - 1);
-	return piece <= n && memcmp(star + 1, text + n - piece, piece) == 0;
-}
-
-static bool is_number(const json_t *claim, const json_t *wanted)
-{
-	if (json_is_integer(claim) && json_is_integer(wanted))
-		return json_integer_value(claim) == json_integer_value(wanted);
-	return json_is_number(claim) && json_is_number(wanted) &&
-	       json_number_value(claim) == json_number_value(wanted);
-}
-
-/* A value that is asked for, with what the path took. */
-struct wanted {
-	const json_t *json;
-	const char *text;
-	size_t len;
-};
-
-static bool is_it(const json_t *claim, const struct wanted *w)
-{
-	if (w->json != NULL)
-		return json_is_boolean(claim) ? claim == w->json : is_number(claim, w->json);
-	return json_is_string(claim) &&
-	       matches(json_string_value(claim), json_string_length(claim), w->text, w->len);
-}
-
-/* Each word is a pattern of its own, and the text is none. */
-static bool has_word(const char *p, const struct wanted *w)
-{
-	while (p != NULL && w->json == NULL) {
-		const size_t n = strcspn(p, " ");
-
-		if (n > 0 && matches(p, n, w->text, w->len))
-			return true;
-		p = p[n] != '\0' ? p + n + 1 : NULL;
-	}
-	return false;
-}
-
-static bool is_or_has(const json_t *claim, const struct wanted *w, bool words)
-{
-	return words && json_is_string(claim) ? has_word(json_string_value(claim), w)
-					      : is_it(claim, w);
-}
-
-static bool has(const json_t *claim, const struct wanted *w, bool words)
-{
-	const json_t *element;
-	size_t i;
-
-	json_array_foreach(claim, i, element) if (is_or_has(element, w, words)) return true;
-	return is_or_has(claim, w, words);
-}
-
 static const json_t *find_claim(const json_t *claims, char *const *path)
 {
 	for (; *path != NULL && claims != NULL; path++)
@@ -425,34 +347,42 @@ static const json_t *find_claim(const json_t *claims, char *const *path)
 	return claims;
 }
 
-static bool is_kept(const struct claims_rule *rule, const json_t *claims,
-		    const struct template_values *values)
+static bool has_text(struct elements_look *look, const struct config_template *text,
+		     const struct template_values *values)
 {
-	static char text[CLAIMS_TEXT_MAX + CLAIMS_PLACEHOLDERS_MAX * BUS_ROOM_NAME_MAX];
-	const bool words = is_of_words(rule);
+	static char out[CLAIMS_TEXT_MAX + CLAIMS_PLACEHOLDERS_MAX * BUS_ROOM_NAME_MAX];
+	const size_t len = template_size(text, values);
+
+	template_write(text, values, out);
+	return elements_have_text(look, out, len);
+}
+
+static bool is_kept(const struct claims_rule *rule, const json_t *claims,
+		    const struct template_values *values, struct elements_look *look)
+{
 	const json_t *claim = find_claim(claims, rule->path);
 
-	for (size_t i = 0; i < rule->count && claim != NULL; i++) {
+	if (claim == NULL)
+		return false;
+	elements_take(look, claim, is_of_words(rule) ? ELEMENTS_WORDS : ELEMENTS_PATTERNS);
+	for (size_t i = 0; i < rule->count && !look->too_much; i++) {
 		const struct claims_value *v = &rule->values[i];
-		struct wanted w = { .json = v->json, .text = text };
 
-		if (v->json == NULL) {
-			w.len = template_size(&v->text, values);
-			template_write(&v->text, values, text);
-		}
-		if (has(claim, &w, words))
+		if (v->json != NULL ? elements_have_value(look, v->json)
+				    : has_text(look, &v->text, values))
 			return true;
 	}
 	return false;
 }
 
 const struct claims_rule *claims_broken(const struct claims_rules *rules, const json_t *claims,
-					const struct config_endpoint *e, const char *name)
+					const struct config_endpoint *e, const char *name,
+					struct elements_look *look)
 {
 	const struct template_values values = { .endpoint = e, .name = name };
 
 	for (size_t i = 0; i < rules->count; i++)
-		if (!is_kept(&rules->list[i], claims, &values))
+		if (!is_kept(&rules->list[i], claims, &values, look))
 			return &rules->list[i];
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/elements.h"
 #include "config/errors.h"
 #include "config/key.h"
 
@@ -68,8 +69,12 @@ void claims_free(struct claims_rules *rules);
 void claims_check(struct config_report *r, const char *key, const struct claims_rules *rules,
 		  const struct config_endpoint *e);
 
-/* The first rule that claims do not keep, for who came to e by a path (config_route). NULL: none. */
+/*
+ * The first rule that claims do not keep, for who came to e by a path (config_route), in a look at
+ * their token; which is also one with which that takes too much. NULL: none.
+ */
 const struct claims_rule *claims_broken(const struct claims_rules *rules, const json_t *claims,
-					const struct config_endpoint *e, const char *name);
+					const struct config_endpoint *e, const char *name,
+					struct elements_look *look);
 
 #endif

@@ -101,23 +101,34 @@ static bool is_issued(const struct config_jwt *j, const json_t *claims, struct j
 		      iss ? "its \"iss\" is not \"issuer\"" : "it has no \"iss\"");
 }
 
-static bool is_one_of(char *const *audience, const json_t *aud)
+static bool refuse_too_much(struct jwt_verdict *v, const char *claim, const char *setting)
 {
-	for (; json_is_string(aud) && *audience; audience++)
-		if (strcmp(*audience, json_string_value(aud)) == 0)
+	return refuse(
+		v, REASON_NOT_ALLOWED,
+		"its claim \"%s\" has too many elements or patterns to be compared with all of "
+		"\"%s\"",
+		claim, setting);
+}
+
+static bool is_one_of(char *const *audience, const json_t *aud, struct elements_look *look)
+{
+	elements_take(look, aud, ELEMENTS_PLAIN);
+	for (; *audience; audience++)
+		if (elements_have_text(look, *audience, strlen(*audience)))
 			return true;
 	return false;
 }
 
 /* RFC 7519 4.1.3: a string, or a list of which one will do. */
-static bool is_for_us(const struct config_jwt *j, const json_t *claims, struct jwt_verdict *v)
+static bool is_for_us(const struct config_jwt *j, const json_t *claims, struct jwt_verdict *v,
+		      struct elements_look *look)
 {
-	const json_t *aud = json_object_get(claims, "aud"), *one;
-	size_t i;
+	const json_t *aud = json_object_get(claims, "aud");
 
-	if (!j->audience || is_one_of(j->audience, aud))
+	if (!j->audience || (aud && is_one_of(j->audience, aud, look)))
 		return true;
-	json_array_foreach(aud, i, one) if (is_one_of(j->audience, one)) return true;
+	if (look->too_much)
+		return refuse_too_much(v, "aud", "audience");
 	return refuse(v, REASON_WRONG_AUDIENCE,
 		      aud ? "its \"aud\" is none of \"audience\"" : "it has no \"aud\"");
 }
@@ -172,6 +183,7 @@ struct asked {
 	const char *name;
 	const json_t *claims;
 	double now;
+	struct elements_look *look;
 };
 
 static bool has_issuer(const struct asked *a, struct jwt_verdict *v)
@@ -181,7 +193,7 @@ static bool has_issuer(const struct asked *a, struct jwt_verdict *v)
 
 static bool has_audience(const struct asked *a, struct jwt_verdict *v)
 {
-	return is_for_us(&a->e->limits.access.jwt, a->claims, v);
+	return is_for_us(&a->e->limits.access.jwt, a->claims, v, a->look);
 }
 
 static bool has_time(const struct asked *a, struct jwt_verdict *v)
@@ -198,12 +210,14 @@ static bool has_required(const struct asked *a, struct jwt_verdict *v)
 {
 	const struct jwt_rules *rules = a->e->limits.access.jwt.rules;
 	const struct claims_rule *broken =
-		claims_broken(&rules->required, a->claims, a->e, a->name);
+		claims_broken(&rules->required, a->claims, a->e, a->name, a->look);
 
+	if (broken && a->look->too_much)
+		return refuse_too_much(v, broken->shown, "required");
 	if (broken)
 		return refuse(v, REASON_NOT_ALLOWED,
 			      "its claim \"%s\" is not what \"required\" asks for", broken->shown);
-	v->publishes = !claims_broken(&rules->publish, a->claims, a->e, a->name);
+	v->publishes = !claims_broken(&rules->publish, a->claims, a->e, a->name, a->look);
 	return true;
 }
 
@@ -221,12 +235,14 @@ enum { RULES_OF_CLAIMS = sizeof(rules_of_claims) / sizeof(*rules_of_claims) };
 static bool says_all(const struct config_endpoint *e, const char *name, const json_t *claims,
 		     double now, struct jwt_verdict *v)
 {
-	const struct asked a = { e, name, claims, now };
+	struct elements_look look = { .spent = 0 };
+	const struct asked a = { e, name, claims, now, &look };
+	bool good = true;
 
-	for (int i = 0; i < RULES_OF_CLAIMS; i++)
-		if (!rules_of_claims[i].keeps(&a, v))
-			return false;
-	return true;
+	for (int i = 0; i < RULES_OF_CLAIMS && good; i++)
+		good = rules_of_claims[i].keeps(&a, v);
+	v->cost += look.spent;
+	return good;
 }
 
 void jwt_judge_claims(const struct config_endpoint *e, const char *name, const json_t *claims,
@@ -302,8 +318,9 @@ static void tell_publish(const struct telling *t, const struct asked *a)
 
 	if (rules->count > 0)
 		t->fn("publish",
-		      claims_broken(rules, a->claims, a->e, a->name) ? "who has it may listen only"
-								     : NULL,
+		      claims_broken(rules, a->claims, a->e, a->name, a->look)
+			      ? "who has it may listen only"
+			      : NULL,
 		      t->arg);
 }
 
@@ -336,7 +353,8 @@ bool jwt_explain(const struct config_endpoint *e, const char *name, struct http_
 	*claims = v.claims;
 	jws_end(&s);
 	if (v.claims) {
-		const struct asked a = { e, name, v.claims, now };
+		struct elements_look look = { .spent = 0 };
+		const struct asked a = { e, name, v.claims, now, &look };
 
 		tell_claims(&t, &a);
 		tell_publish(&t, &a);

@@ -144,6 +144,7 @@ static bool holds(const struct config_endpoint *e, const struct conn *c, struct 
 	claims = json_loadb(kept->claims, kept->len, 0, NULL);
 	if (claims && !json_memory_is_short())
 		jwt_judge_claims(e, conn_name(c), claims, now(), &v);
+	turn_spend(v.cost);
 	json_decref(claims);
 	kept->expires = v.expires;
 	kept->publishes = v.publishes;

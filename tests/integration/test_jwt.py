@@ -346,6 +346,18 @@ def test_required(guarded, required, good, bad):
         said(d, SHOP.sign("HS256", **claims), 'its claim ".*" is not what "required" asks for', 403, "not-allowed")
 
 
+def test_long_lists(guarded):
+    """Each value is found at once; patterns, which are compared one by one, have an end."""
+    values = [f"v{i}" for i in range(64)]
+    rules = [{"claim": "a", "value": [f"{v}-{i}" for v in values[1:]] + ["last"]} for i in range(16)]
+    d = guarded(endpoint(required=rules), max_head="64K")
+    enters(d, SHOP.sign("HS256", a=[*range(500), *(f"x{i}" for i in range(200)), "last"]))
+    with enter(d, SHOP.sign("HS256", a=["last", *(["*"] * 20)])) as c:
+        assert heard(c) == "hi"
+    said(d, SHOP.sign("HS256", a=[f"*{i}y" for i in range(400)] + ["last"]),
+         'its claim "a" has too many elements or patterns to be compared with all of "required"', 403, "not-allowed")
+
+
 def test_who_may_speak(guarded):
     rooms = {"path": "/c/{room}", "behaviour": "room", "format": "both", "access": {
         "jwt": {**HS256, "publish": {"speak": "{room}"}}}}
