@@ -64,27 +64,16 @@ void networks_end(void *networks)
 
 /* --- tokens --- */
 
-static const struct token_file *find_file(const struct snapshot *n, const char *name)
-{
-	const struct token_file *f = n->token_files;
-
-	while (f != NULL && strcmp(f->name, name) != 0)
-		f = f->next;
-	return f;
-}
-
 /* Only who is the first to name a file hears what is wrong with it. */
 static const struct token_file *read_file(struct config_report *r, const char *name,
 					  const struct source_attachment *a)
 {
-	struct snapshot *n = r->parse->snapshot;
 	struct token_file *f = alloc_zero(1, sizeof(*f));
 
 	attach_warn_mode(r, "tokens", name, a, "the tokens' hashes");
 	attach_tokens(r, "tokens", a, &tokens_of_access, &f->tokens);
 	f->name = alloc_string(a->name);
-	f->next = n->token_files;
-	n->token_files = f;
+	named_add(&r->parse->snapshot->token_files, f);
 	return f;
 }
 
@@ -95,20 +84,22 @@ static const struct config_tokens *read_tokens(struct config_report *r, const ch
 
 	if (a == NULL)
 		return NULL;
-	f = find_file(r->parse->snapshot, a->name);
+	f = named_find(&r->parse->snapshot->token_files, a->name);
 	return &(f != NULL ? f : read_file(r, name, a))->tokens;
+}
+
+static void end_file(void *file)
+{
+	struct token_file *f = file;
+
+	free(f->tokens.list);
+	free(f->name);
+	free(f);
 }
 
 void access_free_files(struct snapshot *n)
 {
-	struct token_file *f;
-
-	while ((f = n->token_files) != NULL) {
-		n->token_files = f->next;
-		free(f->tokens.list);
-		free(f->name);
-		free(f);
-	}
+	named_end(&n->token_files, end_file);
 }
 
 /* --- all of it --- */

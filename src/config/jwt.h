@@ -48,9 +48,7 @@ struct jwt_rules {
 /* A file of keys that some name. */
 struct jwk_file {
 	char *name;
-	bool set; /* it was read as a set, not as one key */
 	struct jwk_set keys;
-	struct jwk_file *next;
 };
 
 /* What was found. */

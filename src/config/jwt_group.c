@@ -36,13 +36,10 @@ static void tell_key(unsigned line, bool warning, const char *what, void *arg)
 	errors_add(f->report->errors, warning, place, "%s", what);
 }
 
-static struct jwk_file *find_file(const struct snapshot *n, const char *name, bool set)
+/* What was read as a set is not what the same file is as one key. */
+static struct named_objects *files(struct snapshot *n, bool set)
 {
-	struct jwk_file *f = n->jwk_files;
-
-	while (f != NULL && (f->set != set || strcmp(f->name, name) != 0))
-		f = f->next;
-	return f;
+	return set ? &n->jwk_set_files : &n->jwk_files;
 }
 
 static bool has_secret(const struct jwk_set *s)
@@ -57,7 +54,6 @@ static bool has_secret(const struct jwk_set *s)
 static struct jwk_file *read_file(struct config_report *r, const char *key, const char *name,
 				  const struct source_attachment *a, bool set)
 {
-	struct snapshot *n = r->parse->snapshot;
 	struct jwk_file *f = alloc_zero(1, sizeof(*f));
 	struct reading_file reading = { r, key, a->name };
 	const size_t before = config_errors_count(r->errors);
@@ -69,10 +65,8 @@ static struct jwk_file *read_file(struct config_report *r, const char *key, cons
 	}
 	if (f->keys.count == 0 && config_errors_count(r->errors) == before)
 		tell_key(0, false, "the set has no key to check signatures with", &reading);
-	f->set = set;
 	f->name = alloc_string(a->name);
-	f->next = n->jwk_files;
-	n->jwk_files = f;
+	named_add(files(r->parse->snapshot, set), f);
 	return f;
 }
 
@@ -85,7 +79,7 @@ static const struct jwk_set *read_keys(struct config_report *r, const struct con
 
 	if (a == NULL)
 		return NULL;
-	f = find_file(r->parse->snapshot, a->name, set);
+	f = named_find(files(r->parse->snapshot, set), a->name);
 	return &(f != NULL ? f : read_file(r, key, name, a, set))->keys;
 }
 
@@ -302,16 +296,13 @@ void jwt_check_endpoint(struct config_report *r, const struct config_endpoint *e
 			   "here");
 }
 
-static void free_files(struct snapshot *n)
+static void end_file(void *file)
 {
-	struct jwk_file *f;
+	struct jwk_file *f = file;
 
-	while ((f = n->jwk_files) != NULL) {
-		n->jwk_files = f->next;
-		jwk_free(&f->keys);
-		free(f->name);
-		free(f);
-	}
+	jwk_free(&f->keys);
+	free(f->name);
+	free(f);
 }
 
 void jwt_free_all(struct snapshot *n)
@@ -326,5 +317,6 @@ void jwt_free_all(struct snapshot *n)
 		free(rules->told);
 		free(rules);
 	}
-	free_files(n);
+	named_end(&n->jwk_files, end_file);
+	named_end(&n->jwk_set_files, end_file);
 }

@@ -96,10 +96,13 @@ uint32_t source_file(const struct config_source *s, unsigned line)
 static void attach(struct config_source *s, const char *name, char *bytes, size_t len,
 		   unsigned mode)
 {
+	struct source_attachment *a = alloc_zero(1, sizeof(*a));
+
+	*a = (struct source_attachment){ alloc_string(name), bytes, len, mode };
 	s->attachments = alloc_grow(s->attachments, s->attachment_count, &s->attachment_cap,
 				    sizeof(*s->attachments));
-	s->attachments[s->attachment_count++] =
-		(struct source_attachment){ alloc_string(name), bytes, len, mode };
+	s->attachments[s->attachment_count++] = a;
+	named_add(&s->by_name, a);
 }
 
 static const char *read_whole(const char *name, char **bytes, size_t *len, unsigned *mode)
@@ -119,13 +122,13 @@ static const char *read_whole(const char *name, char **bytes, size_t *len, unsig
 const struct source_attachment *source_attach(struct config_source *s, const char *name,
 					      const char **why)
 {
+	const struct source_attachment *known = named_find(&s->by_name, name);
 	char *bytes = NULL;
 	size_t len = 0;
 	unsigned mode = 0;
 
-	for (size_t i = 0; i < s->attachment_count; i++)
-		if (strcmp(s->attachments[i].name, name) == 0)
-			return &s->attachments[i];
+	if (known != NULL)
+		return known;
 	*why = s->unpacked ? "it did not come with the configuration"
 			   : read_whole(name, &bytes, &len, &mode);
 	if (*why != NULL) {
@@ -133,15 +136,22 @@ const struct source_attachment *source_attach(struct config_source *s, const cha
 		return NULL;
 	}
 	attach(s, name, bytes, len, mode);
-	return &s->attachments[s->attachment_count - 1];
+	return s->attachments[s->attachment_count - 1];
+}
+
+static void leave(void *attachment)
+{
+	(void)attachment;
 }
 
 /* Keys are among them. */
 static void free_attachments(struct config_source *s)
 {
+	named_end(&s->by_name, leave);
 	for (size_t i = 0; i < s->attachment_count; i++) {
-		alloc_free_secret(s->attachments[i].bytes, s->attachments[i].len);
-		free(s->attachments[i].name);
+		alloc_free_secret(s->attachments[i]->bytes, s->attachments[i]->len);
+		free(s->attachments[i]->name);
+		free(s->attachments[i]);
 	}
 	free(s->attachments);
 }
@@ -172,8 +182,8 @@ void *config_source_pack(const struct config_source *s, size_t *len)
 	for (size_t i = 0; i < s->file_count; i++)
 		h.names_len += strlen(s->files[i]) + 1;
 	for (size_t i = 0; i < s->attachment_count; i++)
-		h.attached_len += sizeof(uint64_t) + strlen(s->attachments[i].name) + 1 +
-				  s->attachments[i].len;
+		h.attached_len += sizeof(uint64_t) + strlen(s->attachments[i]->name) + 1 +
+				  s->attachments[i]->len;
 	*len = sizeof(h) + runs_len + h.names_len + s->len + h.attached_len;
 	p = bytes = alloc_zero(*len, 1);
 	p = mempcpy(p, &h, sizeof(h));
@@ -182,7 +192,7 @@ void *config_source_pack(const struct config_source *s, size_t *len)
 		p = stpcpy(p, s->files[i]) + 1;
 	p = mempcpy(p, s->text, s->len);
 	for (size_t i = 0; i < s->attachment_count; i++) {
-		const struct source_attachment *a = &s->attachments[i];
+		const struct source_attachment *a = s->attachments[i];
 		uint64_t n = a->len;
 
 		p = mempcpy(p, &n, sizeof(n));

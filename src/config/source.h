@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config/errors.h"
+#include "config/named.h"
 
 enum {
 	SOURCE_BYTES_MAX = 4 << 20, /* read in all, include lines counted */
@@ -36,7 +37,8 @@ struct config_source {
 	size_t run_count, run_cap;
 	char **files; /* files[0] is the one that was asked for */
 	size_t file_count, file_cap;
-	struct source_attachment *attachments;
+	struct source_attachment **attachments; /* in the order in which they came, */
+	struct named_objects by_name; /* and by their names */
 	size_t attachment_count, attachment_cap;
 	bool unpacked; /* made by another process, which has checked it */
 };

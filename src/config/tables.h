@@ -5,18 +5,16 @@
 #define CONFIG_TABLES_H
 
 #include "config/config.h"
+#include "config/named.h"
 #include "config/places.h"
 
 /* A file of tokens that `access` names, somewhere or in several places. */
 struct token_file {
 	char *name;
 	struct config_tokens tokens;
-	struct token_file *next;
 };
 
-struct jwk_file;
 struct jwt_rules;
-struct user_file;
 
 /* A snapshot with what only this layer needs of it. */
 struct snapshot {
@@ -27,10 +25,11 @@ struct snapshot {
 		char *runtime_dir;
 	} written; /* where config has what came of it: the same name, and what was written */
 	char **files; /* NULL-terminated; what the listeners and endpoints name */
-	struct token_file *token_files; /* one by one; NULL: there are none */
-	struct jwk_file *jwk_files; /* the same of keys, */
-	struct jwt_rules *jwt_rules; /* and of what came of groups `jwt` */
-	struct user_file *user_files; /* of users */
+	struct named_objects token_files; /* struct token_file */
+	struct named_objects jwk_files,
+		jwk_set_files; /* struct jwk_file: read as one key, and as a set */
+	struct jwt_rules *jwt_rules; /* what came of groups `jwt`; NULL: nothing */
+	struct named_objects user_files; /* of users, see user_files.c */
 	struct places places; /* of what is set */
 };
 

@@ -4,7 +4,6 @@
  * One that several name is read once, and belongs to the snapshot.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "config/alloc.h"
 #include "config/parse.h"
@@ -14,31 +13,19 @@
 struct user_file {
 	char *name;
 	struct config_users users;
-	struct user_file *next;
 };
-
-static struct user_file *find(const struct snapshot *n, const char *name)
-{
-	struct user_file *f = n->user_files;
-
-	while (f != NULL && strcmp(f->name, name) != 0)
-		f = f->next;
-	return f;
-}
 
 /* Only who is the first to name a file hears what is wrong with it. */
 static struct user_file *read_file(struct config_report *r, const char *key, const char *name,
 				   const struct source_attachment *a)
 {
-	struct snapshot *n = r->parse->snapshot;
 	struct user_file *f = alloc_zero(1, sizeof(*f));
 	struct attached_lines lines = { r, key, a->name };
 
 	attach_warn_mode(r, key, name, a, "the users' hashes");
 	users_parse(a->bytes, a->len, &f->users, attach_report_line, &lines);
 	f->name = alloc_string(a->name);
-	f->next = n->user_files;
-	n->user_files = f;
+	named_add(&r->parse->snapshot->user_files, f);
 	return f;
 }
 
@@ -50,18 +37,20 @@ const struct config_users *user_files_read(struct config_report *r, const char *
 
 	if (a == NULL)
 		return NULL;
-	f = find(r->parse->snapshot, a->name);
+	f = named_find(&r->parse->snapshot->user_files, a->name);
 	return &(f != NULL ? f : read_file(r, key, name, a))->users;
+}
+
+static void end_file(void *file)
+{
+	struct user_file *f = file;
+
+	users_free(&f->users);
+	free(f->name);
+	free(f);
 }
 
 void user_files_free(struct snapshot *n)
 {
-	struct user_file *f;
-
-	while ((f = n->user_files) != NULL) {
-		n->user_files = f->next;
-		users_free(&f->users);
-		free(f->name);
-		free(f);
-	}
+	named_end(&n->user_files, end_file);
 }
