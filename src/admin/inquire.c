@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/slots.h"
+#include "proto/json_memory.h"
 
 /* PATIENCE: seconds that a worker may take. */
 enum { PATIENCE = 2, PENDING_MAX = 1024 };
@@ -81,7 +82,7 @@ static void read_answer(const char *bytes, size_t len)
 	p = find(a.number);
 	if (!p)
 		return;
-	list = json_loadb(bytes + sizeof(a), len - sizeof(a), 0, NULL);
+	list = json_memory_read(bytes + sizeof(a), len - sizeof(a), 0, NULL);
 	if (json_is_array(list)) {
 		tell(p, &a, list);
 		return;

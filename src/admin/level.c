@@ -4,6 +4,7 @@
  * The level of this process is that of all: it was forked from the master with it, and changes it
  * for all alone.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "admin/admin_internal.h"
@@ -12,6 +13,7 @@
 #include "admin/resources.h"
 #include "admin/values.h"
 #include "base/log.h"
+#include "proto/json_memory.h"
 
 static void answer_level(struct request *r)
 {
@@ -32,22 +34,26 @@ static int level_of(const char *word)
 	return -1;
 }
 
-static int read_level(struct request *r)
+/* False: there is no memory to read it. */
+static bool read_level(struct request *r, int *level)
 {
 	size_t len;
 	const uint8_t *bytes = body_of(r, &len);
-	json_t *body = json_loadb((const char *)bytes, len, 0, NULL);
-	int level = level_of(json_string_value(json_object_get(body, "level")));
+	json_t *body = json_memory_read(bytes, len, 0, NULL);
+	const bool read = body || errno != ENOMEM;
 
+	*level = level_of(json_string_value(json_object_get(body, "level")));
 	json_decref(body);
-	return level;
+	return read;
 }
 
 void log_level_put(struct request *r)
 {
-	int level = read_level(r);
+	int level;
 
-	if (level < 0) {
+	if (!read_level(r, &level)) {
+		answer_error(r, 503, "no-memory", "there is no memory to read it");
+	} else if (level < 0) {
 		answer_error(r, 400, "bad-request",
 			     "has to be {\"level\": \"error\"}, warning, notice, info or debug");
 	} else if (admin.log_level(level) < 0) {

@@ -5,6 +5,7 @@
  * prefix, and has no sender. Several are one append, so that nobody hears some of them alone. What
  * is answered is true when it is answered: they are in the log.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "config/config.h"
 #include "proto/frame.h"
 #include "proto/json.h"
+#include "proto/json_memory.h"
 #include "proto/utf8.h"
 #include "session/session.h"
 
@@ -394,8 +396,11 @@ static void publish_many(struct request *r)
 			     "Content-Type has to be application/json, for an array of messages");
 		return;
 	}
-	list = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-			  &error);
+	list = json_memory_read(bytes, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (!list && errno == ENOMEM) {
+		answer_error(r, 503, "no-memory", "there is no memory for these messages");
+		return;
+	}
 	if (read_key(r, &key, &o) && check_list(list, &error, &key, &o))
 		publish_list(r, list, &key);
 	else

@@ -7,6 +7,7 @@
  */
 #include "config/jwk.h"
 
+#include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -403,9 +404,8 @@ void jwk_read_set(const char *text, size_t len, struct jwk_set *out, jwk_tell_fn
 	const json_t *keys;
 	json_t *set;
 
-	json_memory_watch();
-	set = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-	if (json_memory_is_short())
+	set = json_memory_read(text, len, JSON_REJECT_DUPLICATES, &e);
+	if (!set && errno == ENOMEM)
 		alloc_checked(NULL);
 	keys = json_object_get(set, "keys");
 	if (!set)
@@ -551,9 +551,11 @@ static bool has_ssh(const char *text, size_t len)
 
 static bool has_json(const char *text, size_t len)
 {
-	json_t *j = json_loadb(text, len, 0, NULL);
+	json_t *j = json_memory_read(text, len, 0, NULL);
 	const bool is_key = json_object_get(j, "kty") || json_object_get(j, "keys");
 
+	if (!j && errno == ENOMEM)
+		alloc_checked(NULL);
 	wipe(j);
 	json_decref(j);
 	return is_key;

@@ -3,7 +3,7 @@
  */
 #include "proto/json_memory.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static bool is_short;
@@ -30,4 +30,18 @@ void json_memory_watch(void)
 bool json_memory_is_short(void)
 {
 	return is_short;
+}
+
+json_t *json_memory_read(const void *bytes, size_t len, size_t flags, json_error_t *error)
+{
+	json_t *j;
+
+	json_memory_watch();
+	j = json_loadb(bytes, len, flags, error);
+	if (is_short) {
+		json_decref(j);
+		j = NULL;
+	}
+	errno = is_short ? ENOMEM : 0;
+	return j;
 }

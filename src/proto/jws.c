@@ -6,6 +6,7 @@
  */
 #include "proto/jws.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "proto/base64url.h"
@@ -60,11 +61,9 @@ static bool split(struct http_text *rest, struct http_text *part)
  */
 static json_t *read_object(size_t len, const char **why)
 {
-	json_t *j;
+	json_t *j = json_memory_read(decoded, len, JSON_REJECT_DUPLICATES, NULL);
 
-	json_memory_watch();
-	j = json_loadb((const char *)decoded, len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_memory_is_short())
+	if (!j && errno == ENOMEM)
 		*why = jws_no_memory;
 	else if (json_is_object(j))
 		return j;

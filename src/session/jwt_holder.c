@@ -6,6 +6,7 @@
  */
 #include "session/jwt_holder.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,9 +141,8 @@ static bool holds(const struct config_endpoint *e, const struct conn *c, struct 
 	json_t *claims;
 
 	turn_spend_on(kept->len, TURN_TREE);
-	json_memory_watch();
-	claims = json_loadb(kept->claims, kept->len, 0, NULL);
-	if (claims && !json_memory_is_short())
+	claims = json_memory_read(kept->claims, kept->len, 0, NULL);
+	if (claims)
 		jwt_judge_claims(e, conn_name(c), claims, now(), &v);
 	turn_spend(v.cost);
 	json_decref(claims);
@@ -171,9 +171,8 @@ enum reason jwt_said(const struct ws_message *m, const char *asked, json_t **tre
 	if (m->opcode != WS_TEXT || m->len > JWT_MESSAGE_MAX)
 		return REASON_NO_CREDENTIALS;
 	turn_spend_on(m->len, TURN_TREE);
-	json_memory_watch();
-	*tree = json_loadb((const char *)m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
-	if (json_memory_is_short())
+	*tree = json_memory_read(m->data, m->len, JSON_REJECT_DUPLICATES, NULL);
+	if (!*tree && errno == ENOMEM)
 		return REASON_NO_MEMORY;
 	word = json_string_value(json_object_get(*tree, "ignyx"));
 	value = json_object_get(*tree, "token");

@@ -6,11 +6,13 @@
  */
 #include "session/request_text.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "bus/position.h"
 #include "config/config.h"
+#include "proto/json_memory.h"
 
 static const char *const names[] = {
 	[REQUEST_POSITION] = "position",
@@ -72,13 +74,14 @@ static bool read_tree(const json_t *asked, struct request *r, struct request_err
 
 bool request_read(const uint8_t *text, size_t len, struct request *r, struct request_error *why)
 {
-	json_error_t error;
 	json_t *asked;
 	bool read;
 
 	if (len > REQUEST_TEXT_MAX)
 		return refuse(why, "request-too-long", "a request has at most 4096 bytes");
-	asked = json_loadb((const char *)text, len, JSON_REJECT_DUPLICATES, &error);
+	asked = json_memory_read(text, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!asked && errno == ENOMEM)
+		return refuse(why, "no-memory", "the server is out of memory; ask again later");
 	read = asked ? read_tree(asked, r, why)
 		     : refuse(why, "invalid-json", "a request is one JSON object");
 	json_decref(asked);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # layers.sh: a file includes only its own layer or those to the left, and no two have one name.
-# ignyxctl is a program of its own, on base alone.
+# ignyxctl is a program of its own, on base alone. JSON is read where lost memory is noticed.
 order="base proto bus config net session behaviours admin process"
 bad=0
 grep -n '^#include "[a-z]*/' src/*/*.c src/*/*.h | awk -v order="$order" '
@@ -19,6 +19,10 @@ grep -n '^#include "[a-z]*/' src/*/*.c src/*/*.h | awk -v order="$order" '
 for l in base proto bus net; do
     grep -n '#include "behaviour.h"' src/$l/* && { echo "$l must not know behaviours"; bad=1; }
 done
+grep -n '\bjson_load[a-z_]*(' src/*/*.c | grep -v '^src/ctl/\|^src/proto/json_memory.c:' && {
+    echo "json_memory_read reads all of what JSON says, or nothing"
+    bad=1
+}
 for twice in $(basename -a src/*/*.c | sort | uniq -d); do
     echo "$twice is in two layers: name each by what it is there"
     bad=1
