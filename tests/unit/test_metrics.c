@@ -355,34 +355,39 @@ static void test_times_together(void **state)
  */
 static void test_times_of_one_moment(void **state)
 {
-	enum { MANY = 1000000 };
-	struct metrics_times *t =
-		mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	enum { READS = 100000 };
+	struct written {
+		struct metrics_times times;
+		_Atomic bool stop;
+	} *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct metrics_time_sum sum;
-	bool whole;
+	int torn = 0;
 	pid_t pid;
 
 	(void)state;
-	assert_ptr_not_equal(t, MAP_FAILED);
+	assert_ptr_not_equal(w, MAP_FAILED);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		for (int i = 0; i < MANY; i++)
-			metrics_times(t, 1, 100);
+		while (!atomic_load(&w->stop))
+			metrics_times(&w->times, 1, 100);
 		_exit(0);
 	}
-	do {
+	for (int read = 0; read<READS; read += sum.counts[0]> 0) {
 		sum = (struct metrics_time_sum){ .sum = 0 };
-		whole = metrics_times_sum(t, &sum);
-		assert_true(!whole || sum.sum == 100 * sum.counts[0]);
-	} while (sum.counts[0] < MANY);
+		torn += metrics_times_sum(&w->times, &sum) && sum.sum != 100 * sum.counts[0];
+	}
+	atomic_store(&w->stop, true);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(torn, 0);
+	sum = (struct metrics_time_sum){ .sum = 0 };
+	assert_true(metrics_times_sum(&w->times, &sum));
+	assert_int_equal(sum.sum, 100 * sum.counts[0]);
 	/* more of it goes on top */
-	sum = (struct metrics_time_sum){ .counts = { MANY }, .sum = (uint64_t)100 * MANY };
-	assert_true(metrics_times_sum(t, &sum));
-	assert_int_equal(sum.counts[0], 2 * MANY);
-	assert_int_equal(sum.sum, 2 * 100 * MANY);
-	munmap(t, sizeof(*t));
+	assert_true(metrics_times_sum(&w->times, &sum));
+	assert_int_equal(sum.counts[0], 2 * w->times.counts[0]);
+	assert_int_equal(sum.sum, 100 * sum.counts[0]);
+	munmap(w, sizeof(*w));
 }
 
 /* Who was ended in between two stores leaves what can be read, and what goes on. */
