@@ -76,7 +76,9 @@ class Scene:
         room = {"behaviour": "room"}
         wanted["endpoints"] += [
             {"path": "/innocent", "behaviour": "echo"}, {"path": "/quiet", **room},
-            {"path": "/crowd", **room}, {"path": "/busy", **room},
+            {"path": "/crowd", **room},
+            # its members lag by what is in flight, and by as much again: that is not what is looked at
+            {"path": "/busy", **room, "max_pending": "16M"},
             {"path": "/greedy", "behaviour": "echo"},
             {"path": "/kept", **room, "history": 1000, "history_ttl": "0"}]
         wanted.update(r.settings)

@@ -1021,6 +1021,7 @@ static void test_a_long_one_is_given(void **state)
 	(void)state;
 	make_big(BIG);
 	p = big.own.p;
+	this_turn.looked = 0; /* so long ago that it was not quick */
 	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
 	assert_int_equal(sent, PORTION);
 	spent();
