@@ -180,14 +180,16 @@ static void lose(struct conn *c, uint64_t mark)
 }
 
 /*
- * Writes a frame. What was gathered ahead of it, and dropped, may be what it refers to. Not
- * inline: what it needs is not to be paid for by each that is gathered.
+ * Writes a frame, or, true, only what was gathered ahead of it: a short one begins what is gathered next.
+ * What was gathered, and dropped, may be what it refers to. Not inline: what it needs is not to be
+ * paid for by each that is gathered.
  */
-static __attribute__((noinline)) void write_frame(struct conn *c, const struct iovec *parts,
-						  int count, uint64_t mark, struct buffer *given)
+static __attribute__((noinline)) bool write_frame(struct conn *c, const struct iovec *parts,
+						  int count, uint64_t mark)
 {
 	size_t len = link_mark_length(mark);
 	bool message = link_mark_is_message(mark);
+	const struct iovec *last = &parts[count - 1];
 	const struct link_run run = {
 		.parts = parts,
 		.count = count,
@@ -197,18 +199,19 @@ static __attribute__((noinline)) void write_frame(struct conn *c, const struct i
 		.messages = message,
 		.http = link_mark_kind(mark) == LINK_HTTP ? (uint32_t)len : 0,
 		.others = others_of(mark),
-		.given = given,
+		.given = ws_decoder_lent(&c->decoder, last->iov_base, last->iov_len),
 	};
 
 	if (output_flush(c) == LINK_DROPPED && link_mark_kind(mark) == LINK_MESSAGE &&
 	    policy_of(c) == LINK_DROP_REST) {
 		lose(c, mark);
 		compress_forget(c);
-		return;
+		return false;
 	}
-	/* a short one that had no space any more begins what is gathered next */
-	if (len > GATHERED_SHORT || !link_gather(&c->link, parts, count, mark))
-		write_counted(c, &run);
+	if (len <= GATHERED_SHORT && link_is_corked(&c->link))
+		return true;
+	write_counted(c, &run);
+	return false;
 }
 
 /* Gathers a frame if c is corked and there is space, else writes it. as: its mark, without a length. */
@@ -216,8 +219,8 @@ static void put(struct conn *c, const struct iovec *parts, int count, size_t len
 {
 	uint64_t mark = as | link_mark(len, 0);
 
-	if (!link_gather(&c->link, parts, count, mark))
-		write_frame(c, parts, count, mark, NULL);
+	while (!link_gather(&c->link, parts, count, mark) && write_frame(c, parts, count, mark))
+		;
 }
 
 static void put_bytes(struct conn *c, const void *p, size_t len, uint64_t as)
@@ -402,7 +405,7 @@ void output_go_on(struct conn *c)
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len)
 {
-	uint64_t mark = link_mark(0, LINK_MESSAGE);
+	const uint64_t as = link_mark(0, LINK_MESSAGE);
 	uint8_t header[WS_HEADER_MAX];
 	size_t header_len = ws_encode_header(header, opcode, prefix_len + len);
 	struct iovec iov[PARTS_MAX] = {
@@ -414,12 +417,10 @@ void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t
 	if (c->state_now != CONN_OPEN)
 		return;
 	if (c->deflate) {
-		output_message(c, opcode, mark, iov + 1, PARTS_MAX - 1, NULL);
+		output_message(c, opcode, as, iov + 1, PARTS_MAX - 1, NULL);
 		return;
 	}
-	mark |= link_mark(header_len + prefix_len + len, 0);
-	if (!link_gather(&c->link, iov, PARTS_MAX, mark))
-		write_frame(c, iov, PARTS_MAX, mark, ws_decoder_lent(&c->decoder, data, len));
+	put(c, iov, PARTS_MAX, header_len + prefix_len + len, as);
 }
 
 void output_text(struct conn *c, uint64_t as, const void *text, size_t len)

@@ -20,7 +20,7 @@
 
 /* In nanoseconds, on the slowest machine that is thought of: it is only to be of the right size. */
 enum turn_cost {
-	TURN_STEP = 100000, /* how much is done without a look at the clock */
+	TURN_STEP = 200000, /* how much is done without a look at the clock */
 
 	TURN_CALL = 4000, /* a read or a write of a socket */
 	TURN_LOOK = 200, /* at a connection: at its timers, at its settings */

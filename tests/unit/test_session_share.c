@@ -565,11 +565,11 @@ static void test_who_says_little_does_not_wait_for_them(void **state)
 	while (event_base_get_num_events(worker.base, EVENT_BASE_COUNT_ACTIVE) > 0);
 	for (; count_read(crowd, CROWD, stream.len) < CROWD; turns++) {
 		assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
-		turn_short(2 * TURN_STEP);
+		turn_short(TURN_STEP);
 		hear(&a);
 		/* that it is crowded may have been seen in this one only */
 		if (a.len == 0)
-			turn_short(2 * TURN_STEP);
+			turn_short(TURN_STEP);
 		ASSERT_HEARD(&a, "\x81\x02hi");
 	}
 	assert_in_range(turns, CROWD / 4, 8 * CROWD);
