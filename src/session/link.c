@@ -256,6 +256,17 @@ static bool is_taken(const struct link_run *r, int part, size_t left)
 	       left >= r->given->len / 2;
 }
 
+/* Bytes [skip, to) of a part. */
+static bool keep_part(struct unsent *b, const struct link_run *r, const struct kept *f, int part,
+		      size_t skip, size_t to, uint64_t mark)
+{
+	if (is_taken(r, part, to - skip))
+		return unsent_give(b, r->given, skip, mark, f->gone, this_second());
+	turn_spend_on(to - skip, TURN_KEEP);
+	return unsent_copy(b, (uint8_t *)r->parts[part].iov_base + skip, to - skip, mark, f->gone,
+			   this_second());
+}
+
 static bool copy_frame(struct unsent *b, const struct link_run *r, const struct kept *f)
 {
 	size_t skip = f->at + f->gone, end = f->at + f->len;
@@ -263,19 +274,12 @@ static bool copy_frame(struct unsent *b, const struct link_run *r, const struct 
 
 	for (int i = 0; i < r->count && end > 0; i++) {
 		size_t len = r->parts[i].iov_len, to = len < end ? len : end;
-		uint8_t *p = (uint8_t *)r->parts[i].iov_base + skip;
-		bool done = true;
 
-		if (skip < to && is_taken(r, i, to - skip)) {
-			done = unsent_give(b, r->given, skip, mark, f->gone, this_second());
-			mark = 0;
-		} else if (skip < to) {
-			turn_spend_on(to - skip, TURN_KEEP);
-			done = unsent_copy(b, p, to - skip, mark, f->gone, this_second());
+		if (skip < to) {
+			if (!keep_part(b, r, f, i, skip, to, mark))
+				return false;
 			mark = 0;
 		}
-		if (!done)
-			return false;
 		skip = skip > len ? skip - len : 0;
 		end = end > len ? end - len : 0;
 	}
