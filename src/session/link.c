@@ -148,6 +148,13 @@ static int parts_of(const struct link_run *r, size_t skip, size_t most,
 	return count;
 }
 
+/* Whether the socket takes more now than it did, where so much is left of what is this link's alone. */
+static bool widen(struct link *l, size_t rest)
+{
+	return rest >= WIDE_MIN &&
+	       wide_ask(&l->transport, (size_t)session.config->max_memory / WIDE_PART);
+}
+
 /*
  * The socket has taken `sent` bytes, and no more. Where the rest is long, and would be copied for
  * this link alone, it is asked to take more. Returns how many it has then. Apart, for what it needs
@@ -159,8 +166,7 @@ static __attribute__((noinline)) size_t send_rest(struct link *l, const struct l
 	struct iovec rest[WRITE_PARTS];
 	ssize_t n;
 
-	if (r->copy || r->given || r->count > WRITE_PARTS || r->len - sent < WIDE_MIN ||
-	    !wide_ask(&l->transport, (size_t)session.config->max_memory / WIDE_PART))
+	if (r->copy || r->given || r->count > WRITE_PARTS || !widen(l, r->len - sent))
 		return sent;
 	n = transport_ops(&l->transport)
 		    ->write(&l->transport, rest, parts_of(r, sent, SIZE_MAX, rest), last);
@@ -168,8 +174,8 @@ static __attribute__((noinline)) size_t send_rest(struct link *l, const struct l
 }
 
 /*
- * Of what need not be copied to be kept one portion more is written, though the turn may be over: to come back
- * for it costs more than some that are quick. before: when the clock was looked at ahead of the last one.
+ * Whether one portion more is written, though the turn may be over: to come back for it costs more than some
+ * that are quick. before: when the clock was looked at ahead of the last one.
  */
 static bool may_send_more(int64_t before, size_t sent)
 {
@@ -178,7 +184,7 @@ static bool may_send_more(int64_t before, size_t sent)
 	return sent < QUICK_MOST && this_turn.looked - before < QUICK;
 }
 
-/* As the transport's write, in portions. Apart for the same reason. */
+/* As the transport's write, in portions, of what need not be copied to be kept. Apart for the same reason. */
 static __attribute__((noinline)) ssize_t send_portions(struct link *l, const struct link_run *r,
 						       bool last)
 {
@@ -197,8 +203,8 @@ static __attribute__((noinline)) ssize_t send_portions(struct link *l, const str
 			return sent > 0 ? (ssize_t)sent : -1;
 		turn_spend_on((uint64_t)n, TURN_SEND);
 		sent += (size_t)n;
-	} while ((size_t)n == most && sent < r->len && !l->transport.want_write &&
-		 may_send_more(before, sent));
+	} while (sent < r->len && !l->transport.want_write &&
+		 ((size_t)n == most || widen(l, r->len - sent)) && may_send_more(before, sent));
 	return (ssize_t)sent;
 }
 

@@ -17,6 +17,7 @@
 #include "base/account.h"
 #include "base/buffer.h"
 
+#include "config/config.h"
 #include "session/chunk.h"
 #include "session/link.h"
 #include "session/turn.h"
@@ -27,6 +28,7 @@
 enum { PLENTY = 1 << 30, FRAMES_MAX = 4000 };
 
 static struct event_base *base;
+static struct config config; /* by which no socket may be wide */
 static struct link l;
 static int peer;
 static struct link_count counted; /* what was told to have left */
@@ -44,6 +46,7 @@ static int begin(void **state)
 
 	(void)state;
 	base = event_base_new();
+	session.config = &config;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	l = (struct link){ .pending = NULL };
 	assert_int_equal(link_init(&l, base, fds[0], never_cb, NULL), 0);
