@@ -13,6 +13,7 @@ from asking import ask as admin, own
 from attending import ASK, Member, connected, plain, room, user
 from harness import wait_until
 from pretend import CTL, ctl
+from way import directly
 
 NAMES = ("ada", "eve", "bob", "10011ad8370002b")
 
@@ -91,13 +92,26 @@ def test_back_in_time(known):
     assert a.types == ["joined", "join", "join"]
 
 
+def worker_of_each(d):
+    return {int(c["peer"].rsplit(":", 1)[1]): c["worker"] for c in connected(d).values()}
+
+
+def watch_at_both(d):
+    """Of eight the kernel gives all to one worker in 128 runs: then some more."""
+    watchers = [Member(d, headers=as_user("ada")) for _ in range(8)]
+    while len({worker_of_each(d)[w.client.local_port] for w in watchers}) < 2:
+        assert len(watchers) < 64
+        watchers.append(Member(d, headers=as_user("ada")))
+    return watchers
+
+
+@directly("one worker may accept all that comes by the one unix socket")
 def test_a_worker_dies(known):
     """Those who come back are not missed, others are when it is time."""
     d = known(presence_grace="2s")
-    watchers = [Member(d, headers=as_user("ada")) for _ in range(8)]
+    watchers = watch_at_both(d)
     members = {name: plain(d, headers=as_user(name)) for name in ("eve", "bob")}
-    slots = {int(c["peer"].rsplit(":", 1)[1]): c["worker"] for c in connected(d).values()}
-    assert set(slots.values()) == {0, 1}
+    slots = worker_of_each(d)
     all_users = {user("ada"), user("eve"), user("bob")}
     dies = slots[members["eve"].local_port]
     watcher = next(w for w in watchers if slots[w.client.local_port] != dies)

@@ -32,9 +32,9 @@ def check_sequences(sequences, publishers, each, prefix=b"User: "):
 
 def check_workers_in_use(d, count):
     """All serve the connections that were opened, one line each; behind a proxy, which comes by
-    the one unix socket of all workers, one that is late may get none."""
+    the one unix socket of all workers, those that are late may get none, and one has all."""
     lines = d.log_count(rf"\b{OPENED} event=conn-open\b", count)
-    assert len({line.split("]")[0] for line in lines}) >= (2 if HAPROXY else 4)
+    assert len({line.split("]")[0] for line in lines}) >= (1 if HAPROXY else 4)
 
 
 def test_a_hundred_members_all_publishing(daemon):

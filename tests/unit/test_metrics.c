@@ -361,7 +361,7 @@ static void test_times_of_one_moment(void **state)
 		_Atomic bool stop;
 	} *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct metrics_time_sum sum;
-	int torn = 0;
+	int torn = 0, read = 0;
 	pid_t pid;
 
 	(void)state;
@@ -373,9 +373,11 @@ static void test_times_of_one_moment(void **state)
 			metrics_times(&w->times, 1, 100);
 		_exit(0);
 	}
-	for (int read = 0; read<READS; read += sum.counts[0]> 0) {
+	while (read < READS) {
 		sum = (struct metrics_time_sum){ .sum = 0 };
 		torn += metrics_times_sum(&w->times, &sum) && sum.sum != 100 * sum.counts[0];
+		if (sum.counts[0] > 0)
+			read++;
 	}
 	atomic_store(&w->stop, true);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
