@@ -27,8 +27,8 @@ struct counted *counted_new(size_t size) __attribute__((warn_unused_result));
 struct counted *counted_new_given(struct buffer *from) __attribute__((warn_unused_result));
 
 /*
- * Makes *p, which has one holder and was not given, or is NULL, a piece of at least `size` bytes, of which the first
- * `used` are kept. False: no memory, and nothing has changed.
+ * Makes *p, which has one holder and was not given, or is NULL, a piece of at least `size` bytes, of
+ * which the first `used` are kept. False: no memory, and nothing has changed.
  */
 bool counted_resize(struct counted **p, size_t used, size_t size)
 	__attribute__((warn_unused_result));

@@ -296,10 +296,14 @@ static void keep_for_later(struct conn *c, enum ws_opcode opcode, uint64_t as,
 {
 	struct counted *own = holder ? NULL : take_lent(c, parts, count);
 	const struct iovec taken = { own ? own->bytes : NULL, own ? own->size : 0 };
-	bool kept =
-		own ? uncompressed_put(&c->deflate->waiting, c, opcode, as, &taken, 1, own)
-		    : uncompressed_put(&c->deflate->waiting, c, opcode, as, parts, count, holder);
+	bool kept;
 
+	if (own) {
+		parts = &taken;
+		count = 1;
+		holder = own;
+	}
+	kept = uncompressed_put(&c->deflate->waiting, c, opcode, as, parts, count, holder);
 	counted_release(own);
 	if (!kept) {
 		link_fail(&c->link, ENOMEM);
