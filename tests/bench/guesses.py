@@ -80,11 +80,7 @@ def configure(directory, port, made):
             f.write("\n".join(kind.lines) + "\n")
         os.chmod(path, 0o600)
     endpoints = [servers.endpoint(f"/{k.path}", "echo", f' access = {{ users = "{k.path}"; }};') for k in made]
-    path = os.path.join(directory, "ignyxd.conf")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(servers.CONFIG.format(workers=1, directory=directory, port=port, tls="",
-                                      endpoints=",\n".join(endpoints)))
-    return path
+    return servers.write_config(directory, port, endpoints)
 
 
 def guess(port, path, name):

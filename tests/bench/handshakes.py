@@ -44,11 +44,7 @@ def configure(directory, port, made):
             for a in made)
     endpoints = [servers.endpoint("/plain", "echo"),
                  *(servers.endpoint(f"/{a}", "echo", more) for a, more in zip(made, asks))]
-    path = os.path.join(directory, "ignyxd.conf")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(servers.CONFIG.format(workers=1, directory=directory, port=port, tls="",
-                                      endpoints=",\n".join(endpoints)))
-    return path
+    return servers.write_config(directory, port, endpoints)
 
 
 def requests(kind, key, count):

@@ -209,7 +209,17 @@ def endpoint(path, behaviour, more=""):
     return f'\t{{ path = "{path}"; behaviour = "{behaviour}";{more} }}'
 
 
-def config_text(directory, port, workers=1, tls=None, rooms=0):
+def write_config(directory, port, endpoints, workers=1, tls=""):
+    """Returns the path of the file, in that directory. tls: more of the listener."""
+    path = os.path.join(directory, "ignyxd.conf")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(CONFIG.format(workers=workers, directory=directory, port=port, tls=tls,
+                              endpoints=",\n".join(endpoints)))
+    return path
+
+
+def measured(directory, port, workers=1, tls=None, rooms=0):
+    """The file with all endpoints that loads go to."""
     compressed = " compression = { enabled = true; };"
     endpoints = [
         endpoint("/echo", "echo"),
@@ -222,17 +232,14 @@ def config_text(directory, port, workers=1, tls=None, rooms=0):
     ]
     pair = tls and 'certificate = "{}"; key = "{}";'.format(*tls)
     group = f" tls = {{ certificates = ( {{ {pair} }} ); }};" if tls else ""
-    return CONFIG.format(workers=workers, directory=directory, port=port, tls=group,
-                         endpoints=",\n".join(endpoints))
+    return write_config(directory, port, endpoints, workers, group)
 
 
 def ignyxd(cpu=None, workers=1, tls=None, rooms=0, wrap=()):
     """The daemon; rooms: how many there are at /room/0 and so on; wrap: a command that runs it."""
     port = free_port()
     directory = tempfile.mkdtemp(prefix="ignyx-bench-")
-    file = os.path.join(directory, "ignyxd.conf")
-    with open(file, "w", encoding="utf-8") as f:
-        f.write(config_text(directory, port, workers, tls, rooms))
+    file = measured(directory, port, workers, tls, rooms)
     server = None
     try:
         server = Server("ignyxd", [*wrap, PROGRAM, "-c", file], cpu, {"NOTIFY_SOCKET": ""}, port)
