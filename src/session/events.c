@@ -15,6 +15,7 @@
 #include "session/crowd.h"
 #include "session/expiry.h"
 #include "session/opening.h"
+#include "session/portion.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -56,7 +57,7 @@ static void charge(const struct conn *c, size_t n)
  * How much is read at once. Where a turn was not long enough for all sockets that were ready, those
  * that are left share ROUND, so that nobody among many waits longer for a turn than among few.
  */
-enum { READ_MOST = 256 * 1024, READ_LEAST = 16 * 1024, ROUND = 4 * 1024 * 1024 };
+enum { READ_MOST = PORTION_MOST, READ_LEAST = 16 * 1024, ROUND = 2 * 1024 * 1024 };
 
 static struct {
 	size_t count; /* of sockets that are left */
@@ -85,10 +86,12 @@ static size_t share_of_round(void)
 	return left.share;
 }
 
+static struct portion rest_of_long = { PORTION_MOST };
+
 /* Where at most *most bytes are read to: a long message's rest to its place at once. */
 static inline uint8_t *space_for(struct conn *c, size_t *most)
 {
-	size_t n = *most;
+	size_t n = *most < rest_of_long.bytes ? *most : rest_of_long.bytes;
 	uint8_t *space = c->decoder.partial && conn_input(c) == READ_FRAMES
 				 ? ws_decoder_space(&c->decoder, &n)
 				 : NULL;
@@ -98,13 +101,24 @@ static inline uint8_t *space_for(struct conn *c, size_t *most)
 	return space;
 }
 
+/* Reads what is of a long message to its place. */
+static __attribute__((noinline)) ssize_t read_long(struct conn *c, uint8_t *space, size_t most)
+{
+	const int64_t before = session_clock_us();
+	ssize_t n = link_read(&c->link, space, most);
+
+	if (n > 0)
+		portion_took(&rest_of_long, (size_t)n, session_clock_us() - before);
+	return n;
+}
+
 static void read_some(struct conn *c)
 {
 	static uint8_t buffer[READ_MOST];
 	size_t most = share_of_round();
 	uint8_t *space = space_for(c, &most);
 	uint8_t *to = space ? space : buffer;
-	ssize_t n = link_read(&c->link, to, most);
+	ssize_t n = space ? read_long(c, space, most) : link_read(&c->link, to, most);
 
 	if (n < 0) {
 		if (!transport_is_temporary(errno))
@@ -276,9 +290,11 @@ static inline __attribute__((always_inline)) void handle_event(struct conn *c, s
  */
 static __attribute__((noinline)) void end_events(bool here)
 {
-	note_left((size_t)event_base_get_num_events(session.base, EVENT_BASE_COUNT_ACTIVE));
+	const int ready = event_base_get_num_events(session.base, EVENT_BASE_COUNT_ACTIVE);
+
+	note_left((size_t)ready);
 	/* else it ends already */
-	if (!left.first && !(here && turn_end_here()))
+	if (!left.first && !(here && turn_end_here((size_t)ready)))
 		event_base_loopbreak(session.base);
 }
 

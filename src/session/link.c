@@ -23,19 +23,22 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "net/wide.h"
-#include "session/unsent.h"
+#include "session/portion.h"
 #include "session/session.h"
 #include "session/turn.h"
+#include "session/unsent.h"
 
 /* No frame is shorter than its header, of two bytes. */
 enum { CORK_SIZE = 64 * 1024, CORK_FRAMES = CORK_SIZE / 2 };
 
 enum { WIDE_MIN = 64 * 1024, WIDE_PART = 8 /* of max_memory */ };
 
-enum { SHARE_MIN = 4 * 1024, WRITE_MAX = 256 * 1024, WRITE_PARTS = 16 };
+enum { SHARE_MIN = 4 * 1024, WRITE_PARTS = 16 };
 
-/* Microseconds; bytes. Into memory that the kernel has not used before a portion takes half a millisecond. */
-enum { QUICK = 200, QUICK_MOST = 4 * WRITE_MAX };
+/* What is written beyond the end of a turn, as long as it is quick. */
+enum { QUICK_MOST = 4 * PORTION_MOST };
+
+struct portion link_portion = { PORTION_MOST };
 
 enum { PONG_MAX = 2 + 125, SECOND = 1000 / SESSION_TICK };
 
@@ -175,13 +178,23 @@ static __attribute__((noinline)) size_t send_rest(struct link *l, const struct l
 
 /*
  * Whether one portion more is written, though the turn may be over: to come back for it costs more than some
- * that are quick. before: when the clock was looked at ahead of the last one.
+ * that are quick.
  */
-static bool may_send_more(int64_t before, size_t sent)
+static bool may_send_more(size_t sent)
 {
-	if (!turn_is_over())
-		return true;
-	return sent < QUICK_MOST && this_turn.looked - before < QUICK;
+	return !turn_is_over() || (sent < QUICK_MOST && link_portion.bytes == PORTION_MOST);
+}
+
+/* Writes a portion of what may be long; of what is not the time is of no interest. */
+static ssize_t write_portion(struct link *l, const struct iovec *parts, int count, bool last,
+			     size_t len)
+{
+	const int64_t before = len < PORTION_LEAST ? 0 : session_clock_us();
+	ssize_t n = transport_ops(&l->transport)->write(&l->transport, parts, count, last);
+
+	if (before != 0 && n > 0)
+		portion_took(&link_portion, (size_t)n, session_clock_us() - before);
+	return n;
 }
 
 /* As the transport's write, in portions, of what need not be copied to be kept. Apart for the same reason. */
@@ -190,21 +203,18 @@ static __attribute__((noinline)) ssize_t send_portions(struct link *l, const str
 {
 	struct iovec parts[WRITE_PARTS];
 	size_t sent = 0, most;
-	int64_t before;
 	ssize_t n;
 
 	do {
-		before = this_turn.looked;
-		most = r->len - sent < WRITE_MAX ? r->len - sent : WRITE_MAX;
-		n = transport_ops(&l->transport)
-			    ->write(&l->transport, parts, parts_of(r, sent, most, parts),
-				    last && sent + most == r->len);
+		most = r->len - sent < link_portion.bytes ? r->len - sent : link_portion.bytes;
+		n = write_portion(l, parts, parts_of(r, sent, most, parts),
+				  last && sent + most == r->len, most);
 		if (n < 0)
 			return sent > 0 ? (ssize_t)sent : -1;
 		turn_spend_on((uint64_t)n, TURN_SEND);
 		sent += (size_t)n;
 	} while (sent < r->len && !l->transport.want_write &&
-		 ((size_t)n == most || widen(l, r->len - sent)) && may_send_more(before, sent));
+		 ((size_t)n == most || widen(l, r->len - sent)) && may_send_more(sent));
 	return (ssize_t)sent;
 }
 
@@ -516,17 +526,15 @@ static enum link_moved consume(struct link *l, size_t n, struct link_count *sent
 	return moved;
 }
 
-/* One write of at most WRITE_MAX: for the rest the socket will call again. */
+/* One portion: for the rest the socket will call again. */
 static enum link_verdict go_on_pending(struct link *l, bool last, enum link_moved *moved,
 				       struct link_count *sent)
 {
 	struct unsent *b = &l->pending->unsent;
 	struct iovec parts[WRITE_PARTS];
-	int count = unsent_parts(b, parts, WRITE_PARTS, WRITE_MAX);
-	bool all = count == (int)(b->end - b->first) && b->bytes <= WRITE_MAX;
-	ssize_t n = count == 0 ? 0
-			       : transport_ops(&l->transport)
-					 ->write(&l->transport, parts, count, last && all);
+	int count = unsent_parts(b, parts, WRITE_PARTS, link_portion.bytes);
+	bool all = count == (int)(b->end - b->first) && b->bytes <= link_portion.bytes;
+	ssize_t n = count == 0 ? 0 : write_portion(l, parts, count, last && all, b->bytes);
 
 	if (n < 0)
 		return transport_is_temporary(errno) ? LINK_KEPT : broken(l, errno);

@@ -20,6 +20,7 @@
 
 #include "net/transport.h"
 #include "session/gap.h"
+#include "session/portion.h"
 
 struct buffer;
 struct chunk_copy;
@@ -148,6 +149,9 @@ static inline bool link_has_unsent(const struct link *l)
 size_t link_unsent(const struct link *l);
 /* Whether there are any; *since: the tick at which the first of them began to wait, to the second. */
 bool link_waits(const struct link *l, uint32_t *since);
+
+/* How much of what is long is written at once; of all links of the process. */
+extern struct portion link_portion;
 
 /*
  * Sends a run, if nothing is pending. last: the end follows (link_end). TAKEN, or BROKEN; or KEPT

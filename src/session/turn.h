@@ -14,6 +14,7 @@
 #define SESSION_TURN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "session/turn_counters.h"
@@ -71,12 +72,12 @@ void turn_begin(void);
 
 /*
  * That turns may end within events, too, by this function, so that libevent goes on with the others that it
- * has found to be ready; NULL: they do not. here: ends one so; false: it is time that libevent looks again,
- * or turns do not end here.
+ * has found to be ready; NULL: they do not. here: ends one so, where so many are ready; false: it is time that
+ * libevent looks again, or turns do not end here.
  */
 typedef void turn_end_fn(void);
 void turn_within_events(turn_end_fn *end);
-bool turn_end_here(void);
+bool turn_end_here(size_t ready);
 
 /* With every tick of the session: what was counted of turns is told (metrics.def). */
 void turn_tick(void);

@@ -995,7 +995,7 @@ static void free_big(void)
 	assert_int_equal(account_bytes, 0);
 }
 
-enum { BIG = 1000000, PORTION = 256 * 1024 };
+enum { BIG = 1000000 };
 
 /* While there is time in the turn it is written, without a copy. */
 static void test_a_long_one_is_sent(void **state)
@@ -1008,6 +1008,7 @@ static void test_a_long_one_is_sent(void **state)
 	this_turn.share = 1000000000;
 	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_TAKEN);
 	this_turn.share = share;
+	link_portion.bytes = PORTION_MOST;
 	assert_int_equal(wire.len, BIG + 10);
 	assert_null(l.pending);
 	free_big();
@@ -1024,13 +1025,14 @@ static void test_a_long_one_is_given(void **state)
 	(void)state;
 	make_big(BIG);
 	p = big.own.p;
-	this_turn.looked = 0; /* so long ago that it was not quick */
+	link_portion.bytes = PORTION_LEAST; /* the last ones were not quick */
 	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
-	assert_int_equal(sent, PORTION);
+	assert_int_equal(sent, PORTION_LEAST);
 	spent();
 	assert_int_equal(link_keep(&l, &big.run, sent, 0, LINK_STOP, NULL, &counted), LINK_KEPT);
 	assert_int_equal(spent(), 0);
 	assert_null(big.own.p);
+	link_portion.bytes = PORTION_MOST;
 	p[BIG - 1] = 42; /* seen by who keeps it, and not a copy */
 	assert_in_range(account_bytes, BIG, BIG + 1000);
 	/* what follows is not put into its memory */
@@ -1050,6 +1052,7 @@ static void test_the_end_of_a_long_one(void **state)
 
 	(void)state;
 	make_big(LEN);
+	link_portion.bytes = PORTION_MOST;
 	wire.takes = LEN - 70000;
 	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
 	assert_int_equal(link_keep(&l, &big.run, sent, 0, LINK_STOP, NULL, &counted), LINK_KEPT);
