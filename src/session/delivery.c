@@ -54,6 +54,9 @@ struct issues {
 /* Entries that were not for the members whose turn it was, since that was counted. */
 static uint64_t left_out;
 
+/* At what is to be delivered, so far; wraps around. */
+static uint32_t looks;
+
 /* When what is delivered now leaves, in milliseconds since the epoch. */
 static int64_t leaves;
 
@@ -309,11 +312,21 @@ static struct room *room_with(struct backlog *b)
 	return (struct room *)((char *)b - offsetof(struct room, backlog));
 }
 
-/* Whether somebody more has got some of it now. */
-static bool go_on(struct backlog *b)
+/*
+ * A batch does not begin in the turn in which the one ahead of it ended. Where all publish, those that have
+ * that one are about to answer, and what they say is put in with it: else each turn would make
+ * two batches of one, with twice the writes.
+ */
+static bool rests(const struct room *r)
 {
+	return r->rested_at == looks;
+}
+
+/* Whether somebody more has got some of it now. */
+static bool go_on(struct room *r)
+{
+	struct backlog *b = &r->backlog;
 	struct backlog_batch *w = backlog_begin(b);
-	struct room *r = room_with(b);
 	const struct issues is = { { &w->batch, &w->renditions },
 				   { &w->edition.batch, &w->of_edition } };
 	size_t before = r->reached;
@@ -323,6 +336,7 @@ static bool go_on(struct backlog *b)
 	if (!walk(r, &is, QUANTUM))
 		return r->reached > before;
 	backlog_end(b);
+	r->rested_at = looks;
 	if (r->behind && b->bytes < ROOM_MAX / 2) {
 		bus_catch_up(session.bus, r->bus);
 		r->behind = false;
@@ -338,7 +352,9 @@ static void deliver_backlogs(void)
 	if (backlog_bytes() > 0)
 		leaves = clock_wall_ms();
 	while ((b = backlog_next()) && b != stuck) {
-		if (go_on(b))
+		struct room *r = room_with(b);
+
+		if (!rests(r) && go_on(r))
 			stuck = NULL;
 		else if (!stuck)
 			stuck = b;
@@ -475,6 +491,7 @@ bool delivery_turn(void)
 		return false;
 	if (gather())
 		return true;
+	looks++;
 	turn_go_on(TURN_DELIVERY);
 	if (backlog_bytes() < BACKLOG_MAX)
 		more = deliver_from_log();

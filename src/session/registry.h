@@ -56,6 +56,7 @@ struct room {
 	size_t reached; /* places that have the batch which is being delivered; 0: none is */
 	struct backlog backlog;
 	bool behind; /* publishers have been told to wait for it */
+	uint32_t rested_at; /* the look at which a batch of its backlog ended, see delivery.c */
 	struct batch batch; /* of what this turn takes from the log; else empty */
 	struct room *next_touched; /* by that */
 	struct parked_list waiting; /* publishers, for space in the bus (park.c) */

@@ -339,6 +339,30 @@ static void test_what_comes_meanwhile_is_gathered(void **state)
 	empty();
 }
 
+/* What waits behind a batch begins in the turn behind the one in which that ends, whatever time is left. */
+static void test_a_batch_waits_for_answers(void **state)
+{
+	struct client *first = &clients[0], *last = &clients[CLIENTS - 1];
+
+	(void)state;
+	fill(REQUEST("/") "\r\n");
+	say_one(0);
+	assert_true(turn_after_events(0));
+	say_one(1);
+	while (last->len == 0) {
+		session_turn_end();
+		hear(last);
+	}
+	hear(first);
+	assert_int_equal(first->len, TEXT + 2);
+	say_one(2);
+	while (turn_after_events(20 * TURN_PASS))
+		;
+	assert_int_equal(how_many_heard(), CLIENTS);
+	assert_int_equal(first->len, 3 * (TEXT + 2));
+	empty();
+}
+
 /* The last member goes while there is more for it. */
 static void test_a_room_ends_with_a_backlog(void **state)
 {
@@ -989,6 +1013,7 @@ int main(void)
 		TEST(test_a_small_room_beside_a_large_one),
 		TEST(test_what_waits_is_gathered),
 		TEST(test_what_comes_meanwhile_is_gathered),
+		TEST(test_a_batch_waits_for_answers),
 		TEST(test_a_room_ends_with_a_backlog),
 		TEST(test_no_memory_for_it),
 		TEST(test_compressed_in_slices),
