@@ -38,6 +38,9 @@ enum { JSON_KIND = DEFLATE_BITS_MAX + 1 };
 /* As many entries are a burst. */
 enum { BURST = 8 };
 
+/* Bytes of a batch that waits for more. */
+enum { REST_MAX = 16 * 1024 };
+
 static struct batched entries[BATCH_ENTRIES];
 static struct renditions from_log, of_edition_from_log;
 static struct edition edition_from_log;
@@ -315,11 +318,13 @@ static struct room *room_with(struct backlog *b)
 /*
  * A batch does not begin in the turn in which the one ahead of it ended. Where all publish, those that have
  * that one are about to answer, and what they say is put in with it: else each turn would make
- * two batches of one, with twice the writes.
+ * two batches of one, with twice the writes. One that is long gains nothing by being longer.
  */
 static bool rests(const struct room *r)
 {
-	return r->rested_at == looks;
+	const struct backlog_batch *next = TAILQ_FIRST(&r->backlog.batches);
+
+	return r->rested_at == looks && next->batch.bytes < REST_MAX;
 }
 
 /* Whether somebody more has got some of it now. */
