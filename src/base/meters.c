@@ -8,8 +8,8 @@
  * a full one, and that of a place that nobody had, is as good as new, and one that is not is filled by
  * a store. Whoever dies between the two, or comes between them, leaves or finds the key with somebody
  * else's bucket: that is nearly full, and right again when its time has come. In the same way a token
- * may be taken of a bucket that has just changed hands. Two processes may give one key two places, of which only the first
- * is ever found again.
+ * may be taken of a bucket that has just changed hands. Two processes may give one key two places, of
+ * which only the first is ever found again.
  *
  * Of a place that says it is further ahead of the clock than can be, nothing is believed.
  */

@@ -36,7 +36,6 @@ enum {
 	LENGTH = 0x7f,
 	SCRATCH_KEPT = 64 * 1024, /* bytes that the buffer below keeps */
 	INFLATE_CHUNK = 4096, /* that are unmasked together: more of them is more than a slice */
-	SPACE_MIN = 64 * 1024, /* bytes; for fewer a read of their own is not worth it */
 };
 
 struct header {
@@ -609,7 +608,7 @@ uint8_t *ws_decoder_space(struct ws_decoder *d, size_t *n)
 		*n = (size_t)left;
 	if (s->data.len < *n)
 		*n = s->data.len;
-	return *n >= SPACE_MIN && reserve_ahead(s, *n) ? s->data.p + s->data.len : NULL;
+	return *n >= WS_SPACE_MIN && reserve_ahead(s, *n) ? s->data.p + s->data.len : NULL;
 }
 
 void ws_decoder_init(struct ws_decoder *d, uint32_t max_message)

@@ -85,6 +85,9 @@ enum ws_result {
 enum ws_result ws_decode(struct ws_decoder *d, uint8_t **p, uint8_t *end, struct ws_message *m,
 			 uint16_t *code, enum reason *reason) __attribute__((warn_unused_result));
 
+/* Bytes; for fewer a read of their own is not worth it. */
+enum { WS_SPACE_MIN = 64 * 1024 };
+
 /*
  * Where the next bytes of a long message are to lie that is not compressed: at most *n of them, on
  * return as many as there is space for. Who reads them to there gives just them to ws_decode next,

@@ -86,6 +86,8 @@ static size_t share_of_round(void)
 	return left.share;
 }
 
+/* Of less none would be read to its place, and it would never be more again. */
+_Static_assert((int)PORTION_LEAST >= (int)WS_SPACE_MIN, "a portion is worth a read of its own");
 static struct portion rest_of_long = { PORTION_MOST };
 
 /* Where at most *most bytes are read to: a long message's rest to its place at once. */

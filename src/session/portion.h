@@ -13,7 +13,7 @@
 
 enum {
 	PORTION_MOST = 256 * 1024, /* bytes */
-	PORTION_LEAST = 32 * 1024,
+	PORTION_LEAST = 64 * 1024,
 	PORTION_LONG = 200, /* microseconds */
 	PORTION_SHORT = PORTION_LONG / 4,
 };

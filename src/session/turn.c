@@ -13,7 +13,7 @@
  * Microseconds from where the turn began to where each part is over, so that one which has nothing to do
  * need not begin. A part ends behind the unit that went over it, and what cannot be cut may take 3 ms; and
  * a message that comes waits for the turn that goes on, and for much of its own. What costs less the more
- * there is of it at once does not depend on this: see delivery.c for messages, and events.c for looks.
+ * there is of it at once does not depend on this: see delivery.c for messages, and UNSEEN for looks.
  */
 static const uint16_t ends[TURN_PARTS] = {
 	[TURN_EVENTS] = 350,  [TURN_INPUT] = 380,   [TURN_DELIVERY] = 410,

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "session/portion.h"
 #include "session/session.h"
 #include "session/turn.h"
 
@@ -135,6 +136,29 @@ static void test_long_turns_are_counted(void **state)
 	assert_int_equal(metrics_own->turn.sum, sum + 7040);
 }
 
+/* One that took long is followed by smaller ones, and these by larger ones again. */
+static void test_a_portion_is_as_large_as_time_allows(void **state)
+{
+	struct portion p = { PORTION_MOST };
+
+	(void)state;
+	portion_took(&p, PORTION_MOST, PORTION_LONG);
+	assert_int_equal(p.bytes, PORTION_MOST);
+	portion_took(&p, PORTION_MOST, PORTION_LONG + 1);
+	assert_int_equal(p.bytes, PORTION_MOST / 2);
+	/* less than was asked for says nothing */
+	portion_took(&p, PORTION_MOST / 2 - 1, 0);
+	assert_int_equal(p.bytes, PORTION_MOST / 2);
+	for (int i = 0; i < 10; i++)
+		portion_took(&p, p.bytes, PORTION_LONG + 1);
+	assert_int_equal(p.bytes, PORTION_LEAST);
+	portion_took(&p, PORTION_LEAST, PORTION_SHORT);
+	assert_int_equal(p.bytes, PORTION_LEAST);
+	for (int i = 0; i < 10; i++)
+		portion_took(&p, p.bytes, 0);
+	assert_int_equal(p.bytes, PORTION_MOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_are_charged_by_the_kib),
 		cmocka_unit_test(test_short_turns_are_counted),
 		cmocka_unit_test(test_long_turns_are_counted),
+		cmocka_unit_test(test_a_portion_is_as_large_as_time_allows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
