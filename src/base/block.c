@@ -185,6 +185,19 @@ void block_free(void *p, size_t size)
 	poison(p, size_of(order_for(size)));
 }
 
+/* In steps of BLOCK_MIN, which is a multiple of any size that pages have. */
+size_t block_untouch(void *p, size_t size, size_t from, size_t to)
+{
+	const size_t first = (from + BLOCK_MIN - 1) / BLOCK_MIN * BLOCK_MIN;
+	const size_t end =
+		first + BLOCK_PORTION < to ? first + BLOCK_PORTION : to / BLOCK_MIN * BLOCK_MIN;
+
+	if (size < BLOCK_MIN || end <= first ||
+	    madvise((uint8_t *)p + first, end - first, MADV_DONTNEED) < 0)
+		return from;
+	return end;
+}
+
 /* How many of an order's idle blocks are kept while so many bytes may be; no order has all of that. */
 static size_t share(const struct order *o, size_t size, size_t kept)
 {

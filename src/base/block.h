@@ -29,6 +29,12 @@ void *block_resize(void *p, size_t used, size_t had, size_t size)
 /* Lets go of a piece of `size` bytes; p may be NULL if that is 0. */
 void block_free(void *p, size_t size);
 
+/*
+ * Gives the memory of bytes [from, to) of a piece back to the system, as far as that can be done in one go;
+ * what they are is lost. Returns where that ends, which may be `from`: some of few bytes stay.
+ */
+size_t block_untouch(void *p, size_t size, size_t from, size_t to);
+
 /* To be called with every tick: looks what is not needed. */
 void block_tick(void);
 

@@ -5,9 +5,11 @@
  * put something into a list. A question becomes its answer: what is in it is wiped when it is answered,
  * or cancelled, and the memory of the hash behind each.
  *
- * It runs with the priority of the loop, and not with less: yescrypt takes and gives back memory, for which
- * the kernel locks that of the whole process, and who has that lock has to get on. With less, where the
- * machine is busy, the loop waited for seconds.
+ * It is a batch for the scheduler (sched(7)): to be woken up does not interrupt the loop, which would wait
+ * for as long as it may compute at once, some milliseconds, where they share a CPU. Its priority is that of
+ * the loop, and not lower: yescrypt takes and gives back memory, for which the kernel locks that of the
+ * whole process, and who has that lock has to get on. With less, where the machine is busy, the loop waited
+ * for seconds.
  *
  * The thread is ended where it waits. While it computes it cannot be: then it owns all of this, and ends
  * itself.
@@ -18,6 +20,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,11 +127,21 @@ static void release(struct verifier *v)
 	free(v);
 }
 
+/* Where that is not allowed the loop waits for it; and in a service of real time it stays what that is. */
+static void be_a_batch(void)
+{
+	static const struct sched_param none;
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+}
+
 static void *run(void *arg)
 {
 	struct verifier *v = arg;
 	bool is_left = false;
 
+	be_a_batch();
 	pthread_mutex_lock(&v->lock);
 	while (!v->ending) {
 		if (v->line.count == 0) {

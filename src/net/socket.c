@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -78,9 +79,17 @@ int socket_set_unsent(int fd, int bytes)
 
 size_t socket_unsent(int fd)
 {
-	int n;
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(memory);
+	int64_t kept;
+	int unsent, all;
 
-	return ioctl(fd, SIOCOUTQNSD, &n) == 0 ? (size_t)n : 0;
+	/* in this order, for what is acknowledged in between is in no later one of them */
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) < 0 ||
+	    ioctl(fd, SIOCOUTQ, &all) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0 || unsent == 0)
+		return 0;
+	kept = (int64_t)memory[SK_MEMINFO_WMEM_QUEUED] - (all - unsent);
+	return kept > 0 ? (size_t)kept : 0;
 }
 
 static int set_tcp(int fd)

@@ -63,7 +63,7 @@ enum { SOCKET_UNSENT_MAX = 256 * 1024 };
 
 /* Lets a TCP socket take so many of them. -1: errno is set; it is no TCP socket. */
 int socket_set_unsent(int fd, int bytes);
-/* How many there are. */
+/* What they take of its memory: half as much again, where the peer takes little at once. No TCP socket: 0. */
 size_t socket_unsent(int fd);
 
 /* Gives the file of a unix socket its mode and group. -1: errno is set; ENOENT: it is gone. */

@@ -10,6 +10,9 @@
 static struct transport *all[WIDE_MAX]; /* in the order in which they asked, from `first` on */
 static unsigned first, count;
 
+/* The memory that others take for what they have unsent, at most. */
+enum { OTHERS = SOCKET_UNSENT_MAX + SOCKET_UNSENT_MAX / 2 };
+
 static struct transport **at(unsigned i)
 {
 	return &all[(first + i) % WIDE_MAX];
@@ -19,7 +22,7 @@ size_t wide_excess(const struct transport *t)
 {
 	size_t unsent = t->wide ? socket_unsent(t->fd) : 0;
 
-	return unsent > SOCKET_UNSENT_MAX ? unsent - SOCKET_UNSENT_MAX : 0;
+	return unsent > OTHERS ? unsent - OTHERS : 0;
 }
 
 void wide_forget(struct transport *t)
@@ -59,7 +62,7 @@ bool wide_ask(struct transport *t, size_t bytes)
 	unsigned most = bytes / WIDE_BYTES < WIDE_MAX ? (unsigned)(bytes / WIDE_BYTES) : WIDE_MAX;
 
 	if (t->wide || t->tls || (count >= most && !narrow_first()) || count >= most ||
-	    socket_set_unsent(t->fd, WIDE_BYTES) < 0)
+	    socket_set_unsent(t->fd, WIDE_UNSENT) < 0)
 		return false;
 	*at(count++) = t;
 	t->wide = true;

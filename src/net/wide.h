@@ -15,7 +15,9 @@
 struct transport;
 
 enum {
-	WIDE_BYTES = 4 * 1024 * 1024, /* that such a socket takes; they are in the account */
+	WIDE_UNSENT = 2 * 1024 * 1024, /* bytes that such a socket takes, */
+	WIDE_BYTES =
+		WIDE_UNSENT / 2 * 3, /* and of memory for them at most, which are in the account */
 	WIDE_MAX = 64, /* of them in this process */
 };
 
@@ -25,7 +27,7 @@ enum {
  */
 bool wide_ask(struct transport *t, size_t bytes);
 
-/* What is unsent in its socket beyond what others take, in bytes. Of those that are not wide: 0. */
+/* What its socket keeps unsent beyond what others do, in bytes of memory. Of those that are not wide: 0. */
 size_t wide_excess(const struct transport *t);
 
 /* Ahead of its end. */

@@ -49,6 +49,7 @@ struct chunk *chunk_new_given(struct buffer *from)
 	c->size = c->end = (uint32_t)from->len;
 	c->bytes = from->p;
 	c->given = from->size;
+	c->behind = c->end;
 	*from = (struct buffer){ 0 };
 	return c;
 }
@@ -70,10 +71,33 @@ void chunk_release(struct chunk *c)
 	if (--c->holders > 0)
 		return;
 	leave_shelf(c);
-	account_give(sizeof(*c) + c->size);
+	account_give(sizeof(*c) + c->size - c->ahead);
 	if (c->given > 0)
 		block_free(c->bytes, c->given);
 	block_free(c, sizeof(*c) + (c->given > 0 ? 0 : c->size));
+}
+
+void chunk_trim(struct chunk *c, uint32_t start)
+{
+	const uint32_t before = c->ahead;
+
+	if (c->given == 0)
+		return;
+	c->ahead = (uint32_t)block_untouch(c->bytes, c->given, before, start);
+	turn_spend_on(c->ahead - before, TURN_UNMAP);
+	account_give(c->ahead - before);
+}
+
+/* It is at most as long as what is ahead of it, and seldom there: a larger one had the block before. */
+void chunk_trim_end(struct chunk *c)
+{
+	size_t from = c->behind, to;
+
+	if (c->given == 0)
+		return;
+	for (; (to = block_untouch(c->bytes, c->given, from, c->given)) > from; from = to)
+		turn_spend(TURN_CALL);
+	c->behind = (uint32_t)from;
 }
 
 /* --- marks --- */

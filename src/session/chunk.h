@@ -36,6 +36,8 @@ struct chunk {
 	struct gap gap; /* it has one frame, which tells of this; none: it has others */
 	uint8_t *bytes; /* they lie behind it, or in memory that was given */
 	size_t given; /* bytes of that; 0: none was */
+	uint32_t ahead,
+		behind; /* of which the first were given back; those behind the end, up to here */
 };
 
 /* Chunks that are being filled, one of each kind. Zeroed: none. */
@@ -72,6 +74,13 @@ static inline struct chunk *chunk_hold(struct chunk *c)
 	return c;
 }
 void chunk_release(struct chunk *c);
+
+/*
+ * Gives memory that it was given back to the system: a portion of what is ahead of `start`, which is not
+ * read again; and all that is behind its bytes. Of other chunks: nothing.
+ */
+void chunk_trim(struct chunk *c, uint32_t start);
+void chunk_trim_end(struct chunk *c);
 
 /* Bytes that are free in it. */
 static inline uint32_t chunk_space(const struct chunk *c)

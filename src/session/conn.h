@@ -14,9 +14,10 @@ struct conn;
 
 /*
  * Sends one message (TEXT or BINARY): prefix, then data. Both are lent for the
- * call. What the socket does not take is kept up to max_pending; beyond, the
- * endpoint's slow_consumer policy decides. Cannot fail towards the caller: a
- * connection that cannot go on is ended after the loop turn.
+ * call, after which a long message that came in may be gone. What the socket does
+ * not take is kept up to max_pending; beyond, the endpoint's slow_consumer policy
+ * decides. Cannot fail towards the caller: a connection that cannot go on is ended
+ * after the loop turn.
  */
 void conn_send(struct conn *c, enum ws_opcode opcode, const void *prefix, size_t prefix_len,
 	       const void *data, size_t len);

@@ -116,6 +116,8 @@ struct conn_extra {
 	struct config_text text; /* conn_kept_text, counted; data NULL: there is none */
 	struct conn_late *late; /* it is still to say who it is; NULL: it is not */
 	struct conn_parked *parked; /* a message or text, the input behind it; NULL: none */
+	uint64_t taken, sent; /* see uptake.h, when a ping's answer was due last, and then first: */
+	uint32_t taken_at; /* at that tick, the last time; 0: never */
 };
 
 /* Who somebody is, and by what: a reload asks whether that still holds. */
@@ -495,6 +497,8 @@ enum timer_due {
 };
 void timer_init(void);
 uint32_t timer_ticks(int64_t ms);
+/* At which tick a ping was sent, or it was looked why its answer does not come, the last time. */
+uint32_t timer_asked(const struct conn *c);
 /* Into the wheel, and out of it. */
 void timer_add(struct conn *c);
 void timer_remove(struct conn *c);

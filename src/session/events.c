@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
+#include "net/uptake.h"
 #include "session/awaiting.h"
 #include "session/compress.h"
 #include "session/conn_internal.h"
@@ -148,10 +149,14 @@ static bool may_say_much(const struct conn *c)
 	return c->link.filled || (c->messages_in == 0 && left.share < READ_MOST);
 }
 
-/* Its opening goes on at the end of a turn; if that is not of this one it is not watched so long. */
+/*
+ * Its opening goes on at the end of a turn; if that is not of this one it is not watched so long. It is none of
+ * those that are left then.
+ */
 static void let_wait(struct conn *c)
 {
 	session.chores = true;
+	share_of_round();
 	if (opening_wait(c))
 		return;
 	turn_spend(TURN_CALL);
@@ -160,19 +165,11 @@ static void let_wait(struct conn *c)
 
 /*
  * Where not all that are ready have their turn: who is open and has said little so far is not held up
- * by others, for they stand in line (park.c, opening.h): a request costs as much as a hundred messages,
- * and a thousand times as much where it is answered with what a room keeps.
+ * by others, for they stand in line (park.c).
  */
 static __attribute__((noinline)) bool stands_in_line(struct conn *c)
 {
-	if (c == left.first)
-		return false;
-	if (conn_input(c) == READ_HEAD) {
-		share_of_round();
-		let_wait(c);
-		return true;
-	}
-	if (!may_say_much(c))
+	if (c == left.first || !may_say_much(c))
 		return false;
 	if (conn_input(c) != READ_FRAMES || c->parked || !park_reading(c, !c->link.filled))
 		return false;
@@ -252,17 +249,33 @@ bool conn_compress_some(void)
 	return uncompressed_any();
 }
 
+/*
+ * Whether a request is dealt with behind what else is ready, and what members get of it: it costs as much
+ * as a hundred messages, and a thousand times as much where it is answered with what a room keeps. Then
+ * those that come after it are, too, in the order in which they came.
+ */
+static bool is_behind_others(const struct conn *c, short what)
+{
+	return what == EV_READ && c != left.first && conn_input(c) == READ_HEAD &&
+	       (opening_some_wait() ||
+		event_base_get_num_events(session.base, EVENT_BASE_COUNT_ACTIVE) > 0);
+}
+
 /* Returns what is to be done then. */
 static short go_on_opening(struct conn *c, short what)
 {
-	turn_spend(TURN_OPENING);
 	/* The request may have come with the end of what was ahead of it. */
-	if (c->state_now == CONN_PROXY)
+	if (c->state_now == CONN_PROXY) {
+		turn_spend(TURN_OPENING);
 		what = handshake_go_on(c) ? what | EV_READ : 0;
-	if (c->state_now != CONN_TLS)
-		return what;
-	let_wait(c);
-	return 0;
+	}
+	if (c->state_now == CONN_TLS || is_behind_others(c, what)) {
+		turn_spend(TURN_LOOK);
+		let_wait(c);
+		return 0;
+	}
+	turn_spend(TURN_OPENING);
+	return what;
 }
 
 /* Inline, as all that a client sends comes by here. */
@@ -415,6 +428,39 @@ bool session_accept(int fd, const struct net_peer *peer, void *listener)
 	return false;
 }
 
+/*
+ * Whether the peer, whose answer to a ping is due, goes on to take what was sent ahead of that. By the first
+ * look it does if its kernel has said anything since the ping; then, if more is taken than at the last one,
+ * at which it had not all of that: so it has its time from when it has the ping.
+ */
+static bool still_takes(struct conn *c)
+{
+	const bool first = timer_asked(c) == c->mark;
+	const uint32_t waited = (session.now - c->mark) * SESSION_TICK;
+	struct uptake u = { .taken = UINT64_MAX };
+	struct conn_extra *x;
+	bool goes_on;
+
+	turn_spend(TURN_CALL);
+	if ((!uptake_look(c->link.transport.fd, &u) || u.silent >= waited) && first)
+		return false;
+	x = conn_need_extra(c);
+	if (!x)
+		return false;
+	goes_on = first || (u.taken > x->taken && x->taken < x->sent);
+	if (first)
+		x->sent = u.sent + link_unsent(&c->link);
+	x->taken = u.taken;
+	x->taken_at = session.now;
+	return goes_on;
+}
+
+static void pong_is_due(struct conn *c)
+{
+	if (!still_takes(c))
+		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
+}
+
 static void act(struct conn *c, enum timer_due due)
 {
 	if (due != DUE_NOTHING)
@@ -444,7 +490,7 @@ static void act(struct conn *c, enum timer_due due)
 		conn_close_word(c, WS_CLOSE_POLICY, REASON_NO_CREDENTIALS);
 		break;
 	case DUE_PONG:
-		conn_close_word(c, WS_CLOSE_INTERNAL, REASON_PING_TIMEOUT);
+		pong_is_due(c);
 		break;
 	case DUE_PING:
 		c->mark = session.now;

@@ -3,8 +3,8 @@
  * them is returned.
  *
  * Text that is to be JSON is gone through ahead of the behaviour: at once if it is short, as nearly
- * all are. What is longer than a slice is kept, and gone on with by a slice each time that it is
- * its connection's turn (park.c).
+ * all are. What is long is kept, and gone on with by a slice each time that it is its connection's
+ * turn (park.c).
  */
 #include <stdlib.h>
 
@@ -21,8 +21,8 @@
 #include "session/unheard.h"
 #include "session/verdict.h"
 
-/* Bytes of JSON that are gone through in one piece. */
-enum { JSON_SLICE = 32 * 1024 };
+/* Bytes of JSON that are gone through in one piece; and of a piece, where there are more. */
+enum { JSON_SHORT = 32 * 1024, JSON_SLICE = 16 * 1024 };
 
 bool input_open(struct conn *c, struct verdict *v)
 {
@@ -102,7 +102,7 @@ static bool begin_text(const struct conn *c, struct conn_text *t)
 	return member != NULL;
 }
 
-/* What is longer than a slice is no matter of what is left of this turn's part, but waits in line. */
+/* What is long is no matter of what is left of this turn's part, but waits in line. */
 static enum input_event keep_text(struct conn *c, const struct ws_message *m, struct verdict *v)
 {
 	struct conn_text *t = keep(c, *m, false, 0, v);
@@ -121,7 +121,7 @@ static enum input_event take_json(struct conn *c, const struct ws_message *m, st
 
 	if (!member)
 		return tell(c, m, NULL, v);
-	if (m->len > JSON_SLICE)
+	if (m->len > JSON_SHORT)
 		return keep_text(c, m, v);
 	turn_spend_on(m->len, TURN_JSON);
 	json_begin(&s, m->data, m->len, member);

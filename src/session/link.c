@@ -173,16 +173,20 @@ static __attribute__((noinline)) size_t send_rest(struct link *l, const struct l
 		return sent;
 	n = transport_ops(&l->transport)
 		    ->write(&l->transport, rest, parts_of(r, sent, SIZE_MAX, rest), last);
-	return n > 0 ? sent + (size_t)n : sent;
+	if (n <= 0)
+		return sent;
+	turn_spend_on((uint64_t)n, TURN_SEND);
+	return sent + (size_t)n;
 }
 
 /*
  * Whether one portion more is written, though the turn may be over: to come back for it costs more than some
- * that are quick.
+ * that are quick. Not of what others get, too: it is copied as a whole if this link does not take it.
  */
-static bool may_send_more(size_t sent)
+static bool may_send_more(const struct link_run *r, size_t sent)
 {
-	return !turn_is_over() || (sent < QUICK_MOST && link_portion.bytes == PORTION_MOST);
+	return !turn_is_over() ||
+	       (!r->copy && sent < QUICK_MOST && link_portion.bytes == PORTION_MOST);
 }
 
 /* Writes a portion of what may be long; of what is not the time is of no interest. */
@@ -197,9 +201,8 @@ static ssize_t write_portion(struct link *l, const struct iovec *parts, int coun
 	return n;
 }
 
-/* As the transport's write, in portions, of what need not be copied to be kept. Apart for the same reason. */
-static __attribute__((noinline)) ssize_t send_portions(struct link *l, const struct link_run *r,
-						       bool last)
+/* As the transport's write, in portions. */
+static ssize_t send_portions(struct link *l, const struct link_run *r, bool last)
 {
 	struct iovec parts[WRITE_PARTS];
 	size_t sent = 0, most;
@@ -214,8 +217,33 @@ static __attribute__((noinline)) ssize_t send_portions(struct link *l, const str
 		turn_spend_on((uint64_t)n, TURN_SEND);
 		sent += (size_t)n;
 	} while (sent < r->len && !l->transport.want_write &&
-		 ((size_t)n == most || widen(l, r->len - sent)) && may_send_more(sent));
+		 ((size_t)n == most || (r->given && widen(l, r->len - sent))) &&
+		 may_send_more(r, sent));
 	return (ssize_t)sent;
+}
+
+/*
+ * What need not be copied to be kept; and of what is long what others get, too: the first of those who do not
+ * take it has it copied as a whole, which is enough for a turn without a write of as much. Any other
+ * would only be copied, too.
+ */
+static bool goes_in_portions(const struct link_run *r)
+{
+	return r->given || (r->len > PORTION_MOST && r->copy && r->count <= WRITE_PARTS);
+}
+
+/* As the transport's write, of what is long. Apart for the same reason as send_rest. */
+static __attribute__((noinline)) ssize_t send_long(struct link *l, const struct link_run *r,
+						   bool last)
+{
+	ssize_t n;
+
+	if (goes_in_portions(r))
+		return send_portions(l, r, last);
+	n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
+	if (n > 0)
+		turn_spend_on((uint64_t)n, TURN_SEND);
+	return n;
 }
 
 enum link_verdict link_send(struct link *l, const struct link_run *r, bool last, size_t *sent)
@@ -225,8 +253,8 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	*sent = 0;
 	if (l->pending || l->verdict != LINK_TAKEN)
 		return l->verdict < LINK_OVER ? LINK_KEPT : (enum link_verdict)l->verdict;
-	if (r->given)
-		n = send_portions(l, r, last);
+	if (r->len >= WIDE_MIN)
+		n = send_long(l, r, last);
 	else
 		n = transport_ops(&l->transport)->write(&l->transport, r->parts, r->count, last);
 	if (n < 0)
@@ -239,8 +267,6 @@ enum link_verdict link_send(struct link *l, const struct link_run *r, bool last,
 	}
 	if ((size_t)n < r->len)
 		*sent = send_rest(l, r, last, (size_t)n);
-	if (r->len >= WIDE_MIN && !r->given)
-		turn_spend_on(*sent, TURN_SEND);
 	if (*sent < r->len)
 		return LINK_KEPT;
 	l->bytes += r->len - r->http;

@@ -129,7 +129,7 @@ __attribute__((noinline)) enum rendition_result rendition_make(struct renditions
 
 	if (!v)
 		return RENDITION_NO_MEMORY;
-	if (class > 0 && !b->frames && b->bytes > slices_size(k))
+	if (class > 0 && !b->frames && b->bytes > slices_short(k))
 		return RENDITION_LATER;
 	if (class == 0 && (b->frames || b->entries == 1))
 		point_at(v, b, b->frames ? b->frames->bytes : b->first->e.frame);

@@ -13,11 +13,12 @@
 struct config_compression;
 struct conn;
 
-/* The largest slice, in bytes; of levels that are slow it is smaller. */
-enum { COMPRESS_SLICE = 32 * 1024 };
+/* Bytes of the largest slice, and of what is compressed in one piece; of levels that are slow it is less. */
+enum { COMPRESS_SLICE = 16 * 1024, COMPRESS_SHORT = 2 * COMPRESS_SLICE };
 
-/* The bytes of a slice. */
+/* So many bytes a slice has, and so many need none, with these settings. */
 size_t slices_size(const struct config_compression *k);
+size_t slices_short(const struct config_compression *k);
 
 /* The time that so many bytes may take: as many as take as long at a level that is not slow. */
 size_t slices_weight(const struct config_compression *k, size_t len);

@@ -99,10 +99,17 @@ static bool ping_unanswered(const struct conn *c)
 	return (int32_t)(c->last_rx - c->mark) < 0;
 }
 
+uint32_t timer_asked(const struct conn *c)
+{
+	const uint32_t looked = c->extra ? c->extra->taken_at : 0;
+
+	return looked != 0 && (int32_t)(looked - c->mark) > 0 ? looked : c->mark;
+}
+
 static bool ping_failed(const struct conn *c, const struct config_limits *l)
 {
 	return l->ping_timeout > 0 && ping_unanswered(c) &&
-	       reached(c->mark + timer_ticks(l->ping_timeout));
+	       reached(timer_asked(c) + timer_ticks(l->ping_timeout));
 }
 
 /*
@@ -126,15 +133,18 @@ static bool ping_due(const struct conn *c, const struct config_limits *l)
 
 /*
  * When to look next. The answer to a ping does not move the timer, so an unanswered
- * one is looked at when the next is due, and from then on with every tick.
+ * one is looked at when the next is due, and from then on with every tick; but not of one to whom
+ * it takes long to come, which may be so for hours.
  */
 static uint32_t ping_deadline(const struct conn *c, const struct config_limits *l)
 {
-	uint32_t next = next_ping(c, l);
+	const uint32_t asked = timer_asked(c), next = next_ping(c, l);
+	uint32_t end;
 
-	if (ping_unanswered(c) && l->ping_timeout > 0)
-		next = earlier(next, c->mark + timer_ticks(l->ping_timeout));
-	return next;
+	if (l->ping_timeout == 0 || !ping_unanswered(c))
+		return next;
+	end = asked + timer_ticks(l->ping_timeout);
+	return asked == c->mark ? earlier(next, end) : end;
 }
 
 /* Whether a message is under way that has until *end to be whole. */

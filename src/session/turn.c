@@ -10,15 +10,15 @@
 #include "session/session.h"
 
 /*
- * Microseconds from where the turn began to where each part is over, so that one which has nothing to do
- * need not begin. A part ends behind the unit that went over it, and what cannot be cut may take 3 ms; and
- * a message that comes waits for the turn that goes on, and for much of its own. What costs less the more
- * there is of it at once does not depend on this: see delivery.c for messages, and UNSEEN for looks.
+ * Microseconds, so that a part which has nothing to do need not begin. One ends behind the unit that went
+ * over it, and what cannot be cut may take 3 ms; and a message that comes waits for the turn that goes on,
+ * and for much of its own. So a turn is over soon where only the parts behind events have much to do: what
+ * they do costs the same in however many turns. What sockets ask for costs less the more there is of it at
+ * once (see delivery.c), and has longer; then each part behind it has some time of its own, but where
+ * that was gone over: then the others' is used up, too.
  */
-static const uint16_t ends[TURN_PARTS] = {
-	[TURN_EVENTS] = 350,  [TURN_INPUT] = 380,   [TURN_DELIVERY] = 410,
-	[TURN_BACKLOG] = 440, [TURN_WAITING] = 460, [TURN_CHORES] = 480,
-};
+enum { EVENTS = 350, OWN = 26 };
+_Static_assert(TURN_STEP / 1000 + OWN <= TURN_LEAST, "before anybody looks, a turn has that");
 
 struct turn this_turn = { .credit = TURN_STEP };
 
@@ -27,6 +27,15 @@ static struct {
 	uint64_t count;
 	int64_t left; /* of TURN_STEP each: nanoseconds that were not charged */
 } brief;
+
+/* Of this turn, as far as is known without a look at the clock. */
+static int64_t used_us(void)
+{
+	const struct turn *t = &this_turn;
+
+	return t->began == 0 ? (TURN_STEP - t->credit) / 1000
+			     : t->looked - t->began + (t->given - t->credit) / 1000;
+}
 
 /* Nearly all are brief, and are told together: they cost no more than two additions. */
 static void note_length(void)
@@ -37,8 +46,7 @@ static void note_length(void)
 		brief.count++;
 		brief.left += t->credit;
 	} else {
-		metrics_time(&metrics_own->turn, (uint64_t)(t->looked - t->began) +
-							 (uint64_t)(t->given - t->credit) / 1000);
+		metrics_time(&metrics_own->turn, (uint64_t)used_us());
 	}
 }
 
@@ -55,7 +63,7 @@ void turn_tick(void)
  * Microseconds that libevent may be kept from looking what has become ready: some, and more for each socket
  * that is, for the kernel goes through all of them then.
  */
-enum { UNSEEN = 1000, UNSEEN_FOR_EACH = 3, UNSEEN_MOST = 15000 };
+enum { UNSEEN = 500, UNSEEN_FOR_EACH = 3, UNSEEN_MOST = 15000 };
 
 static int64_t may_be_unseen(size_t ready)
 {
@@ -87,7 +95,7 @@ void turn_begin(void)
 	note_length();
 	turn_counters_begin();
 	this_turn.credit = TURN_STEP;
-	this_turn.share = ends[TURN_EVENTS];
+	this_turn.share = EVENTS;
 	this_turn.began = 0;
 	this_turn.seen = this_turn.time = 0;
 }
@@ -99,10 +107,19 @@ int64_t turn_time(void)
 	return this_turn.time;
 }
 
-void turn_go_on(enum turn_part part)
+static uint32_t share_of(enum turn_part part)
 {
-	turn_counters_go_on(part);
-	this_turn.share = ends[part];
+	const int64_t most = EVENTS + (int64_t)part * OWN;
+	int64_t share = used_us() + OWN;
+
+	if (share < TURN_LEAST)
+		share = TURN_LEAST;
+	return (uint32_t)(share < most ? share : most);
+}
+
+void turn_go_on_long(enum turn_part part)
+{
+	this_turn.share = share_of(part);
 	/* What was over may go on, for as long as its look at the clock allows. */
 	if (this_turn.credit <= 0)
 		turn_look();

@@ -57,6 +57,8 @@ enum turn_part {
 	TURN_PARTS,
 };
 
+enum { TURN_LEAST = 240 }; /* microseconds that all parts but the first have together, or more */
+
 /* Not to be touched but by what is here. */
 extern struct turn {
 	int64_t credit; /* nanoseconds of work up to the next look at the clock */
@@ -88,8 +90,18 @@ void turn_tick(void);
  */
 int64_t turn_time(void);
 
+/* For turn_go_on: somebody has looked at the clock, or will at once. */
+void turn_go_on_long(enum turn_part part);
+
 /* Its next part begins. */
-void turn_go_on(enum turn_part part);
+static inline void turn_go_on(enum turn_part part)
+{
+	turn_counters_go_on(part);
+	if (this_turn.began == 0 && this_turn.credit > 0)
+		this_turn.share = TURN_LEAST;
+	else
+		turn_go_on_long(part);
+}
 
 /* Charges work of so many nanoseconds (at most some milliseconds of them), done or about to be. */
 static inline void turn_spend(uint32_t cost)

@@ -53,10 +53,18 @@ static bool need_piece(struct unsent *b)
 	return true;
 }
 
-/* Takes over the caller's hold of c. */
+/*
+ * Takes over the caller's hold of c. Where some wait already the peer is slow: then what it does not wait
+ * for takes no memory.
+ */
 static void add_piece(struct unsent *b, struct chunk *c, uint32_t start, uint32_t mark,
 		      uint32_t now, uint32_t kind)
 {
+	if (b->first < b->end) {
+		chunk_trim(b->pieces[b->first].chunk, b->pieces[b->first].start);
+		chunk_trim_end(b->pieces[b->first].chunk);
+		chunk_trim_end(c);
+	}
 	b->pieces[b->end++] = (struct piece){ c, start, start, mark, now, kind };
 }
 
@@ -204,6 +212,8 @@ size_t unsent_take(struct unsent *b, size_t n, uint64_t *mark, bool *whole)
 		b->mark = b->gone = 0;
 	if (p->start == p->end)
 		drop_first(b);
+	else if (b->first + 1 < b->end)
+		chunk_trim(p->chunk, p->start);
 	return n;
 }
 

@@ -5,6 +5,7 @@ for their payload. How long each answer took is noted with the time, and told at
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -63,7 +64,8 @@ class Client(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         name = {"server_hostname": "localhost"} if tls else {}
         await loop.create_connection(lambda: self, *address, ssl=tls, **name)
-        head = await asyncio.wait_for(self.upgraded, LOST)
+        async with asyncio.timeout(LOST):
+            head = await self.upgraded
         if not head.startswith(b"HTTP/1.1 101 "):
             raise Lost(f"{self.name}: no upgrade: {head!r}")
         return self
@@ -73,8 +75,9 @@ class Client(asyncio.Protocol):
 
     async def next(self):
         try:
-            opcode, payload = await asyncio.wait_for(self.came.get(), LOST)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(LOST):
+                opcode, payload = await self.came.get()
+        except TimeoutError:
             raise Lost(f"{self.name}: no answer for {LOST} s") from None
         if opcode in (None, CLOSE):
             raise Lost(f"{self.name}: its connection ended: {payload!r}")
@@ -95,11 +98,9 @@ class Crowd:
         self.clients, self.tasks, self.heard, self.said = [], [], {}, {}
 
     async def pause(self, seconds):
-        try:
-            await asyncio.wait_for(self.stopping.wait(),
-                                   self.random.uniform(seconds / 2, seconds * 3 / 2))
-        except asyncio.TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.random.uniform(seconds / 2, seconds * 3 / 2)):
+                await self.stopping.wait()
 
     def note(self, began):
         self.waits.append((began, time.monotonic() - began))

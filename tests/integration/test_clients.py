@@ -67,7 +67,8 @@ async def transcript(d, compression):
         await ws.send(json.dumps({"content": "from a client"}))
     async with connect("/once") as ws:
         seen["once"] = [await ws.recv()]
-        await asyncio.wait_for(ws.wait_closed(), DEADLINE)
+        async with asyncio.timeout(DEADLINE):
+            await ws.wait_closed()
         seen["once"].append({"close": ws.close_code})
     async with connect("/safe") as ws:
         await ws.send("dropped")

@@ -1,5 +1,6 @@
 """When files or memory run out: who comes is told, who is there stays, and then it goes on."""
 
+import contextlib
 import os
 import re
 import resource
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from apart import needs_mounts, not_under_a_sanitizer
-from harness import DEADLINE, PROGRAM, ROOMY, config_text, open_files, run_program, wait_until
+from harness import DEADLINE, PROGRAM, ROOMY, config_text, open_files, run_program, wait_until, wait_until_asleep
 import way
 from raw import BINARY, Raw, frame, text
 
@@ -219,33 +220,40 @@ def test_what_slow_members_wait_for_is_there_once(daemon, size, total):
     wait_until("its end", lambda: anonymous(worker) < before + 20, 3 * DEADLINE)
 
 
-def unsent_in_kernel(port, client_port):
-    """Bytes that the kernel has of a socket's, by its ports."""
+def queues_in_kernel(port, client_port):
+    """Bytes that the kernel has of a socket's, by its ports: of what it sends, and of what it was sent."""
     ends = f":{port:04X}", f":{client_port:04X}"
     with open("/proc/net/tcp", encoding="ascii") as f:
         for line in f:
             fields = line.split()
             if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
-                return int(fields[4].split(":")[0], 16)
+                return [int(n, 16) for n in fields[4].split(":")]
     raise AssertionError("there is no such socket")
 
 
 @no_sanitizer
 @way.directly("what a proxy takes it keeps itself")
-def test_what_a_client_that_does_not_read_costs(daemon):
+@pytest.mark.parametrize("size", [100000, 700000, 1000000, 1 << 20])
+def test_what_clients_that_do_not_read_cost(daemon, size):
     d = daemon({"workers": 1, "slow_consumer": "drop_newest", "max_pending": "4M",
                 "endpoints": [ECHO]})
     worker, = d.workers()
-    with Raw(d.address, rcvbuf=4096) as c:
-        c.upgrade("/ws")
+    with contextlib.ExitStack() as crowd:
+        slow = [crowd.enter_context(Raw(d.address, rcvbuf=4096)).upgrade("/ws") for _ in range(20)]
         before = anonymous(worker)
-        for _ in range(16):
-            c.send(frame(BINARY, bytes(1000000)))
-        d.log_contains("event=conn-dropping")
-        in_kernel = unsent_in_kernel(d.address[1], c.local_port) / (1 << 20)
-        # what is long and its own may wait there, and counts towards max_pending; and 1 MB of the
-        # message that is decoded
-        assert anonymous(worker) - before + in_kernel < 4.5 + 2
+        for c in slow:
+            for _ in range(12 * (1 << 20) // size):
+                c.send(frame(BINARY, bytes(size)))
+
+        def queues():
+            return [queues_in_kernel(d.address[1], c.local_port) for c in slow]
+
+        wait_until("that all is read", lambda: all(read == 0 for _, read in queues()))
+        wait_until_asleep(worker)
+        # the kernel spends half of it again on small segments
+        in_kernel = sum(unsent for unsent, _ in queues()) / (1 << 20)
+        assert in_kernel >= 0.1 * len(slow)
+        assert anonymous(worker) - before + 1.45 * in_kernel < 4.5 * len(slow)
 
 
 @no_sanitizer
@@ -261,7 +269,7 @@ def test_what_a_member_that_does_not_read_has_in_the_kernel(daemon):
             speaker.send(frame(BINARY, bytes(500000)))
             speaker.message()
         d.log_contains("event=conn-dropping")
-        assert unsent_in_kernel(d.address[1], slow.local_port) / (1 << 20) < 0.3
+        assert queues_in_kernel(d.address[1], slow.local_port)[0] / (1 << 20) < 0.3
 
 
 @no_sanitizer

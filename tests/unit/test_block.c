@@ -20,6 +20,7 @@
 
 #include "base/block.h"
 #include "base/poison.h"
+#include "resident.h"
 
 enum { MIB = 1024 * 1024, COUNT = 64 };
 
@@ -300,6 +301,29 @@ static void test_no_poison_stays_behind(void **state)
 }
 #endif
 
+/* Memory in the middle of a piece goes, a portion at once, and what is beside it stays. */
+static void test_untouch(void **state)
+{
+	uint8_t *p = get(MIB), *small = get(1000);
+	const size_t few = BLOCK_MIN / 2;
+
+	(void)state;
+	assert_int_equal(resident(p, MIB), MIB);
+	assert_int_equal(block_untouch(p, MIB, 0, 0), 0);
+	assert_int_equal(block_untouch(p, MIB, 0, BLOCK_MIN - 1), 0);
+	assert_int_equal(block_untouch(p, MIB, few, few + BLOCK_MIN), few);
+	assert_int_equal(block_untouch(small, 1000, 0, 1000), 0);
+	assert_int_equal(resident(p, MIB), MIB);
+	assert_int_equal(block_untouch(p, MIB, few, 2 * BLOCK_MIN + few), 2 * BLOCK_MIN);
+	assert_int_equal(resident(p, MIB), MIB - BLOCK_MIN);
+	assert_int_equal(p[BLOCK_MIN - 1], 0x5a);
+	assert_int_equal(p[2 * BLOCK_MIN], 0x5a);
+	assert_int_equal(block_untouch(p, MIB, 2 * BLOCK_MIN, MIB), 2 * BLOCK_MIN + BLOCK_PORTION);
+	assert_int_equal(resident(p, MIB), MIB - BLOCK_MIN - BLOCK_PORTION);
+	block_free(p, MIB);
+	block_free(small, 1000);
+}
+
 static void test_more_than_there_is(void **state)
 {
 	(void)state;
@@ -321,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_no_more_goes_than_is_asked_for),
 		cmocka_unit_test(test_too_many_mappings),
 		cmocka_unit_test(test_more_than_there_is),
+		cmocka_unit_test(test_untouch),
 #if POISON_WORKS
 		cmocka_unit_test(test_poison),
 		cmocka_unit_test(test_no_poison_stays_behind),

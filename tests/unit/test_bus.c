@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "bus/bus_internal.h"
+#include "resident.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 8, WORKERS = 4, HEAD = sizeof(struct bus_head) };
 
@@ -199,18 +200,6 @@ static void test_memory_is_sealed_and_mapped_twice(void **state)
 	assert_int_equal(b->ring[b->size + 5], 77);
 	b->ring[2 * b->size - 1] = 78;
 	assert_int_equal(b->ring[b->size - 1], 78);
-}
-
-static size_t resident_pages(void *at, size_t len)
-{
-	static unsigned char map[4 * SIZE / 4096];
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (len + page - 1) / page, n = 0;
-
-	assert_true(pages <= sizeof(map));
-	assert_int_equal(mincore(at, len, map), 0);
-	for (size_t i = 0; i < pages; i++)
-		n += map[i] & 1;
-	return n;
 }
 
 static void test_populate(void **state)

@@ -17,6 +17,7 @@
 
 #include "bus/presence.h"
 #include "test_bus_check.h"
+#include "resident.h"
 
 enum { SIZE = 65536, LAG = 8192, ROOMS = 8, MEMBERS = 6, WORKERS = 3, MOST = 64 };
 
@@ -312,17 +313,7 @@ static void test_while_it_changes(void **state)
 /* How many pages there are of an array for all members of all slots. */
 static size_t pages_of(const void *array, size_t each)
 {
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	const size_t all = (size_t)SLOTS * (1 << 15) * each / page;
-	unsigned char *there = malloc(all);
-	size_t pages = 0;
-
-	assert_non_null(there);
-	assert_int_equal(mincore((void *)((uintptr_t)array & ~(page - 1)), all * page, there), 0);
-	for (size_t i = 0; i < all; i++)
-		pages += there[i] & 1;
-	free(there);
-	return pages;
+	return resident_pages(array, (size_t)SLOTS * (1 << 15) * each);
 }
 
 /* Its memory is there when it is used, that of users only where there are some. */

@@ -10,11 +10,13 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/account.h"
+#include "base/block.h"
 #include "base/buffer.h"
 
 #include "config/config.h"
@@ -24,6 +26,7 @@
 #include "session/session.h"
 #include "session/steered.h"
 #include "session/unsent.h"
+#include "resident.h"
 
 enum { PLENTY = 1 << 30, FRAMES_MAX = 4000 };
 
@@ -1044,6 +1047,83 @@ static void test_a_long_one_is_given(void **state)
 	free_big();
 }
 
+/* Waits with `sent` bytes of it out; returns where it is. */
+static uint8_t *keep_big(size_t len, size_t sent)
+{
+	uint8_t *p;
+
+	make_big(len);
+	p = big.own.p;
+	memset(p, 7, big.own.size);
+	assert_int_equal(link_keep(&l, &big.run, sent, 0, LINK_STOP, NULL, &counted), LINK_KEPT);
+	assert_null(big.own.p);
+	return p;
+}
+
+/*
+ * Of a long one with its memory, what is out already and what is behind its end take none as soon as
+ * something waits behind it: max_pending says what a slow peer may cost.
+ */
+static void test_memory_of_what_is_given(void **state)
+{
+	enum { SIZE = 1 << 20, STEP = BLOCK_MIN, LEN = 11 * STEP - 10, MORE = CHUNK_MAX + 1000 };
+	uint8_t *p;
+
+	(void)state;
+	p = keep_big(LEN, 5 * STEP + 10);
+	assert_int_equal(resident(p, SIZE), SIZE);
+	assert_in_range(account_bytes, LEN, LEN + 1000);
+	/* a portion of what is ahead */
+	put(7, 20, LINK_MESSAGE, PLENTY, LINK_STOP);
+	assert_int_equal(resident(p, SIZE), 11 * STEP - BLOCK_PORTION);
+	assert_in_range(account_bytes, LEN - BLOCK_PORTION, LEN - BLOCK_PORTION + MORE);
+	session.now += 1000; /* what waits since another moment is another piece */
+	put(8, 20, LINK_MESSAGE, PLENTY, LINK_STOP);
+	assert_int_equal(resident(p, SIZE), 6 * STEP);
+	assert_in_range(account_bytes, 6 * STEP - 10, 6 * STEP + MORE);
+	assert_int_equal(p[5 * STEP], 7);
+	assert_int_equal(p[11 * STEP - 11], 7);
+	go_on(2 * STEP);
+	assert_int_equal(resident(p, SIZE), 4 * STEP);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	assert_int_equal(wire.len, LEN + 10 - (5 * STEP + 10) + 40);
+	for (size_t i = 0; i < LEN - 5 * STEP; i++)
+		assert_int_equal(wire.bytes[i], 7);
+	free_big();
+}
+
+/*
+ * One that others get, too, is written while there is time, and then no more of it: who does not take it
+ * has it copied as a whole.
+ */
+static void test_a_long_one_of_many(void **state)
+{
+	const uint32_t share = this_turn.share;
+	struct chunk_shelf shelf = { 0 };
+	struct chunk_copy copy = { .shelf = &shelf };
+	size_t sent;
+
+	(void)state;
+	make_big(BIG);
+	big.run.given = NULL;
+	big.run.copy = &copy;
+	this_turn.share = 1000000000;
+	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_TAKEN);
+	this_turn.share = share;
+	link_portion.bytes = PORTION_MOST;
+	assert_int_equal(link_send(&l, &big.run, false, &sent), LINK_KEPT);
+	assert_int_equal(sent, PORTION_MOST);
+	spent();
+	assert_int_equal(link_keep(&l, &big.run, sent, SIZE_MAX, LINK_STOP, NULL, &counted),
+			 LINK_KEPT);
+	assert_true(spent() > 0);
+	chunk_copy_forget(&copy);
+	assert_int_equal(go_on(PLENTY), LINK_TAKEN);
+	link_portion.bytes = PORTION_MOST;
+	assert_int_equal(wire.len, 2 * (BIG + 10));
+	free_big();
+}
+
 /* Nobody keeps its memory for the end of it. */
 static void test_the_end_of_a_long_one(void **state)
 {
@@ -1151,6 +1231,8 @@ int main(void)
 		TEST(test_the_same_runs_for_many),
 		TEST(test_a_long_one_is_sent),
 		TEST(test_a_long_one_is_given),
+		TEST(test_memory_of_what_is_given),
+		TEST(test_a_long_one_of_many),
 		TEST(test_the_end_of_a_long_one),
 		TEST(test_cut_of_what_is_shared),
 		TEST(test_memory_of_what_is_shared),

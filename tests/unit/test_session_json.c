@@ -16,7 +16,13 @@
 #include "session/worker.h"
 
 /* SLICE: as of input.c. */
-enum { SLICE = 32 * 1024, SLICES = 5, LONG = SLICES * SLICE - 100, STREAM_MAX = 4 * LONG };
+enum {
+	SHORT = 32 * 1024,
+	SLICE = 16 * 1024,
+	SLICES = 10,
+	LONG = SLICES * SLICE - 100,
+	STREAM_MAX = 4 * LONG
+};
 
 #define ZIP "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
@@ -209,7 +215,7 @@ static void test_short_at_once(void **state)
 
 	(void)state;
 	upgrade_plain(&a);
-	put(0x81, make_text(SLICE, "1", "2", ""), SLICE);
+	put(0x81, make_text(SHORT, "1", "2", ""), SHORT);
 	put(0x81, "{\"a\":[3]}", 9);
 	send_stream(&a);
 	turn_short(100 * TURN_STEP);
@@ -219,7 +225,7 @@ static void test_short_at_once(void **state)
 	snprintf(answer, sizeof(answer),
 		 "\x81\x07"
 		 "1 %d\x81\x05[3] 9",
-		 SLICE);
+		 SHORT);
 	assert_heard(&a, answer, strlen(answer));
 	disconnect(&a);
 }
@@ -282,9 +288,9 @@ static void test_one_behind_the_other(void **state)
 {
 	(void)state;
 	upgrade_plain(&a);
-	put(0x81, make_text(SLICE + 1, "1", "2", ""), SLICE + 1);
+	put(0x81, make_text(SHORT + 1, "1", "2", ""), SHORT + 1);
 	put(0x82, "between", 7);
-	put(0x81, make_text(2 * SLICE + 1, "3", "2", ""), 2 * SLICE + 1);
+	put(0x81, make_text(2 * SHORT + 1, "3", "2", ""), 2 * SHORT + 1);
 	put(0x81, "{", 1);
 	send_stream(&a);
 	short_turns();
@@ -441,13 +447,13 @@ static void test_memory_of_few_bytes(void **state)
 	(void)state;
 	upgrade(&a, REQUEST("/") ZIP "\r\n");
 	put(0x82, "ahead", 5);
-	make_text(SLICE + 8000, "1", "2", "");
-	put_compressed(SLICE + 8000);
+	make_text(SHORT + 8000, "1", "2", "");
+	put_compressed(SHORT + 8000);
 	send_stream(&a);
 	for (int i = 0; i < 2; i++)
 		turn_short(1);
-	assert_true(account_bytes >= SLICE);
-	session.config->max_memory = SLICE / 2;
+	assert_true(account_bytes >= SHORT);
+	session.config->max_memory = SHORT / 2;
 	this_turn.credit = TURN_STEP;
 	conn_relieve();
 	turn();

@@ -3,10 +3,14 @@
  * a clock that the test turns.
  */
 // links: base proto bus config net session behaviours
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -481,6 +485,17 @@ static void test_ping(void **state)
 	disconnect(&k);
 }
 
+/* Its ping is given up after so long, and no earlier. */
+static void assert_given_up_after(int64_t ms)
+{
+	pass(ms - 100);
+	assert_int_equal(k.conn->state_now, CONN_OPEN);
+	pass(100);
+	assert_int_equal(k.conn->state_now, CONN_CLOSING);
+	assert_int_equal(k.conn->reason, REASON_PING_TIMEOUT);
+	disconnect(&k);
+}
+
 /* A ping is unanswered while nothing comes; the time it has may be longer than the wheel. */
 static void test_ping_timeout(void **state)
 {
@@ -518,11 +533,97 @@ static void test_signs_of_life(void **state)
 		wire.takes = 10;
 	}
 	assert_true(k.conn->link.pending);
-	for (int i = 0; i < 20 && k.conn->state_now == CONN_OPEN; i++)
+	for (int i = 0; i < 30 && k.conn->state_now == CONN_OPEN; i++)
 		pass(10000);
 	assert_int_equal(k.conn->state_now, CONN_CLOSING);
 	assert_int_equal(k.conn->reason, REASON_PING_TIMEOUT);
 	disconnect(&k);
+}
+
+/*
+ * Who takes what the kernel has for it, ahead of the ping, is alive as long as it does: with each time that
+ * an answer is due. By the first it cannot be told.
+ */
+static void test_who_takes_slowly_is_alive(void **state)
+{
+	enum { COUNT = 8 };
+	static uint8_t some[1000];
+
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	pass_until_heard(&k, 30000);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(send(k.conn->link.transport.fd, some, sizeof(some), 0),
+				 sizeof(some));
+	for (int i = 0; i < COUNT - 3; i++) {
+		pass(100000);
+		assert_int_equal(k.conn->state_now, CONN_OPEN);
+		/* and not looked at with every tick */
+		assert_true(k.conn->deadline - session.now > 10);
+		assert_int_equal(recv(k.fd, some, sizeof(some), 0), sizeof(some));
+	}
+	pass(100000);
+	assert_int_equal(k.conn->state_now, CONN_OPEN);
+	assert_given_up_after(100000);
+}
+
+/* From when it has all, and the ping, it has as long as any other to answer. */
+static void test_who_has_just_got_the_ping(void **state)
+{
+	char some[4];
+
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	pass_until_heard(&k, 30000);
+	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	pass(100000);
+	assert_int_equal(recv(k.fd, some, sizeof(some), 0), 4);
+	assert_given_up_after(200000);
+}
+
+/* For how long TCP has heard nothing (0: the sockets are no TCP sockets), and how much was acknowledged. */
+static uint32_t silent;
+static uint64_t acked;
+
+/* The one that uptake.c calls, too. */
+int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+{
+	if (silent == 0 || level != IPPROTO_TCP || name != TCP_INFO)
+		return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
+	*(struct tcp_info *)value =
+		(struct tcp_info){ .tcpi_last_ack_recv = silent, .tcpi_bytes_acked = acked };
+	return 0;
+}
+
+/* Of whom nothing has been heard since the ping is dead, though something waits for him: no second look. */
+static void test_a_silent_network(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	pass_until_heard(&k, 30000);
+	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	silent = 100001;
+	assert_given_up_after(100000);
+	silent = 0;
+}
+
+/* What was sent behind the ping tells nothing: who has the ping, and more, has as long as any other. */
+static void test_what_is_behind_a_ping(void **state)
+{
+	(void)state;
+	upgrade(&k, REQUEST("/") "\r\n");
+	pass_until_heard(&k, 30000);
+	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	silent = 1;
+	acked = 1000;
+	pass(100000);
+	assert_int_equal(k.conn->state_now, CONN_OPEN);
+	acked += 1000000;
+	pass(100000);
+	assert_int_equal(k.conn->state_now, CONN_OPEN);
+	acked += 1000000;
+	assert_given_up_after(100000);
+	silent = 0;
 }
 
 static void test_idle_timeout(void **state)
@@ -692,6 +793,10 @@ int main(void)
 		TEST_WITH(test_ping, begin_ping),
 		TEST_WITH(test_ping_timeout, begin_ping),
 		TEST_WITH(test_signs_of_life, begin_ping),
+		TEST_WITH(test_who_takes_slowly_is_alive, begin_ping),
+		TEST_WITH(test_who_has_just_got_the_ping, begin_ping),
+		TEST_WITH(test_a_silent_network, begin_ping),
+		TEST_WITH(test_what_is_behind_a_ping, begin_ping),
 		TEST_WITH(test_idle_timeout, begin_idle),
 		TEST_WITH(test_message_timeout, begin_idle),
 		TEST(test_pong_behind_a_blocked_socket),

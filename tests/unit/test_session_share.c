@@ -532,7 +532,9 @@ static void test_many_that_say_a_lot(void **state)
 		turn_short(1);
 	assert_in_range(turns, CROWD / 2 - 1, CROWD);
 	assert_in_range(count_read(crowd, CROWD, stream.len), 1, CROWD / 4);
-	turn();
+	/* one, if the machine does not take its time */
+	for (int i = 0; i < 100 && count_read(crowd, CROWD, stream.len) < CROWD; i++)
+		turn();
 	assert_int_equal(count_read(crowd, CROWD, stream.len), CROWD);
 	for (int i = 0; i < CROWD; i++)
 		disconnect(&crowd[i]);
@@ -638,6 +640,34 @@ static unsigned count_open(const struct client *crowd, unsigned count)
 	return n;
 }
 
+/* Requests that came before it are dealt with behind a message, as far as there is time for them. */
+static void test_a_message_comes_before_requests(void **state)
+{
+	enum { CROWD = 10 };
+	static struct client crowd[CROWD];
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	for (int i = 0; i < CROWD; i++)
+		connect_client(&crowd[i]);
+	for (int i = 0; i < CROWD; i++) {
+		if (i == CROWD / 2)
+			assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
+		assert_true(write(crowd[i].fd, REQUEST("/") "\r\n", sizeof(REQUEST("/")) + 1) > 0);
+	}
+	turn_short(3 * TURN_OPENING);
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	assert_in_range(count_open(crowd, CROWD), 1, CROWD - 1);
+	/* in the order in which they came */
+	assert_int_equal(count_open(crowd, count_open(crowd, CROWD)), count_open(crowd, CROWD));
+	for (int i = 0; i < 100 && count_open(crowd, CROWD) < CROWD; i++)
+		turn();
+	assert_int_equal(count_open(crowd, CROWD), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		disconnect(&crowd[i]);
+	disconnect(&a);
+}
+
 /* Nor do those who come, all at once: where a turn is not long enough for all, their requests wait. */
 static void test_who_is_open_does_not_wait_for_those_who_come(void **state)
 {
@@ -654,7 +684,7 @@ static void test_who_is_open_does_not_wait_for_those_who_come(void **state)
 	turn_short(1);
 	assert_int_equal(count_open(crowd, CROWD), 1);
 	assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
-	turn_short(CROWD * TURN_OPENING + 2 * TURN_CALL);
+	turn_short(CROWD * TURN_LOOK + 2 * TURN_CALL);
 	ASSERT_HEARD(&a, "\x81\x02hi");
 	assert_in_range(count_open(crowd, CROWD), 1, 5);
 	for (; count_open(crowd, CROWD) < CROWD; turns++)
@@ -905,6 +935,7 @@ int main(void)
 		TEST(test_the_next_turn_begins_within_events),
 		TEST(test_many_that_say_a_lot),
 		TEST(test_who_says_little_does_not_wait_for_them),
+		TEST(test_a_message_comes_before_requests),
 		TEST(test_who_is_open_does_not_wait_for_those_who_come),
 		TEST(test_short_answers_leave_together),
 		TEST(test_a_long_answer_is_not_copied),

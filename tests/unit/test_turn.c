@@ -55,7 +55,8 @@ static void test_each_part_has_its_share(void **state)
 	work_to_the_end();
 	for (enum turn_part part = TURN_INPUT; part < TURN_PARTS; part++) {
 		/* as of now: however long this test was not on a CPU */
-		this_turn.began = session_clock_us() - this_turn.share;
+		this_turn.looked = session_clock_us();
+		this_turn.began = this_turn.looked - this_turn.share;
 		turn_go_on(part);
 		assert_false(turn_is_over());
 		work_to_the_end();
@@ -63,6 +64,47 @@ static void test_each_part_has_its_share(void **state)
 	}
 	/* a unit that cannot be cut has 3 ms behind it */
 	assert_true(this_turn.share < 2000);
+}
+
+static uint32_t share_of(enum turn_part part)
+{
+	turn_go_on(part);
+	return this_turn.share;
+}
+
+/* Whoever comes meanwhile waits for less, and nobody has less for it: what is left is gone on with. */
+static void test_a_turn_of_few_events_is_over_sooner(void **state)
+{
+	uint32_t events;
+
+	(void)state;
+	turn_begin();
+	events = this_turn.share;
+	turn_spend(TURN_STEP / 2);
+	assert_true(share_of(TURN_INPUT) < events);
+	assert_int_equal(share_of(TURN_CHORES), share_of(TURN_INPUT));
+}
+
+/* Then those behind it have some time each, and not more for how far it went over its own. */
+static void test_parts_behind_a_long_one(void **state)
+{
+	uint32_t input, last;
+
+	(void)state;
+	turn_begin();
+	turn_spend(TURN_STEP);
+	turn_is_over();
+	this_turn.began = this_turn.looked - this_turn.share;
+	this_turn.credit = this_turn.given;
+	input = share_of(TURN_INPUT);
+	last = share_of(TURN_CHORES);
+	this_turn.began = this_turn.looked - 7000;
+	turn_spend(TURN_STEP);
+	assert_int_equal(share_of(TURN_INPUT), input);
+	assert_true(turn_is_over());
+	assert_true(share_of(TURN_CHORES) > last);
+	assert_true(share_of(TURN_CHORES) < 500);
+	assert_true(turn_is_over());
 }
 
 static void test_work_that_takes_longer_than_thought(void **state)
@@ -165,6 +207,8 @@ int main(void)
 		cmocka_unit_test(test_a_short_turn_reads_no_clock),
 		cmocka_unit_test(test_a_turn_ends),
 		cmocka_unit_test(test_each_part_has_its_share),
+		cmocka_unit_test(test_a_turn_of_few_events_is_over_sooner),
+		cmocka_unit_test(test_parts_behind_a_long_one),
 		cmocka_unit_test(test_work_that_takes_longer_than_thought),
 		cmocka_unit_test(test_bytes_are_charged_by_the_kib),
 		cmocka_unit_test(test_short_turns_are_counted),

@@ -14,7 +14,9 @@
 #include <crypt.h>
 #include <dirent.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fair.h"
@@ -210,19 +212,42 @@ static bool reads(const char *task, const char *file, const char *format, void *
 	return found;
 }
 
-/* It handles no signal: they come where they are expected. */
-static void test_signals(void **state)
+static pid_t the_thread(void)
 {
-	unsigned long long blocked = 0;
+	pid_t found = 0;
 	struct dirent *e;
 	char name[32];
 	DIR *d = opendir("/proc/self/task");
 
-	(void)state;
 	while ((e = readdir(d)))
 		if (reads(e->d_name, "comm", "%31s", name) && strcmp(name, "passwords") == 0)
-			assert_true(reads(e->d_name, "status", "SigBlk: %llx", &blocked));
+			found = (pid_t)strtol(e->d_name, NULL, 10);
 	closedir(d);
+	assert_true(found > 0);
+	return found;
+}
+
+/* Who is woken up does not interrupt the loop that asks, and has the same priority. */
+static void test_it_is_a_batch(void **state)
+{
+	(void)state;
+	assert_true(ask(1, 0, "x", make("y", QUICK)));
+	wait_for_one();
+	assert_int_equal(sched_getscheduler(the_thread()), SCHED_BATCH);
+	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)the_thread()),
+			 getpriority(PRIO_PROCESS, 0));
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
+/* It handles no signal: they come where they are expected. */
+static void test_signals(void **state)
+{
+	unsigned long long blocked = 0;
+	char task[16];
+
+	(void)state;
+	snprintf(task, sizeof(task), "%d", (int)the_thread());
+	assert_true(reads(task, "status", "SigBlk: %llx", &blocked));
 	assert_true(blocked & 1ULL << (SIGUSR1 - 1));
 	assert_true(blocked & 1ULL << (SIGTERM - 1));
 }
@@ -235,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cancel, begin, end),
 		cmocka_unit_test_setup_teardown(test_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_full, begin, end),
+		cmocka_unit_test_setup_teardown(test_it_is_a_batch, begin, end),
 		cmocka_unit_test_setup_teardown(test_signals, begin, end),
 		cmocka_unit_test_setup_teardown(test_end_with_answers, begin, end),
 		cmocka_unit_test_setup_teardown(test_end, begin, end),
