@@ -10,15 +10,17 @@
  * One that finishes goes on until its queue is empty. As long as others come meanwhile it is not,
  * so there is an end to that: QUEUE_MAX are more than any queue had when it began.
  *
- * Who comes between the last look at the queue and the end of the socket would be reset. So the kernel is
- * told ahead of that look to take no notice of who begins to connect: he tries again within a second, and
- * finds another socket, or none.
+ * Who comes between the last look at the queue and the end of the socket would be reset, and so would he
+ * whom the kernel has answered and who has not answered that. So the kernel is told ahead of the last looks
+ * to take no notice of who begins to connect: he tries again after a second, and finds another socket, or
+ * none. Those of whom it had taken notice come into the queue until the last look. A filter would say it
+ * better, but kernels begin to keep those of TCP for who is privileged; so packets must have come no way at all.
  */
 #include "net/acceptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,8 @@
 #include "base/bucket.h"
 #include "base/log.h"
 
-enum { ACCEPTS_A_TURN = 64, QUEUE_MAX = 65536 };
+/* LAST_LOOKS: by pauses[LACK_CALLERS] a quarter of a second, and less than it takes until somebody tries again. */
+enum { ACCEPTS_A_TURN = 64, QUEUE_MAX = 65536, LAST_LOOKS = 5, HOPS_MOST = 255 };
 
 /* What became of an attempt. */
 enum took {
@@ -41,14 +44,13 @@ enum took {
 };
 
 /* Why nothing is accepted for a while. */
-enum lack { LACK_FILES, LACK_TURN, LACK_PLACE, LACK_TIME };
+enum lack { LACK_FILES, LACK_TURN, LACK_PLACE, LACK_TIME, LACK_CALLERS };
 
 /* How long that is; of LACK_PLACE at most. */
 static const struct timeval pauses[] = {
-	[LACK_FILES] = { .tv_usec = 250000 },
-	[LACK_TURN] = { .tv_usec = 100000 },
-	[LACK_PLACE] = { .tv_usec = 100000 },
-	[LACK_TIME] = { .tv_usec = 0 },
+	[LACK_FILES] = { .tv_usec = 250000 },  [LACK_TURN] = { .tv_usec = 100000 },
+	[LACK_PLACE] = { .tv_usec = 100000 },  [LACK_TIME] = { .tv_usec = 0 },
+	[LACK_CALLERS] = { .tv_usec = 50000 },
 };
 
 struct acceptor {
@@ -56,14 +58,15 @@ struct acceptor {
 	struct event *resume;
 	LIST_ENTRY(acceptor) entry; /* among those that wait, or those that finish */
 	bool waits; /* for a place */
-	bool shut; /* see acceptor_finish */
-	bool unheard; /* who begins to connect is not noticed any more */
+	enum acceptor_end end; /* of one that finishes */
+	unsigned looks; /* of the last ones: how many it still has */
 	acceptor_gone_fn *gone; /* NULL: it does not finish */
 	unsigned rest; /* of one that does: how many it may still accept */
 	acceptor_may_fn may;
 	acceptor_fn fn;
 	void *arg;
 	int fd;
+	int family;
 	unsigned rate; /* connections a second, 0: any number */
 	unsigned left; /* of them, until the end of this tenth of a second */
 	int64_t tenth; /* which one that is, of the monotonic clock */
@@ -158,28 +161,16 @@ void acceptor_go_on(void)
 		go_on(LIST_FIRST(&waiting));
 }
 
-/* Drops segments with SYN and without ACK: the flags are in the 13th byte of the header (RFC 9293 3.1). */
-static void take_no_notice(int fd)
+/*
+ * How far a packet must still be able to go (RFC 5082), 0: any. Of a listening socket that goes for who begins
+ * to connect; a connection inherits it, for all that comes. Nobody begins with more than HOPS_MOST, few with it.
+ */
+static void want_hops(int fd, int family, int least)
 {
-	enum { SYN = 0x02, ACK = 0x10 };
-	static struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	};
-	const struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-}
-
-/* A connection has inherited it, of which each segment would be looked at. */
-static void take_notice(int fd)
-{
-	const int nothing = 0;
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
+	if (family == AF_INET)
+		(void)setsockopt(fd, IPPROTO_IP, IP_MINTTL, &least, sizeof(least));
+	else if (family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &least, sizeof(least));
 }
 
 static enum took accept_one(struct acceptor *a)
@@ -190,8 +181,8 @@ static enum took accept_one(struct acceptor *a)
 	int fd = accept4(a->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		if (a->unheard)
-			take_notice(fd);
+		/* whoever else has the socket may have begun with the last looks */
+		want_hops(fd, sa.ss_family, 0);
 		net_peer_set(&peer, &sa, fd);
 		return a->fn(fd, &peer, a->arg) ? TOOK_ONE : TOOK_ENOUGH;
 	}
@@ -241,27 +232,28 @@ static void close_up(struct acceptor *a)
 	acceptor_gone_fn *gone = a->gone;
 	void *arg = a->arg;
 
-	if (a->shut)
+	if (a->end != ACCEPTOR_LEAVES)
 		shutdown(a->fd, SHUT_RD);
 	LIST_REMOVE(a, entry);
 	acceptor_free(a);
 	gone(arg);
 }
 
+static void look_again(struct acceptor *a)
+{
+	want_hops(a->fd, a->family, HOPS_MOST);
+	a->looks--;
+	pause_for(a, a->end == ACCEPTOR_MAKES_WAY ? LACK_CALLERS : LACK_TIME);
+}
+
 /* That its queue is empty no event would tell, if what was taken was the last. */
 static void finish_on(struct acceptor *a, enum took t)
 {
-	const bool last = a->unheard || !a->shut;
-
-	if ((t == TOOK_ALL && last) || a->rest == 0) {
+	if ((t == TOOK_ALL && a->looks == 0) || a->rest == 0)
 		close_up(a);
-		return;
-	}
-	if (t == TOOK_ALL) {
-		take_no_notice(a->fd);
-		a->unheard = true;
-	}
-	if (t != TOOK_NONE)
+	else if (t == TOOK_ALL)
+		look_again(a);
+	else if (t != TOOK_NONE)
 		pause_for(a, LACK_TIME);
 }
 
@@ -310,6 +302,7 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_may_fn m
 			      void *arg)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
+	socklen_t len = sizeof(a->family);
 
 	if (!a) {
 		close(fd);
@@ -317,6 +310,7 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_may_fn m
 	}
 	open_spare();
 	a->fd = fd;
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &a->family, &len);
 	a->may = may;
 	a->fn = fn;
 	a->arg = arg;
@@ -335,10 +329,17 @@ void acceptor_set(struct acceptor *a, void *arg, unsigned rate)
 	a->rate = rate;
 }
 
-void acceptor_finish(struct acceptor *a, bool shut, acceptor_gone_fn *gone)
+void acceptor_finish(struct acceptor *a, enum acceptor_end end, acceptor_gone_fn *gone)
 {
+	static const unsigned looks[] = {
+		[ACCEPTOR_LEAVES] = 0,
+		[ACCEPTOR_SHUTS] = 1,
+		[ACCEPTOR_MAKES_WAY] = LAST_LOOKS,
+	};
+
 	go_on(a);
-	a->shut = shut;
+	a->end = end;
+	a->looks = looks[end];
 	a->gone = gone;
 	a->rest = QUEUE_MAX;
 	LIST_INSERT_HEAD(&finishing, a, entry);

@@ -35,13 +35,22 @@ void acceptor_go_on(void);
 /* From the next connection on: what fn is called with, and how many are accepted a second (0: any). */
 void acceptor_set(struct acceptor *a, void *arg, unsigned rate);
 
+/* What becomes of a socket that an acceptor finishes with. */
+enum acceptor_end {
+	ACCEPTOR_LEAVES, /* who has a copy goes on with it */
+	/* Nobody is to come by it any more, whoever has a copy of it; for TCP sockets: */
+	ACCEPTOR_SHUTS, /* at once; */
+	/* who is about to connect has a quarter of a second for it, which is a long round trip. Who begins to
+	 * meanwhile finds another socket a second later, or none. */
+	ACCEPTOR_MAKES_WAY,
+};
+
 /*
  * Accepts what waits in the queue without asking, as much as a loop turn has time for and the rest in the next
- * ones; then closes the socket, calls gone with what fn was called with, and frees. shut: nobody is to
- * come by it any more, whoever has a copy of it; for a TCP socket.
+ * ones; then closes the socket, calls gone with what fn was called with, and frees.
  */
 typedef void acceptor_gone_fn(void *arg);
-void acceptor_finish(struct acceptor *a, bool shut, acceptor_gone_fn *gone);
+void acceptor_finish(struct acceptor *a, enum acceptor_end end, acceptor_gone_fn *gone);
 /* Whether one of them has yet to; and that they are to close at once, whoever waits. */
 bool acceptor_some_finish(void);
 void acceptor_finish_no_more(void);

@@ -89,29 +89,34 @@ static void gone(void *listener)
 	listener_unref(listener);
 }
 
-static void end(struct held *l, bool accept_rest)
+/* The others have none of its socket, or go on with it. */
+static void end(struct held *l)
 {
-	if (accept_rest) {
-		acceptor_finish(l->acceptor, !l->shared, gone);
-	} else {
-		acceptor_free(l->acceptor);
-		listener_unref(l->listener);
-	}
+	acceptor_free(l->acceptor);
+	listener_unref(l->listener);
 	*l = all.items[--all.count];
 }
 
-void acceptors_end(int slot, bool accept_rest)
+static void accept_rest(struct held *l, enum acceptor_end end)
+{
+	acceptor_finish(l->acceptor, l->shared ? ACCEPTOR_LEAVES : end, gone);
+	*l = all.items[--all.count];
+}
+
+void acceptors_end(int slot, bool for_good)
 {
 	for (size_t i = all.count; i-- > 0;)
-		if (all.items[i].owner == slot)
-			end(&all.items[i], accept_rest);
+		if (all.items[i].owner == slot && for_good)
+			accept_rest(&all.items[i], ACCEPTOR_MAKES_WAY);
+		else if (all.items[i].owner == slot)
+			end(&all.items[i]);
 }
 
 void acceptors_end_adopted(void)
 {
 	for (size_t i = all.count; i-- > 0;)
 		if (all.items[i].owner != all.slot)
-			end(&all.items[i], false);
+			end(&all.items[i]);
 }
 
 void acceptors_unprepare(void)
@@ -192,12 +197,21 @@ static int accept_on(const struct config *config, size_t place, int owner, int *
 	return r;
 }
 
-/* Of listeners that c has no more; who waits in their queues is accepted first. */
+/*
+ * Of listeners that c has no more; who waits in their queues is accepted first. At once, for the next reload
+ * may want the address for something else.
+ */
 static void end_removed(const struct config *c)
 {
 	for (size_t i = all.count; i-- > 0;)
 		if (all.items[i].owner == all.slot && !has_listener(c, all.items[i].key))
-			end(&all.items[i], true);
+			accept_rest(&all.items[i], ACCEPTOR_SHUTS);
+}
+
+void acceptors_retire(const struct config *c)
+{
+	end_removed(c);
+	acceptors_end(all.slot, true);
 }
 
 int acceptors_for(const struct config *c, int slot, uint64_t listeners, int *fds, size_t count)
@@ -217,14 +231,25 @@ int acceptors_own(const struct config *c, int *fds)
 	return acceptors_for(c, all.slot, UINT64_MAX, fds, c->listener_count);
 }
 
-void acceptors_end_all(bool accept_rest)
+static void forget_all(void)
 {
-	while (all.count > 0)
-		end(&all.items[all.count - 1], accept_rest);
 	free(all.items);
 	all.items = NULL;
-	if (!accept_rest)
-		acceptor_finish_no_more();
+}
+
+void acceptors_end_all(void)
+{
+	while (all.count > 0)
+		end(&all.items[all.count - 1]);
+	forget_all();
+	acceptor_finish_no_more();
+}
+
+void acceptors_shut_all(void)
+{
+	while (all.count > 0)
+		accept_rest(&all.items[all.count - 1], ACCEPTOR_SHUTS);
+	forget_all();
 }
 
 bool acceptors_accept_rest(void)

@@ -37,13 +37,18 @@ int acceptors_own(const struct config *c, int *fds) __attribute__((warn_unused_r
 int acceptors_for(const struct config *c, int slot, uint64_t listeners, int *fds, size_t count)
 	__attribute__((warn_unused_result));
 
+/* Accepts no more on the worker's own sockets, for c has no need of it: for good, as below. */
+void acceptors_retire(const struct config *c);
+
 /*
- * Accepts no more on the sockets of a slot, or on any. accept_rest: but for who waits there, in this
- * loop turn and the next ones, and for good, whoever else has them: see acceptor_finish.
+ * Accepts no more on the sockets of a slot. for_good: nobody does, whoever else has them, but for who waits
+ * there and who is about to: see ACCEPTOR_MAKES_WAY.
  */
-void acceptors_end(int slot, bool accept_rest);
-void acceptors_end_all(bool accept_rest);
-/* Whether some of those are still to be accepted. */
+void acceptors_end(int slot, bool for_good);
+/* Accepts no more on any; for good, but for who waits there, in this loop turn and the next ones. */
+void acceptors_end_all(void);
+void acceptors_shut_all(void);
+/* Whether some of those who wait, or are about to, are still to be accepted. */
 bool acceptors_accept_rest(void);
 
 /* Accepts for no other slot any more; what is still to be adopted the master gives anew. */

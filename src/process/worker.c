@@ -126,7 +126,7 @@ static void reload(struct control_frame *f)
 	/* what is adopted has the old settings, and listeners that may be gone */
 	acceptors_end_adopted();
 	if (worker.retiring)
-		acceptors_end(worker.start->slot, true);
+		acceptors_retire(c);
 	else if (acceptors_own(c, f->fds) < 0)
 		finish(EXIT_FAILURE);
 	/* which answers for one that is under way */
@@ -212,7 +212,10 @@ static void stop(struct control_frame *f)
 	const struct control_stop *s = f->body;
 
 	/* who waits in a queue gets an answer, unless the next run is to give it */
-	acceptors_end_all(!s->keep_waiting);
+	if (s->keep_waiting)
+		acceptors_end_all();
+	else
+		acceptors_shut_all();
 	worker.stop_at = session.now + (uint32_t)(s->grace / SESSION_TICK) + 1;
 	/* the other half is for their answers */
 	session_stop(s->grace / 2, drain_time(s->grace));
@@ -255,7 +258,7 @@ static void cut(void)
 {
 	size_t left;
 
-	acceptors_end_all(false);
+	acceptors_end_all();
 	left = session_abort();
 	if (left > 0)
 		log_always(LOG_NOTICE, LOG_OF(STOPPING),
@@ -392,7 +395,7 @@ static void loop(void)
 static void release(void)
 {
 	forget_prepared();
-	acceptors_end_all(false);
+	acceptors_end_all();
 	session_fini();
 	control_fini(&worker.control);
 	inquired_end();

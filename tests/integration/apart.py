@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from harness import PROGRAM
+from harness import PROGRAM, descriptors
 
 NOBODY = pwd.getpwnam("nobody")
 CLONE_NEWNET = 0x40000000
@@ -66,10 +66,10 @@ def duplicate(pid, fd):
 
 def listening_of(pid):
     """A copy of a listening socket of a process, of IPv4."""
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+    for fd, what in descriptors(pid).items():
+        if not what.startswith("socket:"):
             continue
-        s = duplicate(pid, int(fd))
+        s = duplicate(pid, fd)
         if s.family == socket.AF_INET and s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return s
         s.close()

@@ -230,6 +230,15 @@ def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def descriptors(pid):
+    """What a process has open, by number; what it closes meanwhile is not among it."""
+    found = {}
+    for n in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found[int(n)] = os.readlink(f"/proc/{pid}/fd/{n}")
+    return found
+
+
 def memory(pid):
     """Mebibytes of a process' own."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:

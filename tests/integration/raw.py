@@ -356,13 +356,12 @@ class Member(asyncio.Protocol):
         self.transport.write(frame(opcode, payload))
 
     async def until(self, check, what, timeout=DEADLINE):
-        async def wait():
-            while not check():
-                self.changed.clear()
-                await self.changed.wait()
         try:
-            await asyncio.wait_for(wait(), timeout)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(timeout):
+                while not check():
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
             raise AssertionError(
                 f"in {timeout:g} s this did not come: {what}; there are {len(self.messages)} "
                 f"messages, close {self.code} {self.reason!r}, lost {self.lost}") from None
@@ -383,7 +382,8 @@ def run(coroutine, timeout=6 * DEADLINE):
     """Runs an asyncio test with a deadline over all."""
     async def bounded():
         try:
-            return await asyncio.wait_for(coroutine, timeout)
+            async with asyncio.timeout(timeout):
+                return await coroutine
         finally:
             for m in list(Member.all):
                 m.transport.abort()

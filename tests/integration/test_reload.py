@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 import websockets
@@ -17,8 +18,9 @@ import stock
 import way
 from apart import AS_NOBODY, backlog_of, give_to_nobody, needs_root, not_under_a_sanitizer
 from certificates import Authority
-from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, config_text, free_port,
-                     open_files, proc_stat, run_program, stand_still, taken_port, wait_until)
+from halfway import Halfway, needs_raw_tcp
+from harness import (CONFIG, DEADLINE, FIVE, LOCAL, PROGRAM, alive, config_text, descriptors,
+                     free_port, in_time, open_files, proc_stat, run_program, stand_still, taken_port, wait_until)
 from raw import Member, Raw, client_of, close, request, run, text
 
 ECHO = {"path": "/ws", "behaviour": "echo", "prefix": "Echo: "}
@@ -894,7 +896,7 @@ def begin_r(d):
 def waits_for_outcome(pid):
     """It watches the folder and sleeps; before its signal it never sleeps."""
     try:
-        files = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+        files = descriptors(pid).values()
     except PermissionError:  # it has read a key
         files = ["inotify"]
     except OSError:
@@ -1145,6 +1147,35 @@ def test_reload_with_a_close_under_way(five):
         five.change(endpoints=FIVE[:3])
         five.reload()
         c.send(close(1000)).ends()
+
+
+@needs_raw_tcp
+@way.in_the_clear("what is before TLS is the same")
+@way.directly("HAProxy connects by a unix socket")
+def test_who_has_half_connected_when_a_worker_retires(daemon):
+    """A round trip may be long: whom the kernel has answered before a worker goes is served."""
+    d = daemon({"workers": 4})
+    round_trip = 0.1
+
+    def attempt(pace):
+        d.change(workers=4)
+        d.reload()
+        d.wait_workers(4)
+        pace.step()
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(Halfway(d.address)) for _ in range(24)]
+            d.change(workers=1)
+            d.reload()
+            time.sleep(round_trip)
+            for c in callers:
+                c.go_on()
+            pace.step()
+            for c in callers:
+                c.socket.sendall(request())
+                assert c.socket.recv(4096).startswith(b"HTTP/1.1 101 ")
+        d.wait_workers(1)
+
+    in_time(0.2, attempt)
 
 
 # --- under load ---

@@ -18,7 +18,8 @@ import pytest
 import stepper
 from apart import needs_root, status_of
 from asking import ask, scrape
-from harness import DEADLINE, LOCAL, SLOW, alive, free_port, open_files, stand_still, wait_until
+from harness import (DEADLINE, LOCAL, SLOW, alive, descriptors, free_port, open_files, stand_still,
+                     wait_until)
 from raw import TEXT, Member, Raw, client_of, close, frame, request, run, text
 
 DEBUG = {"log_level": "debug"}
@@ -642,9 +643,8 @@ def test_who_waits_for_the_bus_is_not_idle(daemon):
 
 def bus_of(d):
     """The file that is the memory of its bus."""
-    [path] = [p for p in (f"/proc/{d.pid}/fd/{n}" for n in os.listdir(f"/proc/{d.pid}/fd"))
-              if "memfd:ignyx-bus" in os.readlink(p)]
-    return path
+    [n] = [n for n, what in descriptors(d.pid).items() if "memfd:ignyx-bus" in what]
+    return f"/proc/{d.pid}/fd/{n}"
 
 
 def ring_in(f):
@@ -690,7 +690,7 @@ def test_new_clients_of_a_stopped_worker_are_served(daemon):
     d = daemon({**DEBUG, "worker_timeout": "1h", "workers": 3})
     pids = d.workers()
     victims = [d.worker_at(0), d.worker_at(1)]
-    clients = queued_at(d, victims[0], 10)
+    clients = queued_at(d, victims[0], 20)
     # and a second one, which may be the one that accepts for the first
     stand_still(victims[1])
     clients += [Raw(d.address).send(request("/ws"), text("hi")) for _ in range(20)]
@@ -787,20 +787,13 @@ def is_refused(address):
 
 def test_queue_of_a_listener_that_is_removed(daemon):
     """Who waits there when the worker learns of it is served; who comes then is refused."""
-    d = daemon({**DEBUG, "worker_timeout": "1h", "workers": 1,
-                "listen": [LOCAL, {"address": "127.0.0.2", "port": 0}]})
+    d = daemon({"workers": 1,
+                "listen": [LOCAL, {"address": "127.0.0.2", "port": 0, "accept_rate": 1}]})
     gone = ("127.0.0.2", d.port_of("127.0.0.2"))
-    worker = d.worker_at(0)
-    stand_still(worker)
-    # more than it accepts before it looks at what else there is
     clients = [Raw(gone).send(request("/ws"), text("hi")) for _ in range(240)]
-    at = len(d.notify.messages)
     d.change(listen=[LOCAL])
-    d.kill(signal.SIGHUP)
-    d.notify.wait("^RELOADING=1$", at)
-    os.kill(worker, signal.SIGCONT)
+    d.reload()
     check_all_served(clients)
-    d.log_contains("configuration reloaded: ")
     wait_until("that nobody is let in", lambda: is_refused(gone))
 
 

@@ -372,9 +372,9 @@ static void test_without_a_place_it_sleeps(void **state)
 
 /* --- the end --- */
 
-static void finish(bool shut)
+static void finish(enum acceptor_end end)
 {
-	acceptor_finish(acceptor, shut, gone);
+	acceptor_finish(acceptor, end, gone);
 }
 
 static void test_who_waits_is_taken(void **state)
@@ -386,7 +386,7 @@ static void test_who_waits_is_taken(void **state)
 	/* whatever the rate, and whether there is a place */
 	acceptor_set(acceptor, &count, 1);
 	places = 1;
-	finish(false);
+	finish(ACCEPTOR_LEAVES);
 	assert_int_equal(count, 5);
 	assert_ptr_equal(gone_arg, &count);
 	assert_int_equal(fcntl(listening, F_GETFD), -1);
@@ -402,7 +402,7 @@ static void test_who_waits_is_taken_in_portions(void **state)
 	a_turn = 2;
 	for (int i = 0; i < 5; i++)
 		call();
-	finish(true);
+	finish(ACCEPTOR_SHUTS);
 	assert_int_equal(count, 2);
 	assert_true(acceptor_some_finish());
 	turn();
@@ -427,7 +427,7 @@ static void test_who_waits_for_a_place_is_taken(void **state)
 		call();
 	turn();
 	assert_int_equal(count, 1);
-	finish(false);
+	finish(ACCEPTOR_LEAVES);
 	assert_int_equal(count, 2);
 	turn();
 	assert_int_equal(count, 4);
@@ -442,7 +442,7 @@ static void test_finishes_no_more(void **state)
 	a_turn = 1;
 	for (int i = 0; i < 3; i++)
 		call();
-	finish(true);
+	finish(ACCEPTOR_SHUTS);
 	acceptor_finish_no_more();
 	assert_int_equal(count, 1);
 	assert_ptr_equal(gone_arg, &base);
@@ -461,7 +461,7 @@ static void test_finishes_in_any_case(void **state)
 	for (int i = 0; i < CROWD; i++)
 		call();
 	a_turn = 1;
-	finish(false);
+	finish(ACCEPTOR_LEAVES);
 	a_turn = MANY;
 	while (!gone_arg) {
 		size_t n = count;
@@ -486,9 +486,28 @@ static void test_shut(void **state)
 	(void)state;
 	start(AF_INET);
 	call();
-	finish(true);
+	finish(ACCEPTOR_SHUTS);
 	assert_int_equal(count, 1);
 	turn();
+	assert_int_equal(call(), -1);
+}
+
+/* Who is about to connect has a while for it; there is an end to that. */
+static void test_makes_way(void **state)
+{
+	int looks = 0;
+
+	(void)state;
+	start(AF_INET);
+	call();
+	finish(ACCEPTOR_MAKES_WAY);
+	assert_int_equal(count, 1);
+	turn();
+	assert_null(gone_arg);
+	assert_true(acceptor_some_finish());
+	for (; !gone_arg; looks++)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+	assert_in_range(looks, 4, 20);
 	assert_int_equal(call(), -1);
 }
 
@@ -503,7 +522,7 @@ static void test_who_comes_last_comes_elsewhere(void **state)
 
 	(void)state;
 	start(AF_INET);
-	finish(true);
+	finish(ACCEPTOR_SHUTS);
 	assert_int_equal(getsockname(listening, (struct sockaddr *)&sa, &len), 0);
 	p.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	assert_true(p.fd >= 0);
@@ -612,6 +631,7 @@ int main(void)
 		TEST(test_who_comes_last_comes_elsewhere),
 		TEST(test_finishes_in_any_case),
 		TEST(test_shut),
+		TEST(test_makes_way),
 		TEST(test_free_takes_nobody),
 		TEST(test_no_memory),
 		TEST(test_no_files),
