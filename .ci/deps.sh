@@ -8,7 +8,7 @@ set -u
 : "${CC:=cc}"
 
 build="gcc libc6-dev pkg-config autoconf libevent-dev zlib1g-dev libssl-dev libjansson-dev libconfig-dev libsystemd-dev libcrypt-dev libcurl4-openssl-dev libjose-dev"
-check="curl libcmocka-dev python3-pytest python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy python3-jwt python3-cryptography"
+check="curl libcmocka-dev python3-pytest python3-pytest-timeout python3-websockets mandoc clang-format procps iproute2 node-ws openssl haproxy python3-jwt python3-cryptography"
 browser="chromium"
 bench="valgrind openssl python3"
 peers="libwebsockets-dev nginx libnginx-mod-nchan python3-websockets node-ws g++ npm"
@@ -50,6 +50,7 @@ present() {
         libnginx-mod-nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ];;
         libcmocka-dev) pkg-config --exists cmocka;;
         python3-pytest) /usr/bin/python3 -c 'import pytest';;
+        python3-pytest-timeout) /usr/bin/python3 -c 'import pytest_timeout';;
         libjose-dev) pkg-config --exists jose;;
         python3-jwt) /usr/bin/python3 -c 'import jwt';;
         python3-cryptography) /usr/bin/python3 -c 'import cryptography';;

@@ -5,7 +5,7 @@
 # work. One that passes then is unsteady: it is named, and is neither passed nor failed. A skip says
 # why; each reason is told once, at the end. Where $CI is set what is unsteady has failed, and so has
 # what was skipped for want of something: all but what a way of running leaves out by design, which
-# says "not over ...", "not through ..." or "not under ...".
+# says "not over ...", "not through ..." or "not under ...". A pytest that does not come to its end is ended.
 passed=0 failed=0 skipped=0 unsteady=()
 out=$(mktemp) && reasons=$(mktemp) || exit 1
 trap 'rm -f "$out" "$reasons"' EXIT
@@ -38,7 +38,8 @@ part() {
 
 # pytests NAME DIR [VARIABLE=VALUE...]: with a second try for up to three that fail.
 pytests() {
-    local name=$1 dir=$2 again run=(/usr/bin/python3 -m pytest -q -rfEs -p no:cacheprovider)
+    local name=$1 dir=$2 again run
+    run=(/usr/bin/python3 -m pytest -q -rfEs -p no:cacheprovider --timeout $((180 * ${IGNYX_SLOW:-1})))
     shift 2
     part "$name" env "$@" "${run[@]}" "$dir"
     mapfile -t again < <(sed -En 's/^(FAILED|ERROR) (tests[^ ]*::.*)$/\2/p' "$out" | sed 's/ - .*//' | sort -u)

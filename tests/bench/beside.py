@@ -37,7 +37,7 @@ INNOCENTS = {
     "echo": "echo --path /innocent --opcode 2 --connections 1",
     "quiet room": "room --path /quiet --connections 2",
 }
-OPEN_LOOP = "--rate 100 --inflight 100000 --until-line"
+OPEN_LOOP = "--rate 100 --inflight 100000 --until-line --arrivals"
 CROWD = 10000
 BEFORE, BEHIND = 0.3, 0.7  # seconds of innocence before and behind
 MIB = 1 << 20
@@ -325,10 +325,8 @@ def holder_of(s, sock, pids):
     with open("/proc/net/tcp", encoding="ascii") as f:
         inode = re.search(rf"^ *\d+: {a} {b} (?:\S+ +){{6}}(\d+) ", f.read(), re.M).group(1)
     for pid in pids:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
-                    return pid
+        if f"socket:[{inode}]" in harness.descriptors(pid).values():
+            return pid
     raise Failed("nobody holds a connection")
 
 
@@ -336,9 +334,7 @@ def holders(pids):
     """Of each connection to this machine that one of the processes holds, by the peer's port."""
     inodes = {}
     for pid in pids:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                inodes[os.readlink(f"/proc/{pid}/fd/{fd}")] = pid
+        inodes.update(dict.fromkeys(harness.descriptors(pid).values(), pid))
     with open("/proc/net/tcp", encoding="ascii") as f:
         found = re.findall(r"^ *\d+: \S+ \S+:(\w{4}) (?:\S+ +){6}(\d+) ", f.read(), re.M)
     return {int(port, 16): inodes[f"socket:[{inode}]"] for port, inode in found
@@ -497,8 +493,10 @@ def percentiles(waits):
 
 
 def of_load(load):
-    us = load.end()["latency_us"]
-    return {name: us[name] / 1000 for name in ("p50", "p99", "max")}
+    """Milliseconds; at the socket: without what the process that measures waits for its CPU."""
+    figures = load.end()
+    waits = {name: figures["latency_us"][name] / 1000 for name in ("p50", "p99", "max")}
+    return {**waits, "at the socket": figures["served_us"]["p99"] / 1000}
 
 
 def longest_turn(log):
@@ -581,6 +579,11 @@ def ms(value):
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
+def ratio(waits, base, who, what):
+    here, quiet = (waits or {}).get(what), base.get(who, {}).get(what)
+    return f"{here / quiet:.1f} x" if here and quiet else "-"
+
+
 def lines_of(r, base):
     turn = r.get("turn")
     longest = ms(turn["ms"]) if turn else "-"
@@ -588,18 +591,19 @@ def lines_of(r, base):
     note = "; ".join(x for x in (died, r.get("note")) if x) or "-"
     for who, w in (r.get("waits") or {"-": None}).items():
         figures = [ms(w[x]) for x in ("p50", "p99", "max")] if w else ["-"] * 3
-        ratio = f"{w['p99'] / base[who]:.1f} x" if w and base.get(who) else "-"
-        yield [r["title"], who, *figures, ratio, longest, note]
+        there = ms(w["at the socket"]) if w and "at the socket" in w else "-"
+        yield [r["title"], who, *figures, ratio(w, base, who, "p99"), there,
+               ratio(w, base, who, "at the socket"), longest, note]
 
 
 def table(results):
     base = {}
     for r in results:
         if r["name"] == "quiet" and "waits" in r:
-            base = {who: w["p99"] for who, w in r["waits"].items() if w}
-    lines = [["beside", "who waits, ms", "p50", "p99", "max", "p99 by the quiet one's",
-              "longest turn, ms of CPU", "what else"],
-             ["---", "---", "--:", "--:", "--:", "--:", "--:", "---"]]
+            base = {who: w for who, w in r["waits"].items() if w}
+    lines = [["beside", "who waits, ms", "p50", "p99", "max", "by the quiet one's",
+              "p99 at the socket", "by the quiet one's", "longest turn, ms of CPU", "what else"],
+             ["---", "---", *["--:"] * 7, "---"]]
     for r in results:
-        lines += [[r["title"], "failed", *["-"] * 6]] if "failed" in r else lines_of(r, base)
+        lines += [[r["title"], "failed", *["-"] * 8]] if "failed" in r else lines_of(r, base)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

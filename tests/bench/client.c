@@ -6,12 +6,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -367,9 +370,43 @@ static ssize_t read_tls(struct client *c)
 	return r == 0 && errno != EAGAIN ? 0 : -1;
 }
 
+int client_stamp(struct client *c)
+{
+	const int what = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+
+	c->stamps = true;
+	return setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPING, &what, sizeof(what));
+}
+
+static ssize_t read_stamped(struct client *c)
+{
+	struct iovec to = { received, sizeof(received) };
+	_Alignas(struct cmsghdr) char control[256];
+	struct msghdr m = { .msg_iov = &to,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(c->fd, &m, 0);
+	struct scm_timestamping t;
+
+	c->arrived = 0;
+	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h; h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_TIMESTAMPING)
+			continue;
+		memcpy(&t, CMSG_DATA(h), sizeof(t));
+		c->arrived = (uint64_t)t.ts[0].tv_sec * 1000000000u + (uint64_t)t.ts[0].tv_nsec;
+	}
+	return n;
+}
+
+static ssize_t read_plain(struct client *c)
+{
+	return c->stamps ? read_stamped(c) : recv(c->fd, received, sizeof(received), 0);
+}
+
 int client_read(struct client *c, const struct stream *s, const uint8_t **payload)
 {
-	ssize_t n = c->ssl ? read_tls(c) : recv(c->fd, received, sizeof(received), 0);
+	ssize_t n = c->ssl ? read_tls(c) : read_plain(c);
 	const uint8_t *where = NULL;
 	int count;
 

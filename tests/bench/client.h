@@ -34,8 +34,16 @@ struct client {
 	unsigned greetings; /* frames that are to come ahead of the first answer */
 	/* for load.c: */
 	unsigned credit; /* answers since it sent */
-	uint32_t first, pending; /* a ring of times at which it sent, see load.c */
-	uint64_t *times;
+	uint32_t first, pending; /* a ring of messages that are not answered yet, see load.c */
+	struct moment *times;
+	bool stamps; /* see client_stamp */
+	uint64_t
+		arrived; /* of what client_read received last, by CLOCK_REALTIME, in ns; 0: not told */
+};
+
+struct moment {
+	uint64_t due; /* by CLOCK_MONOTONIC */
+	uint64_t sent; /* by CLOCK_REALTIME, with stamps */
 };
 
 struct target {
@@ -73,6 +81,12 @@ void client_close(struct client *c);
 
 /* Sends what is queued, as far as the socket takes it. -1: the connection is lost. */
 int client_flush(struct client *c, const struct stream *s);
+
+/*
+ * From here on arrived says when the kernel had what is received, whenever that is (SO_TIMESTAMPING). Of
+ * several segments it is the last one's. Not with TLS. -1: errno.
+ */
+int client_stamp(struct client *c);
 
 /*
  * Receives once and returns how many answers ended in it, or -1 when the connection is

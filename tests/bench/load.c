@@ -13,6 +13,9 @@
  * latency counts from when one was due. All that fall due in the time are sent, however
  * long that takes: a server that stalls cannot hide it, not even at the end. With --until-line
  * messages are due until another line comes on standard input.
+ *
+ * With --arrivals it tells of another latency, too: from the send up to when the kernel had the answer for
+ * this process. What this process waited for a CPU is no part of it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -50,7 +53,7 @@ static struct {
 	double seconds, rate;
 	uint64_t messages;
 	uint8_t opcode;
-	bool json, wait, until_line;
+	bool json, wait, until_line, arrivals;
 } option = {
 	.target = { .path = "/echo" },
 	.connections = 64,
@@ -70,7 +73,7 @@ static struct {
 	uint64_t end; /* of sending, in ns */
 	bool stopping;
 	unsigned turn; /* the publisher whose turn it is, in an open loop */
-	struct histogram latency;
+	struct histogram latency, served; /* served: with --arrivals */
 } load;
 
 _Noreturn static void die(const char *what)
@@ -79,12 +82,17 @@ _Noreturn static void die(const char *what)
 	exit(1);
 }
 
-static uint64_t now_ns(void)
+static uint64_t ns_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return ns_of(CLOCK_MONOTONIC);
 }
 
 static double cpu_seconds(void)
@@ -103,6 +111,7 @@ static void begin(uint64_t start, double seconds, uint64_t limit)
 	load.stopping = false;
 	load.end = limit > 0 ? UINT64_MAX : start + (uint64_t)(seconds * 1e9);
 	memset(&load.latency, 0, sizeof(load.latency));
+	memset(&load.served, 0, sizeof(load.served));
 }
 
 /* --- messages --- */
@@ -134,14 +143,24 @@ static void flush(struct client *c)
 /* when: what the latency of these n messages counts from. */
 static void send_messages(struct client *c, unsigned n, uint64_t when)
 {
+	const struct moment m = { when, option.arrivals ? ns_of(CLOCK_REALTIME) : 0 };
+
 	if (load.limit > 0 && n > load.limit - load.sent)
 		n = (unsigned)(load.limit - load.sent);
 	for (unsigned i = 0; i < n; i++)
-		c->times[(c->first + c->pending++) % option.inflight] = when;
+		c->times[(c->first + c->pending++) % option.inflight] = m;
 	load.sent += n;
 	c->queued += n * load.stream.frame_len;
 	if (n > 0)
 		flush(c);
+}
+
+/* What the kernel does not tell came now, at the latest; and the clock may be set meanwhile. */
+static void note_arrival(uint64_t sent, uint64_t arrived)
+{
+	if (arrived == 0)
+		arrived = ns_of(CLOCK_REALTIME);
+	histogram_add(&load.served, arrived > sent ? arrived - sent : 0);
 }
 
 static void answered(struct client *c, unsigned count)
@@ -156,7 +175,9 @@ static void answered(struct client *c, unsigned count)
 	/* At the end, when nobody sends any more, others may have sent more than this one. */
 	for (c->credit += count; c->credit >= option.publishers && c->pending > 0; n++) {
 		c->credit -= option.publishers;
-		histogram_add(&load.latency, now - c->times[c->first]);
+		histogram_add(&load.latency, now - c->times[c->first].due);
+		if (option.arrivals)
+			note_arrival(c->times[c->first].sent, c->arrived);
 		c->first = (c->first + 1) % option.inflight;
 		c->pending--;
 	}
@@ -537,6 +558,8 @@ static void finish(unsigned i)
 		c->times = calloc(option.inflight, sizeof(*c->times));
 	if (publishes(i) && !c->times)
 		die("no memory");
+	if (option.arrivals && client_stamp(c) < 0)
+		die("the kernel does not tell when something came");
 }
 
 static void open_all(void)
@@ -595,19 +618,25 @@ static void watch_for_line(void)
 		die("standard input is nothing to wait for");
 }
 
+static void print_histogram(const char *name, const struct histogram *h)
+{
+	printf(", \"%s\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}", name,
+	       (double)histogram_at(h, 0.5) / 1e3, (double)histogram_at(h, 0.99) / 1e3,
+	       (double)histogram_at(h, 0.999) / 1e3, (double)h->max / 1e3);
+}
+
 static void print_result(double seconds, double cpu)
 {
-	const struct histogram *h = &load.latency;
-
 	printf("{\"mode\": \"%s\", \"connections\": %u, \"size\": %zu, \"inflight\": %u, "
 	       "\"messages\": %llu, \"deliveries\": %llu, \"refused\": %llu, \"seconds\": %.6f, "
-	       "\"client_cpu\": %.6f, "
-	       "\"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}}\n",
+	       "\"client_cpu\": %.6f",
 	       option.mode, option.connections, option.size, option.inflight,
 	       (unsigned long long)load.sent, (unsigned long long)load.answers,
-	       (unsigned long long)load.refused, seconds, cpu, (double)histogram_at(h, 0.5) / 1e3,
-	       (double)histogram_at(h, 0.99) / 1e3, (double)histogram_at(h, 0.999) / 1e3,
-	       (double)h->max / 1e3);
+	       (unsigned long long)load.refused, seconds, cpu);
+	print_histogram("latency_us", &load.latency);
+	if (option.arrivals)
+		print_histogram("served_us", &load.served);
+	puts("}");
 	fflush(stdout);
 }
 
@@ -727,6 +756,7 @@ static const struct option OPTIONS[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "wait", no_argument, NULL, 'w' },
 	{ "until-line", no_argument, NULL, 'l' },
+	{ "arrivals", no_argument, NULL, 'A' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -747,7 +777,8 @@ static const char USAGE[] =
 	"  --tls --compress --takeover (compressed, the server may keep its window)\n"
 	"  --json           a payload that looks like JSON\n"
 	"  --wait           for a line on standard input before the start and the end\n"
-	"  --until-line     the same, and with --rate it runs until the second line comes\n";
+	"  --until-line     the same, and with --rate it runs until the second line comes\n"
+	"  --arrivals       also tells when the kernel had the answers; not with --tls\n";
 
 static SSL_CTX *make_tls(void)
 {
@@ -812,6 +843,9 @@ static void set_option(int letter, char *value)
 		break;
 	case 'k':
 		option.target.compress = option.target.takeover = true;
+		break;
+	case 'A':
+		option.arrivals = true;
 		break;
 	case 'l':
 		option.wait = option.until_line = true;

@@ -13,6 +13,7 @@ comes what others heard behind it, and nothing is missing at all.
 
 import asyncio
 import collections
+import contextlib
 import json
 import random
 import re
@@ -205,11 +206,9 @@ class Client:
         """For a while, unless the connection ends or all comes to an end."""
         if self.crowd.finishing.is_set():
             return
-        try:
-            await asyncio.wait_for(c.over.wait(),
-                                   self.crowd.random.uniform(PAUSE / 2, PAUSE * 1.5))
-        except asyncio.TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.crowd.random.uniform(PAUSE / 2, PAUSE * 1.5)):
+                await c.over.wait()
 
 
 class RoomMember(Client):

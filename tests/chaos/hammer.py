@@ -60,7 +60,8 @@ class Asker:
     async def ask(self, method, target, body=b"", **headers):
         """The status and the body; raises Cut when there was no whole answer."""
         try:
-            return await asyncio.wait_for(self.exchange(method, target, body, headers), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                return await self.exchange(method, target, body, headers)
         except (OSError, asyncio.IncompleteReadError) as e:
             self.leave()
             raise Cut(str(e)) from e
@@ -76,8 +77,9 @@ class Hammer:
         self.problems = []
 
     async def pause(self, seconds):
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), self.random.uniform(0, 2 * seconds))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.random.uniform(0, 2 * seconds)):
+                await self.stopping.wait()
 
     def judge(self, target, status, body, wanted):
         self.answers[status] += 1

@@ -11,7 +11,7 @@ import ssl
 import pytest
 
 import stock
-from harness import DEADLINE, ROOMY, wait_until
+from harness import DEADLINE, ROOMY, descriptors, wait_until
 from raw import BINARY, CLOSE, PING, Member, Raw, close, close_parts, frame, request, run, split_frame, text
 from way import HAPROXY, OPENED
 
@@ -401,10 +401,10 @@ def test_notify_shares_no_room_with_its_clients(shared):
 def wake_ups(d):
     """How many there were: what is in the eventfds of all workers."""
     count = 0
-    for n in os.listdir(f"/proc/{d.pid}/fdinfo"):
+    eventfds = [n for n, what in descriptors(d.pid).items() if what == "anon_inode:[eventfd]"]
+    for n in eventfds:
         with open(f"/proc/{d.pid}/fdinfo/{n}", encoding="ascii") as f:
-            found = re.search("^eventfd-count: *([0-9a-f]+)$", f.read(), re.M)
-        count += int(found[1], 16) if found else 0
+            count += int(re.search("^eventfd-count: *([0-9a-f]+)$", f.read(), re.M)[1], 16)
     return count
 
 
