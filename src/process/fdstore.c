@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@
 struct entry {
 	char name[FDSTORE_NAME_MAX];
 	int fd;
-	bool ours; /* an earlier run stored it */
+	bool ours;  /* an earlier run stored it */
+	bool found; /* and somebody has it now */
 };
 
 static struct {
@@ -79,15 +81,25 @@ size_t fdstore_find(const char *name, int *fds, size_t max)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < store.count && n < max; i++)
-		if (has_name(&store.entries[i], name))
-			fds[n++] = store.entries[i].fd;
+	for (size_t i = 0; i < store.count && n < max; i++) {
+		struct entry *e = &store.entries[i];
+
+		if (!has_name(e, name))
+			continue;
+		e->found = true;
+		fds[n++] = e->fd;
+	}
 	return n;
 }
 
-/* The last entry takes its place. */
+/*
+ * The last entry takes its place. The service manager closes what it has of it when it comes to
+ * that, and who connected up to then would wait for nobody and be reset.
+ */
 static void drop(struct entry *e)
 {
+	if (!e->found)
+		shutdown(e->fd, SHUT_RD);
 	close(e->fd);
 	*e = store.entries[--store.count];
 }

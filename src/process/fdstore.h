@@ -21,7 +21,8 @@ bool fdstore_enabled(void);
 
 /*
  * The descriptors of a name, at most max, in the order they came in. They stay this
- * module's: dup what is to be kept. Returns their number.
+ * module's: dup what is to be kept. What was never found takes no connection any more when it is
+ * forgotten, whoever has it open. Returns their number.
  */
 size_t fdstore_find(const char *name, int *fds, size_t max);
 

@@ -93,7 +93,8 @@ static struct socket_row *new_row(const struct sockets *s, const struct config_l
 static int open_slot(struct socket_row *l, const struct config_listener *c, int slot)
 {
 	int fds[CONFIG_WORKERS_MAX];
-	size_t n = fdstore_find(l->handed_in ? c->systemd : l->key, fds, CONFIG_WORKERS_MAX);
+	size_t max = l->handed_in ? CONFIG_WORKERS_MAX : (size_t)slot + 1;
+	size_t n = fdstore_find(l->handed_in ? c->systemd : l->key, fds, max);
 
 	if (l->handed_in && n == 0) {
 		errno = ENXIO;

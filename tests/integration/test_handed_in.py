@@ -137,7 +137,19 @@ def test_stored_ones_come_back(daemon):
     check_echo(d.port)
 
 
+def test_stored_ones_of_more_workers(daemon):
+    """Nobody is put into the queue of one that no worker has."""
+    name = stored_as(daemon({"listen": [LOCAL], "workers": 1}, env={"FDSTORE": "64"}))
+    d = daemon({"listen": [LOCAL], "workers": 1}, wrap=wrapped(f"{name}:{name}"),
+               env={"FDSTORE": "64"})
+    taken, left = ports(d)
+    assert taken == d.port
+    with pytest.raises(ConnectionRefusedError):
+        Raw(("127.0.0.1", left))
+
+
 def test_stored_ones_that_nobody_wants_any_more(daemon):
+    """The service manager takes its time to close what it has of them."""
     name = stored_as(daemon({"listen": [LOCAL], "workers": 1}, env={"FDSTORE": "64"}))
     d = daemon({"listen": [WEB]}, wrap=wrapped(f"{name}:web"), env={"FDSTORE": "64"})
     stored, web = ports(d)
