@@ -8,6 +8,7 @@ of the CPU.
 """
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -46,8 +47,9 @@ ROWS = []
 
 class Row:
     """make: a generator that prepares, yields, attacks, and may return what is to be noted and
-    the waits of clients of its own. crowd: how many clients there are, where that can be less.
-    innocents: other ones than usual; own: it has some of its own, and takes their time."""
+    the waits of clients of its own, or their percentiles with those "without" it. crowd: how many
+    clients there are, where that can be less. innocents: other ones than usual; own: it has some
+    of its own, and takes their time."""
 
     def __init__(self, name, title, make, crowd=None, own=False, innocents=None, **settings):
         self.name, self.title, self.make, self.crowd = name, title, make, crowd
@@ -101,6 +103,21 @@ class Scene:
     def load(self, arguments, urgent=False):
         self.loads.append(Load(self, arguments.split(), self.cpu, urgent))
         return self.loads[-1]
+
+    @contextlib.contextmanager
+    def aside(self):
+        """This process, which attacks by itself, does not run where the daemon does."""
+        usual = os.sched_getaffinity(0)
+        if self.cpu is not None:
+            os.sched_setaffinity(0, {self.cpu})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, usual)
+
+    def end(self, load):
+        self.loads.remove(load)
+        load.stop()
 
     def memory(self):
         """MiB of the workers, and of the kernel for all sockets of the machine. What tells more of
@@ -168,7 +185,7 @@ def add_attacks():
     for function in attacks.ATTACKS:
         def make(s, function=function):
             yield
-            with contextlib.suppress(OSError):
+            with s.aside(), contextlib.suppress(OSError):
                 function(s.field)
             s.field.leave()
         ROWS.append(Row(f"hostile-{function.__name__}", f"hostile: {function.__name__}", make))
@@ -225,7 +242,7 @@ def slow(s):
         f.upgrade("/slow", rcvbuf=4096)
     publisher = f.upgrade("/slow")
     yield
-    with Height(s) as height:
+    with s.aside(), Height(s) as height:
         attacks.exchange(publisher, frame(BINARY, bytes(13000)) * 900, 900 * 13000)
         time.sleep(1)
     f.leave()
@@ -243,7 +260,7 @@ def greedy(s):
         c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     body = frame(BINARY, bytes(MIB))
     yield
-    with Height(s) as height:
+    with s.aside(), Height(s) as height:
         for c in crowd:
             c.setblocking(False)
         left = {c: len(body) * 8 for c in crowd}
@@ -274,27 +291,77 @@ def storm(s):
     return (f"all served after {figures['seconds']:.2f} s, client p99 {us['p99'] / 1e3:.0f} ms"), None
 
 
-@row("flood", "10,000 attempts a second from one address", connection_rate_per_address="50/s")
+def messages_during(s, prepare):
+    """The figures of the innocents while what was prepared lasts, and what it returns."""
+    what = prepare()
+    loads = {who: s.load(f"{load} {OPEN_LOOP} --buckets", urgent=True)
+             for who, load in INNOCENTS.items()}
+    for load in loads.values():
+        load.begin()
+    returned = what()
+    figures = {who: load.end() for who, load in loads.items()}
+    for load in loads.values():
+        s.end(load)
+    return figures, returned
+
+
+def visits_during(s, prepare):
+    """How long new clients waited while what was prepared lasted, and what it returned."""
+    what = prepare()
+    over = threading.Event()
+    visitor = UrgentVisitor(s, over)
+    visitor.start()
+    returned = what()
+    over.set()
+    visitor.join()
+    return visitor.waits, returned
+
+
+def of_spells(messages, visits):
+    """The waits of each of those who wait, over all spells."""
+    found = {}
+    for who in INNOCENTS:
+        waits, there = ([pair for spell in messages for pair in spell[who][name]["buckets"]]
+                        for name in ("latency_us", "served_us"))
+        found[who] = {**of_buckets(waits), "at the socket": of_buckets(there)["p99"]}
+    found["new clients"] = percentiles([w for spell in visits for w in spell])
+    return found
+
+
+def in_spells(spells, *kinds):
+    """Calls all of them by turns; returns what each gave, in columns."""
+    return zip(*([kind() for kind in kinds] for _ in range(spells)))
+
+
+@row("flood", "10,000 attempts a second from one address", own=True,
+     connection_rate_per_address="50/s")
 def flood(s):
-    """New clients are of another address; before it begins they tell what a connect takes without."""
-    load = s.load("flood --path /innocent --connections 1000 --rate 10000 "
-                  f"--seconds {2 if s.quick else 6}")
+    """In spells without it and with it by turns: what the machine does besides comes to both. New
+    clients, which are of another address, have spells of their own, for they share a CPU with the
+    innocents."""
+    spells, seconds = (2, 1) if s.quick else (8, 2)
 
-    def visit(what):
-        over = threading.Event()
-        visitor = UrgentVisitor(s, over)
-        visitor.start()
-        figures = what()
-        over.set()
-        visitor.join()
-        return visitor.waits, figures
+    def rest():
+        return functools.partial(time.sleep, seconds)
 
-    before, _ = visit(lambda: time.sleep(2 if s.quick else 6))
+    def attack():
+        return s.load("flood --path /innocent --connections 1000 --rate 10000 "
+                      f"--seconds {seconds}").start
+
     yield
-    waits, figures = visit(load.start)
-    return (f"{figures['deliveries'] / figures['seconds']:,.0f} a second were answered, "
-            f"{figures['refused'] / max(1, figures['deliveries']):.1%} of them with 429; "
-            f"new clients without it: p99 {percentiles(before)['p99']:.2f} ms"), {"new clients": waits}
+    kinds = [functools.partial(during, s, prepare) for during in (messages_during, visits_during)
+             for prepare in (rest, attack)]
+    columns = [list(column) for column in in_spells(spells, *kinds)]
+    quiet, beside, calm, visits = ([waits for waits, _ in column] for column in columns)
+    answered, refused, took = (sum(figures[name] for column in (columns[1], columns[3])
+                                   for _, figures in column)
+                               for name in ("deliveries", "refused", "seconds"))
+    without = of_spells(quiet, calm)
+    note = "; ".join(f"{who} without it: {ms(w['p50'])}, p99 {ms(w['p99'])}"
+                     for who, w in without.items())
+    return (f"{answered / took:,.0f} a second were answered, {refused / max(1, answered):.1%} of them "
+            f"with 429; {note}"), {who: {**w, "without": without[who]}
+                                   for who, w in of_spells(beside, visits).items()}
 
 
 @row("reload", "a reload with 10,000 connections", CROWD)
@@ -374,8 +441,8 @@ class Visitor(threading.Thread):
         super().__init__(daemon=True)
         self.s, self.over, self.waits, self.visits = s, over, [], []
 
-    def visit(self):
-        began = time.monotonic()
+    def visit(self, began=None):
+        began = began or time.monotonic()
         with contextlib.suppress(OSError):
             c = socket.create_connection(self.s.places["plain"], 30)
             c.sendall(request("/innocent"))
@@ -392,11 +459,18 @@ class Visitor(threading.Thread):
 
 
 class UrgentVisitor(Visitor):
-    """One that does not wait for the load that is on its own CPU."""
+    """One that does not wait for the load that is on its own CPU. It asks 50 times a second, one time
+    behind the other, and has waited from when it was due."""
 
     def run(self):
+        if self.s.cpu is not None:
+            os.sched_setaffinity(0, {self.s.cpu})
         servers.go_at_once()
-        super().run()
+        due = time.monotonic()
+        while not self.over.is_set():
+            due += 0.02
+            time.sleep(max(0, due - time.monotonic()))
+            self.visit(due)
 
 
 def until_replaced(s, pid, most):
@@ -492,6 +566,19 @@ def percentiles(waits):
     return {"p50": statistics.median(ms), "p99": ms[len(ms) * 99 // 100], "max": ms[-1]}
 
 
+def of_buckets(pairs):
+    """Milliseconds, of pairs of a latency in us and how many had it."""
+    each = sorted(pairs)
+    number, shares, seen = sum(n for _, n in each), {"p50": 0.5, "p99": 0.99}, 0
+    found = {"max": each[-1][0] / 1000}
+    for us, n in each:
+        seen += n
+        for name, share in shares.items():
+            if seen >= share * number:
+                found.setdefault(name, us / 1000)
+    return found
+
+
 def of_load(load):
     """Milliseconds; at the socket: without what the process that measures waits for its CPU."""
     figures = load.end()
@@ -550,7 +637,7 @@ def attack(s, r):
     if own is None or own:
         result["waits"].update(waits_of(innocents))
     for who, w in (own or {}).items():
-        result["waits"][who] = percentiles(w)
+        result["waits"][who] = w if isinstance(w, dict) else percentiles(w)
     # the next line tells of the last turns
     time.sleep(1.2)
     log = s.d.log(mark)
@@ -580,7 +667,8 @@ def ms(value):
 
 
 def ratio(waits, base, who, what):
-    here, quiet = (waits or {}).get(what), base.get(who, {}).get(what)
+    """By those without the attack: the row's own, or those of the row without any."""
+    here, quiet = (waits or {}).get(what), (waits or {}).get("without", base.get(who, {})).get(what)
     return f"{here / quiet:.1f} x" if here and quiet else "-"
 
 

@@ -15,8 +15,7 @@ static unsigned bucket_of(uint64_t ns)
 	return (shift + 1) * HISTOGRAM_STEPS + (unsigned)(ns >> shift) - HISTOGRAM_STEPS;
 }
 
-/* The largest value of a bucket. */
-static uint64_t bucket_end(unsigned i)
+uint64_t histogram_end(unsigned i)
 {
 	unsigned shift;
 
@@ -41,7 +40,7 @@ uint64_t histogram_at(const struct histogram *h, double share)
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS && h->count > 0; i++) {
 		seen += h->buckets[i];
 		if (seen >= wanted && seen > 0)
-			return bucket_end(i) < h->max ? bucket_end(i) : h->max;
+			return histogram_end(i) < h->max ? histogram_end(i) : h->max;
 	}
 	return h->max;
 }

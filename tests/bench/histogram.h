@@ -19,4 +19,7 @@ void histogram_add(struct histogram *h, uint64_t ns);
 /* The value, in ns, that the given share (0..1) of all values does not exceed; 0 if there is none. */
 uint64_t histogram_at(const struct histogram *h, double share);
 
+/* The largest value of a bucket, in ns. */
+uint64_t histogram_end(unsigned bucket);
+
 #endif

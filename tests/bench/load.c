@@ -53,7 +53,7 @@ static struct {
 	double seconds, rate;
 	uint64_t messages;
 	uint8_t opcode;
-	bool json, wait, until_line, arrivals;
+	bool json, wait, until_line, arrivals, buckets;
 } option = {
 	.target = { .path = "/echo" },
 	.connections = 64,
@@ -618,11 +618,29 @@ static void watch_for_line(void)
 		die("standard input is nothing to wait for");
 }
 
+/* Pairs of a latency and how many had it. */
+static void print_buckets(const struct histogram *h)
+{
+	const char *between = "";
+
+	printf(", \"buckets\": [");
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		if (h->buckets[i] == 0)
+			continue;
+		printf("%s[%.1f, %u]", between, (double)histogram_end(i) / 1e3, h->buckets[i]);
+		between = ", ";
+	}
+	putchar(']');
+}
+
 static void print_histogram(const char *name, const struct histogram *h)
 {
-	printf(", \"%s\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}", name,
+	printf(", \"%s\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f", name,
 	       (double)histogram_at(h, 0.5) / 1e3, (double)histogram_at(h, 0.99) / 1e3,
 	       (double)histogram_at(h, 0.999) / 1e3, (double)h->max / 1e3);
+	if (option.buckets)
+		print_buckets(h);
+	putchar('}');
 }
 
 static void print_result(double seconds, double cpu)
@@ -757,6 +775,7 @@ static const struct option OPTIONS[] = {
 	{ "wait", no_argument, NULL, 'w' },
 	{ "until-line", no_argument, NULL, 'l' },
 	{ "arrivals", no_argument, NULL, 'A' },
+	{ "buckets", no_argument, NULL, 'B' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -778,7 +797,8 @@ static const char USAGE[] =
 	"  --json           a payload that looks like JSON\n"
 	"  --wait           for a line on standard input before the start and the end\n"
 	"  --until-line     the same, and with --rate it runs until the second line comes\n"
-	"  --arrivals       also tells when the kernel had the answers; not with --tls\n";
+	"  --arrivals       also tells when the kernel had the answers; not with --tls\n"
+	"  --buckets        tells of all latencies, too: how many there were of each\n";
 
 static SSL_CTX *make_tls(void)
 {
@@ -846,6 +866,9 @@ static void set_option(int letter, char *value)
 		break;
 	case 'A':
 		option.arrivals = true;
+		break;
+	case 'B':
+		option.buckets = true;
 		break;
 	case 'l':
 		option.wait = option.until_line = true;

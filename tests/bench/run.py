@@ -10,6 +10,7 @@ CPU time of all of the server's processes.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -20,6 +21,7 @@ import sys
 import tempfile
 
 import beside
+from shield import shield
 import servers
 from servers import Failed, Load, Missing
 
@@ -358,6 +360,8 @@ def read_options():
     p.add_argument("--quick", action="store_true", help="a glance: few short rounds, no peers")
     p.add_argument("--no-peers", dest="peers", action="store_false")
     p.add_argument("--beside", action="store_true", help="how long the innocent wait, alone")
+    p.add_argument("--shield", action="store_true",
+                   help="keeps all else from the CPU of the server; for root")
     p.add_argument("--list", action="store_true", help="the scenarios")
     p.add_argument("--json", default=os.path.join(servers.BUILD, "bench.json"))
     options = p.parse_args()
@@ -410,9 +414,13 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     rows, waits, status = [], [], 0
-    with tempfile.TemporaryDirectory(prefix="ignyx-bench-") as directory:
-        bench = Bench(options, directory)
+    with contextlib.ExitStack() as stack:
+        bench = Bench(options,
+                      stack.enter_context(tempfile.TemporaryDirectory(prefix="ignyx-bench-")))
         try:
+            if options.shield and bench.server_cpu is not None:
+                moved = stack.enter_context(shield(bench.server_cpu))
+                print(f"{moved} threads keep from CPU {bench.server_cpu}", file=sys.stderr)
             run(bench, rows)
             beside.run(bench, options.quick, options.scenario, waits)
         except KeyboardInterrupt:
