@@ -21,7 +21,7 @@
 struct entry {
 	char name[FDSTORE_NAME_MAX];
 	int fd;
-	bool ours;  /* an earlier run stored it */
+	bool ours; /* an earlier run stored it */
 	bool found; /* and somebody has it now */
 };
 
