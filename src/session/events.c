@@ -143,10 +143,17 @@ static void read_some(struct conn *c)
 		conn_read_rest(c);
 }
 
-/* Whether c may be one of those that say much; that a round of few is short is known without. */
+/* Whether c said much when it was read last, or is amid a long message. */
+static bool says_much(const struct conn *c)
+{
+	return c->link.filled ||
+	       (c->decoder.partial && ws_decoder_bytes(&c->decoder) >= WS_SPACE_MIN);
+}
+
+/* Whether c may be one of those that do; that a round of few is short is known without. */
 static bool may_say_much(const struct conn *c)
 {
-	return c->link.filled || (c->messages_in == 0 && left.share < READ_MOST);
+	return says_much(c) || (c->messages_in == 0 && left.share < READ_MOST);
 }
 
 /*
@@ -171,7 +178,7 @@ static __attribute__((noinline)) bool stands_in_line(struct conn *c)
 {
 	if (c == left.first || !may_say_much(c))
 		return false;
-	if (conn_input(c) != READ_FRAMES || c->parked || !park_reading(c, !c->link.filled))
+	if (conn_input(c) != READ_FRAMES || c->parked || !park_reading(c, !says_much(c)))
 		return false;
 	share_of_round();
 	turn_spend(TURN_CALL);

@@ -14,8 +14,8 @@
  * stand in a line of their own, which comes first; but not twice in a row, so that nobody who comes
  * again and again holds up the others by it.
  *
- * Where not all that were ready had their turn, who filled its last read is not even read from
- * before it is the first of those that had a share; nor, before it is the first of the fresh ones, is
+ * Where not all that were ready had their turn, who filled its last read, or is amid a long message, is not
+ * even read from before it is the first of those that had a share; nor, before it is the first of the fresh ones, is
  * who has said nothing yet. So whoever is known to say little waits for none of them.
  *
  * Either way it is what one read had at the most, and is copied once: it lies still while it is

@@ -55,6 +55,7 @@ static int begin_with(const char *timers)
 	snprintf(text, sizeof(text),
 		 "%s max_message = \"64K\"; max_pending = \"1M\"; close_timeout = \"60s\";\n"
 		 "access_log = false; endpoints = ( { path = \"/\"; behaviour = \"puppet\"; },\n"
+		 "  { path = \"/long\"; behaviour = \"puppet\"; max_message = \"1M\"; },\n"
 		 "  { path = \"/zip\"; behaviour = \"puppet\";\n"
 		 "    compression = { enabled = true; threshold = \"1M\"; client_context_takeover "
 		 "= true; }; },\n"
@@ -583,6 +584,44 @@ static void test_who_says_little_does_not_wait_for_them(void **state)
 	disconnect(&a);
 }
 
+/* Nor do those of whom little comes at a time, if it is of what is long: it may be slow to be kept. */
+static void test_who_says_little_does_not_wait_for_what_is_long(void **state)
+{
+	enum { CROWD = 40, FIRST = WS_SPACE_MIN + 100, MORE = 20000 };
+	static struct client crowd[CROWD];
+	static const uint8_t zeros[100000];
+
+	(void)state;
+	upgrade(&a, REQUEST("/") "\r\n");
+	say_bytes(&a, "\x81\x82\0\0\0\0hi", 8);
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	stream.len = 0;
+	put_frame(0x82, zeros, sizeof(zeros));
+	for (int i = 0; i < CROWD; i++) {
+		upgrade(&crowd[i], REQUEST("/long") "\r\n");
+		say_bytes(&crowd[i], "\x81\x82\0\0\0\0hi", 8);
+		crowd[i].conn->bytes_in = 0;
+		assert_int_equal(write_some(&crowd[i], 0, FIRST), FIRST);
+	}
+	turn();
+	assert_int_equal(count_read(crowd, CROWD, FIRST), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(write_some(&crowd[i], FIRST, MORE), MORE);
+	assert_int_equal(write(a.fd, "\x81\x82\0\0\0\0hi", 8), 8);
+	/* enough for all of whom libevent tells at once to be seen to be of those */
+	for (int i = 0; i < 4 && a.len == 0; i++) {
+		turn_short(i == 0 ? 1 : CROWD * 3 * TURN_CALL);
+		hear(&a);
+	}
+	ASSERT_HEARD(&a, "\x81\x02hi");
+	assert_in_range(count_read(crowd, CROWD, FIRST), CROWD / 2, CROWD);
+	turn();
+	assert_int_equal(count_read(crowd, CROWD, FIRST + MORE), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		disconnect(&crowd[i]);
+	disconnect(&a);
+}
+
 /* Short answers leave in runs of 64 KiB, none of them by itself. */
 static void test_short_answers_leave_together(void **state)
 {
@@ -935,6 +974,7 @@ int main(void)
 		TEST(test_the_next_turn_begins_within_events),
 		TEST(test_many_that_say_a_lot),
 		TEST(test_who_says_little_does_not_wait_for_them),
+		TEST(test_who_says_little_does_not_wait_for_what_is_long),
 		TEST(test_a_message_comes_before_requests),
 		TEST(test_who_is_open_does_not_wait_for_those_who_come),
 		TEST(test_short_answers_leave_together),
