@@ -33,17 +33,15 @@ def move(thread, cpus):
 @contextlib.contextmanager
 def shield(cpu):
     """Keeps others from that CPU. What they begin meanwhile stays where they are; all of it may run
-    where it might before when this ends."""
-    moved = {}
-    for thread in threads():
-        before = cpus_of(thread)
-        rest = before - {cpu}
-        if rest and rest != before and move(thread, rest):
-            moved[thread] = before
+    where it might before when this ends, and who was bound to other CPUs stays so."""
+    before = {thread: cpus_of(thread) for thread in threads()}
+    moved = {thread: cpus for thread, cpus in before.items()
+             if {cpu} < cpus and move(thread, cpus - {cpu})}
     everywhere = set().union(*moved.values())
     try:
         yield len(moved)
     finally:
         for thread in threads():
-            if cpus_of(thread) == everywhere - {cpu}:
-                move(thread, moved.get(thread, everywhere))
+            usual = moved.get(thread) if thread in before else everywhere
+            if usual and cpus_of(thread) == usual - {cpu}:
+                move(thread, usual)
