@@ -567,15 +567,21 @@ static void test_who_takes_slowly_is_alive(void **state)
 	assert_given_up_after(100000);
 }
 
+/* It comes and is pinged, and something is sent behind that. */
+static void ping_and_send(void)
+{
+	upgrade(&k, REQUEST("/") "\r\n");
+	pass_until_heard(&k, 30000);
+	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+}
+
 /* From when it has all, and the ping, it has as long as any other to answer. */
 static void test_who_has_just_got_the_ping(void **state)
 {
 	char some[4];
 
 	(void)state;
-	upgrade(&k, REQUEST("/") "\r\n");
-	pass_until_heard(&k, 30000);
-	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	ping_and_send();
 	pass(100000);
 	assert_int_equal(recv(k.fd, some, sizeof(some), 0), 4);
 	assert_given_up_after(200000);
@@ -599,9 +605,7 @@ int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *res
 static void test_a_silent_network(void **state)
 {
 	(void)state;
-	upgrade(&k, REQUEST("/") "\r\n");
-	pass_until_heard(&k, 30000);
-	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	ping_and_send();
 	silent = 100001;
 	assert_given_up_after(100000);
 	silent = 0;
@@ -611,9 +615,7 @@ static void test_a_silent_network(void **state)
 static void test_what_is_behind_a_ping(void **state)
 {
 	(void)state;
-	upgrade(&k, REQUEST("/") "\r\n");
-	pass_until_heard(&k, 30000);
-	assert_int_equal(send(k.conn->link.transport.fd, "some", 4, 0), 4);
+	ping_and_send();
 	silent = 1;
 	acked = 1000;
 	pass(100000);
